@@ -19,10 +19,11 @@ from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.endpoints import Caller, EndpointError, resolve_endpoint
 from vssync.errors import Answer, ManifestError
+from vssync.local.ingestion import READABLE
 from vssync.model.plan import Action, Options
 from vssync.model.state import ServiceSpec
 from vssync.planner.estimate import estimate_cost
-from vssync.providers import PROVIDERS, AuthKind, Bucket, Hint, Provider, RequiredField, WizardField
+from vssync.providers import PROVIDERS, TEXT_EXTENSIONS, AuthKind, Bucket, Hint, Provider, RequiredField, WizardField
 from vssync.sources.schemas import schema_text
 
 HARBOUR = Provider(
@@ -134,3 +135,9 @@ def test_a_row_agrees_with_itself(name: str) -> None:
     named = [field.name for field in provider.wizard_fields] + [field.name for field in provider.required]
     assert set(named) <= of_service
     assert provider.extensions is None or provider.documents <= provider.extensions
+
+
+def test_the_local_row_has_what_its_service_reads() -> None:
+    """What the service accepts and then cannot read is not supported: no plan promises it."""
+    assert PROVIDERS["local"].extensions == frozenset(READABLE)
+    assert READABLE <= TEXT_EXTENSIONS

@@ -15,7 +15,7 @@ Messages name the object first, then what is wrong, then the way out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 class VssyncError(Exception):
@@ -47,10 +47,20 @@ class ManifestError(VssyncError):
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = tuple(sorted(set(problems)))
-        lines = [str(problem) for problem in self.problems[: self.MAX_SHOWN]]
-        if (more := len(self.problems) - self.MAX_SHOWN) > 0:
+        alike: dict[tuple[object, ...], list[Problem]] = {}  # of files that have the same problem the first is shown
+        for problem in self.problems:
+            place = (problem.file, problem.line, problem.column) if problem.line else ()
+            alike.setdefault((*place, problem.message, problem.hint), []).append(problem)
+        shown = [*alike.values()][: self.MAX_SHOWN]
+        lines = [_describe_alike(first, len(others)) for first, *others in shown]
+        if (more := len(self.problems) - sum(map(len, shown))) > 0:
             lines.append(f"and {more:,} more problems ({len(self.problems):,} in all)")
         super().__init__("\n".join(lines))
+
+
+def _describe_alike(problem: Problem, others: int) -> str:
+    more = f"; the same for {others:,} more {'file' if others == 1 else 'files'}" if others else ""
+    return str(replace(problem, message=problem.message + more))
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,14 +104,19 @@ class Provider:
     auth_variables: tuple[str, ...] = ("VSSYNC_AUTH",)
     key_variables: tuple[str, ...] = ("VSSYNC_API_KEY",)  # the first that is set
     has_policies: bool = False  # permissions are policy statements, which `doctor` prints
-    extensions: frozenset[str] | None = None  # None: any
+    extensions: frozenset[str] | None = None  # what it takes, unless a manifest's `formats` say more; None: any
     max_file_bytes: int = MAX_UPLOAD_BYTES
     rates: Mapping[Bucket, int] = field(default_factory=dict)  # allowed a minute; none are known otherwise
     absent_as_400: bool = False  # a 400 that says "not found" means that an object is not there
-    shares_chunks: bool = False  # these two are capabilities: what is taken to be so where the manifest does not say
+    lists_batches: bool = True
+    shares_chunks: bool = False  # these three are capabilities: what is taken to be so where the manifest does not say
     updates_reach_search: bool | None = True  # None: not known
     wizard_fields: tuple[WizardField, ...] = ()
     hints: tuple[Hint, ...] = ()
+
+    def takes(self, extension: str) -> bool:
+        """Whether it takes files of this extension, in lower case, where a manifest's `formats` say nothing of it."""
+        return self.extensions is None or extension in self.extensions
 
     @property
     def vouched_extensions(self) -> frozenset[str]:
@@ -123,6 +128,8 @@ _CODE = (".c", ".cpp", ".cs", ".css", ".go", ".html", ".java", ".js", ".json", "
 _OFFICE = (".pdf", ".doc", ".docx", ".pptx")
 _PLAIN = (".md", ".txt", ".html", ".tex")
 _OPENAI_EXTENSIONS = frozenset((*_CODE, *_OFFICE, *_PLAIN))  # OpenAI's page on file search
+# What is text whoever takes it: such a file is read as UTF-8, or as UTF-16 with a byte order mark.
+TEXT_EXTENSIONS = frozenset((*_CODE, *_PLAIN, ".adoc", ".csv", ".htm", ".markdown", ".mdx", ".org", ".rst", ".xml"))
 _OPENAI_RATES = {Bucket.UPLOADS: 1000, Bucket.ATTACHES: 300, Bucket.FILES: 2000}  # OpenAI spec
 _OPENAI_HOST = r"api\.openai\.com"
 
@@ -166,7 +173,7 @@ LOCAL = Provider(
     documents=frozenset(_PLAIN),
     embedded=True,
     self_hosted=True,
-    extensions=_OPENAI_EXTENSIONS,
+    extensions=frozenset((*_CODE, *_PLAIN)),  # it has no parsers, and what it cannot read ends as failed
 )
 OCI = Provider(
     "oci",
@@ -226,6 +233,7 @@ OPENAI = Provider(
     key_variables=("VSSYNC_API_KEY", "OPENAI_API_KEY"),
     extensions=_OPENAI_EXTENSIONS,
     rates=_OPENAI_RATES,
+    lists_batches=False,  # OpenAI spec: there is no such operation
 )
 COMPATIBLE = Provider(
     "compatible",

@@ -95,7 +95,7 @@ def _allows(saved: FileChange, fresh: FileChange) -> bool:
     # a next try is of a reviewed change, whose File was uploaded and could not be ingested
     is_next_try = _is_retry(fresh) and saved.action in (Action.CREATE, Action.REPLACE)
     if fresh.action is Action.AWAIT or is_next_try:
-        return _is_identical(json_value(saved.desired), json_value(fresh.desired))
+        return _is_identical(_desired_evidence(saved), _desired_evidence(fresh))
     return _is_identical(_file_evidence(saved), _file_evidence(fresh))
 
 
@@ -105,11 +105,23 @@ def _is_retry(change: FileChange) -> bool:
 
 def _file_evidence(change: FileChange) -> dict[str, Any]:
     """What must be the same; a File to reuse may come and go, since it has the very bytes that were reviewed."""
-    left_out = ("detail", "drop", "reuse", "fields")
+    left_out = ("detail", "drop", "reuse", "fields", "desired")
     evidence = {name: value for name, value in json_value(change).items() if name not in left_out}
-    evidence["live"] = {field.name: json_value(field.before) for field in change.fields}  # `desired` says the rest
+    dated = change.desired.dated if change.desired else ()
+    fields = (field for field in change.fields if field.name not in dated)
+    evidence["desired"] = _desired_evidence(change)
+    evidence["live"] = {field.name: json_value(field.before) for field in fields}  # `desired` says the rest
     if "keep" in evidence:
         evidence["keep"] = {name: value for name, value in evidence["keep"].items() if name not in ("status", "error")}
+    return evidence
+
+
+def _desired_evidence(change: FileChange) -> Any:
+    """The desired file; dates of commits are left out, which may be others after a merge and are sent as they are."""
+    evidence = json_value(change.desired)
+    if change.desired and change.desired.dated:
+        attributes = {name: value for name, value in evidence["attributes"].items() if name not in evidence["dated"]}
+        evidence = {**evidence, "attributes": attributes}
     return evidence
 
 

@@ -27,6 +27,12 @@ def join_words(words: list[str]) -> str:
     return " and ".join([*([", ".join(words[:-1])] if words[1:] else []), *words[-1:]])
 
 
+def join_first(words: list[str], most: int = 3) -> str:
+    """The first words of a list, and how many more there are: "a, b, c and 12 more"."""
+    more = len(words) - most
+    return join_words([*words[:most], *([f"{more:,} more"] if more > 0 else [])])
+
+
 def count_noun(count: int, noun: str) -> str:
     """A count and its noun: "1 file", "1,204 files", "2 batches"."""
     plural = noun if count == 1 else noun + ("es" if noun.endswith("ch") else "s")
@@ -83,6 +89,21 @@ def shorten_middle(text: str, room: int) -> str:
     tail = max(1, (room - 3) * 2 // 3)
     end = _prefix_within(text[::-1], tail)[::-1]
     return f"{_prefix_within(text, max(0, room - 3 - tail))}...{end}"
+
+
+def shorten_apart(left: str, right: str, room: int) -> tuple[str, str]:
+    """Two texts cut to `room` columns each; where that would make them equal, around the place where they differ."""
+    short_left, short_right = shorten_middle(left, room), shorten_middle(right, room)
+    if short_left != short_right or left == right:
+        return short_left, short_right
+    pairs = enumerate(zip(left, right, strict=False))
+    equal = next((index for index, (one, other) in pairs if one != other), min(len(left), len(right)))
+    start = max(0, equal - max(0, room - 6) // 4)
+    rests = (f"...{text[start:]}" if start else text for text in (left, right))
+    cut_left, cut_right = (
+        text if display_width(text) <= room else f"{_prefix_within(text, room - 3)}..." for text in rests
+    )
+    return cut_left, cut_right
 
 
 def _prefix_within(text: str, room: int) -> str:

@@ -69,10 +69,11 @@ def test_a_whole_store_file() -> None:
             "attributes": {"a": 1, "b": True, "c": None, "d": ["x"]},
             "last_error": {"code": "server_error", "message": "oops"},
             "surprise": 1,
+            "usage_bytes": 7,
         }
     )
     assert file.attributes == {"a": 1, "b": True, "d": "['x']"}
-    assert (file.created_at, file.error) == (5, IngestError("server_error", "oops"))
+    assert (file.created_at, file.error, file.usage_bytes) == (5, IngestError("server_error", "oops"), 7)
 
 
 def test_counts_may_be_absent() -> None:

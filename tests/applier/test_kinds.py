@@ -16,7 +16,7 @@ owner: kinds
 service: {capabilities: {batch_size: 10}}
 stores:
   docs:
-    extensions: [.md, .mdx, .rst]
+    formats: {.mdx: .mdx, .rst: .rst}
     files: [{path: "*.*", exclude: ["*.yaml"]}]
 """
 FILES = {f"{number:02}.{kind}": f"# {number} {kind}\n" for number in range(15) for kind in ("md", "mdx")}
@@ -48,7 +48,7 @@ def test_a_kind_that_the_service_does_not_read_costs_two_uploads_a_run(place: Pl
 
 def test_a_kind_that_the_service_reads_is_sent_once_one_is_completed(place: Place) -> None:
     service = 'provider: compatible, data_url: "http://local/v1", capabilities'  # whose row does not name .json
-    text = MANIFEST.replace("    extensions: [.md, .mdx, .rst]\n", "")
+    text = MANIFEST.replace("    formats: {.mdx: .mdx, .rst: .rst}\n", "")
     place.write({"vssync.yaml": text.replace("capabilities", service)})
     place.write({name.replace(".mdx", ".json"): f'"{name}"' for name in FILES if name.endswith(".mdx")})
     place.write(dict.fromkeys(name for name in FILES if name.endswith(".mdx")))

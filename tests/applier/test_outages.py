@@ -69,6 +69,23 @@ def test_one_file_that_fails_always_is_tried_three_times_a_run_and_later_once(pl
     assert applied(place)[0].converged
 
 
+@pytest.mark.parametrize("count_of_others", [1, 30])
+def test_files_that_fail_always_beside_others_are_no_outage(place: Place, count_of_others: int) -> None:
+    place.provider = "local,has-batches=off,attaches-at-once=on,forgets-errors=on"
+    for name in FILES:
+        (place.docs / name).unlink()
+    place.write({f"bad-{number}.md": f"# {number}\n" for number in range(5)})
+    place.write({f"good-{number:02}.md": f"# {number}\n" for number in range(count_of_others)})
+    told = Told()
+    report = place.apply(faults=("fails=server_error,file=bad-*.md",), watcher=told)
+    assert undone(report) == {f"bad-{number}.md": Status.FAILED for number in range(5)}
+    assert {outcome.detail for outcome in report.outcomes if outcome.key in undone(report)} == {
+        "server_error: An internal error occurred."
+    }
+    last = "docs: 5 files failed: server_error: An internal error occurred"
+    assert [line for line in told.lines if "ingests nothing" in line or line == last] == [last]
+
+
 def test_an_old_copy_that_would_have_to_go_first_stays_in_an_outage(place: Place) -> None:
     place.write({"vssync.yaml": SMALL_BATCHES})
     place.batches_in_flight = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,11 @@ def test_a_file_that_was_detached_and_not_attached_again_is_reported(
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 422])
-def test_an_odd_refusal_to_show_a_detached_file_holds_up_nothing(place: Place, status: int) -> None:
+def test_an_odd_refusal_to_show_a_detached_file_holds_up_nothing(
+    place: Place, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The service confirmed the deletion, and some answer 400 for what a store no longer has."""
+    monkeypatch.setattr("vssync.applier.wait.PAGE_SIZE", 0)  # every store is too large to be listed for one file
     assert place.apply().converged
     assert rechunk(place, MANIFEST, f"status={status}:GET:{STORE_FILE}:1+") == ([Status.DONE], set())
     assert (len(live(place).stores["docs"]), len(live(place).uploads)) == (1, 1)
@@ -110,3 +114,20 @@ def test_of_two_copies_of_one_text_none_stays_that_searches_do_not_find(
     assert place.apply().converged
     with place.work() as work:
         assert [hit.score > 0 for hit in work.client.search_store(store_id, "alder", 5)] == [True]
+
+
+@pytest.mark.parametrize("provider", ["compatible", "local", "local,has-batches=off"])
+def test_detached_files_are_looked_for_after_the_last_is_detached_and_by_no_request_that_fails(
+    place: Place, provider: str
+) -> None:
+    """A server that stands still to log an error does by half the deletions that are under way meanwhile."""
+    place.provider = provider
+    manifest = MANIFEST + SHARING.replace("true", "true, updates_reach_search: false")
+    place.write({"vssync.yaml": manifest, **{f"{number}.md": f"# {number}\n" for number in range(8)}})
+    assert place.apply().converged
+    place.write({"vssync.yaml": manifest.replace("400", "800")})
+    report, seen = place.apply_recorded(options=Options(allow_gap=True))
+    assert report.converged
+    of_files = [method for method, path in seen if re.search(r"/vector_stores/[^/]+/files/[^/]+$", path)]
+    assert of_files[: of_files.index("DELETE") + 9] == ["DELETE"] * 9
+    assert "GET" not in of_files

@@ -101,6 +101,26 @@ def test_a_saved_plan_is_shown_as_it_was_and_applied_as_it_is(folder: Path) -> N
     assert (again.code, "No changes" in again.out) == (0, True)
 
 
+@pytest.mark.parametrize("name", ["", "vssync.yaml"])
+@pytest.mark.parametrize("inner", ["", "teams/docs"])
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_a_plan_is_applied_in_another_checkout(folder: Path, inner: str, name: str, is_absolute: bool) -> None:
+    checkouts = [folder / "checkouts" / one for one in ("first", "second")]
+    for checkout in checkouts:
+        (checkout / ".git").mkdir(parents=True)
+        (checkout / inner).mkdir(parents=True, exist_ok=True)
+        for file in ("vssync.yaml", "a.md"):
+            (checkout / inner / file).write_bytes((folder / file).read_bytes())
+    plan = str(folder / "p.json")
+    first, second = checkouts
+    start, path = (folder, first / inner / name) if is_absolute else (first / inner, Path(name))
+    assert vssync(start, "plan", "--file", str(path), "--out", plan).code == 0
+    (first / inner / "vssync.yaml").unlink()
+    assert "the plan's manifest is not here; apply the plan in a checkout" in vssync(first, "apply", plan).err
+    assert vssync(second / inner, "apply", plan).code == 0
+    assert "No changes" in vssync(second / inner, "plan").out
+
+
 def test_a_stale_plan_is_refused_and_says_what_moved(folder: Path) -> None:
     vssync(folder, "plan", "--out", "p.json")
     (folder / "a.md").write_text("edited\n")
@@ -170,7 +190,8 @@ def test_plans_in_other_forms(folder: Path, form: str) -> None:
 
 
 def test_an_incomplete_apply_exits_4(folder: Path) -> None:
-    (folder / "bad.md").write_bytes(b"\x80\x81 not text \x82" * 9)
+    (folder / "bad.pdf").write_bytes(b"%PDF-1.7")  # which the service inside vssync does not read
+    (folder / "vssync.yaml").write_text(MANIFEST.replace("*.md", "*.{md,pdf}") + "    formats: {.pdf: .pdf}\n")
     end = vssync(folder, "apply", "--yes")
     assert end.code == 4
     assert "2 added" in end.out

@@ -68,6 +68,7 @@ def document(folder: Path, kind: str, *arguments: str, code: int = 0) -> dict[st
         ("search", ("search", "-e", "dev", "stop")),
         ("output", ("output", "-e", "dev")),
         ("diff", ("diff", "dev", "prod")),
+        ("diff", ("diff", "dev", "prod", "--desired")),
         ("doctor", ("doctor", "-e", "dev")),
         ("doctor", ("doctor", "-e", "dev", "--write")),
         ("gc", ("gc", "-e", "dev")),

@@ -38,12 +38,18 @@ def test_applications_find_their_stores(folder: Path) -> None:
 
 
 def test_two_environments_side_by_side(folder: Path) -> None:
-    end = vssync(folder, "diff", "dev", "prod", "--detailed-exitcode")
-    assert (end.code, end.err) == (2, "")
-    assert 'attributes.tier  (none) -> "gold"' in end.out
-    assert "Same content: 0 of 1 store." in end.out
-    copy = json.loads(vssync(folder, "diff", "dev", "copy", "--format", "json").out)
-    assert copy["stores"]["docs"]["same_content"]
-    assert vssync(folder, "diff", "dev", "dev", "--detailed-exitcode").code == 0
+    desired = vssync(folder, "diff", "dev", "prod", "--detailed-exitcode", "--desired")
+    assert (desired.code, desired.err) == (2, "")
+    assert 'attributes.tier  (none) -> "gold"' in desired.out
+    assert desired.out.endswith("Same content: 0 of 1 store.\n")
+    live = vssync(folder, "diff", "dev", "copy", "--detailed-exitcode")
+    assert (live.code, live.err) == (2, "")
+    assert "docs  not live on either side" in live.out
+    for env in ("dev", "copy", "prod"):
+        assert vssync(folder, "apply", "--yes", "-e", env).code == 0
+    end = vssync(folder, "diff", "dev", "copy", "--detailed-exitcode", "--format", "json")
+    assert end.code == 0
+    assert json.loads(end.out)["stores"]["docs"]["same_content"]
+    assert 'attributes.tier  (none) -> "gold"' in vssync(folder, "diff", "dev", "prod").out
     assert vssync(folder, "diff", "dev", "nowhere").code == 1
     assert vssync(folder, "diff", "-e", "dev", "dev", "prod").code == 64

@@ -66,6 +66,13 @@ TREES: dict[str, dict[str, str]] = {
 }
 
 
+def test_what_git_ignores_is_not_proposed(tmp_path: Path) -> None:
+    pages = {"build/a.md": "a", "docs/b.md": "b", "docs/_site/c.md": "c", "docs/node_modules/d.md": "d"}
+    loaded = init_folder(write_files(tmp_path, {**pages, ".gitignore": "build\n_site/\n"}))
+    assert keys(loaded) == ["docs/b.md"]
+    assert [entry.pattern.text for entry in loaded.manifest.stores[0].entries if entry.pattern] == ["docs/**/*.md"]
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("tree", TREES)
 def test_it_validates_and_holds_the_documents(tmp_path: Path, tree: str, provider: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vssync.commands.render import trace_files
+from vssync.commands.status import trace_files
 from vssync.errors import UsageProblem
 from vssync.manifest.resolve import effective_tree
 from vssync.manifest.yaml_loader import parse_document
@@ -25,10 +25,9 @@ stores:
     attributes:
       b: store
       c: store
-    front_matter: [title]
     files:
       - path: "*.md"
-        attributes: {c: entry, d: "${stem}"}
+        attributes: {c: entry, d: "${stem}", title: {from: front_matter}}
       - file_id: file-1
         key: legal.pdf
     overrides:
@@ -61,17 +60,17 @@ def loaded(tmp_path: Path) -> LoadedManifest:
 @pytest.mark.parametrize(
     ("address", "part", "place"),
     [
-        ("docs/ab.md", "file", "vssync.yaml:13:9"),
+        ("docs/ab.md", "file", "vssync.yaml:12:9"),
         ("docs/ab.md", "attributes.a", "vssync.yaml:5:19"),
-        ("docs/ab.md", "attributes.b", "vssync.yaml:27:14"),
-        ("docs/ab.md", "attributes.c", "vssync.yaml:14:25"),
-        ("docs/ab.md", "attributes.d", "vssync.yaml:14:35"),
-        ("docs/ab.md", "attributes.e", "vssync.yaml:20:25"),
-        ("docs/ab.md", "attributes.title", "front matter of ab.md"),
-        ("docs/ab.md", "chunking", "vssync.yaml:19:19"),
-        ("docs/ab.md", "filename", "vssync.yaml:21:19"),
-        ("docs/legal.pdf", "file", "vssync.yaml:15:9"),
-        ("docs/legal.pdf", "attributes.b", "vssync.yaml:27:14"),
+        ("docs/ab.md", "attributes.b", "vssync.yaml:26:14"),
+        ("docs/ab.md", "attributes.c", "vssync.yaml:13:25"),
+        ("docs/ab.md", "attributes.d", "vssync.yaml:13:35"),
+        ("docs/ab.md", "attributes.e", "vssync.yaml:19:25"),
+        ("docs/ab.md", "attributes.title", "vssync.yaml:13:53, front_matter.title of ab.md"),
+        ("docs/ab.md", "chunking", "vssync.yaml:18:19"),
+        ("docs/ab.md", "filename", "vssync.yaml:20:19"),
+        ("docs/legal.pdf", "file", "vssync.yaml:14:9"),
+        ("docs/legal.pdf", "attributes.b", "vssync.yaml:26:14"),
         ("more/ab.md", "file", "more.yaml:4:9"),
         ("more/ab.md", "attributes.a", "vssync.yaml:5:19"),
     ],
@@ -102,10 +101,10 @@ def test_files_as_text_leave_a_manifest(loaded: LoadedManifest) -> None:
     place = f"{Path(loaded.file).parent}/vssync.yaml"
     for line in (
         "# docs/ab.md",
-        "#   attributes.title  On ab           front matter of ab.md",
-        f"#   chunking          200/0           {place}:19:19",
+        f"#   attributes.title  On ab           {place}:13:53, front_matter.title of ab.md",
+        f"#   chunking          200/0           {place}:18:19",
         "#   size              21 bytes",
-        f"#   file_id       file-1            {place}:15:9",
+        f"#   file_id       file-1            {place}:14:9",
     ):
         assert " ".join(line.split()) in [" ".join(shown.split()) for shown in text.split("\n")]
     assert parse_document(text, "vssync.yaml").tree == effective_tree(loaded.manifest) | {

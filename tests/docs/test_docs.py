@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from vssync.cli.main import cli
-from vssync.commands.render import trace_files
+from vssync.commands.status import trace_files
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document
@@ -114,6 +114,7 @@ SECTIONS: dict[str, Any] = {
     "`guards`": DEFINITIONS["store"]["properties"]["guards"],
     "A file entry": DEFINITIONS["file"],
     "An override": DEFINITIONS["override"],
+    "An attribute": DEFINITIONS["attributes"]["additionalProperties"],
     "`chunking`": DEFINITIONS["chunking"],
 }
 

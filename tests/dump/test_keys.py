@@ -25,6 +25,11 @@ from vssync.manifest.schema import LABEL_PATTERN
         ("..", "file-1"),
         ("", "file-1"),
         ("con:.md", "con_.md"),
+        ("docs/CON", "docs/_CON"),
+        ("aux.en.md", "_aux.en.md"),
+        ("nul /COM¹.txt", "_nul/_COM¹.txt"),
+        ("console.md", "console.md"),
+        ("a. . /b.md..", "a/b.md"),
     ],
 )
 def test_local_names(key: str, name: str) -> None:

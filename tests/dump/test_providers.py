@@ -66,7 +66,7 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
             )
         (tmp_path / "vssync.yaml").write_text(text)
         with open_session(settings, load_manifest(settings), clock=Clock()) as session:
-            planned = make_plan_now(session, Options(adopt=True))
+            planned = make_plan_now(session, Options())
             assert {change.action for change in planned.stores[0].files} == {action}
             assert apply_plan(session, planned, Silent()).converged
             assert make_plan_now(session, Options()).empty

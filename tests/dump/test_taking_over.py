@@ -84,7 +84,7 @@ def dump_into(folder: Path, faults: Sequence[str] = (), store: str = "help", **g
 
 def adopts_and_converges(folder: Path, files: int = len(FILES)) -> None:
     with open_test_session(folder) as (session, recorder):
-        planned = make_plan_now(session, Options(adopt=True))
+        planned = make_plan_now(session, Options())
         assert {change.action for change in planned.changes()} == {Action.ADOPT}
         assert sum(len(store.files) for store in planned.stores) == files
         assert apply_plan(session, planned, Silent()).converged
@@ -265,14 +265,14 @@ def test_a_store_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     first = vssync(tmp_path, "dump", "--provider", "local", "--store", "help", "-o", "vssync.yaml", "--owner", "kb")
-    assert (first.code, first.out) == (0, "Wrote vssync.yaml.\nNext: vssync plan --adopt -f vssync.yaml\n")
+    assert (first.code, first.out) == (0, "Wrote vssync.yaml.\nNext: vssync plan -f vssync.yaml\n")
     assert (
         "Plan: 0 to add, 0 to change, 0 to replace, 0 to delete, 0 unchanged, 3 to adopt, 1 store to adopt."
-        in vssync(tmp_path, "plan", "--adopt").out
+        in vssync(tmp_path, "plan").out
     )
     assert vssync(tmp_path, "dump", "--store", "help", "-o", "vssync.yaml").code == 3
     assert vssync(tmp_path, "dump", "--store", "help").out.count("file_id") == 3
     assert vssync(tmp_path, "dump", "--store", "help", "--project", "x").code == 64
-    assert vssync(tmp_path, "apply", "--adopt", "--yes").code == 0
+    assert vssync(tmp_path, "apply", "--yes").code == 0
     assert vssync(tmp_path, "plan", "--detailed-exitcode").code == 0
     assert json.loads(vssync(tmp_path, "output", "--format", "json").out)["stores"]["help"]["current"]

@@ -75,7 +75,7 @@ def test_the_example_is_good(server: Server) -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "words"),
     [
-        ("front_matter: [title", "front_mater: [title", "front_mater"),
+        ("attributes:", "atributes:", "atributes"),
         ("protect: true", "protect: maybe", "boolean"),
         ("size: 400", "size: 40", "100"),
         ("provider: local", "provider: locl", "compatible"),
@@ -89,17 +89,17 @@ def test_mistakes_are_underlined(server: Server, good: str, bad: str, words: str
 
 
 def test_fields_of_a_store_are_offered(server: Server) -> None:
-    text = TEXT.replace("    front_matter:", "    \n    front_matter:", 1)
+    text = TEXT.replace("    attributes:", "    \n    attributes:", 1)
     uri, _ = opened(server, text, "fields.yaml")
-    position = position_of(text, "    \n    front_matter:", after=4)
+    position = position_of(text, "    \n    attributes:", after=4)
     result = server.ask("textDocument/completion", {"textDocument": {"uri": uri}, "position": position})
     offered = {item["label"] for item in result["items"]}
     assert {"prune", "protect", "chunking", "expires_after", "guards", "was"} <= offered
-    assert not offered & {"front_matter", "version"}, "what is there already, or belongs elsewhere"
+    assert not offered & {"attributes", "version"}, "what is there already, or belongs elsewhere"
 
 
 def test_hovering_explains_a_field(server: Server) -> None:
-    text = TEXT.replace("    front_matter:", "    prune: false\n    front_matter:", 1)
+    text = TEXT.replace("    attributes:", "    prune: false\n    attributes:", 1)
     uri, _ = opened(server, text, "hover.yaml")
     result = server.ask(
         "textDocument/hover", {"textDocument": {"uri": uri}, "position": position_of(text, "prune", after=2)}

@@ -160,3 +160,25 @@ def test_what_comes_after_adoption_is_taken_only_if_its_bytes_are_equal(tmp_path
     assert report.converged
     with open_test_session(tmp_path) as (session, _):
         assert session.client.get_file(session.client.list_stores()[0].id, theirs).mark is None
+
+
+def test_a_manifest_that_adopts_takes_what_is_there_and_later_only_equal_bytes(tmp_path: Path) -> None:
+    ids = made_by_hand(tmp_path, {**TEXTS, "b.md": "# b\n"})
+    (tmp_path / "vssync.yaml").write_text(MANIFEST + "    adopt: true\n")
+    plan, report = apply_now(tmp_path, Options())
+    assert {key: action for key, (action, _) in actions(plan).items()} == {"a.md": Action.ADOPT, "b.md": Action.REPLACE}
+    assert report.converged
+    assert_nothing_to_do(tmp_path)
+    (tmp_path / "c.md").write_text("# c\n")
+    (tmp_path / "d.md").write_text("# d\nSeven eight.\n")
+    with open_test_session(tmp_path) as (session, _):
+        store = session.client.list_stores()[0].id
+        equal = attach(session.client, store, "x.md", {}, content=b"# c\n")
+        attach(session.client, store, "d.md", {}, content=b"# d\nSeven NINE!!\n")
+    plan, report = apply_now(tmp_path, Options())
+    assert {key: action for key, (action, _) in actions(plan).items()} == {"c.md": Action.ADOPT, "d.md": Action.CREATE}
+    assert report.converged
+    with open_test_session(tmp_path) as (session, _):
+        live = {file.id for file in session.client.list_files(session.client.list_stores()[0].id)}
+    assert {ids["a.md"], equal} <= live
+    assert len(live) == 5  # with the stranger, which is left alone

@@ -270,3 +270,11 @@ def test_other_chunking_is_said_once_and_noted_by_every_plan(folder: Path, spoke
     next_plan = plan_now(folder, spoken)
     assert next_plan.empty
     assert [(note.kind, note.count) for note in next_plan.stores[0].notes] == [(NoteKind.CHUNKING_REPORT, 3)]
+
+
+def test_the_wait_for_a_search_that_sees_no_update_is_announced(folder: Path) -> None:
+    write_manifest(folder, before="provider: local", after="provider: compatible, data_url: http://localhost:1/v1")
+    watcher = MessageRecorder()
+    assert apply_manifest(folder, "compatible", watcher=watcher)[1].converged
+    waits = [text for text in watcher.messages if text.startswith("Waiting for searches of docs")]
+    assert [text.partition(", at most ")[2] for text in waits] == ["30 s; then they count as not following"]

@@ -263,6 +263,21 @@ def test_a_file_without_its_upload_is_found_by_who_looks(folder: Path) -> None:
     assert shell.run("status", "--verify", "--detailed-exitcode").code == process.DONE
 
 
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [("plan", Options()), ("plan", Options(adopt=True)), ("status", Options()), ("output", Options())],
+)
+def test_who_does_not_look_for_files_lists_none(folder: Path, verb: str, options: Options) -> None:
+    """So there is no listing at hand that such a command could have noticed a missing File in."""
+    shell = Shell(folder)
+    attach_theirs(shell)
+    asked = [
+        exchange.url.partition("?")[0].rpartition("/v1")[2] for exchange in shell.run(verb, options=options).exchanges
+    ]
+    assert "/files" not in asked
+    assert "/vector_stores" in asked
+
+
 def drop_store(shell: Shell) -> None:
     """A store leaves the manifest."""
     (shell.folder / "vssync.yaml").write_text(MANIFEST + "  more: {files: [{path: b.md}]}\n")

@@ -40,6 +40,12 @@ def test_a_user_without_a_home_is_told_what_to_set(
         journal_folder(endpoint, "kb", tmp_path, tmp_path, environment)
 
 
+def test_a_folder_of_any_name_has_a_state_folder(tmp_path: Path) -> None:
+    endpoint = resolve_endpoint(ServiceSpec("local"), Caller(), {})
+    names = [tmp_path / os.fsdecode(name) for name in (b"\xff", b"\xfe", "größe".encode())]
+    assert len({journal_folder(endpoint, "kb", name, name, {"VSSYNC_STATE_DIR": "/state"}) for name in names}) == 3
+
+
 @pytest.mark.parametrize("linked", ["state", "state/below"])
 def test_a_link_does_not_lead_a_state_folder_out_of_the_checkout(tmp_path: Path, linked: str) -> None:
     """The checkout may have brought the link; where its user keeps links elsewhere is the user's own affair."""

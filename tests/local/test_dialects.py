@@ -230,12 +230,13 @@ def test_a_restart_drops_batches_under_way(mounted: Callable[..., Api]) -> None:
     assert (after["status"], after["file_counts"]) == ("cancelled", counts(completed=1))
 
 
-def test_errors_forgotten_in_listings(speaking: Speaking) -> None:
-    api = speaking(forgets_errors=True)
-    store = api.store("a.pdf")
-    (seen,) = api.get(f"/vector_stores/{store}/files")["data"]
-    assert (seen["status"], seen["last_error"]) == ("failed", None)
-    assert api.get(f"/vector_stores/{store}/files/{seen['id']}")["last_error"]["code"] == "unsupported_file"
+def test_errors_told_once(speaking: Speaking) -> None:
+    api = speaking(forgets_errors=True, attaches_at_once=True)
+    files = f"/vector_stores/{api.store()}/files"
+    attached = api.post(files, {"file_id": api.upload("a.pdf")["id"]})
+    assert (attached["status"], attached["last_error"]["code"]) == ("failed", "unsupported_file")
+    for seen in (api.get(files)["data"][0], api.get(f"{files}/{attached['id']}")):
+        assert (seen["status"], seen["last_error"]) == ("failed", None)
 
 
 @pytest.mark.parametrize(("stale", "found"), [(False, 1), (True, 0)])

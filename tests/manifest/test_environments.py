@@ -23,7 +23,7 @@ stores:
     skip: [empty]
     files:
       - {path: docs/intro.md}
-      - {path: docs/api/**, not: [dev]}
+      - {path: docs/api/**, only: ["!dev"]}
       - {path: docs/drafts/**, only: ["pr-*", dev]}
   extra: {files: [{path: docs/**}]}
 environments:

@@ -39,6 +39,8 @@ LISTING = Listing(FoundFile(name, 1) for name in NAMES)
         (".github/**", [".github/a.md"]),
         ("docs/.b.md", ["docs/.b.md"]),
         ("docs/a.md", ["docs/a.md"]),
+        ("docs//./a.md", ["docs/a.md"]),
+        (".//docs/.//*.md", ["docs/a.md", "docs/größe.md"]),
         ("docs/gro\u0308ße.md", ["docs/größe.md"]),
         ("docs/gr*ße.md", ["docs/größe.md"]),
         (r"we\[ird].md", ["we[ird].md"]),
@@ -92,9 +94,40 @@ def test_only_a_drive_or_a_slash_makes_a_pattern_absolute(pattern: str, wrong: b
     assert (pattern_problem(pattern) == ("is an absolute path", "write it relative to `root`")) == wrong
 
 
-def test_overrides_and_excludes_match_hidden_names_too() -> None:
-    names = [name for name, _ in LISTING.matching(compile_pattern("**/*.md", match_hidden=True))]
-    assert names == [name for name in NAMES if name.endswith(".md")]
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("**/*.md", [name for name in NAMES if name.endswith(".md")]),  # hidden ones, too
+        ("docs", ["docs/.b.md", "docs/a.md", "docs/deep/er/a.md", "docs/größe.md"]),
+        ("docs/", ["docs/.b.md", "docs/a.md", "docs/deep/er/a.md", "docs/größe.md"]),
+        ("./docs//deep/.", ["docs/deep/er/a.md"]),
+        ("**/er", ["docs/deep/er/a.md"]),
+        ("{Docs,docs/{deep,none}}", ["Docs/a.md", "docs/deep/er/a.md"]),
+        ("docs/*", ["docs/.b.md", "docs/a.md", "docs/größe.md"]),  # the files in it
+        ("docs/a.md", ["docs/a.md"]),
+        ("doc", []),
+        ("docs/gro\u0308ße.md", ["docs/größe.md"]),
+    ],
+)
+def test_what_narrows_a_selection(pattern: str, names: list[str]) -> None:
+    assert pattern_problem(pattern, narrows=True) is None
+    assert [name for name, _ in LISTING.matching(compile_pattern(pattern, narrows=True))] == names
+
+
+@pytest.mark.parametrize(
+    ("pattern", "way_out"),
+    [
+        ("docs/**.md", "`docs/**/*.md`"),
+        ("**.md", "`**/*.md`"),
+        ("docs/a**/b.md", "`docs/**/a*/b.md`"),
+        ("docs/**{md,txt}", None),
+    ],
+)
+def test_stars_within_a_name(pattern: str, way_out: str | None) -> None:
+    problem = pattern_problem(pattern)
+    assert problem is not None
+    assert problem[0] == "has `**` within a name, where it would mean `*`"
+    assert way_out is None or f"write {way_out} for" in problem[1]
 
 
 PIECES = st.sampled_from(

@@ -90,11 +90,16 @@ def test_defaults_hold_every_field_of_a_store(tmp_path: Path) -> None:
           protect: true
           guards: {max_delete: 12.5%, max_replace: 7}
           ignore_attributes: [by]
-          extensions: [.rst]
+          formats: {.rst: .rst, .md: null}
           skip: [empty]
         stores:
           acme:
-          beta: {metadata: {tier: null}, prune: true, expires_after: null, guards: null}
+          beta:
+            metadata: {tier: null}
+            prune: true
+            expires_after: null
+            guards: null
+            formats: {.rst: null, .md: .txt}
         """,
     )
     acme, beta = loaded.desired.stores
@@ -102,6 +107,10 @@ def test_defaults_hold_every_field_of_a_store(tmp_path: Path) -> None:
     assert (acme.expires_after_days, acme.prune, acme.protect) == (30, False, True)
     assert acme.ignore_attributes == ("by",)
     assert acme.guards == Guards(Limit(share=0.125), Limit(count=7))
+    assert [spec.formats.rows for spec in loaded.manifest.stores] == [
+        {".rst": ".rst", ".md": None},
+        {".rst": None, ".md": ".txt"},
+    ]
     assert (beta.metadata, beta.prune) == ({"team": "docs"}, True)
     assert (beta.expires_after_days, beta.guards) == (None, Guards())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest
+from vssync.manifest.resolve import Provenance
 from vssync.manifest.yaml_loader import TreePath as ManifestPath
 from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate_value, locate_values
 
@@ -21,10 +22,9 @@ defaults:
 stores:
   guide:
     attributes: *common
-    front_matter: [title]
     files:
       - path: docs/**
-        attributes: {part: all}
+        attributes: {part: all, title: {from: [front_matter.x, front_matter]}}
     overrides:
       - match: docs/api/**
         attributes: {part: api}
@@ -43,15 +43,15 @@ PAGES = {
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        (("stores", "guide", "name"), "vssync.yaml:21:28"),
-        (("stores", "guide", "files", 0, "path"), "vssync.yaml:13:15"),
-        (("stores", "guide", "files", 0), "vssync.yaml:13:9"),
-        (("stores", "guide", "guards", "max_delete"), "vssync.yaml:20:37"),
+        (("stores", "guide", "name"), "vssync.yaml:20:28"),
+        (("stores", "guide", "files", 0, "path"), "vssync.yaml:12:15"),
+        (("stores", "guide", "files", 0), "vssync.yaml:12:9"),
+        (("stores", "guide", "guards", "max_delete"), "vssync.yaml:19:37"),
         (("stores", "guide", "chunking", "overlap"), "vssync.yaml:7:34"),
         (("stores", "guide", "attributes", "app"), "vssync.yaml:6:21"),
         (("stores", "guide", "attributes", "lang"), "vssync.yaml:10:17"),
         (("stores", "acme", "prune"), "more.yaml:2:17"),
-        (("stores", "acme", "guards", "max_delete"), "vssync.yaml:20:37"),
+        (("stores", "acme", "guards", "max_delete"), "vssync.yaml:19:37"),
         (("stores", "nobody"), "vssync.yaml:9:3"),
         (("service", "provider"), "vssync.yaml:1:1"),
     ],
@@ -65,22 +65,21 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: ManifestP
 def test_where_each_part_of_a_file_came_from(tmp_path: Path) -> None:
     loaded = load_manifest(tmp_path, TEXT, PAGES, env="prod")
     sources = {
-        key: {part: _line(loaded, path) for part, path in file_provenance(loaded, "guide", file).items()}
+        key: {part: _line(loaded, origin) for part, origin in file_provenance(loaded, "guide", file).items()}
         for key, file in files_by_key(loaded, 1).items()
     }
-    shared = {"file": 13, "chunking": 7, "attributes.app": 6, "attributes.url": 6, "attributes.lang": 10}
-    assert sources["docs/intro.md"] == {**shared, "attributes.part": 14, "attributes.title": None}
-    assert sources["docs/api/call.md"] == {**shared, "attributes.part": 17}
+    shared = {"file": 12, "chunking": 7, "attributes.app": 6, "attributes.url": 6, "attributes.lang": 10}
+    assert sources["docs/intro.md"] == {**shared, "attributes.part": 13, "attributes.title": "13, front_matter.title"}
+    assert sources["docs/api/call.md"] == {**shared, "attributes.part": 16}
 
 
 ENTRIES = """\
 stores:
   guide:
     attributes: {title: none}
-    front_matter: [title]
     files:
-      - {path: "docs/*.md", exclude: [docs/b.md]}
-      - {path: docs/b.md}
+      - {path: "docs/*.md", exclude: [docs/b.md], attributes: {title: {from: front_matter}}}
+      - {path: docs/b.md, attributes: {title: {from: front_matter.none}}}
       - {path: docs/c.txt, exclude: ["**/*.txt"], optional: true}
       - {path: "**/*.txt"}
       - {file_id: docs/b.md, key: declared.pdf}
@@ -96,15 +95,17 @@ def test_every_file_has_its_entry(tmp_path: Path) -> None:
     origins = {key: file_provenance(loaded, "guide", file) for key, file in files_by_key(loaded).items()}
     lines = {key: _line(loaded, parts["file"]) for key, parts in origins.items()}
     assert lines == {
-        "docs/a.md": 8,
-        "docs/b.md": 9,
-        "docs/c.txt": 11,
-        "declared.pdf": 12,
-        "docs/gr\u00f6ss.html": 13,
+        "docs/a.md": 7,
+        "docs/b.md": 8,
+        "docs/c.txt": 10,
+        "declared.pdf": 11,
+        "docs/gr\u00f6ss.html": 12,
     }
-    lifted = [key for key, parts in origins.items() if parts["attributes.title"] is None]
-    assert lifted == ["docs/a.md", "docs/b.md"]
+    titles = {key: _line(loaded, parts["attributes.title"]) for key, parts in origins.items()}
+    assert titles.pop("docs/a.md") == "7, front_matter.title"
+    assert set(titles.values()) == {5}
 
 
-def _line(loaded: LoadedManifest, path: ManifestPath | None) -> int | None:
-    return locate_values(loaded, [path])[path].line if path else None
+def _line(loaded: LoadedManifest, origin: Provenance) -> int | str:
+    line = locate_values(loaded, [origin.path])[origin.path].line
+    return f"{line}, {origin.source}" if origin.source else line

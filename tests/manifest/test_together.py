@@ -63,7 +63,11 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "a pattern without a match": (("guide", "files", 3), {"path": "gone/**"}, "`gone/**` matches no file"),
     "a file chosen twice": (("guide", "files", 4), {"path": "docs/a.md"}, "chosen by two entries"),
     "an empty file": (("more", "files", 3), {"path": "bad/empty.md"}, "the file is empty"),
-    "front matter": (("more", "files", 4), {"path": "bad/nested.md", "front_matter": ["k"]}, "`k` is nested"),
+    "front matter": (
+        ("more", "files", 4),
+        {"path": "bad/nested.md", "attributes": {"k": {"from": "front_matter"}}},
+        "`k` is nested",
+    ),
     "an attribute filled in": (("more", "attributes"), {"v": "${dir.3}"}, "asks for more folders"),
 }
 
@@ -95,7 +99,7 @@ def test_all_that_is_wrong_is_reported_and_nothing_that_follows(tmp_path: Path, 
     [
         ("skip", "[emty]", "must be `unsupported`"),
         ("skipp", "[empty]", "unknown field `skipp`"),
-        ("extensions", "[xyz]", "cannot be `xyz`"),
+        ("formats", "{.xyz: md}", "cannot be `md`"),
         ("filename", "[a]", "must be text, not a list"),
         ("overrides", "[{match: '**/*.xyz', filename: 1}]", "must be text, not a number"),
         ("overrides", "[{match: ../x, filename: '${stem}.md', attributes: {a: null}}]", "leaves `root`"),
@@ -134,7 +138,7 @@ def test_what_is_wrong_around_the_stores_hides_nothing_that_can_be_told(
 
 def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
     fields = SCHEMA["definitions"]["store"]["properties"]
-    assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "extensions", "filename"}
+    assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "formats", "filename"}
     assert FIELDS_APART_FROM_SELECTION - set(fields) == set()
 
 

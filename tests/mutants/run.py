@@ -330,6 +330,24 @@ MUTANTS = (
         INTERRUPTED,
     ),
     Mutant(
+        "each-detached-file-is-read-although-it-is-gone",
+        "vssync/applier/wait.py",
+        "is_listed = store.client",
+        "is_listed = False and store.client",
+        ("tests/applier/test_reattaching.py",),
+    ),
+    Mutant(
+        "attach-before-the-detached-copy-is-gone",
+        "vssync/applier/upload.py",
+        "lingering = wait_until_detached(store, detached) if detached else set()",
+        "lingering = set()",
+        (
+            "tests/applier/test_reattaching.py",
+            "tests/applier/test_sharing.py",
+            "tests/guarantees/worlds/test_switches.py",
+        ),
+    ),
+    Mutant(
         "a-night-is-time-without-progress",
         "vssync/applier/wait.py",
         "clock.sleep(pause)\n        waited += pause",

@@ -232,6 +232,11 @@ def mark_of(file: DesiredFile) -> str:
     return str(mark_for("support-kb/prod", file, origin=Origin.UPLOADED))
 
 
+def dated(date: str, **attributes: Scalar) -> DesiredFile:
+    """A file with an attribute that is the date of its last commit."""
+    return desired(attributes={"date": date, **attributes}, dated=("date",))
+
+
 NEW_STORE = StoreChange(Action.CREATE, (Reason.MISSING,))
 
 
@@ -253,6 +258,13 @@ NEW_STORE = StoreChange(Action.CREATE, (Reason.MISSING,))
         ),
         pytest.param(store(create()), store(create(reuse="file-7")), id="the same bytes need no upload"),
         pytest.param(store(update(detail="before")), store(update(detail="after")), id="other words"),
+        pytest.param(store(replaced(desired=dated("a"))), store(replaced(desired=dated("b"))), id="a commit's date"),
+        pytest.param(store(create(desired=dated("a"))), store(busy(desired=dated("b"))), id="and it is under way"),
+        pytest.param(
+            store(update("a.md", FieldChange("n", 1, 2), desired=dated("a", n=2))),
+            store(update("a.md", FieldChange("n", 1, 2), FieldChange("date", "a", "b"), desired=dated("b", n=2))),
+            id="a commit's date, which was live",
+        ),
         pytest.param(store(), store(batches=builders.batches()[1:]), id="a batch to wait for"),
         pytest.param(store(change=renamed()), store(change=renamed("vsfb_1")), id="a hint of batches under way"),
         pytest.param(store(batches=builders.batches()), store(batches=builders.batches()[:1]), id="the same batch"),
@@ -329,6 +341,11 @@ def test_a_replacement_asked_for_is_done_once(saved: FileChange, found: FileChan
             store(update("a.md", FieldChange("n", 1, 2))),
             store(update("a.md", FieldChange("n", True, 2))),
             "guide/a.md: live n 1 -> True",
+        ),
+        (
+            store(create(desired=dated("a", n=1))),
+            store(create(desired=dated("b", n=2))),
+            "guide/docs/a.md: attributes.n 1 -> 2",
         ),
         (store(create()), store(busy(desired=OTHER, drop=(copy(),))), "guide/docs/a.md: the saved plan says create"),
         (store(create()), store(busy(fields=(FieldChange("n", 1, 2),), desired=OTHER)), "and now it is await"),

@@ -59,10 +59,11 @@ def planned(
     files: Sequence[DesiredFile] = (A,),
     *,
     ours: Sequence[LiveFile] = (),
+    declared: bool = False,
     **options: Any,
 ) -> StorePlan:
     """The plan of a store in a state of adoption, which holds an unmarked file for each upload."""
-    store = desired_store(*files, external=state == "external")
+    store = desired_store(*files, external=state == "external", adopt=declared)
     live = {
         "new": live_store(store, owner=""),
         "going on": adopting_store(store),
@@ -110,9 +111,13 @@ def outcome(store: StorePlan) -> Any:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 @pytest.mark.parametrize("state", ["new", "going on", "over", "external"])
-def test_bytes_decide_and_the_rest_is_taken_only_while_adoption_goes_on(state: str, row: Row) -> None:
-    store = planned(state, row.uploads, adopt=True)
-    assert outcome(store) == (row.over if state == "over" else row.going_on)
+@pytest.mark.parametrize("declared", [False, True])
+def test_bytes_decide_and_the_rest_is_taken_only_while_adoption_goes_on(
+    state: str, row: Row, *, declared: bool
+) -> None:
+    store = planned(state, row.uploads, declared=declared, adopt=not declared)
+    is_over = state == "over" or (state == "external" and declared)  # an external store carries no mark
+    assert outcome(store) == (row.over if is_over else row.going_on)
     change = store.change
     assert (change.action if change else None) == (Action.ADOPT if state in ("new", "going on") else None)
 
@@ -130,6 +135,23 @@ def test_bytes_decide_and_the_rest_is_taken_only_while_adoption_goes_on(state: s
 )
 def test_nothing_is_taken_without_the_option(state: str, upload: Upload, expected: Any) -> None:
     assert outcome(planned(state, [upload])) == expected
+
+
+@pytest.mark.parametrize(
+    ("pinned", "declared", "action"),
+    [
+        ("", True, Action.REFUSE),
+        ("vs1", True, Action.REFUSE),
+        ("", False, Action.REFUSE),
+        ("vs1", False, Action.ADOPT),
+    ],
+)
+def test_a_store_that_lost_its_mark_is_no_manifests_to_adopt(pinned: str, declared: bool, action: Action) -> None:
+    store = desired_store(A, id=pinned, adopt=declared)
+    contents = Contents((live_copy(), *(stranger(f"s{number}") for number in range(2))))
+    change = plan(store, [(live_store(store, owner=""), contents)], adopt=not declared).stores[0].change
+    assert change
+    assert change.action is action
 
 
 def test_the_copy_chosen_is_the_one_with_the_bytes() -> None:

@@ -24,6 +24,7 @@ from vssync.model.plan import Action, NoteKind, Reason
 from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveFile
 
 A = desired_file()
+MAY_BE_TRACKED = "ignored_without_git"
 EXT = desired_file("terms.pdf", file_id="ext")
 RECHUNKED = replace(A, chunking=OLD)
 B = desired_file(content="B")
@@ -35,6 +36,7 @@ BUSY, FAILED, CANCELLED, ODD = (
     FileStatus.UNKNOWN,
 )
 LONG_AGO = NOW - 601
+WITH_TEXT = replace(live_copy(desired_file("b.md", "B"), id="f2"), usage_bytes=7)
 UNKEYED = replace(
     with_mark(
         live_copy(), key_digest=PROVISIONAL, content="?", chunking_digest=PROVISIONAL, attributes_digest=PROVISIONAL
@@ -188,6 +190,13 @@ ROWS = [
     row("left the manifest", (), live_copy(), "a.md delete not_in_manifest"),
     row("left, prune off", (), live_copy(), notes="kept", settings={"prune": False}),
     row("skipped", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "empty"}}),
+    row("draft", (), live_copy(), "a.md delete draft", settings={"skipped": {"a.md": "draft"}}),
+    row("broken", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": "broken"}}),
+    row("ignored by git", (), live_copy(), "a.md delete ignored", settings={"skipped": {"a.md": "ignored"}}),
+    row(
+        "ignored, and git cannot say", (), live_copy(), notes="skipped", settings={"skipped": {"a.md": MAY_BE_TRACKED}}
+    ),
+    row("behind a link", (), live_copy(), "a.md delete not_in_manifest", settings={"skipped": {"a.md": "linked"}}),
     row(
         "attached, never marked for a key", (), UNKEYED, f"~{PROVISIONAL} delete superseded", settings={"prune": False}
     ),
@@ -246,8 +255,14 @@ ROWS = [
     row(
         "moved, and its new copy is completed",
         desired_file("b.md"),
-        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2", at=9_950)],
         "b.md delete superseded",
+    ),
+    row(
+        "one of two equal files left",
+        desired_file("b.md"),
+        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        "a.md delete not_in_manifest",
     ),
     row(
         "left the manifest, and two others have its bytes",
@@ -289,9 +304,22 @@ ROWS = [
         "two keys left with these bytes",
         desired_file("c.md"),
         [live_copy(), live_copy(desired_file("b.md"), id="f2")],
-        "a.md delete not_in_manifest",
         "b.md delete not_in_manifest",
-        "c.md create missing",
+        "c.md replace renamed moved",
+    ),
+    row(
+        "equal files moved together",
+        [desired_file("c.md"), desired_file("d.md")],
+        [live_copy(desired_file("b.md"), id="f2"), live_copy()],
+        "c.md replace renamed moved",
+        "d.md replace renamed moved",
+    ),
+    row(
+        "equal files moved together, one under its upload name",
+        [desired_file("c.md"), desired_file("d.md", filename="a.md")],
+        [live_copy(), live_copy(desired_file("b.md"), id="f2")],
+        "c.md replace renamed moved",
+        "d.md update moved",
     ),
     row(
         "two keys want what left",
@@ -396,6 +424,15 @@ ROWS = [
     ),
     row("reported chunking", A, live_copy(reported=OLD), notes="chunking_report"),
     row("bent attributes", A, BENT, notes="attributes_report"),
+    row("no text, where no file has any that the service tells of", A, live_copy()),
+    row("no text", [A, desired_file("b.md", "B")], [live_copy(), WITH_TEXT], notes="no_text"),
+    row(
+        "no text, and replaced",
+        [B, desired_file("b.md", "B")],
+        [live_copy(), WITH_TEXT],
+        "a.md replace content_changed",
+    ),
+    row("no text yet", [A, desired_file("b.md", "B")], [live_copy(status=BUSY), WITH_TEXT], "a.md await ingesting"),
     row(
         "equal texts that share chunks",
         [A, desired_file("b.md"), desired_file("c.md")],
@@ -461,6 +498,7 @@ FILE_NOTES = set(NoteKind) - {
     NoteKind.UPLOAD_GONE,
     NoteKind.GHOSTS,
     NoteKind.PINNED_ONLY,
+    NoteKind.LINE_ENDS,  # see test_line_ends
 }
 
 

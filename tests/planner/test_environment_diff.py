@@ -7,7 +7,7 @@ import json
 import pytest
 
 from vssync.model.state import AUTO, Attributes, Chunking, Desired, DesiredFile, DesiredStore, ServiceSpec
-from vssync.planner.environment_diff import EnvironmentDiff, compare_environments
+from vssync.planner.environment_diff import EnvironmentDiff, compare_environments, declared_environment
 from vssync.render.diff import diff_json, diff_text
 from vssync.render.layout import View
 
@@ -29,7 +29,8 @@ def between(
     left: tuple[DesiredStore, ...], right: tuple[DesiredStore, ...], provider: str = "local"
 ) -> EnvironmentDiff:
     return compare_environments(
-        Desired("kb/dev", ServiceSpec(), left), Desired("kb/prod", ServiceSpec(provider), right), ("dev", "prod")
+        declared_environment("dev", Desired("kb/dev", ServiceSpec(), left)),
+        declared_environment("prod", Desired("kb/prod", ServiceSpec(provider), right)),
     )
 
 
@@ -77,7 +78,7 @@ def test_files_that_differ_alike_are_said_once() -> None:
 def test_json_holds_everything() -> None:
     told = json.loads(diff_json(between((store(file(lang="en")),), (store(file(), file("b.md")),))))
     docs = told["stores"]["docs"]
-    assert (told["same"], docs["only_left"], docs["only_right"]) == (False, [], ["b.md"])
+    assert (told["state"], told["same"], docs["only_left"], docs["only_right"]) == ("desired", False, [], ["b.md"])
     assert docs["changed"] == {"a.md": [{"name": "attributes.lang", "left": "en", "right": None}]}
 
 

@@ -46,7 +46,12 @@ CASES: dict[str, Case] = {
     "as it should be": ((A, B), TWINS, ()),
     "the only one leaves": ((), TWINS[:1], ("a.md delete not_in_manifest",)),
     "both leave": ((), TWINS, ("a.md delete not_in_manifest", "b.md delete not_in_manifest")),
-    "one leaves, as after a move": ((A,), TWINS, ("a.md replace superseded shared_chunks",)),
+    "one leaves": ((A,), TWINS, ("a.md replace shared_chunks", "b.md delete not_in_manifest")),
+    "one leaves, as after a move": (
+        (A,),
+        (copy_of("a", at=9_950), copy_of("b")),
+        ("a.md replace superseded shared_chunks",),
+    ),
     "one leaves, and another comes": (
         (A, C, doc("d", "D")),
         (*TWINS, copy_of("d", "D")),

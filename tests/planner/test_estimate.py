@@ -7,12 +7,14 @@ from math import ceil
 
 import pytest
 
+from tests.planner.builders import live_store
 from tests.render import builders
-from tests.render.builders import change, create, deleted, desired, plan, replaced, store, update
+from tests.render.builders import change, copy, create, deleted, desired, plan, replaced, store, update
 from vssync.applier.steps import plan_steps
-from vssync.model.plan import Action, Counts, FieldChange, Plan, Reason
-from vssync.model.state import Capabilities, ServiceSpec
-from vssync.planner.estimate import Cost, count_changes, count_new_batches, estimate_cost
+from vssync.model.plan import Action, Counts, FieldChange, FileChange, Plan, Reason
+from vssync.model.state import Capabilities, FileCounts, ServiceSpec
+from vssync.planner.estimate import Cost, count_changes, count_lookups, estimate_cost
+from vssync.providers import PROVIDERS, Bucket
 
 
 @pytest.mark.parametrize(
@@ -53,15 +55,18 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
     ("made", "expected"),
     [
         (plan(), Cost()),
-        (plan(store(update())), Cost(requests=1)),
-        (plan(store(deleted())), Cost(requests=4)),
+        (plan(store(update())), Cost(requests=1 + 2)),  # and a stamp: the store is read and written
+        (plan(store(deleted())), Cost(requests=1 + 2 + 1 + 2, polls=64)),  # stores and files are listed
+        (plan(store(deleted(keep=copy("file-2")))), Cost(requests=7, polls=64)),  # which is seen completed first
+        (plan(store(change("a.md", Action.REFUSE, Reason.REFUSED), update())), Cost(requests=1)),  # not stamped
+        (plan(store(update()), lookups=5), Cost(requests=8)),
         (
             plan(store(change("a.md", Action.AWAIT, Reason.INGESTING, fields=(FieldChange("a", 1, 2),)))),
-            Cost(requests=2),
+            Cost(requests=2 + 2, polls=64),
         ),
-        (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=4, seconds=0.2)),
-        (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 5)),
-        (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 5)),
+        (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=6, polls=64, seconds=0.2)),
+        (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 7, 64)),
+        (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 7, 64)),
     ],
 )
 def test_small_costs(made: Plan, expected: Cost) -> None:
@@ -71,16 +76,36 @@ def test_small_costs(made: Plan, expected: Cost) -> None:
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
     [
-        ({}, Cost(512, 2, 1, 2 + 3 + 1, 0.2)),
-        ({"batch_files": False}, Cost(512, 2, 1, 2 + 3 + 2 + 1, 0.2)),  # each file's attributes by themselves
-        ({"batches": False}, Cost(512, 2, 0, 2 + 2 + 1, 0.4)),
-        ({"batch_files": False, "attribute_updates": False}, Cost(512, 2, 0, 2 + 2 + 1, 0.4)),
-        ({"batches": False, "unheard_of": True}, Cost(512, 2, 0, 2 + 2 + 1, 0.4)),
+        ({}, Cost(512, 2, 1, 2 + 3 + 4 + 2, 64, 0.2)),  # the batch is noted in the store, and the note removed
+        ({"list_batches": True}, Cost(512, 2, 1, 2 + 3 + 1 + 2, 64, 0.2)),
+        ({"store_updates": False}, Cost(512, 2, 1, 2 + 3, 64, 0.2)),  # no note, no stamp
+        ({"batch_files": False}, Cost(512, 2, 1, 2 + 1 + 2 + 2 + 2, 64, 0.2)),  # each file's attributes by themselves
+        ({"batches": False}, Cost(512, 2, 0, 2 + 2 + 2 + 2, 64, 0.4)),
+        ({"batch_files": False, "attribute_updates": False}, Cost(512, 2, 0, 2 + 2 + 2 + 2, 64, 0.4)),
+        ({"batches": False, "unheard_of": True}, Cost(512, 2, 0, 2 + 2 + 2 + 2, 64, 0.4)),
     ],
 )
 def test_what_the_service_lacks_has_its_price(capabilities: dict[str, bool], expected: Cost) -> None:
     files = [create(key, size=256) for key in ("a.md", "b.md")]
     assert estimate_cost(plan(store(*files), service=ServiceSpec("openai", capabilities=capabilities))) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "live", "looks"),
+    [
+        (1, 10, 2),  # the store's count and its listing
+        (7, 10, 2),  # once for all
+        (2, 1_000, 3),  # fewer files than pages: each by itself
+        (7, 500, 1 + 5),
+        (250, 250, 3 * 3),  # in three rounds of batches
+    ],
+)
+def test_detached_files_are_looked_for_a_round_at_a_time(count: int, live: int, looks: int) -> None:
+    files = [replaced(f"{n}.md", drop=(copy(f"f{n}"),), reuse=f"f{n}", gap=True) for n in range(count)]
+    costs = [
+        estimate_cost(plan(store(*changes, live=live))) for changes in (files, [replace(f, drop=()) for f in files])
+    ]
+    assert costs[0].requests - costs[1].requests == count + looks
 
 
 def test_what_two_stores_want_is_uploaded_once() -> None:
@@ -112,4 +137,56 @@ def test_attached_files_have_a_limit_of_their_own() -> None:
 
 @pytest.mark.parametrize(("files", "batches"), [(0, 0), (1, 1), (100, 1), (101, 2)])
 def test_batches_are_as_few_as_their_size_allows(files: int, batches: int) -> None:
-    assert count_new_batches(store(*(replaced(f"{n}.md") for n in range(files))), Capabilities()) == batches
+    assert estimate_cost(plan(store(*(replaced(f"{n}.md") for n in range(files))))).batches == batches
+
+
+@pytest.mark.parametrize(
+    ("unproven", "batches"),
+    [
+        ((), 2),
+        ((".js",), 3),  # one .js and the three .md; the rest of the .js after these
+        ((".js", ".md"), 3),
+    ],
+)
+def test_kinds_that_nothing_vouches_for_are_tried_first(unproven: tuple[str, ...], batches: int) -> None:
+    service = ServiceSpec(capabilities={"batch_size": 5})
+    files = [create(f"{n}{kind}") for kind, count in ((".js", 7), (".md", 3)) for n in range(count)]
+    assert estimate_cost(plan(store(*files, unproven=unproven), service=service)).batches == batches
+
+
+def test_a_limit_of_all_requests_counts_for_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROVIDERS, "oci", replace(PROVIDERS["oci"], rates={Bucket.REQUESTS: 60}))
+    cost = estimate_cost(plan(store(update())))
+    assert cost.seconds == cost.requests
+
+
+@pytest.mark.parametrize(
+    ("files", "sizes", "lookups"),
+    [
+        (1, (), 0),
+        (0, (10, 10), 0),  # nothing is deleted
+        (1, (0, 10, 100), 3),  # a page each
+        (1, (101, 5_000), 4),  # a page, and then the one upload
+        (60, (5_000,), 50),
+        (30, (5_000,), 31),
+    ],
+)
+def test_other_stores_are_asked_before_uploads_are_deleted(files: int, sizes: tuple[int, ...], lookups: int) -> None:
+    others = [live_store(id=f"vs{n}", counts=FileCounts(total=size)) for n, size in enumerate(sizes)]
+    deletions = [deleted(f"{n}.md", drop=(copy(f"file-{n}"),)) for n in range(files)]
+    made = plan(store(*deletions))
+    assert count_lookups(made, [live_store(id="vs_1"), *others], Capabilities()) == lookups
+
+
+@pytest.mark.parametrize(
+    ("change", "reaches", "lookups"),
+    [
+        (create(), None, 3),  # written, searched, written again
+        (update(), None, 4),  # after it was read
+        (deleted(drop=()), None, 0),
+        (create(), True, 0),
+        (update(), False, 0),
+    ],
+)
+def test_finding_out_about_search_has_its_price(change: FileChange, reaches: bool | None, lookups: int) -> None:
+    assert count_lookups(plan(store(change)), (), Capabilities(updates_reach_search=reaches)) == lookups

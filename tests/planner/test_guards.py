@@ -76,6 +76,12 @@ def test_a_guard_counts_our_files_and_says_its_numbers(made: Plan, message: str)
     assert [refusal.message for refusal in made.refusals] == ([message] if message else [])
 
 
+@pytest.mark.parametrize("why", ["ignored", "draft"])
+def test_what_is_ignored_or_a_draft_now_counts_as_deleted(why: str) -> None:
+    made = of_another_manifest(THREE, skipped=dict.fromkeys(THREE, why))
+    assert [refusal.message for refusal in made.refusals] == ["guide: 3 of 3 live files would be deleted (100%)."]
+
+
 def test_what_is_held_back_is_no_deletion() -> None:
     made = plan(10, gone=6)
     (store,) = made.stores

@@ -40,7 +40,6 @@ from vssync.model.state import (
     ServiceSpec,
 )
 from vssync.render.batches import LiveBatchRow, batches_json, batches_text
-from vssync.render.file_status import FileInspection, LiveCopy, inspection_text
 from vssync.render.json import plan_gitlab, plan_json, report_json
 from vssync.render.layout import View
 from vssync.render.markdown import plan_markdown, report_markdown
@@ -48,7 +47,7 @@ from vssync.render.offline import offline_json, offline_markdown, offline_text
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
 from vssync.render.search import search_json, search_text
-from vssync.render.status import status_text
+from vssync.render.status import FileInspection, LiveCopy, inspection_text, status_text
 from vssync.text import escape_control
 
 # Each holds the word that must not stand outside code.

@@ -13,7 +13,16 @@ from vssync.model.plan import Action, Counts, NoteKind, Reason
 from vssync.model.state import FileCounts, ServiceSpec
 from vssync.planner.estimate import Cost
 from vssync.render import wording
-from vssync.text import display_width, format_elapsed, format_estimate, format_size, pad_right, shorten_middle
+from vssync.text import (
+    display_width,
+    escape_control,
+    format_elapsed,
+    format_estimate,
+    format_size,
+    pad_right,
+    shorten_apart,
+    shorten_middle,
+)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +162,8 @@ def test_plan_line(counts: Counts, text: str) -> None:
 @pytest.mark.parametrize(
     ("cost", "text"),
     [
-        (Cost(21_914, 2, 1, 10, 0.2), "Cost: 21.4 KB in 2 uploads, about 10 requests, under a minute."),
+        (Cost(21_914, 2, 1, 10, seconds=0.2), "Cost: 21.4 KB in 2 uploads, about 10 requests, under a minute."),
+        (Cost(requests=3, polls=1_280), "Cost: about 3 requests, up to 1,280 polls."),
         (Cost(10, 1, 1, 1), "Cost: 10 bytes in 1 upload, about 1 request."),
         (Cost(requests=3), "Cost: about 3 requests."),
         (Cost(), "Cost: nothing is sent."),
@@ -202,6 +212,32 @@ def test_a_shortened_text_fits_and_a_padded_one_fills(text: str, room: int) -> N
     short = shorten_middle(text, room)
     assert display_width(short) <= room
     assert display_width(pad_right(short, room)) == room
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "shorts"),
+    [
+        ("short", "other", ("short", "other")),
+        ("a" * 40, "a" * 39 + "b", ("aaaa...aaaaaaa", "aaaa...aaaaaab")),  # cut in the middle they differ
+        ("a" * 20 + "X" + "b" * 40, "a" * 20 + "Y" + "b" * 40, ("...aaXbbbbb...", "...aaYbbbbb...")),
+        ("a" * 4 + "X" + "b" * 40, "a" * 4 + "Y" + "b" * 40, ("...aaXbbbbb...", "...aaYbbbbb...")),
+        ("a" * 20 + "b" * 40, "a" * 20 + "b" * 41, None),
+    ],
+)
+def test_values_that_differ_are_cut_around_the_difference(
+    left: str, right: str, shorts: tuple[str, str] | None
+) -> None:
+    shown = shorten_apart(left, right, 14)
+    assert shown[0] != shown[1]
+    assert shorts in (None, shown)
+
+
+@given(st.text(), st.text(), st.text(), st.text(), st.integers(9, 60))
+def test_different_values_never_look_equal(before: str, left: str, right: str, after: str, room: int) -> None:
+    first, second = escape_control(f"{before}{left}{after}"), escape_control(f"{before}{right}{after}")
+    shown = shorten_apart(first, second, room)
+    assert (shown[0] == shown[1]) is (first == second)
+    assert all(display_width(short) <= room for short in shown)
 
 
 def test_progress_names_what_there_is() -> None:

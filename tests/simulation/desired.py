@@ -32,6 +32,7 @@ class WantedFile:
     size: int = 0
     sha256: str = ""
     source: str = ""
+    dated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,9 @@ class Wanted:
 
 _TOP = {"version", "owner", "service", "defaults", "stores"}
 _LAYER = {"attributes", "chunking"}
-_SETTINGS = {"prune", "protect", "external", "id", "was", "description", "ignore_attributes"}
+_SETTINGS = {"prune", "protect", "external", "id", "was", "adopt", "description", "ignore_attributes"}
 _STORE = {"name", "files", "overrides", "skip", "metadata", "expires_after", "guards", *_LAYER, *_SETTINGS}
+_LEAVING = ("draft", "ignored", "linked")  # left out, and not kept live
 _ENTRY = {"path", "exclude", "optional", *_LAYER}
 
 
@@ -138,6 +140,8 @@ def _file(name: str, content: bytes, layers: list[dict[str, Any]]) -> WantedFile
     attributes: dict[str, Any] = {}
     for layer in layers:
         attributes |= layer.get("attributes") or {}
+    if any(isinstance(value, dict) for value in attributes.values()):
+        raise _NotUnderstoodError
     chunkings = [layer["chunking"] for layer in layers if layer.get("chunking")]
     return WantedFile(
         key=name,
@@ -183,11 +187,12 @@ def _as_loaded(session: Session) -> Wanted:
             size = len(content) if file.path else 0
             chunking = str(file.chunking)
             values = (file.key, file.filename, file.attributes, chunking, file.path, file.file_id, size, sha256)
-            files[digest16(file.key)] = WantedFile(*values)
+            files[digest16(file.key)] = WantedFile(*values, dated=file.dated)
         names = (*_SETTINGS, "metadata", "expires_after_days")
         settings = {name: getattr(store, name) for name in names}
         limits = {"max_delete": store.guards.max_delete, "max_replace": store.guards.max_replace}
         settings["guards"] = {name: (limit.share, limit.count) for name, limit in limits.items()}
-        stores[store.key] = WantedStore(store.key, store.name, files, store.skipped, settings)
+        skipped = {key: why for key, why in store.skipped.items() if why not in _LEAVING}
+        stores[store.key] = WantedStore(store.key, store.name, files, skipped, settings)
     service = {name: getattr(desired.service, name) for name in desired.service.__slots__}
     return Wanted(desired.owner, service, stores)

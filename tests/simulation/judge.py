@@ -16,7 +16,7 @@ from tests.simulation.desired import Wanted, WantedFile, WantedStore
 from tests.simulation.truth import Exchange, State, TrueFile, TrueStore, digest16
 from vssync.model.plan import Options
 
-JUDGED = ("plan", "report", "destroy", "status", "output", "gc")
+JUDGED = ("plan", "report", "destroy", "status", "output", "gc", "diff")
 UNCHECKED = frozenset(
     {
         "*.vssync",
@@ -26,6 +26,8 @@ UNCHECKED = frozenset(
         "Refusal.way_out[]",
         "Options.manifest",
         "File.entry",
+        "diff.left",
+        "diff.right",
     }
 )
 _EMPTY, _PLAIN = State(), Options()
@@ -53,6 +55,7 @@ class Run:
     since: int = 0  # how many of the exchanges were made before the command
     dialect: str = "local"  # which service, with what switches
     has_company: bool = False  # another machine was at work meanwhile
+    left: Run | None = None  # of what this one is compared with
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.simulation import change_claims, copy_claims, plan_claims, report_claims, total_claims
+from tests.simulation import (
+    change_claims,
+    copy_claims,
+    cost_claims,
+    diff_claims,
+    plan_claims,
+    report_claims,
+    total_claims,
+)
 from tests.simulation.desired import Wanted, WantedStore, read_desired
 from tests.simulation.judge import Run, judge
 from tests.simulation.truth import RequestLog, State, read_state
@@ -26,8 +34,10 @@ from vssync.journal.writer import Journal
 from vssync.model.plan import Options, Plan
 from vssync.model.report import Orphan, Report
 from vssync.model.state import Limit
-from vssync.render.file_status import inspection_json
+from vssync.planner.environment_diff import EnvironmentState, compare_environments, live_environment
+from vssync.render.diff import diff_json
 from vssync.render.json import orphans_json, report_json, status_json
+from vssync.render.status import inspection_json
 
 CHECKED_BY = (
     plan_claims,
@@ -35,6 +45,8 @@ CHECKED_BY = (
     copy_claims,
     change_claims,
     report_claims,
+    diff_claims,
+    cost_claims,
 )  # importing them registers their checkers
 Result = TypeVar("Result")
 
@@ -149,6 +161,18 @@ def inspect_file(session: JudgedSession, address: str) -> None:
         session, "status", Options(targets=(address,)), lambda: status.inspect_file(session, address)
     )
     assert_true(replace(run, document=_document(inspection_json(inspection, session.loaded.desired))))
+
+
+def read_environment(session: JudgedSession, name: str) -> tuple[Run, EnvironmentState]:
+    """One side of a comparison, and the run that read it."""
+    run, live = _watch(session, "diff", Options(), lambda: plan.read_live(session, Options()))
+    return run, live_environment(name, session.loaded.desired, live, session.capabilities)
+
+
+def compare(left: tuple[Run, EnvironmentState], right: tuple[Run, EnvironmentState]) -> None:
+    """What `diff` says of two sides, judged."""
+    document = _document(diff_json(compare_environments(left[1], right[1])))
+    assert_true(replace(right[0], left=left[0], document=document, detailed=False))
 
 
 def collect_orphans(session: JudgedSession, *, suspected: bool = False, delete: bool = False) -> tuple[Orphan, ...]:

@@ -168,7 +168,7 @@ def check_is_desired(claim: Claim, case: Case) -> str:
     return differs(is_said, file is not None)
 
 
-_STORE_FIELDS = ("description", "expires_after_days", "protect", "external", "id", "prune")
+_STORE_FIELDS = ("description", "expires_after_days", "protect", "external", "id", "prune", "adopt")
 
 
 @checks(
@@ -182,7 +182,7 @@ def check_desired_store(claim: Claim, case: Case) -> str:
     return differs(claim.value, own.get(name, store.settings.get(name, default)))
 
 
-_FILE_FIELDS = ("key", "filename", "attributes{}", "path", "file_id", "size", "sha256", "source")
+_FILE_FIELDS = ("key", "filename", "attributes{}", "path", "file_id", "size", "sha256", "source", "dated[]")
 
 
 @checks(*(f"DesiredFile.{name}" for name in _FILE_FIELDS), "Chunking.size", "Chunking.overlap")
@@ -195,4 +195,5 @@ def check_desired_file(claim: Claim, case: Case) -> str:
     if claim.name.startswith("Chunking"):
         size, _, overlap = file.chunking.replace("auto", "0/0").partition("/")
         return differs(claim.value, int(size if claim.path[-1] == "size" else overlap))
-    return differs(claim.value, getattr(file, str(claim.path[-1])))
+    wanted = getattr(file, str(claim.path[-1]))
+    return differs(claim.value, list(wanted) if isinstance(wanted, tuple) else wanted)

@@ -12,7 +12,6 @@ SCHEMAS = {path.name.removesuffix(".schema.json") for path in (Path(__file__).pa
 OTHERS = {
     "manifest",
     "batches",
-    "diff",
     "doctor",
     "offline",
     "search",

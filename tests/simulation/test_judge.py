@@ -14,7 +14,7 @@ import pytest
 from tests.applier.world import Place, killed
 from tests.simulation.claims import Claim, claims_of, possible_claims
 from tests.simulation.judge import JUDGED, Run, is_unchecked, judge
-from tests.simulation.judged import apply_plan, inspect_file, plan_destruction, recorded_runs
+from tests.simulation.judged import apply_plan, compare, inspect_file, plan_destruction, read_environment, recorded_runs
 from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
 from vssync.model.marks import Mark
@@ -82,12 +82,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
         with place.work() as session:
             for address in ("guide/a.md", "guide/bad.md", "guide/b.md", "more/more/2.md"):
                 inspect_file(session, address)
+            earlier = read_environment(session, "earlier")
         place.ingest_delay = 0.0
         place.apply(faults=("lost-reply:POST:/files:1", "status=429,retry-after=2:GET:*:3"))
         place.plan(Options(replace=("guide/a.md",), max_replace=Limit(count=0)))
         place.write({"bad.md": "# good\n"})
         place.apply(options=Options(adopt=True))
         place.plan()
+        with place.work() as session:
+            later = read_environment(session, "later")
+        compare(earlier, later)
+        compare(later, later)
         place.gc(suspected=True)
         place.gc(suspected=True, delete=True)
         with place.work() as session:

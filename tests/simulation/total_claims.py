@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from math import ceil
 from posixpath import splitext
 from typing import Any
 
@@ -128,9 +127,14 @@ def wanted_knowledge(store: WantedStore) -> tuple[Any, ...]:
 
 @checks("StorePlan.live_digest", "status.Store.live_digest", "output.Store.live_digest")
 def check_live_digest(claim: Claim, case: Case) -> str:
-    """It names what the store holds, and is unknown only where nobody can know."""
-    store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
-    if not claim.value:
+    is_partly_listed = claim.value == "unknown" and bool(claim.holder.get("unlisted"))
+    return "" if is_partly_listed else false_live_digest(claim.value, store_key(claim), case)
+
+
+def false_live_digest(digest: str, key: str, case: Case) -> str:
+    """What is wrong: it names what the store holds, and is unknown only where nobody can know."""
+    store, live = case.wanted.stores.get(key), case.store(key)
+    if not digest:
         is_external = store is not None and bool(store.settings.get("external"))
         is_readable = store and live and not live.is_expired and (is_external or live.mark[0] == case.wanted.owner)
         return "the store could be read" if is_readable else ""
@@ -139,11 +143,11 @@ def check_live_digest(claim: Claim, case: Case) -> str:
     ours = [file for file in live.files if file.owner == case.wanted.owner]
     is_unknown = any(file.is_uncompared or file.status != "completed" for file in ours)
     is_gone = any(file.id not in case.run.after.uploads for file in ours)  # only who looks for Files knows of it
-    if claim.value == "unknown" and (is_gone or claim.holder.get("unlisted")):
+    if digest == "unknown" and is_gone:
         return ""
-    if is_unknown or claim.value == "unknown":
-        return differs(claim.value == "unknown", is_unknown)
-    return digest_of(tuple(sorted(_live_knowledge(file, store) for file in ours)), claim.value)
+    if is_unknown or digest == "unknown":
+        return differs(digest == "unknown", is_unknown)
+    return digest_of(tuple(sorted(_live_knowledge(file, store) for file in ours)), digest)
 
 
 def _live_knowledge(copy: TrueFile, store: WantedStore) -> tuple[str, ...]:
@@ -282,41 +286,6 @@ def _held_back(store: WantedStore, live: TrueStore, case: Case) -> Iterator[Want
             yield file
 
 
-@checks("Cost.bytes", "Cost.uploads", "Cost.batches", "Cost.requests")
-def check_cost(claim: Claim, case: Case) -> str:
-    """What several stores want is uploaded as often as one of them needs it."""
-    sent: Counter[tuple[str, str, int]] = Counter()
-    capabilities = case.wanted.service.get("capabilities") or {}
-    batches = writes = 0
-    for store in stores_of(case):
-        puts = [change for change in store["changes"] if change["action"] in PUTS]
-        uploads = [
-            change["desired"] for change in puts if not change.get("reuse") and not change["desired"].get("file_id")
-        ]
-        sent |= Counter((file["sha256"], file["filename"], file["size"]) for file in uploads)
-        batches += ceil(len(puts) / capabilities.get("batch_size", 100))
-        writes += sum(change["action"] not in ("await", "refuse", *PUTS) for change in store["changes"])
-    if not capabilities.get("batches", True):
-        batches = 0
-    if not capabilities.get("batch_files", True) and not capabilities.get("attribute_updates", True):
-        batches = 0
-    exact = {
-        "bytes": sum(size * times for (*_, size), times in sent.items()),
-        "uploads": sent.total(),
-        "batches": batches,
-    }
-    if claim.path[-1] != "requests":
-        return differs(claim.value, exact[str(claim.path[-1])])
-    least, most = sent.total() + batches + writes, 20
-    for store in stores_of(case):
-        moves = sum(1 + len(change.get("drop", ())) for change in store["changes"])
-        most += 20 + 5 * moves + 5 * len(store.get("batches", ()))
-    is_idle = not any(store["changes"] or store.get("change") or store.get("batches") for store in stores_of(case))
-    if is_idle:
-        return differs(claim.value, 0)
-    return "" if least <= claim.value <= most else f"it takes {least} to {most}"
-
-
 def _count_equal_texts(store: WantedStore | None) -> int:
     texts = [file.sha256 for file in store.files.values()] if store else []
     return sum(texts.count(text) > 1 for text in texts)
@@ -371,7 +340,7 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
         return "" if is_so else "stores were listed"
     if kind == "ghosts":
         return "" if note["detail"].endswith(f" lists {len(live.files):,}") else f"there are {len(live.files)} files"
-    if kind in ("chunking_report", "attributes_report", "description"):
+    if kind in ("chunking_report", "attributes_report", "description", "no_text", "line_ends"):
         return "" if count <= max(1, len(owned)) else f"there are {len(owned)} files"
     return "the judge does not know what that says"
 

@@ -16,8 +16,8 @@ from tests.manifest.builders import files_by_key, load_manifest, load_problems, 
 from vssync.errors import ManifestError
 from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import load as load_module
-from vssync.sources.load import MANIFEST_NAME, find_manifest, load_sources
-from vssync.sources.walk import sandbox_around
+from vssync.sources.load import MANIFEST_NAMES, find_manifest, load_sources
+from vssync.sources.paths import sandbox_around
 from vssync.sources.write import write_file
 
 ALL = "stores: {guide: {files: [{path: 'docs/**'}]}}"
@@ -60,11 +60,17 @@ def test_a_file_of_two_stores_is_read_once(tmp_path: Path) -> None:
     assert told == [1]
 
 
-@pytest.mark.parametrize("name", ["vssync.yaml", "other.yml", "vssync.json"])
+@pytest.mark.parametrize("name", ["vssync.yaml", "vssync.yml", "other.yml", "vssync.json"])
 def test_a_manifest_is_a_file_or_a_folders(tmp_path: Path, name: str) -> None:
     path = write_files(tmp_path, {name: '{"version": 1, "owner": "docs", "stores": {}}'}) / name
     assert load_sources(path).desired.owner == "docs"
-    assert find_manifest(path.parent if name == MANIFEST_NAME else path) == path
+    assert find_manifest(path.parent if name in MANIFEST_NAMES else path) == path
+
+
+def test_two_manifests_in_a_folder_are_one_too_many(tmp_path: Path) -> None:
+    write_files(tmp_path, dict.fromkeys(MANIFEST_NAMES, "stores: {}"))
+    with pytest.raises(ManifestError, match=r"holds vssync\.yaml and vssync\.yml\n    keep one of them"):
+        find_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "nobody.yaml"])
@@ -107,10 +113,49 @@ def test_files_no_service_takes_are_problems(
     assert (problem.file, problem.line) == (name, 0)
 
 
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d' * 32}\nsize 123456\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_pointer"),
+    [
+        (POINTER, True),
+        (POINTER + "x" * 1024, False),
+        (f"# About\n{POINTER}", False),
+        (POINTER.replace("v1", "v2"), False),
+    ],
+)
+@pytest.mark.parametrize("name", ["docs/a.md", "docs/a.pdf"])
+def test_a_pointer_of_git_lfs_is_not_the_document(tmp_path: Path, name: str, content: str, is_pointer: bool) -> None:
+    service = "service: {provider: compatible, data_url: 'http://x/v1'}"
+    if not is_pointer:
+        assert list(files_by_key(load_manifest(tmp_path, f"{service}\n{ALL}", {name: content}))) == [name]
+        return
+    (problem,) = load_problems(tmp_path, f"{service}\n{ALL}", {name: content})
+    assert problem.message == "is a Git LFS pointer, which stands for the document"
+    assert problem.hint == "run `git lfs pull`, or add `skip: [broken]`"
+    skipping = f"{service}\nstores: {{guide: {{skip: [broken], files: [{{path: 'docs/**'}}]}}}}"
+    (store,) = load_manifest(tmp_path, skipping, {name: content}).desired.stores
+    assert (store.files, store.skipped) == ((), {name: "broken"})
+
+
 def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
     text = "stores: {guide: {skip: [empty], files: [{path: docs/a.md}]}}"
     (problem,) = load_problems(tmp_path, text, {"docs/a.md": ""})
     assert (problem.message[:17], problem.hint) == ("the file is empty", "remove the entry")
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("a.mdx", "{.mdx: .md}`"),
+        ("a.adoc", "{.adoc: .txt}`"),
+        ("a.docx", "{.docx: .docx}` if the service takes it"),
+    ],
+)
+def test_a_kind_that_is_not_supported_has_its_row_of_formats(tmp_path: Path, name: str, row: str) -> None:
+    (problem,) = load_problems(tmp_path, ALL, {f"docs/{name}": "x"})
+    assert problem.hint == f"exclude it, or add `skip: [unsupported]`, or write `formats: {row}"
 
 
 @pytest.mark.parametrize(
@@ -119,10 +164,13 @@ def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
         ("service: {provider: openai}", ["docs/a.MD", "docs/a.py"]),
         ("service: {provider: oci}", ["docs/a.MD"]),
         ("service: {provider: compatible}", ["docs/a.MD", "docs/a.py", "docs/a.xyz"]),
-        ("defaults: {extensions: [.xyz]}", ["docs/a.xyz"]),
+        ("service: {provider: oci}\ndefaults: {formats: {.xyz: .xyz, .md: null}}", ["docs/a.xyz"]),
+        ("service: {provider: compatible}\ndefaults: {formats: {.md: null}}", ["docs/a.py", "docs/a.xyz"]),
     ],
 )
-def test_extensions_are_the_providers_or_the_stores(tmp_path: Path, settings: str, names: list[str]) -> None:
+def test_a_store_takes_what_formats_say_over_the_providers_list(
+    tmp_path: Path, settings: str, names: list[str]
+) -> None:
     pages = {"docs/a.MD": "x", "docs/a.py": "x", "docs/a.xyz": "x"}
     resolved = files_by_key(load_manifest(tmp_path, f"{settings}\n{LENIENT}", pages))
     assert sorted(resolved) == names
@@ -137,17 +185,25 @@ def test_names_are_composed_and_their_spelling_on_disk_kept(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "message"),
+    ("names", "warning"),
     [
-        ("docs/\u00e9.md", "docs/e\u0301.md", "have the same key"),
-        ("docs/Intro.md", "docs/intro.md", "have a key that differs only in case, `docs/Intro.md`"),
+        (("docs/Intro.md", "docs/intro.md"), "`docs/Intro.md` and `docs/intro.md` differ only in case"),
+        (("docs/A/x.md", "docs/a/x.md", "docs/a/y.md", "docs/A/Y.md"), "differ only in case, and 1 more pair"),
+        (("docs/ÄB.md", "docs/äb.md"), "`docs/ÄB.md` and `docs/äb.md` differ only in case"),
+        (("docs/straße.md", "docs/strasse.md"), ""),
+        (("docs/A.md", "docs/b.md"), ""),
     ],
 )
-def test_two_files_of_one_key_are_named(tmp_path: Path, one: str, other: str, message: str) -> None:
-    (problem,) = load_problems(tmp_path, ALL, {one: "1", other: "2"})
-    assert message in problem.message
-    assert f"`{one}`" in problem.message
-    assert f"`{other}`" in problem.message
+def test_keys_that_differ_only_in_case_are_a_warning(tmp_path: Path, names: tuple[str, ...], warning: str) -> None:
+    loaded = load_manifest(tmp_path, ALL, dict.fromkeys(names, "x"))
+    assert len(files_by_key(loaded)) == len(names)
+    assert [warning in found.message for found in loaded.warnings] == [True] * bool(warning)
+
+
+def test_without_git_nobody_can_say_what_is_tracked(tmp_path: Path) -> None:
+    loaded = load_manifest(tmp_path, ALL, {"docs/a.md": "x", "docs/b.md": "x", ".gitignore": "b.md"})
+    (warning,) = loaded.warnings
+    assert warning.message == "1 file left out because of .gitignore, without git: there is no .git"
 
 
 @pytest.mark.parametrize("path", [b"/docs/\xff.md", b"/docs/\xff/b.md", b"/docs/\xff/\xc3\xa9.md"])
@@ -290,7 +346,7 @@ def test_a_fence_looks_at_real_paths(tmp_path: Path) -> None:
     [
         ("docs/sub", Path.mkdir, "is a folder; write `docs/sub/**`"),
         ("docs/pipe.md", os.mkfifo, "is not a regular file"),
-        ("docs/" + "x" * 300, lambda path: None, "cannot be read: File name too long"),
+        ("docs/" + "x" * 300, lambda path: None, "does not exist"),
     ],
 )
 def test_what_is_named_must_be_a_file(inside: Path, path: str, make: Callable[[Path], None], message: str) -> None:

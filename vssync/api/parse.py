@@ -106,6 +106,7 @@ def parse_store_file(body: Body) -> state.LiveFile:
         chunking=_chunking(body.get("chunking_strategy")),
         error=state.IngestError(_text(error.get("code")), _text(error.get("message"))) if error else None,
         mark=None if mark is None else parse_mark(str(mark)),
+        usage_bytes=_int(body.get("usage_bytes")),
     )
 
 

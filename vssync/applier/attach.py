@@ -130,8 +130,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
             store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files
-    store.writes.attach(store.id, file.entry)
-    return InFlightBatch((file,))
+    return InFlightBatch((replace(file, error=store.writes.attach(store.id, file.entry).error),))
 
 
 def _handle_refusal(

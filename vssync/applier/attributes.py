@@ -22,6 +22,7 @@ from vssync.model.marks import MARK, Mark
 from vssync.model.report import Status
 from vssync.model.state import Attributes, DesiredFile, LiveFile
 from vssync.planner.attributes import preserved_attributes
+from vssync.sources.paths import on_disk
 
 _SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
 _MAX_WORDS, _MAX_BYTES = 40, 4096
@@ -180,6 +181,6 @@ def _finds(store: StoreContext, query: str, mark: Mark) -> bool:
 def _words_of(root: Path, file: DesiredFile) -> str:
     """Words to search a file with: some of its own, and of its name."""
     text = file.filename
-    with suppress(OSError), (root / file.path).open("rb") as source:
+    with suppress(OSError), (root / on_disk(file.path)).open("rb") as source:
         text += " " + source.read(_MAX_BYTES).decode(errors="ignore")
     return " ".join(re.findall(r"\w{3,30}", text)[:_MAX_WORDS]) or file.key

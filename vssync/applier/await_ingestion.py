@@ -47,6 +47,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
     ended = [live for live in states.values() if isinstance(live, LiveFile) and live.status.ended]
     if len(ended) == len(states):
         store.last_progress = store.client.clock.monotonic()
+    states = {file.file_id: _with_reason(states[file.file_id], file) for file in batch.files}
     retries = store.run.pool.map(lambda file: _settle(store, file, states[file.file_id]), batch.files)
     completed: list[str] = []
     failures: list[tuple[str, IngestError | None]] = []
@@ -88,6 +89,13 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
                 store.run.announce(f"batches cannot be read here, so files are attached one by one: {error}")
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
+
+
+def _with_reason(live: LiveFile | VssyncError, file: PendingFile) -> LiveFile | VssyncError:
+    """A file as it was read, with the reason of its failure, which may have been told while attaching it only."""
+    if isinstance(live, VssyncError) or live.status is not FileStatus.FAILED or live.error:
+        return live
+    return replace(live, error=file.error)
 
 
 def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError) -> FailedFile | None:

@@ -17,7 +17,7 @@ from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.intake import PAUSES
 from vssync.applier.steps import Put
 from vssync.applier.stores import join_twin
-from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_file
+from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_files, without_lingering
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
@@ -89,10 +89,8 @@ class StoreFeed:
         return chosen + [self._waiting.popleft() for _ in range(room)]
 
     def _send(self, puts: Sequence[Put]) -> None:
-        def prepare(put: Put) -> PendingFile | None:
-            return self._prepared.get(put.key) or prepare_file(self._store, put)
-
-        self._attach([pending for pending in self._store.run.pool.map(prepare, puts) if pending])
+        prepared = [self._prepared[put.key] for put in puts if put.key in self._prepared]
+        self._attach([*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])])
 
     def _attach(self, files: Sequence[PendingFile]) -> None:
         """Attaches files. Before the first, while they were uploaded, another machine's store had time to be listed."""
@@ -135,10 +133,11 @@ class StoreFeed:
                 self._store.settle(put.key, result_of_error(error))
                 return None
             self._store.run.results.record_retry(self._store.key, put.key)
-            return PendingFile(put, file_id, attempts=each.file.attempts + (not is_probe))
+            attempts = each.file.attempts + (not is_probe)
+            return PendingFile(put, file_id, attempts=attempts, detached=(file_id,))
 
-        detached = self._store.run.pool.map(detach, failed)
-        self._attach([pending for pending in detached if pending])
+        pending = self._store.run.pool.map(detach, failed)
+        self._attach(without_lingering(self._store, [file for file in pending if file]))
 
     def _probe_outage(self) -> bool:
         """Tries one file after another, with growing pauses, until one is completed; whether one was.
@@ -170,14 +169,15 @@ class StoreFeed:
         store, intake = self._store, self._store.intake
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
-        if intake.has_outage and not store.stop_reason:
+        untried = list(chain(self._waiting, *self._unproven.values()))
+        if intake.has_outage and not store.stop_reason and (untried or not intake.has_completed):
             store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
-        elif intake.failing:
-            store.run.watcher.on_message(f"{store.key}: {intake}")
         if store.stop_reason:
-            store.run.watcher.on_message(f"{store.key}: {store.stop_reason}")
-            for put in chain(self._waiting, *self._unproven.values()):
+            store.run.announce(f"{store.key}: {store.stop_reason}")
+            for put in untried:
                 store.settle_untried(put.key)
+        elif intake.failing:
+            store.run.announce(f"{store.key}: {intake}")
 
 
 class UnfinishedBatchNote:

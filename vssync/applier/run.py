@@ -33,7 +33,7 @@ from vssync.applier.stores import (
     verify_new_stores,
     verify_single_copies,
 )
-from vssync.applier.upload import PendingFile, prepare_file
+from vssync.applier.upload import PendingFile, prepare_files
 from vssync.applier.wait import DELETION_WAIT, poll_until, wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation
@@ -200,8 +200,7 @@ def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, Pending
     prepared: dict[str, PendingFile] = {}
     for is_reattached in (True, False):
         group = [put for put in puts if bool(put.existing_id) is is_reattached and not store.run.stopping]
-        pending_files = store.run.pool.map(lambda put: prepare_file(store, put), group)
-        prepared |= {pending.put.key: pending for pending in pending_files if pending}
+        prepared |= {file.put.key: file for file in prepare_files(store, group)}
     return prepared
 
 

@@ -76,7 +76,8 @@ def end_adoption(store: StoreContext) -> Result:
     statuses = run.results.statuses(store.key)
     if run.stopping or any(statuses.get(key) is not Status.DONE for key in steps.adopts):
         return Result(
-            Status.SKIPPED, "its adoption goes on, because not every file was adopted: apply again with --adopt"
+            Status.SKIPPED,
+            "its adoption goes on, because not every file was adopted: apply again in the same way",
         )
     mark = _mark_of(store)
     owner_entry = {STORE_OWNER: str(mark)}
@@ -170,17 +171,18 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
             live = run.writes.create_store(settings.key, body)
             is_answered = True
         except LostReply:
-            live = poll_until(
-                run,
-                find,
-                timeout=VISIBILITY_GRACE,
-                subject=f"{settings.key} to be listed, since the reply to creating it was lost",
-                consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
-            )
+            with _unknown_if_unread(f"{settings.key}: it may have been created"):
+                live = poll_until(
+                    run,
+                    find,
+                    timeout=VISIBILITY_GRACE,
+                    subject=f"{settings.key} to be listed, since the reply to creating it was lost",
+                    consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+                )
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
     store_id = live.id
-    with _unseen_if_unanswered():
+    with _unknown_if_unread(f"{settings.key}: {store_id} was created"):
         is_ready = poll_until(
             run,
             lambda: run.client.is_ready(store_id),
@@ -194,12 +196,12 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
 
 
 @contextmanager
-def _unseen_if_unanswered() -> Iterator[None]:
-    """Turns an error of reading what was written into one that leaves open whether it was."""
+def _unknown_if_unread(context: str) -> Iterator[None]:
+    """Makes what a write led to unknown, not failed, where it cannot be read afterwards."""
     try:
         yield
     except ServiceError as error:
-        raise LostReply(str(error), error.answer) from error
+        raise LostReply(f"{context}, and then: {error}", error.answer) from error
 
 
 def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
@@ -210,7 +212,7 @@ def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
     """Raises VssyncError for a store that was written and carries no mark. A response without one is no proof."""
-    with _unseen_if_unanswered():
+    with _unknown_if_unread(f"{key}: {live.id} was written"):
         live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
     if mark != live_mark:
         raise VssyncError(

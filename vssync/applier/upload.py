@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -10,11 +10,11 @@ from itertools import takewhile
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Drop, Put
-from vssync.applier.wait import poll_until, wait_until_detached
+from vssync.applier.wait import STILL_LISTED, poll_until, wait_until_detached
 from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import FileStatus, Upload
+from vssync.model.state import FileStatus, IngestError, Upload
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _APPEARS_WITHIN = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
@@ -29,6 +29,8 @@ class PendingFile:
     file_id: str
     completed: bool = False  # already, so it need not be attached
     attempts: int = 1  # of this run to ingest it
+    error: IngestError | None = None  # in the answer to the attach: some services tell it nowhere else
+    detached: tuple[str, ...] = ()  # Files that must be gone from the store before this one is attached
 
     @property
     def entry(self) -> AttachmentEntry:
@@ -51,11 +53,45 @@ def refused_type_result(put: Put) -> Result:
     return Result(Status.FAILED, f"not tried: the service refused {kind} files in this run; {ways_out}")
 
 
-def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
-    """Uploads a put's File, where there is none, and detaches what must go before it is attached.
+def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]:
+    """Uploads the Files that are missing, and detaches what must go before these files are attached.
 
-    Records the result and returns None where that failed.
+    Records the results of those for which that failed, and leaves them out.
     """
+    pending = store.run.pool.map(lambda put: _prepare(store, put), puts)
+    return without_lingering(store, [file for file in pending if file])
+
+
+def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
+    """The files whose detached copies have left the store; the others fail.
+
+    The store is asked after the last detach: some servers stand still for seconds at every answer that is an error, as
+    for a file that is gone, and a deletion that is under way meanwhile is done by half.
+    """
+    error: VssyncError | None = None
+    detached = [file_id for file in files for file_id in file.detached]
+    lingering = set(detached)
+    try:
+        lingering = wait_until_detached(store, detached) if detached else set()
+    except VssyncError as failure:
+        error = failure
+    stuck = [file for file in files if lingering.intersection(file.detached)]
+    for file in stuck:
+        unused_id = "" if file.file_id in file.detached else file.file_id
+        _settle_unprepared(store, file.put, unused_id, error or VssyncError(f"{file.detached[0]}: {STILL_LISTED}"))
+    return [file for file in files if file not in stuck]
+
+
+def _settle_unprepared(store: StoreContext, put: Put, unused_id: str, error: VssyncError) -> None:
+    """Records the failure of a file that could not be prepared; an upload that was made for it goes at the end."""
+    store.record_refusal(error, [put.key])
+    if unused_id and not put.existing_id:
+        store.run.ledger.schedule_delete(unused_id, f"upload of {put.key} that was not used")
+    store.settle(put.key, result_of_error(error))
+
+
+def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
+    """A file that was uploaded, if it was not, and whose old copies were just detached; None where that failed."""
     if store.run.is_broken:
         return None
     if store.is_refused_type(put.file.extension):
@@ -65,7 +101,7 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
         store.settle_untried(put.key)
         return None
     store.run.results.record_start(store.key, put.key)
-    uploaded_id = ""
+    file_id = ""
     try:
         if put.was_uncompleted and _is_completed_as_wanted(store, put):
             return PendingFile(put, put.existing_id, completed=True)
@@ -76,26 +112,21 @@ def prepare_file(store: StoreContext, put: Put) -> PendingFile | None:
                 put.mark, content=file.sha256, origin=Origin.UPLOADED, name_digest=file.name_digest, source=source
             )
             put = replace(put, existing_id="", mark=new_mark)
-        if not put.existing_id:
-            uploaded_id = _reuse_or_upload(store, put)
+        file_id = put.existing_id or _reuse_or_upload(store, put)
         _distrust_all_but_first(store, put.before_attach)
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
             else:
-                store.detach_copy(drop, put.existing_id or uploaded_id)
-                wait_until_detached(store, drop.file_id)
+                store.detach_copy(drop, file_id)
     except VssyncError as error:
-        store.record_refusal(error, [put.key])
-        if uploaded_id:
-            store.run.ledger.schedule_delete(uploaded_id, f"upload of {put.key} that was not used")
-        store.settle(put.key, result_of_error(error))
+        _settle_unprepared(store, put, file_id, error)
         return None
     uploaded = Result(Status.SKIPPED, "uploaded, and not attached before the run was interrupted; apply again")
     detail = "interrupted after its old copy was detached and before it was attached; apply again"
     detached = Result(Status.FAILED, detail)
     store.run.results.set_result_if_interrupted(store.key, [put.key], detached if put.before_attach else uploaded)
-    return PendingFile(put, put.existing_id or uploaded_id)
+    return PendingFile(put, file_id, detached=tuple(drop.file_id for drop in put.before_attach))
 
 
 def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
@@ -113,10 +144,9 @@ def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
 
 
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
-    """Detaches a put's File, and waits until the store no longer has it.
+    """Detaches a put's File. An upload of ours is loose until it is attached again, so that a report can name it.
 
-    If it is attached again too early, the service takes it for attached and does nothing. An upload of ours is loose
-    from here on, so that a report names it if it is not attached again.
+    If it is attached again too early, the service takes it for attached and does nothing.
     """
     is_our_upload = put.mark.origin is Origin.UPLOADED
     if is_our_upload:
@@ -126,7 +156,6 @@ def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     except AccessDenied:
         store.run.ledger.record_attached([file_id])  # nothing changed
         raise
-    wait_until_detached(store, file_id)
 
 
 def _reuse_or_upload(store: StoreContext, put: Put) -> str:

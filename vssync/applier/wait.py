@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
+from itertools import compress
 from math import inf
 from typing import TypeVar
 
@@ -168,28 +169,36 @@ def _ingestion_of(store: StoreContext) -> str:
     return f"the service to ingest files of {store.key}"
 
 
-def wait_until_detached(store: StoreContext, file_id: str) -> None:
-    """Waits until a detached file cannot be read in its store any more. Raises VssyncError when it stays.
+def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[str]:
+    """Waits until the store has none of these detached files any more; returns those that stay too long.
 
     After one file did not go in time, later ones are checked without waiting. An odd status, such as 400, counts as
-    gone: the service said that it detached the file.
+    gone: the service said that it detached the file. Raises ServiceError where nothing can be read.
     """
+    is_listed = store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
 
-    def is_gone() -> bool:
+    def is_attached(file_id: str) -> bool:
         try:
-            return not store.client.is_attached(store.id, file_id)
+            return store.client.is_attached(store.id, file_id)
         except ServiceError as error:
             if error.answer.status not in _COUNTED_AS_GONE:
                 raise
-            return True
+            return False
 
-    if not poll_until(
+    def find_attached() -> set[str]:
+        if is_listed:
+            return {file.id for file in store.client.list_files(store.id)}.intersection(file_ids)
+        return set(compress(file_ids, store.run.pool.map(is_attached, file_ids)))
+
+    remaining = poll_until(
         store.run,
-        is_gone,
+        find_attached,
+        is_done=lambda attached: not attached,
+        progress_of=len,
         timeout=0.0 if store.run.service.deletes_late else DELETION_WAIT,
         subject=f"files to leave {store.key}",
         consequence="those that are to be attached again fail",
-    ):
-        store.run.service.deletes_late = True
-        store.run.ledger.record_attached([file_id])
-        raise VssyncError(f"{file_id}: {STILL_LISTED}")
+    )
+    store.run.service.deletes_late |= bool(remaining)
+    store.run.ledger.record_attached(remaining)
+    return remaining

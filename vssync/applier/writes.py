@@ -20,6 +20,7 @@ from vssync.journal.records import Operation, Write
 from vssync.journal.writer import Journal
 from vssync.model.marks import Mark, fit_metadata
 from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
+from vssync.sources.paths import on_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,9 @@ class Writes:
         with self.journal.around(Write(Operation.ATTACH, store_id, tuple(file_ids))) as record_id:
             record_id(self.client.create_uniform_batch(store_id, file_ids, {}, chunking, mark).batch.id)
 
-    def attach(self, store_id: str, entry: AttachmentEntry) -> None:
+    def attach(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
         with self.journal.around(Write(Operation.ATTACH, store_id, (entry.file_id,))):
-            self.client.attach_file(store_id, entry)
+            return self.client.attach_file(store_id, entry)
 
     def detach(self, store_id: str, file_id: str, *, is_our_upload: bool, file: DesiredFile | None = None) -> None:
         """Detaches a file. An upload of ours may be held by no store from then on; `file` is what it was made from."""
@@ -125,7 +126,7 @@ def open_unchanged(root: Path, file: DesiredFile) -> Iterator[BinaryIO]:
     Raises VssyncError when it cannot be read or is not what was planned: what was uploaded must then not be used.
     """
     try:
-        with (root / file.path).open("rb") as handle:
+        with (root / on_disk(file.path)).open("rb") as handle:
             before = _size_and_time(handle)
             if hashlib.file_digest(handle, "sha256").hexdigest() != file.sha256:
                 raise VssyncError(f"{file.path}: changed since the plan was made; plan again")

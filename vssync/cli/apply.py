@@ -18,7 +18,7 @@ from vssync.cli.options import (
     format_option,
     shared_options,
 )
-from vssync.cli.session import apply_and_report, confirm_apply, lock_or_wait, plan_with_progress, session_with_progress
+from vssync.cli.session import apply_and_report, confirm_apply, lock_or_wait, read_with_progress, session_with_progress
 
 
 @verb
@@ -43,7 +43,7 @@ def apply(
         _refuse_plan_options()
         settings = settings_of_plan(saved, settings)
     with session_with_progress(settings) as session, lock_or_wait(session, lock_timeout) as journal:
-        plan = plan_with_progress(
+        plan = read_with_progress(
             session, lambda: replan(session, saved) if saved else make_plan_now(session, options.plan_options())
         )
         return apply_and_report(

@@ -16,7 +16,7 @@ from vssync.cli.options import (
     shared_options,
 )
 from vssync.cli.process import DONE
-from vssync.cli.session import apply_and_report, confirm_owner, lock_or_wait, plan_with_progress, session_with_progress
+from vssync.cli.session import apply_and_report, confirm_owner, lock_or_wait, read_with_progress, session_with_progress
 from vssync.text import escape_control
 
 
@@ -32,7 +32,7 @@ def destroy(options: CommandOptions, confirm: str | None, output_format: str, lo
     opening = session_with_progress(options.settings(), hashed=False)
     with opening as session, lock_or_wait(session, lock_timeout) as journal:
         allowed = options.delete_unmanaged, options.delete_unlisted
-        plan = plan_with_progress(session, lambda: plan_destruction(session, *allowed))
+        plan = read_with_progress(session, lambda: plan_destruction(session, *allowed))
         if plan.empty and output_format == "text":
             click.echo(f"Nothing to delete: {escape_control(plan.owner)} owns no store and no file in this service.")
             return DONE

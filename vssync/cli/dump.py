@@ -44,7 +44,7 @@ def dump(
     provider: str | None,
     **service_fields: str,
 ) -> None:
-    """Write a manifest for an existing store, ready for `vssync apply --adopt`.
+    """Write a manifest for an existing store, ready for `vssync apply`, which takes it over.
 
     Files are listed by local path where one file matches, and by id otherwise; comments say how certain each match is.
     The store is looked up in the manifest's service, or in the one that --provider names. Nothing is changed there.

@@ -105,7 +105,7 @@ def _print_result(path: Path) -> int:
     from vssync.commands.session import Settings, load_manifest
 
     try:
-        desired = load_manifest(Settings(manifest=str(path)), hashed=False).desired
+        desired = load_manifest(Settings(manifest=str(path))).desired
     except ManifestError as error:
         click.echo("\n".join(["It needs a change:", *map(escape_control, str(error).split("\n"))]), err=True)
         return error.exit_code

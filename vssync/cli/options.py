@@ -160,8 +160,7 @@ ONE_ENVIRONMENT = (_MANIFEST_FILE, _ENVIRONMENT, *_VARIABLES)
 
 _WORKERS = click.IntRange(1, 32)  # above 32 one pool of connections no longer pays
 _RATES_HELP = "Limits a minute: requests, uploads, attaches (per store), files; 0 for no limit.  [default: by provider]"
-SERVICE = (
-    *ONE_ENVIRONMENT,
+CONNECTION_OPTIONS = (
     _connection("--auth", "The kind of credential, instead of the manifest's `auth`.", default="", metavar="KIND"),
     _connection("--profile", "The profile to use from ~/.oci/config.", default="", metavar="NAME"),
     _connection("--region", "The region to use instead of the manifest's.", default="", metavar="NAME"),
@@ -171,6 +170,7 @@ SERVICE = (
     _connection("--limits", _RATES_HELP, variable="VSSYNC_LIMITS", default="", metavar="NAME=N,..."),
     *logs.OPTIONS,
 )
+SERVICE = (*ONE_ENVIRONMENT, *CONNECTION_OPTIONS)
 
 _COLORS = click.Choice(["auto", "always", "never"])
 VIEW = (

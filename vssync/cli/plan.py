@@ -9,7 +9,7 @@ import click
 from vssync.cli.help import FILE, OUTPUT, option, verb
 from vssync.cli.options import DETAILED_EXITCODE, PLAN, PLAN_FORMAT, SERVICE, VIEW, CommandOptions, shared_options
 from vssync.cli.process import DONE
-from vssync.cli.session import load_with_progress, plan_with_progress, print_plan, session_with_progress
+from vssync.cli.session import load_with_progress, print_plan, read_with_progress, session_with_progress
 from vssync.text import escape_control
 
 
@@ -30,7 +30,7 @@ def plan(options: CommandOptions, output_format: str, detailed_exitcode: bool, o
     with session_with_progress(options.settings()) as session:
         for line in describe_interrupted_runs(session).splitlines():  # no part of the plan: only this machine knows it
             click.echo(escape_control(line), err=True)
-        plan = plan_with_progress(session, lambda: make_plan_now(session, options.plan_options()))
+        plan = read_with_progress(session, lambda: make_plan_now(session, options.plan_options()))
     if out:
         save_plan(plan, out)
     return print_plan(plan, output_format, options, detailed=detailed_exitcode)

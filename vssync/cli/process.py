@@ -118,17 +118,17 @@ def run_command(command: Callable[[], object]) -> int:
         error.show()
         return USAGE if isinstance(error, click.UsageError) else ERROR
     except ManifestError as error:
-        _print_error(f"{error}\nvssync: {count_noun(len(error.problems), 'problem')}; nothing was done")
+        print_error(f"{error}\nvssync: {count_noun(len(error.problems), 'problem')}; nothing was done")
         return error.exit_code
     except VssyncError as error:
-        _print_error(f"vssync: {error}")
+        print_error(f"vssync: {error}")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         signals.start_ending()
-        _print_error("vssync: interrupted")
+        print_error("vssync: interrupted")
         return signals.exit_code()
     except Exception as error:
-        _print_error(f"vssync: a bug: {type(error).__name__}: {error}. {_save_traceback()}")
+        print_error(f"vssync: a bug: {type(error).__name__}: {error}. {_save_traceback()}")
         return BUG
 
 
@@ -141,7 +141,8 @@ def end_process(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _print_error(text: str) -> None:
+def print_error(text: str) -> None:
+    """Prints lines on stderr."""
     print(escape_ci_commands("\n".join(escape_control(line) for line in text.split("\n"))), file=sys.stderr)
 
 

@@ -19,7 +19,7 @@ def render(options: CommandOptions, files: bool, output_format: str) -> None:
 
     The output is a valid manifest that has no environments. `--files` adds comments to it (in JSON, `x-files`).
     """
-    from vssync.commands.render import trace_files
+    from vssync.commands.status import trace_files
     from vssync.render.manifest import manifest_json, manifest_yaml
 
     if options.targets and not files:

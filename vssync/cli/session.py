@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -23,14 +23,19 @@ if TYPE_CHECKING:
     from vssync.model.state import Desired
     from vssync.sources.load import LoadedManifest
 
+Result = TypeVar("Result")
+
 
 def load_with_progress(settings: Settings, *, hashed: bool = True) -> LoadedManifest:
-    """Loads the manifest, and shows how far reading its files is."""
+    """Loads the manifest, shows how far reading its files is, and says what it may not mean."""
     from vssync.cli.progress import hashing_progress
     from vssync.commands.session import load_manifest
 
     with hashing_progress() as on_hashed:
-        return load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
+        loaded = load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
+    for warning in loaded.warnings:
+        process.print_error(f"warning: {warning}")
+    return loaded
 
 
 @contextmanager
@@ -42,8 +47,8 @@ def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterato
         yield session
 
 
-def plan_with_progress(session: Session, make_plan: Callable[[], Plan]) -> Plan:
-    """Makes a plan, and shows how much of the service is read."""
+def read_with_progress(session: Session, read: Callable[[], Result]) -> Result:
+    """What comes of reading the live state, as a plan does; shows how much of it is read."""
     from vssync.cli.progress import reading_progress
 
     client, sender = session.client, session.client.sender
@@ -53,7 +58,7 @@ def plan_with_progress(session: Session, make_plan: Callable[[], Plan]) -> Plan:
         lambda: sender.last_failure,
         lambda: client.waiting_for,
     ):
-        return make_plan()
+        return read()
 
 
 @contextmanager

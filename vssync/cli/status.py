@@ -8,7 +8,7 @@ from vssync.cli.completion import complete_addresses
 from vssync.cli.help import option, verb
 from vssync.cli.options import DETAILED_EXITCODE, JSON_FORMAT, SERVICE, VIEW, CommandOptions, shared_options
 from vssync.cli.process import DONE
-from vssync.cli.session import plan_exit_code, plan_with_progress, session_with_progress
+from vssync.cli.session import plan_exit_code, read_with_progress, session_with_progress
 
 
 @verb
@@ -25,9 +25,8 @@ def status(
     from vssync.commands.plan import make_plan_now
     from vssync.commands.status import inspect_file
     from vssync.model.plan import Options
-    from vssync.render.file_status import inspection_json, inspection_text
     from vssync.render.json import status_json
-    from vssync.render.status import status_text
+    from vssync.render.status import inspection_json, inspection_text, status_text
 
     with session_with_progress(options.settings()) as session:
         if address and "/" in address:
@@ -35,6 +34,6 @@ def status(
             click.echo(show_file(inspect_file(session, address), session.loaded.desired))
             return DONE
         targets = (address,) if address else ()
-        plan = plan_with_progress(session, lambda: make_plan_now(session, Options(targets=targets), verify=verify))
+        plan = read_with_progress(session, lambda: make_plan_now(session, Options(targets=targets), verify=verify))
     click.echo(status_json(plan) if output_format == "json" else status_text(plan, options.view()), color=True)
     return plan_exit_code(plan, detailed=True) if detailed_exitcode else DONE

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli.help import verb
+from vssync.cli.help import option, verb
 from vssync.cli.options import JSON_FORMAT, ONE_ENVIRONMENT, CommandOptions, shared_options
-from vssync.cli.session import format_valid
+from vssync.cli.session import format_valid, load_with_progress
 from vssync.errors import ManifestError
 
 
 @verb
 @shared_options(*ONE_ENVIRONMENT, JSON_FORMAT)
-def validate(options: CommandOptions, output_format: str) -> None:
+@option("--strict", "Take warnings for errors.", is_flag=True)
+def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
     """Check the manifest and the files it names, without contacting a service."""
-    from vssync.commands.session import load_manifest
     from vssync.render.json import validation_json
 
     try:
-        desired = load_manifest(options.settings(), hashed=False).desired
+        loaded = load_with_progress(options.settings())
+        if strict and loaded.warnings:
+            raise ManifestError(loaded.warnings)
     except ManifestError as error:
         if output_format == "json":
-            click.echo(validation_json(None, error.problems))
+            click.echo(validation_json(None, problems=error.problems))
         raise
-    click.echo(validation_json(desired) if output_format == "json" else format_valid(desired))
+    is_json = output_format == "json"
+    click.echo(validation_json(loaded.desired, loaded.warnings) if is_json else format_valid(loaded.desired))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
@@ -17,8 +16,9 @@ from vssync.journal.writer import Journal, describe_interrupted, read_past
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report
+from vssync.sources.git import GitUnreadable, changed_files, run_git
 from vssync.sources.load import find_manifest
-from vssync.sources.walk import find_work_tree
+from vssync.sources.paths import find_work_tree, has_git
 
 # GitHub's and GitLab's lists of predefined variables; a person's own shell has the last two.
 _COMMIT = ("GITHUB_SHA", "CI_COMMIT_SHA")
@@ -99,17 +99,10 @@ def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:
         return next((value for name in names if (value := environment.get(name))), "")
 
     commit = first(_COMMIT)
-    if (find_work_tree(folder) / ".git").exists() and (head := _git(folder, "rev-parse", "HEAD")):
-        changes = _git(folder, "status", "--porcelain", "--", ".", _OWN_FILES)
-        commit = head + ("+" if changes != "" else "")
+    if has_git(find_work_tree(folder)):
+        with suppress(GitUnreadable):
+            head = run_git(folder, "rev-parse", "HEAD", timeout=_TIMEOUT).decode().strip()
+            commit = f"{head}+"  # unless git can say that nothing changed
+            if not changed_files(folder, ".", _OWN_FILES, timeout=_TIMEOUT):
+                commit = head
     return ApplyStamp.of(commit, first(_ACTOR), first(_RUN))
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints; None where there is no git, or it finds something wrong with the work tree."""
-    command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments]  # which may name a program
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=True, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode("utf-8", "replace").strip()

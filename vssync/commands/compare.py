@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,12 @@ from vssync.journal.folder import prepare_folder
 from vssync.model.plan import Options
 from vssync.model.state import Snapshot
 from vssync.planner.takeover import PendingComparison, comparisons_for_adoption
-from vssync.sources.compare import has_same_words, load_digests, save_digests
+from vssync.sources.paths import on_disk
+from vssync.sources.write import write_file
 from vssync.text import count_noun, format_size
 
 MAX_UNASKED_BYTES = 1 << 30  # that are read without `--compare`
+_CACHE_NAME = "digests.json"
 
 Content = TypeVar("Content", bytes, tuple[str, ...])
 
@@ -63,7 +66,7 @@ def compare_for_adoption(session: Session, snapshot: Snapshot, options: Options)
     if not comparisons:
         return snapshot
     folder = session.state_folder
-    digests = load_digests(folder)
+    digests = _load_digests(folder)
     uncompared = [comparison for comparison in comparisons if comparison.upload.id not in digests]
     size = sum(comparison.upload.size for comparison in uncompared)
     if size > MAX_UNASKED_BYTES and not options.compare:
@@ -74,7 +77,7 @@ def compare_for_adoption(session: Session, snapshot: Snapshot, options: Options)
         session.client.waiting_for = ""
         digests |= new_digests
         with suppress(OSError, VssyncError):  # then the next run reads them again
-            save_digests(prepare_folder(folder), new_digests)
+            _save_digests(prepare_folder(folder), new_digests)
     compared = {
         upload.id: replace(upload, sha256=digests[upload.id])
         for upload in (comparison.upload for comparison in comparisons)
@@ -99,8 +102,38 @@ def _digest_of(reader: ContentReader, comparison: PendingComparison, root: Path)
         return hashlib.sha256(content).hexdigest()
     parts = reader.read_text(comparison.store_id, upload.id)
     same = (
-        file.sha256 for file in comparison.files if parts and has_same_words((root / file.path).read_bytes(), parts)
+        file.sha256
+        for file in comparison.files
+        if parts and has_same_words((root / on_disk(file.path)).read_bytes(), parts)
     )
     with suppress(OSError):  # the file went since it was hashed
         return next(same, "")
     return ""
+
+
+def has_same_words(local: bytes, parts: Iterable[str]) -> bool:
+    """Whether the parts of a text, each of which may begin in the one before it, are together this local text.
+
+    White space does not count. False says nothing: services read files differently.
+    """
+    text = "".join(local.decode("utf-8-sig", "replace").split())
+    end = 0  # of what the parts so far cover
+    for part in ("".join(part.split()) for part in parts):
+        start = text.rfind(part, 0, end + len(part))  # the last place that leaves nothing out
+        if start < 0:
+            return False
+        end = max(end, start + len(part))
+    return end == len(text)
+
+
+def _load_digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of Files that were compared before, by id: a File's bytes never change. Empty where none are kept."""
+    with suppress(OSError, ValueError):
+        digests = json.loads((folder / _CACHE_NAME).read_text("utf-8"))
+        return {str(file_id): str(digest) for file_id, digest in digests.items()} if isinstance(digests, dict) else {}
+    return {}
+
+
+def _save_digests(folder: Path, digests: Mapping[str, str]) -> None:
+    """Keeps digests beside those of earlier runs. Raises OSError."""
+    write_file(folder / _CACHE_NAME, json.dumps({**_load_digests(folder), **digests}, indent=0, sort_keys=True))

@@ -19,8 +19,9 @@ from vssync.manifest.schema import LABEL_PATTERN
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
 from vssync.render.yaml_writer import yaml_scalar
-from vssync.sources.load import MANIFEST_NAME
-from vssync.sources.walk import sandbox_around, walk_files
+from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
+from vssync.sources.paths import sandbox_around
+from vssync.sources.walk import walk_files
 from vssync.sources.write import describe_file_type, write_file
 
 NAME_RULE = "letters, digits, `.`, `-` and `_` only, at most 64 of them"
@@ -30,6 +31,7 @@ _IGNORED = ".vssync/"
 _DEPENDENCIES = frozenset(("node_modules", "bower_components", "site-packages", "venv", "__pycache__"))
 _MAX_FOLDERS = 6  # with more of them, one pattern over everything reads better
 _COMMENT_WIDTH = 110
+_BLANK_BYTES = 4096  # of larger files, none holds nothing but white space
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ def manifest_path(path: Path) -> Path:
 
     Raises Refused where a manifest exists, VssyncError where there can be none.
     """
-    file = path / MANIFEST_NAME if path.is_dir() else path
+    names = MANIFEST_NAMES if path.is_dir() else ()
+    existing = (file for name in names if (file := path / name).is_symlink() or file.exists())
+    file = next(existing, path / MANIFEST_NAME) if names else path
     if file.suffix not in (".yaml", ".yml"):
         raise UsageProblem(f"{file}: is neither a folder nor a .yaml file; name a folder that exists, or a .yaml file")
     if file.is_symlink() or file.exists():
@@ -95,23 +99,21 @@ def is_name(text: str) -> bool:
 
 
 def survey_folder(folder: Path) -> FolderSurvey:
-    """Which documents a folder holds; folders that cannot be read are left out."""
+    """Which documents a folder holds that `**` chooses: not what git ignores. Raises ManifestError as a walk does."""
     documents = frozenset().union(*(provider.documents for provider in PROVIDERS.values()))
     extensions: dict[str, set[str]] = {}
     dependencies: dict[str, set[str]] = {}
-    for path, folders, names in os.walk(folder):
-        relative = os.path.relpath(path, folder)
-        top = "" if relative == "." else relative.split(os.sep)[0]
-        dependencies.setdefault(top, set()).update(_DEPENDENCIES.intersection(folders))
-        suffixes = {os.path.splitext(name)[1] for name in names if _is_matchable(name)}
-        extensions.setdefault(top, set()).update(suffix for suffix in suffixes if suffix.lower() in documents)
-        folders[:] = [name for name in folders if _is_matchable(name) and name not in _DEPENDENCIES]
+    everything = compile_pattern("**")
+    real = Path(os.path.realpath(folder))
+    for path, file in walk_files(str(real), (everything,), sandbox_around(real, ())).matching(everything):
+        *folders, name = path.split("/")
+        dependency = next((place for place, name in enumerate(folders) if name in _DEPENDENCIES), None)
+        top = folders[0] if folders and dependency != 0 else ""
+        if dependency is not None:
+            dependencies.setdefault(top, set()).add(folders[dependency])
+        elif (suffix := os.path.splitext(name)[1]).lower() in documents and not file.problem:
+            extensions.setdefault(top, set()).add(suffix)
     return FolderSurvey(extensions, dependencies)
-
-
-def _is_matchable(name: str) -> bool:
-    """Whether a pattern can match it: it is not hidden, and it is text."""
-    return not name.startswith(".") and name == name.encode("utf-8", "ignore").decode()
 
 
 def propose_entries(survey: FolderSurvey, provider: str) -> tuple[DraftEntry, ...]:
@@ -170,10 +172,10 @@ def draft_manifest(
     drafts = []
     reasons: set[str] = set()
     for entry, pattern in zip(entries, patterns, strict=True):
-        excluded = [compile_pattern(text, match_hidden=True) for text in entry.exclude]
+        excluded = [compile_pattern(text, narrows=True) for text in entry.exclude]
         files = [file for _, file in listing.matching(pattern) if not _matches_any(excluded, file.nfc_path)]
         files += [manifest] if pattern.matches(manifest.nfc_path) else []
-        reasons.update(_skip_reason(file, provider) for file in files)
+        reasons.update(_skip_reason(folder, file, provider) for file in files)
         drafts.append(DraftEntry(entry.path, entry.exclude, optional=not files))
     return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))
 
@@ -182,12 +184,22 @@ def _matches_any(patterns: Collection[Pattern], name: str) -> bool:
     return any(pattern.matches(name) for pattern in patterns)
 
 
-def _skip_reason(file: FoundFile, provider: str) -> str:
+def _skip_reason(folder: Path, file: FoundFile, provider: str) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
     row = PROVIDERS[provider]
-    if row.extensions is not None and extension_of(file.nfc_path) not in row.extensions:
+    if not row.takes(extension_of(file.nfc_path)):
         return "unsupported"
-    return "empty" if file.size == 0 else "too_large" if file.size > row.max_file_bytes else ""
+    if file.size > row.max_file_bytes:
+        return "too_large"
+    return "empty" if file.size < _BLANK_BYTES and _is_blank(folder / file.path) else ""
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file holds nothing but white space; not known of one that cannot be read, or does not exist yet."""
+    try:
+        return not path.read_bytes().strip()
+    except OSError:
+        return False
 
 
 def write_manifest(path: Path, draft: ManifestDraft) -> Path | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import gzip
+import hashlib
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,18 +18,22 @@ from vssync.commands.apply import stores_made_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
-from vssync.errors import Refused, VssyncError
+from vssync.errors import ManifestError, Refused, VssyncError
 from vssync.manifest.resolve import provenance
+from vssync.manifest.texts import is_text, with_other_line_ends
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import Options, Plan
-from vssync.model.state import DesiredStore, Snapshot
+from vssync.model.state import DesiredStore, Snapshot, extension_of
 from vssync.planner.assemble import make_plan
-from vssync.sources.load import LoadedManifest, locate_values
+from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
+from vssync.sources.load import LoadedManifest, find_manifest, locate_values
+from vssync.sources.paths import find_work_tree, has_git, on_disk
 from vssync.sources.write import write_file
 from vssync.staleness import check_stale, replaced_since
 from vssync.text import count_noun, format_size
 
 _MAX_ENTRIES = 5  # of one store, in a refusal
+_MAX_TEXT_BYTES = 16 << 20  # that are read whole to compare line ends
 MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpack to anything
 
 
@@ -43,7 +48,8 @@ def read_live(session: Session, options: Options, *, verify: bool = False) -> Sn
         made_here=stores_made_here(session),
         verify=verify,
     )
-    return compare_for_adoption(session, snapshot, options) if options.adopt else snapshot
+    adopts = options.adopt or any(store.adopt for store in session.loaded.desired.stores)
+    return compare_for_adoption(session, snapshot, options) if adopts else snapshot
 
 
 def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:
@@ -56,7 +62,8 @@ def make_plan_now(session: Session, options: Options, *, verify: bool = False) -
         variables=tuple(sorted(settings.variables.items())),
         session_options=settings.words,
     )
-    return _plan_from(session, options, read_live(session, options, verify=verify))
+    plan = _plan_from(session, options, read_live(session, options, verify=verify))
+    return replace(plan, options=replace(options, manifest=_portable_path(Path(settings.manifest))))
 
 
 def _plan_from(
@@ -69,8 +76,21 @@ def _plan_from(
         reused = {change.reuse for store in plan.stores for change in store.files if change.reuse}
         gone = find_gone_uploads(session.client, session.pool, reused - {*snapshot.uploads, *snapshot.gone_uploads})
         if not gone:
-            return _with_source_locations(plan, session.loaded)
+            break
         snapshot = replace(snapshot, gone_uploads=snapshot.gone_uploads | gone)
+    plan = note_line_ends(plan, _other_digests(session.loaded.root, paths_of_changed_content(plan)))
+    return _with_source_locations(plan, session.loaded)
+
+
+def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """For each text among these files, the digest of its bytes with the other line ends."""
+    digests: dict[str, str] = {}
+    for path in paths:
+        file = root / on_disk(path)
+        with suppress(OSError):  # it went since it was hashed, and the next plan says so
+            if is_text(extension_of(path)) and file.stat().st_size <= _MAX_TEXT_BYTES:
+                digests[path] = hashlib.sha256(with_other_line_ends(file.read_bytes())).hexdigest()
+    return digests
 
 
 @contextmanager
@@ -119,11 +139,24 @@ def save_plan(plan: Plan, path: Path) -> None:
 
 
 def settings_of_plan(saved: Plan, settings: Settings) -> Settings:
-    """The settings under which a saved plan was made."""
+    """The settings under which a saved plan was made.
+
+    Raises VssyncError where its manifest is neither in the work tree around this folder nor where its path leads here.
+    """
     options = saved.options
-    return replace(
-        settings, manifest=options.manifest or ".", env=options.env or None, variables=dict(options.variables)
-    )
+    typed = Path(options.manifest or ".")
+    for path in (find_work_tree(Path.cwd()) / typed, typed):
+        with suppress(ManifestError):
+            find_manifest(path)
+            return replace(settings, manifest=str(path), env=options.env or None, variables=dict(options.variables))
+    raise VssyncError(f"{typed}: the plan's manifest is not here; apply the plan in a checkout that has it")
+
+
+def _portable_path(manifest: Path) -> str:
+    """The path in its git work tree, so that it is good in every checkout; without one, as typed."""
+    tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
+    real = manifest.resolve()
+    return (real.relative_to(tree) if has_git(tree) and real.is_relative_to(tree) else manifest).as_posix()
 
 
 def replan(session: Session, saved: Plan) -> Plan:
@@ -157,7 +190,7 @@ def _with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
 def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     """A line for each pattern of a store, those that match the fewest files first to be listed."""
     spec = next(spec for spec in loaded.manifest.stores if spec.store.key == store.key)
-    counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"] for file in store.files)
+    counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
     patterns = {entry.layer.path: entry.pattern.text for entry in spec.entries if entry.pattern is not None}
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
     locations = locate_values(loaded, listed)

@@ -19,7 +19,7 @@ from vssync.errors import UsageProblem, VssyncError
 from vssync.journal.folder import journal_folder, read_search_capability
 from vssync.model.state import Capabilities, ServiceSpec
 from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
-from vssync.sources.walk import find_work_tree
+from vssync.sources.paths import find_work_tree
 from vssync.threads import Pool
 
 _WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make the embedded service faster
@@ -183,4 +183,4 @@ def prepare_for_writes(session: Session) -> None:
 
 
 def _manifest_file(beside: Path) -> Path:
-    return beside / MANIFEST_NAME if beside.is_dir() else beside
+    return beside / MANIFEST_NAME if beside.is_dir() else beside  # or `.yml`: only its folder matters

@@ -1,4 +1,7 @@
-"""One file from all sides: as declared, as live, and as planned."""
+"""One file from all sides, as declared, as live, and as planned; and where everything comes from that is declared.
+
+It is found when somebody asks, and never kept: documents are read again for what is looked up in them.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_dig
 from vssync.model.plan import HELD_BACK, Options
 from vssync.model.state import LiveFile
 from vssync.planner.assemble import make_plan
-from vssync.render.file_status import FileInspection, LiveCopy
-from vssync.sources.load import locate_value
+from vssync.planner.context import Scope
+from vssync.render.manifest import TracedFile
+from vssync.render.status import FileInspection, LiveCopy
+from vssync.sources.load import LoadedManifest, file_provenance, locate_value, locate_values
 
 
 def inspect_file(session: Session, address: str) -> FileInspection:
@@ -35,8 +40,7 @@ def inspect_file(session: Session, address: str) -> FileInspection:
         raise UsageProblem(f"{address}: neither the manifest nor the store {store.name} has such a file")
     entry = store.skipped.get(key, "")
     if desired:
-        path = provenance(loaded.manifest, store_key, desired, {})["file"]
-        entry = locate_value(loaded, path) if path else ""
+        entry = locate_value(loaded, provenance(loaded.manifest, store_key, desired, {})["file"].path)
     batches = {file_id: batch.id for batch in contents.batches for file_id in batch.file_ids or ()} if contents else {}
     return FileInspection(
         address=address,
@@ -53,3 +57,30 @@ def _is_copy(file: LiveFile, key: str, owner: str) -> bool:
     if isinstance(mark, UnreadableMark):
         return file.attributes.get(KEY) == key_attribute(key)
     return isinstance(mark, Mark) and mark.owner == owner and mark.key_digest == key_digest(key)
+
+
+def trace_files(loaded: LoadedManifest, targets: tuple[str, ...] = ()) -> tuple[TracedFile, ...]:
+    """Every file of the manifest, or those with one of these addresses (globs), with the place of each part.
+
+    Raises UsageProblem for an address that matches nothing.
+    """
+    scope = Scope.of(Options(targets=targets))
+    scope.check_addresses({store.key: [file.key for file in store.files] for store in loaded.desired.stores})
+    traced = [
+        (store.key, file, file_provenance(loaded, store.key, file))
+        for store in loaded.desired.stores
+        for file in store.files
+        if scope.contains(store.key, file.key)
+    ]
+    locations = locate_values(loaded, {origin.path for _, _, parts in traced for origin in parts.values()})
+    return tuple(
+        TracedFile(
+            store,
+            file,
+            {
+                part: f"{locations[origin.path]}{f', {origin.source} of {file.path}' if origin.source else ''}"
+                for part, origin in parts.items()
+            },
+        )
+        for store, file, parts in traced
+    )

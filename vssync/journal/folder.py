@@ -22,6 +22,7 @@ from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
 from vssync.errors import Refused, UsageProblem, VssyncError
+from vssync.sources.paths import from_disk
 from vssync.sources.write import describe_file_type, write_file
 
 STATE_DIR_VARIABLE = "VSSYNC_STATE_DIR"
@@ -39,10 +40,10 @@ def journal_folder(
     `manifest` is the manifest's own folder, in which the embedded service lives, and `checkout` the work tree around
     it. Raises UsageProblem for a state folder inside the checkout.
     """
-    local_folder = str(manifest.resolve()) if endpoint.embedded else ""
+    local_folder = from_disk(str(manifest.resolve())) if endpoint.embedded else ""
     projects = [endpoint.data_headers.get(name, "") for name in _PROJECT_HEADERS]
     service_identity = [endpoint.provider.name, endpoint.data_url, endpoint.control_url, *projects, local_folder]
-    digest = hashlib.sha256("\n".join([*service_identity, owner]).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join([*service_identity, owner]).encode("utf-8", "surrogateescape")).hexdigest()
     readable_name = re.sub(r"[^A-Za-z0-9.-]+", "-", owner)[:40].strip(".-")
     return _state_folder(environment, checkout) / f"{readable_name}-{digest[:16]}"
 

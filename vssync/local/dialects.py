@@ -61,6 +61,7 @@ class Known:
 
 
 RUN_OGX = Known(Evidence.RUN, "ogx 1.5")
+RUN_LLAMA_STACK = Known(Evidence.RUN, "llama-stack 0.7")
 RUN_BOTH = Known(Evidence.RUN, "ogx 1.5, llama-stack 0.7")
 RECORDED = Known(Evidence.REPORTED, "records of ogx 1.5")
 LIVE_OCI = Known(Evidence.REPORTED, "live OCI")
@@ -240,7 +241,9 @@ class Dialect:
     )
     garbles_names: bool = switch(False, "reads UTF-8 names as Latin-1", LIVE_OCI)
     plain_names: bool = switch(False, "keeps only ASCII letters, digits and `.-_` of names", RECORDED)
-    forgets_errors: bool = switch(False, "leaves `last_error` out of listings", RECORDED)
+    forgets_errors: bool = switch(
+        False, "tells `last_error` in the answer to the attach, and nowhere else", RUN_LLAMA_STACK
+    )
     content_pages: bool = switch(
         True, "returns a store file's content as a page; otherwise as an older object", LIVE_OCI
     )

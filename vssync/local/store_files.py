@@ -24,7 +24,8 @@ def attach_file(tx: Transaction, store_id: str, body: Attachment) -> dict[str, A
     attach_files(tx, queries.require_active_store(tx, store_id), [body])
     if tx.dialect.attaches_at_once:
         ingestion.advance_ingestion(tx, store_id)
-    return get_store_file(tx, store_id, body.file_id)
+    store = queries.require_store(tx, store_id)
+    return body_builder(tx, store, is_attach=True)(queries.require_store_file(tx, store, body.file_id))
 
 
 def get_store_file(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
@@ -78,10 +79,10 @@ def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
     }
 
 
-def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = False) -> ToBody:
+def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = False, is_attach: bool = False) -> ToBody:
     def build(entry: sqlite3.Row) -> dict[str, Any]:
         error = {"code": entry["error_code"], "message": entry["error_message"]}
-        has_error = entry["error_code"] is not None and not (in_listing and tx.dialect.forgets_errors)
+        has_error = entry["error_code"] is not None and (is_attach or not tx.dialect.forgets_errors)
         sizes = {"max_chunk_size_tokens": entry["chunk_size"], "chunk_overlap_tokens": entry["chunk_overlap"]}
         chunking: dict[str, Any] = {"type": "static", "static": sizes}
         if tx.dialect.echoes is ChunkingEcho.AUTO and entry["batch"] is not None:

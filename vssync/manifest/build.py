@@ -11,13 +11,24 @@ from vssync.manifest import environments
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import Environment, Tree
 from vssync.manifest.globs import Pattern, compile_pattern, pattern_problem
+from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_rules, stores_of_unknown_selection, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
-from vssync.manifest.spec import SKIP_REASONS, FileEntries, FileEntry, Layer, Manifest, Override, StoreSpec
+from vssync.manifest.spec import (
+    SKIP_REASONS,
+    AttributeValue,
+    FileEntries,
+    FileEntry,
+    Formats,
+    Layer,
+    Manifest,
+    Override,
+    StoreSpec,
+)
 from vssync.manifest.yaml_loader import Document, TreePath
-from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, ServiceSpec
-from vssync.providers import PROVIDERS
+from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, Scalar, ServiceSpec
+from vssync.providers import COMPATIBLE, PROVIDERS
 
 _API_CHUNKING = {"max_chunk_size_tokens": "size", "chunk_overlap_tokens": "overlap"}  # OpenAI spec, static chunking
 
@@ -159,7 +170,7 @@ def _typed_manifest(
     specs = [_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items())]
     for index, spec in enumerate(specs):
         if spec.store.key in of_unknown_selection:  # its files are not reported: it may skip them
-            specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, extensions=None)
+            specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, formats=Formats(COMPATIBLE))
     return Manifest(
         owner_name=tree["owner"],
         env=env,
@@ -174,7 +185,6 @@ def _typed_manifest(
 
 def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
     path: TreePath = ("stores", key)
-    extensions = tree.get("extensions")
     entries = enumerate(tree.get("files") or ())
     overrides = enumerate(tree.get("overrides") or ())
     return StoreSpec(
@@ -188,7 +198,7 @@ def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
             for number, override in overrides
         ),
         skip=frozenset(tree.get("skip") or ()),
-        extensions=frozenset(extensions) if extensions else PROVIDERS[provider].extensions,
+        formats=Formats(PROVIDERS[provider], tree.get("formats") or {}),
     )
 
 
@@ -210,6 +220,7 @@ def _desired_store(key: str, tree: Tree) -> DesiredStore:
         external=bool(tree.get("external")),
         id=literal_text(tree.get("id") or ""),
         was=tuple(tree.get("was") or ()),
+        adopt=bool(tree.get("adopt")),
         guards=Guards(**guards),
         ignore_attributes=tuple(map(literal_text, tree.get("ignore_attributes") or ())),
     )
@@ -227,8 +238,7 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
 
 
 def _narrowing_pattern(text: str) -> Pattern:
-    """A compiled pattern that narrows a selection, in which hidden files count like others."""
-    return compile_pattern(literal_text(text), match_hidden=True)
+    return compile_pattern(literal_text(text), narrows=True)
 
 
 def _layer(path: TreePath, tree: Tree) -> Layer:
@@ -237,8 +247,11 @@ def _layer(path: TreePath, tree: Tree) -> Layer:
         chunking = Chunking(int(chunking["size"]), int(chunking["overlap"]))
     return Layer(
         path=path,
-        attributes={name: parse_value(value) for name, value in (tree.get("attributes") or {}).items()},
+        attributes={name: _attribute(name, value) for name, value in (tree.get("attributes") or {}).items()},
         chunking=AUTO if chunking == "auto" else chunking,
         filename=parse_template(tree.get("filename") or "") or None,
-        front_matter=tuple(map(literal_text, tree.get("front_matter") or ())),
     )
+
+
+def _attribute(name: str, value: Scalar | Tree | None) -> AttributeValue:
+    return Lookup.of(name, value) if isinstance(value, Mapping) else parse_value(value)

@@ -15,7 +15,7 @@ from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
 
 Tree = Mapping[str, Any]
-NEVER_INHERITED = ("id", "was", "external")  # fields of one store, never of several
+NEVER_INHERITED = ("id", "was", "adopt", "external")  # fields of one store, never of several
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,12 @@ class Environment:
 
 def applies_in(entry: Tree, env: str) -> bool:
     """Whether an entry of a store's `files` belongs to this environment."""
-    only, excluded = entry.get("only"), entry.get("not") or ()
-    included = only is None or any(fnmatchcase(env, name) for name in only)
-    return included and not any(fnmatchcase(env, name) for name in excluded)
+    only = entry.get("only")
+    if only is None:
+        return True
+    excluded = [name[1:] for name in only if name.startswith("!")]
+    included = [name for name in only if not name.startswith("!")] or (["*"] if excluded else [])
+    return any(fnmatchcase(env, name) for name in included) and not any(fnmatchcase(env, name) for name in excluded)
 
 
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
@@ -144,16 +147,17 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
 def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
     """The base with the change laid over it: `null` removes, mappings are merged, all else replaces what was there.
 
-    `service` and `chunking` are replaced whole. `parent` is the path of both trees in the manifest.
+    `service`, `chunking` and each attribute are replaced whole. `parent` is the path of both trees in the manifest.
     """
     result = dict(base)
     for name, value in change.items():
         path = (*parent, name)
-        # A null attribute stays: it removes the same attribute of an outer layer, which is merged later.
-        if value is None and _field_at(parent) != "attributes":
+        # A null attribute removes the same one of an outer layer, which is merged later; a null format, the provider's.
+        if value is None and _field_at(parent) not in ("attributes", "formats"):
             result.pop(name, None)
         elif isinstance(value, Mapping):
-            is_merged = _field_at(path) not in ("service", "chunking") and isinstance(result.get(name), Mapping)
+            is_whole = _field_at(path) in ("service", "chunking") or _field_at(parent) == "attributes"
+            is_merged = not is_whole and isinstance(result.get(name), Mapping)
             # Merged into {}, too: that drops its nulls.
             result[name] = merge_trees(result[name] if is_merged else {}, value, path)
         else:

@@ -13,7 +13,11 @@ from wcmatch import glob
 
 MAX_GLOBSTARS = 4  # more `**` take polynomial time on deep paths
 NEVER_READ = (".git", ".vssync")
+# Why a file that a pattern matches is left out, unless the pattern's fixed part leads there.
+IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked"
 _WILDCARD = re.compile(r"[*?\[{\\]")
+_EMPTY_SEGMENTS = re.compile(r"^(?:\./+)+|(?<=/)(?:\./|/)+")  # `docs//a.md`, `./docs/./a.md`
+_MISPLACED_GLOBSTAR = re.compile(r"[^/{,*]\*\*|\*\*[^/},*]")
 _MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\.")
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
@@ -33,9 +37,17 @@ class Pattern:
         """The folder that holds whatever it matches, at some depth; empty for the root."""
         return self.start.rpartition("/")[0]
 
+    def leads_to(self, path: str) -> bool:
+        """Whether its fixed part names a file or folder, or something in it: what is named so is meant."""
+        fixed = self.start if self.is_literal else self.folder
+        return f"{fixed}/".startswith(f"{path}/")
 
-def pattern_problem(text: str) -> tuple[str, str] | None:
-    """What is wrong with a pattern ("leaves `root`"), and the way out; None for a valid one."""
+
+def pattern_problem(text: str, *, narrows: bool = False) -> tuple[str, str] | None:
+    """What is wrong with a pattern ("leaves `root`"), and the way out; None for a valid one.
+
+    `narrows` is set for one of `exclude` or `match`, where a folder stands for all that is in it.
+    """
     parts = text.split("/")
     if text.startswith("/") or re.match(r"[A-Za-z]:[/\\]", text):
         return "is an absolute path", "write it relative to `root`"
@@ -43,11 +55,16 @@ def pattern_problem(text: str) -> tuple[str, str] | None:
         return "leaves `root`", "set `root` higher, inside the git work tree"
     if "\0" in text:
         return "holds a NUL character", ""
-    if text.endswith("/") or text in (".", ""):
+    if text in (".", "") or (text.endswith("/") and not narrows):
         folder = text.rstrip("./")
         return "is a folder", f"write `{f'{folder}/**' if folder else '**'}` for every file in it"
     if text.count("**") > MAX_GLOBSTARS:
         return f"has more than {MAX_GLOBSTARS} `**`", "write fewer"
+    if _MISPLACED_GLOBSTAR.search(text):
+        anywhere = "/".join(
+            f"**/{part.replace('**', '*')}" if "**" in part and part != "**" else part for part in parts
+        )
+        return "has `**` within a name, where it would mean `*`", f"write `{anywhere}` for files in every folder"
     if forbidden := next((part for part in parts if part in NEVER_READ), None):
         return f"lies in `{forbidden}`, which is never read", ""
     try:
@@ -58,17 +75,27 @@ def pattern_problem(text: str) -> tuple[str, str] | None:
 
 
 @lru_cache(maxsize=4096)
-def compile_pattern(text: str, *, match_hidden: bool = False) -> Pattern:
-    """The pattern of a valid text; with `match_hidden`, wildcards match hidden names too."""
-    path = normalize("NFC", text.removeprefix("./"))
+def compile_pattern(text: str, *, narrows: bool = False) -> Pattern:
+    """The pattern of a valid text.
+
+    One that `narrows` a selection matches hidden names like others, and all that is in a folder which it names: its
+    last part has no wildcard then but `{a,b}`.
+    """
+    path = _EMPTY_SEGMENTS.sub("", normalize("NFC", text))
+    if narrows:
+        path = path.removesuffix("/.").rstrip("/")
     wildcard = _WILDCARD.search(path)
-    flags = _FLAGS | glob.DOTGLOB if match_hidden else _FLAGS
+    flags = _FLAGS | glob.DOTGLOB if narrows else _FLAGS
+    names_folder = narrows and not re.search(r"[*?\[]", path.rpartition("/")[2])
+    paths = (path, f"{path}/**") if names_folder else (path,)
     return Pattern(
         text=text,
         start=path[: wildcard.start()] if wildcard else path,
-        is_literal=wildcard is None,
+        is_literal=wildcard is None and not narrows,
         mentions_hidden=bool(_MENTIONS_HIDDEN.search(path)),
-        matches=re.compile("|".join(glob.translate(path, flags=flags)[0])).match if wildcard else path.__eq__,
+        matches=path.__eq__
+        if wildcard is None and not narrows
+        else re.compile("|".join(glob.translate(paths, flags=flags)[0])).match,
     )
 
 
@@ -82,6 +109,8 @@ class FoundFile:
     path: str
     size: int
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
+    behind: str = ""  # the ignored file or folder, or the link, that only a pattern which leads to it passes, in NFC
+    absence: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
 
     @property
     def nfc_path(self) -> str:
@@ -92,15 +121,24 @@ class FoundFile:
 class Listing:
     """Files in the order of their NFC paths, so that a pattern finds its own without trying all."""
 
-    def __init__(self, files: Iterable[FoundFile]) -> None:
+    def __init__(self, files: Iterable[FoundFile], git_problem: str = "") -> None:
+        self.git_problem = git_problem  # why git could not be asked what it tracks
         pairs = sorted(((file.nfc_path, file) for file in files), key=lambda pair: (pair[0], pair[1].path))
-        self._paths = [path for path, _ in pairs]
-        self._files = [file for _, file in pairs]
+        self.paths = [path for path, _ in pairs]
+        self.files = [file for _, file in pairs]
+        self._behind = [pair for pair in pairs if pair[1].behind]
 
     def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
-        """The files a pattern matches, with their NFC paths. Only paths that begin like it are tried."""
-        first = bisect_left(self._paths, pattern.start)
-        end = bisect_left(self._paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
+        """The files a pattern chooses, with their NFC paths. Only paths that begin like it are tried."""
+        first = bisect_left(self.paths, pattern.start)
+        end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
         for index in range(first, end):
-            if pattern.matches(self._paths[index]):
-                yield self._paths[index], self._files[index]
+            file = self.files[index]
+            if pattern.matches(self.paths[index]) and (not file.behind or pattern.leads_to(file.behind)):
+                yield self.paths[index], file
+
+    def left_out(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
+        """The files a pattern matches and does not choose, since it does not lead to what they lie behind."""
+        for path, file in self._behind:
+            if pattern.matches(path) and not pattern.leads_to(file.behind):
+                yield path, file

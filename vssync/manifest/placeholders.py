@@ -14,7 +14,6 @@ from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
 
 MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
-ENVIRONMENT_FIELDS = ("only", "not")  # of an entry: names of environments, taken literally
 FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")  # parts of a file's path
 _DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # one of its folders, counted from 0; all are allowed where `dir.0` is
 _FILE_PLACEHOLDERS_BY_FIELD: Mapping[str | int, tuple[str, ...]] = {  # no other field may hold them
@@ -130,7 +129,7 @@ class Expander:
 
     def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
-            is_literal = "${" not in tree or _field_within_store(path) in ENVIRONMENT_FIELDS
+            is_literal = "${" not in tree or _field_within_store(path) == "only"  # names of environments
             return tree if is_literal else self._expand_value(tree, path, values)
         if isinstance(tree, dict):
             return {name: self._expand(value, (*path, name), values) for name, value in tree.items()}

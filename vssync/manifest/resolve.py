@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from unicodedata import normalize
 
-from vssync.manifest.diagnostics import Diagnostic, raise_if_any
+from vssync.errors import ManifestError, Problem
+from vssync.manifest.diagnostics import Diagnostic, locate_diagnostics
 from vssync.manifest.environments import applies_in
-from vssync.manifest.front_matter import may_have_front_matter
-from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, MissingFolder, Placeholder, upload_digest, upload_name
+from vssync.manifest.lookups import NO_FINDINGS, Findings, Lookup, Source
+from vssync.manifest.placeholders import MissingFolder, Placeholder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
-from vssync.manifest.spec import FileEntry, Layer, Manifest, attribute_path, find_attribute_problems, resolve_attributes
+from vssync.manifest.spec import (
+    FileEntry,
+    FileSettings,
+    Layer,
+    Manifest,
+    StoreSpec,
+    attribute_origin,
+    find_attribute_problems,
+    merge_layers,
+    resolve_attributes,
+)
 from vssync.manifest.yaml_loader import TreePath
-from vssync.model.state import Attributes, Desired, DesiredFile, Scalar
+from vssync.model.state import Attributes, Desired, DesiredFile, DesiredStore, Scalar
+from vssync.text import join_words
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read of a file: its SHA-256 (empty where the file was not hashed), size in bytes, front matter."""
+    """What was read of a file: its SHA-256 (empty where the file was not hashed), size in bytes, and its text."""
 
     sha256: str = ""
     size: int = 0
-    front_matter: Attributes = field(default_factory=dict)
+    findings: Findings = NO_FINDINGS
+    flaw: Problem | None = None  # why its text cannot be read
+    is_blank: bool = False  # nothing but white space
 
 
-def front_matter_to_read(file: SelectedFile) -> frozenset[str]:
-    """The front matter fields to read of a file: those that a layer over it takes, if it can have any."""
-    can_have_fields = file.source and may_have_front_matter(file.source.path)
-    return file.settings.front_matter_fields if can_have_fields else frozenset()
+def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
+    """What attributes are looked up in a file; it must be read if there are any."""
+    return file.settings.lookups if file.source else frozenset()
 
 
-def resolve_desired(manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading]) -> Desired:
-    """The desired state, without the stores whose selection is unknown. Raises ManifestError.
+def resolve_desired(
+    manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading]
+) -> tuple[Desired, tuple[Problem, ...]]:
+    """The desired state, without the stores whose selection is unknown, and warnings. Raises ManifestError.
 
-    `readings` are by path. A file needs none unless it has front matter to read.
+    `readings` are by path. A file needs none unless attributes are looked up in it.
     """
     resolver = _Resolver(manifest.owner_name, readings)
-    stores = tuple(
-        replace(
-            selection.spec.store,
-            files=tuple(desired for file in selection.files if (desired := resolver.resolve(file))),
-            skipped=selection.skipped,
-        )
-        for selection in selections
-        if not selection.spec.has_unknown_selection
-    )
-    raise_if_any(manifest.documents, resolver.diagnostics())
-    return Desired(manifest.owner, manifest.service, stores)
+    selections = tuple(selection for selection in selections if not selection.spec.has_unknown_selection)
+    stores = tuple(resolver.resolve_store(selection) for selection in selections)
+    if problems := (*resolver.problems, *locate_diagnostics(manifest.documents, resolver.diagnostics())):
+        raise ManifestError(problems)
+    desired = Desired(manifest.owner, manifest.service, stores)
+    return desired, locate_diagnostics(manifest.documents, resolver.warnings())
 
 
 class _Resolver:
@@ -63,20 +73,41 @@ class _Resolver:
         self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
         # (path an attribute is written at, its name or "" for all) -> (message, hint, paths of files)
         self._problems: dict[tuple[TreePath, str], tuple[str, str, list[str]]] = {}
+        self._missing: dict[int, tuple[FileSettings, set[Source]]] = {}  # fields that none of their files has, by `id`
+        self._skipped: dict[str, str] = {}
+        self.problems: list[Problem] = []  # of documents
 
-    def resolve(self, file: SelectedFile) -> DesiredFile | None:
-        """The desired file; None if something is wrong with it."""
+    def resolve_store(self, selection: Selection) -> DesiredStore:
+        """The store with its files, but for those with which something is wrong."""
+        self._skipped = dict(selection.skipped)
+        files = (self._resolve(selection.spec, file) for file in selection.files)
+        return replace(
+            selection.spec.store, files=tuple(file for file in files if file is not None), skipped=self._skipped
+        )
+
+    def _resolve(self, spec: StoreSpec, file: SelectedFile) -> DesiredFile | None:
         source, settings = file.source, file.settings
         file_path = source.nfc_path if source else file.key
         reading = self._readings.get(source.path) if source else None
-        if reading is None and front_matter_to_read(file):
+        if reading is None and lookups_in(file):
             return None  # why it could not be read is reported already
-        front_matter = reading.front_matter if reading else {}
+        looked_up: Mapping[Lookup, Scalar] = {}
+        if reading:
+            if reading.findings.is_draft and "!draft" not in spec.skip:
+                self._skipped[file.key] = "draft"
+                return None
+            reason = "empty" if reading.is_blank else "broken"
+            if problems := self._problems_of(file, reading):
+                self._report_or_skip(spec, file, reason, problems)
+                return None
+            looked_up = reading.findings.values
+            if settings.lookups:
+                self._note_fields(settings, reading.findings.fields)
         try:
-            attributes = resolve_attributes(settings, file_path, front_matter)
+            attributes = resolve_attributes(settings, file_path, looked_up)
         except MissingFolder as error:
             hint = "ask for fewer folders, or set it to `null` in an override for files that have fewer"
-            self._add_problem(file, error.attribute, front_matter, str(error), hint)
+            self._add_problem(file, error.attribute, looked_up, str(error), hint)
             return None
         if attributes is not settings.constant_attributes:
             typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
@@ -85,12 +116,13 @@ class _Resolver:
             self._checked.add(id(attributes))
             for name, message in find_attribute_problems(attributes):
                 hint = "shorten it, or set it to `null` in an override" if name else "set some of them to `null`"
-                self._add_problem(file, name, front_matter, message, hint)
+                self._add_problem(file, name, looked_up, message, hint)
         filename, sha256, size = file.filename, "", source.size if source else 0
         if reading:
             sha256, size = reading.sha256, reading.size
         if sha256 and Placeholder("digest") in settings.filename:
-            filename = upload_name(settings.filename, file_path, upload_digest(self._owner_name, sha256))
+            digest = upload_digest(self._owner_name, sha256)
+            filename = spec.formats.sent_name(upload_name(settings.filename, file_path, digest))
         return DesiredFile(
             key=file.key,
             filename=filename,
@@ -100,13 +132,63 @@ class _Resolver:
             file_id=file.entry.file_id,
             size=size,
             sha256=sha256,
+            dated=_dated_attributes(settings, reading.findings) if reading and reading.findings.dated else (),
         )
 
+    def _problems_of(self, file: SelectedFile, reading: Reading) -> list[Problem]:
+        """What is wrong with a document, with ways out."""
+        if reading.is_blank and file.source:
+            message = "the file holds nothing but white space, which no search finds"
+            return [Problem(file.source.path, 0, 0, message, "exclude it")]
+        if reading.flaw or file.settings.lookups.isdisjoint(reading.findings.problems):
+            return [reading.flaw] if reading.flaw else []
+        nulls: dict[Problem, list[str]] = {}
+        for name, values in file.settings.choices.items():
+            for value in values:
+                if isinstance(value, Lookup) and (problem := reading.findings.problems.get(value)):
+                    nulls.setdefault(problem, []).append(f"`{name}: null`")
+        hints = {
+            problem: f"{problem.hint or 'fix the document'}, set {join_words(nulls[problem])}" for problem in nulls
+        }
+        return [replace(problem, hint=f"{hint} in an override") for problem, hint in hints.items()]
+
+    def _report_or_skip(self, spec: StoreSpec, file: SelectedFile, reason: str, problems: list[Problem]) -> None:
+        """Reports what is wrong with a document; it is skipped where wildcards match it and `skip` says so."""
+        can_be_skipped = file.entry.pattern is not None and not file.entry.pattern.is_literal
+        if can_be_skipped and reason in spec.skip:
+            self._skipped[file.key] = reason
+            return
+        more = f", or add `skip: [{reason}]`" if can_be_skipped else ""
+        self.problems += [replace(problem, hint=problem.hint + more) for problem in problems]
+
+    def _note_fields(self, settings: FileSettings, fields: Collection[Source]) -> None:
+        if id(settings) not in self._missing:
+            wanted = {source for lookup in settings.lookups for source in lookup.fields}
+            self._missing[id(settings)] = settings, wanted
+        self._missing[id(settings)][1].difference_update(fields)
+
+    def warnings(self) -> list[Diagnostic]:
+        """A diagnostic for each front matter field that an attribute names and no file it applies to has."""
+        is_present: dict[tuple[TreePath, Source], bool] = {}
+        for settings, missing in self._missing.values():
+            for layer in settings.layers:
+                for name, value in layer.attributes.items():
+                    if isinstance(value, Lookup) and value in settings.lookups:
+                        for source in value.fields:
+                            place = ((*layer.path, "attributes", name), source)
+                            is_present[place] = is_present.get(place, False) or source not in missing
+        message = "no file that this applies to has the front matter field `{}`"
+        return [
+            Diagnostic(path, message.format(".".join(source[1:])), "fix the name, or leave it out")
+            for (path, source), is_in_some in is_present.items()
+            if not is_in_some
+        ]
+
     def _add_problem(
-        self, file: SelectedFile, attribute: str, front_matter: Attributes, message: str, hint: str
+        self, file: SelectedFile, attribute: str, looked_up: Mapping[Lookup, Scalar], message: str, hint: str
     ) -> None:
-        written_at = attribute_path(file.settings.layers, attribute, front_matter) if attribute else None
-        problem = (written_at or file.entry.layer.path, attribute)
+        layers, path = file.settings.layers, file.entry.layer.path
+        problem = (attribute_origin(layers, attribute, looked_up)[0] if attribute else path, attribute)
         _, _, file_paths = self._problems.setdefault(problem, (message, hint, []))
         file_paths.append(file.source.nfc_path if file.source else file.key)
 
@@ -119,30 +201,52 @@ class _Resolver:
         return diagnostics
 
 
-def provenance(
-    manifest: Manifest, store_key: str, file: DesiredFile, front_matter: Attributes
-) -> Mapping[str, TreePath | None]:
-    """For each part of a file (`file`, `chunking`, `filename`, `attributes.lang`), the tree's path it came from.
+def _dated_attributes(settings: FileSettings, findings: Findings) -> tuple[str, ...]:
+    """The names of the attributes that are the date of the last commit."""
+    chosen = (
+        (name, next((value for value in values if value in findings.values), None))
+        for name, values in settings.choices.items()
+    )
+    return tuple(name for name, value in chosen if value in findings.dated)
 
-    None stands for the file's own front matter, whose fields are `front_matter`. Parts that no layer sets are left out.
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a part of a file is written, and the source that its value was looked up in (`git.date`), if any."""
+
+    path: TreePath
+    source: str = ""
+
+
+def provenance(
+    manifest: Manifest, store_key: str, file: DesiredFile, looked_up: Mapping[Lookup, Scalar]
+) -> Mapping[str, Provenance]:
+    """For each part of a file (`file`, `chunking`, `filename`, `attributes.lang`), where it came from.
+
+    `looked_up` are the values of the `lookups_to_trace`. Parts that no layer sets are left out.
     """
     entry, layers = _entry_and_layers(manifest, store_key, file)
-    sources: dict[str, TreePath | None] = {"file": entry.layer.path}
+    origins = {"file": Provenance(entry.layer.path)}
     for layer in layers:
         for part in ("chunking", "filename"):
             if getattr(layer, part) is not None:
-                sources[part] = (*layer.path, part)
+                origins[part] = Provenance((*layer.path, part))
     for name in file.attributes:
-        sources[f"attributes.{name}"] = attribute_path(layers, name, front_matter)
-    return sources
+        path, value = attribute_origin(layers, name, looked_up)
+        single = _of_each_source(value) if isinstance(value, Lookup) else ()
+        source = next((lookup.sources[0] for lookup in single if lookup in looked_up), ())
+        origins[f"attributes.{name}"] = Provenance(path, ".".join(source))
+    return origins
 
 
-def front_matter_fields(manifest: Manifest, store_key: str, file: DesiredFile) -> frozenset[str]:
-    """The fields of a file's own front matter that become attributes."""
-    if not may_have_front_matter(file.path):
-        return frozenset()
-    _, layers = _entry_and_layers(manifest, store_key, file)
-    return frozenset(name for layer in layers for name in layer.front_matter)
+def lookups_to_trace(manifest: Manifest, store_key: str, file: DesiredFile) -> frozenset[Lookup]:
+    """The lookups of a file, and one for each of their sources."""
+    lookups = merge_layers(_entry_and_layers(manifest, store_key, file)[1]).lookups if file.path else frozenset()
+    return lookups.union(*map(_of_each_source, lookups))
+
+
+def _of_each_source(lookup: Lookup) -> tuple[Lookup, ...]:
+    return tuple(replace(lookup, sources=(source,)) for source in lookup.sources)
 
 
 def _entry_and_layers(manifest: Manifest, store_key: str, file: DesiredFile) -> tuple[FileEntry, tuple[Layer, ...]]:
@@ -159,7 +263,7 @@ def effective_tree(manifest: Manifest) -> dict[str, Any]:
     stores: dict[str, Any] = {}
     for key, store in manifest.tree["stores"].items():
         entries = [
-            {name: value for name, value in entry.items() if name not in ENVIRONMENT_FIELDS}
+            {name: value for name, value in entry.items() if name != "only"}
             for entry in store.get("files") or ()
             if applies_in(entry, manifest.env)
         ]

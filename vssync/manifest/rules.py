@@ -11,7 +11,7 @@ from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
 from vssync.manifest.environments import Environment, Tree
 from vssync.manifest.globs import pattern_problem
-from vssync.manifest.placeholders import ENVIRONMENT_FIELDS, Placeholder, literal_text, parse_template
+from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
 from vssync.manifest.yaml_loader import TreePath
 
 
@@ -59,7 +59,7 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
         yield from _check_entry((*path, "files", number), entry, environment)
     for number, override in enumerate(store.get("overrides") or ()):
         yield from _check_layer((*path, "overrides", number), override, ignored)
-        yield from _check_pattern((*path, "overrides", number, "match"), override["match"])
+        yield from _check_pattern((*path, "overrides", number, "match"), override["match"], narrows=True)
     first_entry: dict[str, int] = {}
     for number, entry in enumerate(entries):
         file_id = entry.get("file_id")
@@ -97,19 +97,16 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
     else:
         yield from _check_pattern((*path, "path"), entry["path"])
     for number, pattern in enumerate(entry.get("exclude") or ()):
-        yield from _check_pattern((*path, "exclude", number), pattern)
-    if all(entry.get(field) is not None for field in ENVIRONMENT_FIELDS):
-        yield Diagnostic((*path, "not"), "`only` and `not` exclude each other", "keep one of them", at_name=True)
+        yield from _check_pattern((*path, "exclude", number), pattern, narrows=True)
     declared = environment.declared_keys
-    for field in ENVIRONMENT_FIELDS:
-        for number, name in enumerate(entry.get(field) or ()):
-            if not any(name == pattern or fnmatchcase(name, pattern) for pattern in declared):
-                hint = did_you_mean(name, declared) or "declare it under `environments`"
-                yield Diagnostic((*path, field, number), f"there is no environment `{name}`", hint)
+    for number, name in enumerate(text.removeprefix("!") for text in entry.get("only") or ()):
+        if not any(name == pattern or fnmatchcase(name, pattern) for pattern in declared):
+            hint = did_you_mean(name, declared) or "declare it under `environments`"
+            yield Diagnostic((*path, "only", number), f"there is no environment `{name}`", hint)
 
 
-def _check_pattern(path: TreePath, text: str) -> Iterator[Diagnostic]:
-    if problem := pattern_problem(literal_text(text)):
+def _check_pattern(path: TreePath, text: str, *, narrows: bool = False) -> Iterator[Diagnostic]:
+    if problem := pattern_problem(literal_text(text), narrows=narrows):
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
 
@@ -121,8 +118,8 @@ INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item o
 # takes a file.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
-        *("name", "id", "external", "was", "description", "metadata", "expires_after", "prune", "protect"),
-        *("guards", "chunking", "attributes", "front_matter", "ignore_attributes"),
+        *("name", "id", "external", "was", "adopt", "description", "metadata", "expires_after", "prune", "protect"),
+        *("guards", "chunking", "attributes", "ignore_attributes"),
     )
 )
 

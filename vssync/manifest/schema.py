@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from textwrap import indent
 from typing import Any
 
 from jsonschema import Draft7Validator, ValidationError, validators
@@ -27,6 +28,30 @@ YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 MANIFEST_VERSION = 1
 MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
+_CHUNKING = "chunking: {size: 800, overlap: 400}"
+_HABITS = {  # what people write instead, by a field and one that is allowed in its place
+    ("name", "owner"): "owner: product-docs",
+    ("vector_stores", "stores"): "stores:\n  guide: {files: [{path: docs/**/*.md}]}",
+    ("front_matter", "attributes"): "attributes:\n  title: {from: front_matter}",
+    ("extensions", "formats"): "formats:\n  .adoc: .adoc",
+    ("batch", "service"): "service:\n  capabilities: {batch_size: 500}",
+    ("batch", "guards"): "service:\n  capabilities: {batch_size: 500}",
+    ("batch_size", "capabilities"): "capabilities:\n  batch_size: 500",
+    ("not", "only"): 'only: ["!prod"]',
+    ("path", "files"): "files:\n  - path: docs/**/*.md",
+    ("paths", "files"): "files:\n  - path: docs/**/*.md",
+    ("exclude", "files"): "files:\n  - {path: docs/**/*.md, exclude: [docs/drafts]}",
+    **dict.fromkeys(
+        (("max_delete", "guards"), ("max_replace", "guards")), "guards: {max_delete: 30%, max_replace: 50%}"
+    ),
+    **{(name, "chunking"): _CHUNKING for name in ("chunking_strategy", "chunk_size", "chunk_overlap")},
+    **{
+        (name, each): _CHUNKING
+        for name in ("max_chunk_size_tokens", "chunk_overlap_tokens")
+        for each in ("chunking", "size")
+    },
+    **dict.fromkeys((("type", "size"), ("static", "size")), _CHUNKING),
+}
 Violation = Any  # jsonschema's ValidationError, whose stubs call every field optional
 
 
@@ -87,7 +112,9 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
             if name not in allowed and not (name.startswith("x-") and takes_x_fields):
                 place = f" in {subject}" if path else ""
                 message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{place}"
+                habit = next((form for (old, new), form in _HABITS.items() if old == name and new in allowed), "")
                 hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
+                hint = f"write\n{indent(habit, ' ' * 6)}" if habit else hint
                 yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":
         # jsonschema reports each missing name, and lists all required ones each time; ManifestError drops the repeats.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import Diagnostic, format_path, locate_diagnostics
-from vssync.manifest.globs import FoundFile, Listing
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
+from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
+from vssync.manifest.texts import is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS
+from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
+_MAX_NAMES = 2000  # that a misspelled pattern is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,9 @@ class Selection:
     spec: StoreSpec
     files: tuple[SelectedFile, ...]  # sorted by key
     skipped: Mapping[str, str]  # by the key of a file that `skip` leaves out, its reason
+    met: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that some file of an entry matches
+    unmet: Mapping[TreePath, str] = field(default_factory=dict)  # and those that none does, by their place
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
@@ -46,6 +53,55 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
     return selections, (*locate_diagnostics(manifest.documents, diagnostics), *problems)
 
 
+def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
+    """What a selection may not mean, such as an `exclude` that meets nothing in any store: what it names is published.
+
+    Two keys that differ only in case are kept apart by git and the services, and not by every machine's disk.
+    """
+    met = frozenset[str]().union(*(selection.met for selection in selections))
+    unmet = {path: text for selection in selections for path, text in selection.unmet.items() if text not in met}
+    hints = {text: _nearest_name(text, listing.paths) or "fix it, or remove it" for text in set(unmet.values())}
+    diagnostics = [
+        Diagnostic(
+            path, f"`{text}` matches no file that {'an' if path[-1] == 'match' else 'this'} entry chooses", hints[text]
+        )
+        for path, text in unmet.items()
+    ]
+    diagnostics += [warning for selection in selections for warning in selection.warnings]
+    return tuple(dict.fromkeys(locate_diagnostics(manifest.documents, diagnostics)))
+
+
+def _nearest_name(pattern: str, paths: Sequence[str]) -> str:
+    """A hint for a pattern, from the folders and files that exist."""
+    word = pattern.strip("*/")
+    folders = {path.rpartition("/")[0] for path in paths} - {""}
+    folders |= {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, folder.count("/") + 1)}
+    names = folders.union(paths if "." in word and len(paths) <= _MAX_NAMES else ())
+    if "/" in word:
+        return did_you_mean(word, names)
+    last_parts = {name.rpartition("/")[2] for name in names}
+    return f"write `**/{word}` for one in any folder" if word in last_parts else did_you_mean(word, last_parts)
+
+
+def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
+    """A warning of keys that differ only in case, at the first of their entries."""
+    by_lower: dict[str, str] = {}
+    pairs = [(other, key) for key in files if (other := by_lower.setdefault(key.lower(), key)) != key]
+    if pairs:
+        first, second = pairs[0]
+        more = f", and {count_noun(len(pairs) - 1, 'more pair')}" if len(pairs) > 1 else ""
+        message = f"`{first}` and `{second}` differ only in case{more}"
+        hint = "on a disk that takes them for one, a checkout has only one of them: rename it"
+        yield Diagnostic(files[second].entry.layer.path, message, hint)
+
+
+def _formats_hint(extension: str) -> str:
+    """How a store takes files of a kind that its provider does not."""
+    sent_as = ".md" if may_have_front_matter(extension) else ".txt" if is_text(extension) else extension
+    condition = " if the service takes it" if sent_as == extension else ""
+    return f", or write `formats: {{{extension}: {sent_as}}}`{condition}"
+
+
 class _StoreSelector:
     """Selects the files of one store, and collects what is wrong: diagnostics of entries, problems of files."""
 
@@ -53,6 +109,8 @@ class _StoreSelector:
         self.provider, self.spec = PROVIDERS[provider], spec
         self.diagnostics: list[Diagnostic] = []
         self.problems: list[Problem] = []
+        self._met: set[str] = set()
+        self._unmet: dict[TreePath, str] = {}
         self.skipped: dict[str, str] = {}
         self._overrides = [(override.pattern.start, override.pattern.matches) for override in spec.overrides]
         self._settings: dict[tuple[int, ...], FileSettings] = {}  # by the indexes of an entry and its overrides
@@ -60,15 +118,32 @@ class _StoreSelector:
     def select(self, listing: Listing) -> Selection:
         """The store's files, and a diagnostic for each whose key another one has."""
         files = sorted(self._select_by_entries(listing), key=lambda file: file.key)
-        first: dict[str, SelectedFile] = {}  # by key without its case, which some services and disks ignore
+        first: dict[str, SelectedFile] = {}
         for file in files:
-            other = first.setdefault(file.key.casefold(), file)
+            other = first.setdefault(file.key, file)
             if other is not file:
-                clash = "the same key" if other.key == file.key else f"a key that differs only in case, `{other.key}`"
                 names = [each.source.path if each.source else each.entry.file_id for each in (other, file)]
-                message = f"`{names[0]}` and `{names[1]}` have {clash}: `{file.key}`"
+                message = f"`{names[0]}` and `{names[1]}` have the same key: `{file.key}`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
-        return Selection(self.spec, tuple(files), self.skipped)
+        met_overrides = {number for _, *numbers in self._settings for number in numbers}
+        for number, override in enumerate(self.spec.overrides if files else ()):
+            self._note_pattern(override.pattern, (*override.layer.path, "match"), number in met_overrides)
+        skipped = {key: reason for key, reason in self.skipped.items() if key not in first}
+        warnings = (*_case_pairs(first), *self._unsure(skipped, listing))
+        return Selection(self.spec, tuple(files), skipped, frozenset(self._met), self._unmet, warnings)
+
+    def _unsure(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
+        """A warning where files are left out that git may track: nobody can say without git."""
+        if count := sum(reason == IGNORED_WITHOUT_GIT for reason in skipped.values()):
+            message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
+            hint = "git would say which of them it tracks; those that are live stay until then"
+            yield Diagnostic(("stores", self.spec.store.key), message, hint)
+
+    def _note_pattern(self, pattern: Pattern, path: TreePath, is_met: bool) -> None:
+        if is_met:
+            self._met.add(pattern.text)
+        else:
+            self._unmet[path] = pattern.text
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
@@ -94,14 +169,29 @@ class _StoreSelector:
     def _matches(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
-        is_empty = True
+        is_empty, behind = True, ""
+        excluded: list[str] = []
+        for nfc_path, source in listing.left_out(entry.pattern):
+            if entry.excludes(nfc_path):
+                excluded.append(nfc_path)
+                continue
+            behind = source.behind
+            with suppress(MissingFolder):
+                self.skipped[fill_template(entry.key, nfc_path) if entry.key else nfc_path] = source.absence
         for nfc_path, source in listing.matching(entry.pattern):
-            if not entry.excludes(nfc_path):
+            if entry.excludes(nfc_path):
+                excluded.append(nfc_path)
+            else:
                 is_empty = False
                 yield nfc_path, source
+        for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
+            self._note_pattern(exclude, (*entry.layer.path, "exclude", number), any(map(exclude.matches, excluded)))
         if is_empty and not entry.optional:
             flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
             message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
+            if behind:
+                message += f" but some that are ignored by git or lie behind a link, at `{behind}`"
+                hint = "begin the pattern with that path if they are meant, or add `optional: true`"
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _select_or_report(self, index: int, nfc_path: str, source: FoundFile) -> SelectedFile | None:
@@ -112,15 +202,16 @@ class _StoreSelector:
             return None
         try:
             key = fill_template(entry.key, nfc_path) if entry.key else nfc_path
-            filename = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
+            name = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
         except MissingFolder as error:
             self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")
             return None
-        if not key or not filename:
+        if not key or not name:
             noun = "key" if not key else "upload name"
             self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
             return None
-        is_accepted = self._accept_or_report(entry, key, source, extension_of(filename))
+        filename = self.spec.formats.sent_name(name)
+        is_accepted = self._accept_or_report(entry, key, source, "" if filename else name)
         return SelectedFile(key, filename, entry, settings, source) if is_accepted else None
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
@@ -137,14 +228,15 @@ class _StoreSelector:
             self._settings[index, *matching] = settings
         return settings
 
-    def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, extension: str) -> bool:
+    def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, unsupported_name: str) -> bool:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so."""
-        accepted, limit = self.spec.extensions, self.provider.max_file_bytes
-        if accepted is not None and extension not in accepted:
+        limit = self.provider.max_file_bytes
+        if unsupported_name:
+            extension = extension_of(unsupported_name)
             # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
-            owner = f"the provider `{self.provider.name}`" if accepted is self.provider.extensions else "`extensions`"
+            owner = "`formats`" if extension in self.spec.formats.rows else f"the provider `{self.provider.name}`"
             reason, message = "unsupported", f"{subject} is not among those of {owner}"
         elif source.size == 0:
             reason, message = "empty", "the file is empty, and services refuse empty files"
@@ -158,7 +250,8 @@ class _StoreSelector:
         elif reason in self.spec.skip:
             self.skipped[key] = reason
         else:
-            self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`")
+            more = _formats_hint(extension) if unsupported_name and is_real_extension else ""
+            self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`{more}")
         return False
 
     def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:

@@ -14,26 +14,28 @@ from vssync.errors import Problem
 from vssync.limits import MAX_ATTRIBUTES, MAX_VALUE_LENGTH
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import Pattern
-from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template
+from vssync.manifest.lookups import Lookup
+from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, upload_name
 from vssync.manifest.yaml_loader import TreePath
-from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, ServiceSpec
+from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, ServiceSpec, extension_of
+from vssync.providers import COMPATIBLE, Provider
 
-SKIP_REASONS = frozenset(("unsupported", "empty", "too_large"))  # why a file may be left out
+SKIP_REASONS = frozenset(("unsupported", "empty", "too_large", "broken"))  # why a file may be left out
+AttributeValue = Scalar | Template | Lookup | None
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """What a store, an entry or an override sets for the files it covers; None and empty set nothing.
 
-    A null attribute removes the one of an outer layer, and a template is filled in for each file. `path` is where the
-    layer is written.
+    A null attribute removes the one of an outer layer; a template is filled in for each file; a lookup asks the file,
+    and leaves the outer layer's value where the file has none. `path` is where the layer is written.
     """
 
     path: TreePath
-    attributes: Mapping[str, Scalar | Template | None] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     chunking: Chunking | None = None
     filename: Template | None = None
-    front_matter: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ class FileEntries:
             return self._by_id[file_id]
         if entry := self._by_nfc_path.get(nfc_path):
             return entry
-        return next(entry for entry in self._with_wildcards if entry.selects(nfc_path))
+        # Where several match it, it lies behind what only the one whose fixed part leads there passes.
+        matching = (entry for entry in self._with_wildcards if entry.selects(nfc_path))
+        return max(matching, key=lambda entry: len(entry.pattern.folder) if entry.pattern else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,26 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class Formats:
+    """Which files a store takes by the extension of their upload names, and what it sends them as."""
+
+    provider: Provider
+    rows: Mapping[str, str | None] = field(default_factory=dict)  # of the manifest, over those of the provider
+
+    def sent_as(self, extension: str) -> str | None:
+        """The extension to send a file under; None for a kind that is not supported."""
+        if extension in self.rows:
+            return self.rows[extension]
+        return extension if self.provider.takes(extension) else None
+
+    def sent_name(self, name: str) -> str:
+        """An upload name with what the file is sent as appended, so that no two names meet; empty if not supported."""
+        extension = extension_of(name)
+        sent_as = self.sent_as(extension)
+        return name if sent_as == extension else upload_name((name, sent_as), "", "") if sent_as else ""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSpec:
     """One store: what is desired of it, and how its files are selected and adjusted."""
 
@@ -100,7 +124,7 @@ class StoreSpec:
     entries: FileEntries = field(default_factory=FileEntries)
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()
-    extensions: frozenset[str] | None = None  # None where the service takes any
+    formats: Formats = Formats(COMPATIBLE)
     has_unknown_selection: bool = False  # a mistake hides which files it takes: none is reported
 
 
@@ -137,42 +161,48 @@ class FileSettings:
     layers: tuple[Layer, ...]  # outermost first
     chunking: Chunking
     filename: Template
+    choices: Mapping[str, tuple[AttributeValue, ...]]  # of each attribute, the innermost first: lookups, then a value
     constant_attributes: Attributes | None  # the same for each of the files; None where they may differ
-    front_matter_fields: frozenset[str]  # all fields that some layer takes from front matter
+    lookups: frozenset[Lookup]  # all that may give an attribute of a file
 
 
 def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
     """What these layers say together, outermost first."""
     chunkings = [layer.chunking for layer in layers if layer.chunking]
     filenames = [layer.filename for layer in layers if layer.filename]
-    merged = {name: value for layer in layers for name, value in layer.attributes.items()}
-    front_matter_fields = frozenset(name for layer in layers for name in layer.front_matter)
-    varies = front_matter_fields or any(isinstance(value, tuple) for value in merged.values())
+    choices: dict[str, tuple[AttributeValue, ...]] = {}
+    for layer in layers:
+        for name, value in layer.attributes.items():
+            choices[name] = (value, *choices.get(name, ())) if isinstance(value, Lookup) else (value,)
+    lookups = frozenset(value for values in choices.values() for value in values if isinstance(value, Lookup))
+    varies = lookups or any(isinstance(value, tuple) for values in choices.values() for value in values)
     return FileSettings(
         layers=layers,
         chunking=chunkings[-1] if chunkings else AUTO,
         filename=filenames[-1] if filenames else PATH_TEMPLATE,
-        constant_attributes=None if varies else _filled_in(merged, ""),
-        front_matter_fields=front_matter_fields,
+        choices=choices,
+        constant_attributes=None if varies else _choose_values(choices, "", {}),
+        lookups=lookups,
     )
 
 
-def resolve_attributes(settings: FileSettings, path: str, front_matter: Attributes) -> Attributes:
-    """A file's attributes; its front matter takes precedence within a layer. Raises MissingFolder."""
+def resolve_attributes(settings: FileSettings, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
+    """A file's attributes, with what its lookups came to. Raises MissingFolder."""
     if settings.constant_attributes is not None:
         return settings.constant_attributes
-    merged: dict[str, Scalar | Template | None] = {}
-    for layer in settings.layers:
-        merged.update(layer.attributes)
-        merged.update({name: front_matter[name] for name in layer.front_matter if name in front_matter})
-    return _filled_in(merged, path)
+    return _choose_values(settings.choices, path, looked_up)
 
 
-def _filled_in(values: Mapping[str, Scalar | Template | None], path: str) -> Attributes:
-    """Attributes without those set to null, their templates filled in."""
+def _choose_values(
+    choices: Mapping[str, tuple[AttributeValue, ...]], path: str, looked_up: Mapping[Lookup, Scalar]
+) -> Attributes:
+    """The first value that each attribute has, without those that are null, their templates filled in."""
     attributes: dict[str, Scalar] = {}
-    for name, value in values.items():
-        if isinstance(value, tuple):
+    for name, values in choices.items():
+        value = next((value for value in values if not isinstance(value, Lookup) or value in looked_up), None)
+        if isinstance(value, Lookup):
+            attributes[name] = looked_up[value]
+        elif isinstance(value, tuple):
             try:
                 attributes[name] = fill_template(value, path)
             except MissingFolder as error:
@@ -193,11 +223,11 @@ def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]
             yield name, f"the attribute `{name}` has {len(value):,} characters, {MAX_VALUE_LENGTH} are allowed"
 
 
-def attribute_path(layers: tuple[Layer, ...], name: str, front_matter: Attributes) -> TreePath | None:
-    """The path an attribute's value is written at; None if it came from the file's own front matter."""
-    for layer in reversed(layers):
-        if name in layer.front_matter and name in front_matter:
-            return None
-        if name in layer.attributes:
-            return (*layer.path, "attributes", name)
-    return None  # no layer sets it: it came from front matter, which was not passed or has changed since
+def attribute_origin(
+    layers: tuple[Layer, ...], name: str, looked_up: Mapping[Lookup, Scalar]
+) -> tuple[TreePath, AttributeValue]:
+    """Where an attribute that some layer sets has its value from, and what is written there."""
+    written = [(layer.path, layer.attributes[name]) for layer in reversed(layers) if name in layer.attributes]
+    present = (place for place in written if not isinstance(place[1], Lookup) or place[1] in looked_up)
+    path, value = next(present, written[0])
+    return (*path, "attributes", name), value

@@ -34,7 +34,7 @@ class Document:
 
 def parse_document(text: str, file_name: str) -> Document:
     """Reads YAML, or JSON where the name ends in .json. Raises ManifestError."""
-    tree = _parse_json(text, file_name) if file_name.endswith(".json") else load_values(text, file_name)
+    tree = parse_json(text, file_name) if file_name.endswith(".json") else load_values(text, file_name)
     if not isinstance(tree, dict):
         flaw = "is empty" if tree is None else "must hold fields, `name: value`"
         raise ManifestError((Problem(file_name, 1, 1, f"the manifest {flaw}"),))
@@ -271,7 +271,7 @@ _JSON_ESCAPE = re.compile(  # a character beyond U+FFFF is written as a pair of 
 )
 
 
-def _parse_json(text: str, file_name: str) -> Any:
+def parse_json(text: str, file_name: str) -> Any:
     """The value of a JSON text, read as JSON: libyaml refuses its surrogate escapes. Raises ManifestError."""
     try:
         tree = json.loads(

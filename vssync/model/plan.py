@@ -36,6 +36,8 @@ class Reason(StrEnum):
     MOVED = "moved"  # same bytes, new key
     SUPERSEDED = "superseded"  # another copy of the same key is kept
     NOT_IN_MANIFEST = "not_in_manifest"
+    DRAFT = "draft"  # its front matter says so now
+    IGNORED = "ignored"  # its file is there, and a `.gitignore` names it now
     DESTROY = "destroy"  # everything of this owner goes
     INGESTING = "ingesting"  # a copy as desired is being ingested
     INGEST_FAILED = "ingest_failed"
@@ -58,11 +60,16 @@ class Reason(StrEnum):
     UNLISTED = "unlisted"  # not all of a store's files could be listed
 
 
+LEFT = frozenset((Reason.NOT_IN_MANIFEST, Reason.IGNORED, Reason.DRAFT))  # why a key that is live is wanted no more
+# Of what is left out of a store (`DesiredStore.skipped`), what does not stay live; the rest keeps its live copy.
+LEAVING = {"draft": Reason.DRAFT, "ignored": Reason.IGNORED, "linked": Reason.NOT_IN_MANIFEST}
+
+
 class NoteKind(StrEnum):
     """What a plan shows and never executes."""
 
     KEPT = "kept"  # left the manifest, and prune is off
-    SKIPPED = "skipped"  # left out by `skip`, and its live copy is kept
+    SKIPPED = "skipped"  # left out, and its live copy is kept
     UNMANAGED = "unmanaged"  # without our mark, counted
     FOREIGN = "foreign"  # another owner's, counted
     SHARED_KEY = "shared_key"  # another owner has a file of the same key in the store
@@ -72,6 +79,8 @@ class NoteKind(StrEnum):
     UNCOMPARED = "uncompared"  # adopted, and nobody has compared the content
     CHUNKING_REPORT = "chunking_report"  # the service reports other chunking than was asked for
     ATTRIBUTES_REPORT = "attributes_report"  # the service reports other attributes than were sent
+    NO_TEXT = "no_text"  # completed, and the service found no text to search in
+    LINE_ENDS = "line_ends"  # changed, and only their line ends differ from the live copies'
     EQUAL_TEXTS = "equal_texts"  # files of one text, where search finds only one of them
     DESCRIPTION = "description"  # cannot be changed in place
     UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist
@@ -211,12 +220,18 @@ class StorePlan:
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
 
+    @property
+    def unmanaged(self) -> int:
+        """Live files that are not ours, with those that the plan takes over."""
+        others = (note.count for note in self.notes if note.kind in (NoteKind.UNMANAGED, NoteKind.FOREIGN))
+        return sum(others) + sum(change.takes_over for change in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options a plan was made with, saved with it; addresses may be globs."""
 
-    manifest: str = ""  # the path as typed, so that a saved plan is applied without naming it again
+    manifest: str = ""  # in its git work tree, so that it is good in every checkout; without one, as typed
     env: str = ""
     variables: tuple[tuple[str, str], ...] = ()
     session_options: tuple[str, ...] = ()  # such as `--region x`, as typed; printed commands repeat them
@@ -275,6 +290,7 @@ class Plan:
     options: Options = Options()
     refusals: tuple[Refusal, ...] = ()
     declared: int = 0  # stores of the manifest, in scope or not
+    lookups: int = 0  # requests of its cost that are about other stores, and about what the service can do
 
     def changes(self) -> Iterator[StoreChange | FileChange | BatchChange]:
         """Every change, store by store."""

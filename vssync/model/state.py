@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from posixpath import splitext
 from typing import Any
 
 from vssync.model.marks import (
@@ -111,7 +110,11 @@ class ServiceSpec:
         """Those of the provider and, over them, of the manifest. A plan file may hold names that this version lacks."""
         names = {field.name for field in fields(Capabilities)}
         provider = PROVIDERS.get(self.provider, LOCAL)
-        usual = Capabilities(shares_chunks=provider.shares_chunks, updates_reach_search=provider.updates_reach_search)
+        usual = Capabilities(
+            list_batches=provider.lists_batches,
+            shares_chunks=provider.shares_chunks,
+            updates_reach_search=provider.updates_reach_search,
+        )
         declared: dict[str, Any] = {name: value for name, value in self.capabilities.items() if name in names}
         return replace(usual, **declared)
 
@@ -129,6 +132,7 @@ class DesiredFile:
     size: int = 0
     sha256: str = ""  # empty until the bytes were read, and for a declared `file_id`
     source: str = ""  # as marks have it, of a file that is converted before its upload
+    dated: tuple[str, ...] = ()  # names of attributes that are the date of its last commit
 
     @property
     def content(self) -> str:
@@ -153,7 +157,8 @@ class DesiredFile:
 
 def extension_of(path: str) -> str:
     """A file's extension in lower case, with its dot (".md"); empty without one, as for the hidden file `a/.md`."""
-    return splitext(path)[1].lower()
+    stem, _, extension = path[path.rfind("/") + 1 :].rpartition(".")
+    return f".{extension.lower()}" if stem.strip(".") else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,7 @@ class StoreSettings:
     external: bool = False
     id: str = ""
     was: tuple[str, ...] = ()
+    adopt: bool = False
     guards: Guards = Guards()
     ignore_attributes: tuple[str, ...] = ()
 
@@ -247,6 +253,7 @@ class LiveFile:
     chunking: Chunking | None = None
     error: IngestError | None = None
     mark: Mark | UnreadableMark | None = None
+    usage_bytes: int = 0  # of its text in the store; 0: none, or the service does not say
 
     @property
     def owner(self) -> str:
@@ -344,6 +351,11 @@ class Contents:
         if not self.is_counted:
             return f"of {self.count:,} files that were listed, the last reading has {len(self.files):,}"
         return f"the service counts {self.count:,} files in it and lists {len(self.files):,}"
+
+    @property
+    def shortfall(self) -> str:
+        """Why it is not known which files it has; empty where it is."""
+        return self.problem or (self.counted if self.verdict is Verdict.SHORT else "")
 
     @property
     def unlisted(self) -> int:

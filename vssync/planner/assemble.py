@@ -32,6 +32,7 @@ from vssync.planner.classify import ClassifiedFiles, classify_files, digest_file
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
 from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
+from vssync.planner.estimate import count_lookups
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.store_files import StoreDraft
@@ -72,7 +73,7 @@ def make_plan(
     store_plans += _plan_undeclared(matches, decisions, context)
     by_key = tuple(_note_denial(sorted(store_plans, key=lambda store: store.key), snapshot.stores_denied))
     plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores))
-    return replace(plan, refusals=check_guards(plan))
+    return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
@@ -88,8 +89,9 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
 def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
     """Whether a store's adoption goes on: its mark says so, or it has none and holds nothing of ours yet.
 
-    An external store carries no mark, so there `--adopt` always applies to all its files. A store without a mark that
-    holds files of ours has lost it: what else is in there came later.
+    An external store carries no mark, so there `--adopt` always applies to all its files, and `adopt: true` only to
+    those with equal bytes. A store without a mark that holds files of ours has lost it: what else is in there came
+    later.
     """
     live = decision.planned_live
     if live is None:
@@ -201,7 +203,8 @@ def _keep_adopting(change: StoreChange, draft: StoreDraft, live: LiveStore | Non
 def _live_digest(draft: StoreDraft, contents: Contents) -> str:
     if contents.verdict is Verdict.SHORT or draft.classified.our_ids & draft.context.common.snapshot.gone_uploads:
         return UNKNOWN
-    return live_content_digest(draft.classified, draft.wanted_files, draft.context.store.ignore_attributes)
+    files = {wanted.key_digest: wanted.file for wanted in draft.wanted_files}
+    return live_content_digest(draft.classified, files, draft.context.store.ignore_attributes)
 
 
 def _plan_undeclared(

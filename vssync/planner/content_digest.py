@@ -1,18 +1,22 @@
 """Content digests: two stores with equal ones hold the same knowledge.
 
-One is computed from what the manifest wants, the other from what the service holds.
+One is computed from what the manifest wants, the other from what the service holds. Since the digests of files say no
+more than that they differ, what changed by its line ends alone is found here, too.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from vssync.model.digests import attributes_digest
-from vssync.model.marks import DECLARED, KEY
-from vssync.model.state import Attributes, FileStatus
+from vssync.model.marks import DECLARED, KEY, Mark
+from vssync.model.plan import FileChange, Note, NoteKind, Plan, Reason, StorePlan
+from vssync.model.state import Attributes, DesiredFile, FileStatus
 from vssync.planner.attributes import compare_attributes
 from vssync.planner.classify import ClassifiedFiles, DigestedFile, OwnedCopy
+from vssync.text import join_first
 
 UNKNOWN = "unknown"  # in place of a digest, where nobody knows what search finds
 
@@ -33,21 +37,13 @@ def content_digest(wanted_files: Iterable[DigestedFile]) -> str:
 
 
 def live_content_digest(
-    classified: ClassifiedFiles, wanted_files: Iterable[DigestedFile], ignored_names: Collection[str]
+    classified: ClassifiedFiles, files: Mapping[str, DesiredFile], ignored_names: Collection[str]
 ) -> str:
     """The content digest of our copies in a store, by their marks and live attributes.
 
-    UNKNOWN if one is not completed or was never compared. Attributes that the service reports in its own version count
-    as they were sent.
+    UNKNOWN if one is not completed or was never compared. `files` are those of the manifest, by key digest.
     """
-    digests, wanted_by_key = _AttributeDigests(), {wanted.key_digest: wanted for wanted in wanted_files}
-
-    def attributes_of(copy: OwnedCopy) -> Attributes:
-        wanted = wanted_by_key.get(copy.mark.key_digest)
-        if wanted and not compare_attributes(wanted.file, copy, ignored_names).fields:
-            return wanted.file.attributes
-        return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
-
+    digests = _AttributeDigests()
     copies = classified.our_copies
     if any(copy.file.status is not FileStatus.COMPLETED or copy.mark.is_uncompared for copy in copies):
         return UNKNOWN
@@ -56,11 +52,18 @@ def live_content_digest(
             copy.mark.key_digest,
             copy.mark.content,
             copy.id if copy.mark.content == DECLARED else "",
-            digests.of(attributes_of(copy)),
+            digests.of(attributes_sent(copy, files.get(copy.mark.key_digest), ignored_names)),
             copy.mark.chunking_digest,
         )
         for copy in copies
     )
+
+
+def attributes_sent(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
+    """A copy's live attributes; those of its file where the service reports only its own version of them."""
+    if file and not compare_attributes(file, copy, ignored_names).fields:
+        return file.attributes
+    return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
 
 
 class _AttributeDigests:
@@ -77,3 +80,35 @@ class _AttributeDigests:
 
 def _digest_of(rows: Iterable[tuple[str, ...]]) -> str:
     return hashlib.sha256("".join(sorted(f"{';'.join(row)}\n" for row in rows)).encode()).hexdigest()
+
+
+def paths_of_changed_content(plan: Plan) -> set[str]:
+    """The paths of files whose live copies have other bytes."""
+    changes = (change for store in plan.stores for change in store.files)
+    return {change.desired.path for change in changes if change.desired and _live_contents(change)}
+
+
+def note_line_ends(plan: Plan, digests: Mapping[str, str]) -> Plan:
+    """The plan with a note on files that changed in line ends only.
+
+    `digests` are, by path, those of the files' bytes with the other line ends.
+    """
+    return replace(plan, stores=tuple(_note_in_store(store, digests) for store in plan.stores))
+
+
+def _note_in_store(store: StorePlan, digests: Mapping[str, str]) -> StorePlan:
+    keys = [
+        change.key
+        for change in store.files
+        if change.desired and digests.get(change.desired.path) in _live_contents(change)
+    ]
+    note = Note(NoteKind.LINE_ENDS, count=len(keys), detail=join_first(keys))
+    return replace(store, notes=(*store.notes, note)) if keys else store
+
+
+def _live_contents(change: FileChange) -> set[str]:
+    """The contents of the live copies, of a file that is replaced since its content changed."""
+    if Reason.CONTENT_CHANGED not in change.reasons:
+        return set()
+    copies = (change.keep, *change.drop)
+    return {copy.mark.content for copy in copies if copy and isinstance(copy.mark, Mark)}

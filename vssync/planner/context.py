@@ -141,6 +141,11 @@ class StorePlanContext:
     is_adopting: bool = False  # while what was in the store before it was managed is taken over
 
     @property
+    def adopts(self) -> bool:
+        """Whether unmarked files of equal bytes are taken over: a person says so for one run, or the manifest."""
+        return self.common.options.adopt or self.store.adopt
+
+    @property
     def now(self) -> int:
         """The service's time when the live state was read."""
         return self.common.snapshot.now

@@ -283,4 +283,5 @@ def _with_upload_names(change: FileChange, serving: OwnedCopy, filename: str) ->
 
 def _failure_text(copy: OwnedCopy) -> str:
     runs = f", in {copy.mark.tries} runs" if copy.mark.tries > 1 else ""
-    return f"{copy.recorded.error or copy.file.status}{runs}"
+    silence = "the service gives no reason" if copy.file.status is FileStatus.FAILED else str(copy.file.status)
+    return f"{copy.recorded.error or silence}{runs}"

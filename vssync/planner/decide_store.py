@@ -187,7 +187,8 @@ def _refuse_unless_adopted(
     """The refusal to use a store that carries no mark of this key, unless the user asked to take it over."""
     owners = [] if _readable_mark(live) else [file.owner for file in context.snapshot.contents[live.id].files]
     ours, total = owners.count(context.owner), len(owners)
-    is_chosen = context.options.adopt and bool(store.id or not ours)
+    adopts = context.options.adopt
+    is_chosen = (adopts and bool(store.id)) or (not ours and (adopts or store.adopt))
     if is_chosen or not (match.by_name or ours):
         return None
     detail = f"{live.id} has this name and no mark of this key: --adopt"

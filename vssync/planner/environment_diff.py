@@ -1,39 +1,91 @@
-"""What `vssync diff` shows: two environments of one manifest side by side (not desired against live)."""
+"""What `vssync diff` shows: two environments of one manifest side by side, as they are live or as they are declared."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from vssync.model.digests import normalise_attributes, values_equal
-from vssync.model.plan import FieldChange
-from vssync.model.state import Desired, DesiredFile, DesiredStore, Scalar
-from vssync.planner.classify import digest_files
-from vssync.planner.content_digest import content_digest
+from vssync.model.digests import chunking_digest, normalise_attributes, values_equal
+from vssync.model.marks import DECLARED, NONE, StoreMark, key_digest
+from vssync.model.plan import FieldChange, Options, Reason
+from vssync.model.state import (
+    AUTO,
+    Capabilities,
+    Contents,
+    Desired,
+    DesiredFile,
+    DesiredStore,
+    FileStatus,
+    LiveStore,
+    Scalar,
+    Snapshot,
+)
+from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files, digest_files
+from vssync.planner.content_digest import UNKNOWN, attributes_sent, content_digest, live_content_digest
+from vssync.planner.context import PlanContext, Scope
+from vssync.planner.decide_store import StoreDecision, decide_store
+from vssync.planner.find_stores import match_stores
 
 Fields = tuple[FieldChange, ...]
+Values = Mapping[str, Scalar | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSide:
+    """A store in one environment: its files by key, and its content digest. `problem`: why neither can be told."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Values] = field(default_factory=dict)
+    digest: str = UNKNOWN
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentState:
+    """One side of a comparison: its stores by key, None where one is not live; its service, where that is compared.
+
+    Marks have digests of upload names and chunkings; `texts` has what these are of, as far as it is known.
+    """
+
+    name: str
+    stores: Mapping[str, StoreSide | None]
+    service: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoreDiff:
-    """One store in both environments. If one lacks it, that side is None and nothing is compared."""
+    """One store on both sides; a side that lacks it is None, and then nothing is compared."""
 
     key: str
-    left: DesiredStore | None
-    right: DesiredStore | None
+    left: StoreSide | None
+    right: StoreSide | None
     settings: Fields = ()
     only_left: tuple[str, ...] = ()  # keys of files
     only_right: tuple[str, ...] = ()
     changed: tuple[tuple[str, Fields], ...] = ()  # keys of files on both sides, and what differs
-    digests: tuple[str, str] = ("", "")  # of the content on the left and on the right
+
+    @property
+    def problems(self) -> tuple[str, str]:
+        """Why the left and the right side cannot be compared; empty where they can."""
+        left, right = (side.problem if side else "" for side in (self.left, self.right))
+        return left, right
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """Of the content on the left and on the right; empty where the store is absent."""
+        left, right = (side.digest if side else "" for side in (self.left, self.right))
+        return left, right
 
     @property
     def same_content(self) -> bool:
         """Whether both sides hold the same files, as the content digest sees them: without upload names."""
-        return bool(self.left and self.right) and self.digests[0] == self.digests[1]
+        left, right = self.digests
+        return left == right and left not in ("", UNKNOWN)
 
     @property
     def same(self) -> bool:
@@ -43,12 +95,13 @@ class StoreDiff:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDiff:
-    """Everything that differs between two environments; `left` and `right` are their names."""
+    """Everything that differs between two sides, which are called by their environments."""
 
     left: str
     right: str
     service: Fields
     stores: tuple[StoreDiff, ...]
+    is_live: bool = False
 
     @property
     def same(self) -> bool:
@@ -56,38 +109,164 @@ class EnvironmentDiff:
         return not self.service and all(store.same for store in self.stores)
 
 
-def compare_environments(left: Desired, right: Desired, names: tuple[str, str]) -> EnvironmentDiff:
-    """The differences between two desired states whose files were read; `names` are the names of their environments."""
-    left_stores, right_stores = ({store.key: store for store in side.stores} for side in (left, right))
-    keys = sorted({*left_stores, *right_stores})
-    stores = tuple(_compare_stores(key, left_stores.get(key), right_stores.get(key)) for key in keys)
-    return EnvironmentDiff(*names, _compare_values(asdict(left.service), asdict(right.service)), stores)
+def declared_environment(name: str, desired: Desired) -> EnvironmentState:
+    """An environment as the manifest declares it; its files were read."""
+    stores = {
+        store.key: StoreSide(_declared_settings(store), _declared_files(store), content_digest(digest_files(store)))
+        for store in desired.stores
+    }
+    return EnvironmentState(name, stores, asdict(desired.service))
 
 
-def _compare_stores(key: str, left: DesiredStore | None, right: DesiredStore | None) -> StoreDiff:
-    if left is None or right is None:
+def _declared_settings(store: DesiredStore) -> dict[str, Any]:
+    """A store's settings by name, without its key; the limits of its guards as in a manifest."""
+    guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
+    limits = {name: str(limit) if limit.count is None else limit.count for name, limit in guards}
+    settings = asdict(store.settings) | {"guards": limits}
+    del settings["key"]
+    return settings
+
+
+def _declared_files(store: DesiredStore) -> dict[str, Values]:
+    return {
+        file.key: {
+            "content": file.file_id or file.sha256,
+            "chunking": str(file.chunking),
+            "filename": file.filename,
+            **_attribute_values(file.attributes),
+        }
+        for file in store.files
+    }
+
+
+def _attribute_values(attributes: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    return {f"attributes.{name}": value for name, value in normalise_attributes(attributes).items()}
+
+
+def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabilities: Capabilities) -> EnvironmentState:
+    """An environment as its service holds it, by the marks of its files; the manifest's files need not be read.
+
+    Its service and its stores' names, ids and protection are its own, and left out. Raises Refused for a store of
+    another owner, and for two that carry one mark.
+    """
+    matches = match_stores(desired, snapshot.stores, Options(), snapshot.made_here)
+    context = PlanContext(desired.owner, Options(), capabilities, Scope.of(Options()), snapshot)
+    stores: dict[str, StoreSide | None] = {}
+    for store in desired.stores:
+        decision = decide_store(store, matches.by_key[store.key], context)
+        live, problem = decision.live, _problem_of(decision, snapshot)
+        side = _live_store(desired.owner, live, snapshot, store) if live and not problem else None
+        stores[store.key] = StoreSide(problem=problem) if problem else side
+    for key, live in matches.undeclared:
+        unique_key = f"{key}@{live.id}" if key in stores else key
+        contents = snapshot.contents.get(live.id, Contents(problem=f"{live.id} is expired"))
+        problem = contents.shortfall
+        stores[unique_key] = StoreSide(problem=problem) if problem else _live_store(desired.owner, live, snapshot)
+    return EnvironmentState(name, stores, texts=_texts_by_digest(desired, snapshot), is_live=True)
+
+
+def _texts_by_digest(desired: Desired, snapshot: Snapshot) -> dict[str, str]:
+    """The upload names of the manifest, and the chunkings that it has or the service reports, by their digests."""
+    files = [file for store in desired.stores for file in store.files]
+    reported = (file.chunking for contents in snapshot.contents.values() for file in contents.files if file.chunking)
+    chunkings = {AUTO, *reported, *(file.chunking for file in files)}
+    names = {file.name_digest: file.filename for file in files}
+    return names | {chunking_digest(chunking): str(chunking) for chunking in chunkings}
+
+
+def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
+    """Why nobody can say what a store holds; empty also where there is none."""
+    live, change = decision.live, decision.change
+    contents = snapshot.contents.get(live.id, Contents()) if live else Contents()
+    if contents.shortfall or change is None or not decision.skips_files:
+        return contents.shortfall
+    return "" if live is None and Reason.MISSING in change.reasons else change.detail
+
+
+def _live_store(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredStore | None = None) -> StoreSide:
+    """A store of ours as its service lists it; without `store`, one that left the manifest."""
+    files = {key_digest(file.key): file for file in store.files} if store else {}
+    ignored_names = store.ignore_attributes if store else ()
+    listed = snapshot.contents[live.id].files
+    classified = classify_files(listed, (owner,))
+    values = {
+        key: _live_values(copy, files.get(copy.mark.key_digest), ignored_names)
+        for key, copy in _copies_by_name(classified)
+    }
+    is_ours = live.mark.set_by_us if isinstance(live.mark, StoreMark) else lambda _: False
+    settings = {
+        "description": live.description,
+        "expires_after_days": live.expires_after_days,
+        "metadata": {name: value for name, value in live.metadata.items() if is_ours(name)},
+        "unmanaged": len(listed) - len(classified.our_ids),
+    }
+    return StoreSide(settings, values, live_content_digest(classified, files, ignored_names))
+
+
+def _copies_by_name(classified: ClassifiedFiles) -> Iterator[tuple[str, OwnedCopy]]:
+    """Every copy of ours under its key; of several, the newest that search finds has it, and the others a number."""
+    for copies in (*classified.ours.values(), classified.provisional):
+        by_use = [*reversed(copies)]
+        by_use.sort(key=lambda copy: copy.file.status is not FileStatus.COMPLETED)
+        for number, copy in enumerate(by_use, 1):
+            yield copy.key if number == 1 else f"{copy.key} (copy {number})", copy
+
+
+def _live_values(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Sequence[str]) -> Values:
+    mark = copy.mark
+    return {
+        "status": copy.file.status,
+        "content": UNKNOWN if mark.is_uncompared else copy.id if mark.content == DECLARED else mark.content,
+        "chunking": mark.chunking_digest,
+        "filename": None if copy.upload_name_digest == NONE else copy.upload_name_digest,
+        **_attribute_values(attributes_sent(copy, file, ignored_names)),
+    }
+
+
+def compare_environments(left: EnvironmentState, right: EnvironmentState) -> EnvironmentDiff:
+    """The differences between two sides, both live or both declared."""
+    keys = sorted({*left.stores, *right.stores})
+    texts = {**left.texts, **right.texts}
+    stores = tuple(_compare_stores(key, left.stores.get(key), right.stores.get(key), texts) for key in keys)
+    return EnvironmentDiff(left.name, right.name, _compare_values(left.service, right.service), stores, left.is_live)
+
+
+def _compare_stores(key: str, left: StoreSide | None, right: StoreSide | None, texts: Mapping[str, str]) -> StoreDiff:
+    if left is None or right is None or left.problem or right.problem:
         return StoreDiff(key, left, right)
-    left_files, right_files = ({file.key: file for file in side.files} for side in (left, right))
-    shared_keys = [key for key in left_files if key in right_files]
-    differences = ((key, _compare_files(left_files[key], right_files[key])) for key in shared_keys)
+    shared_keys = [key for key in left.files if key in right.files]
+    differences = ((key, _compare_files(left.files[key], right.files[key], texts)) for key in shared_keys)
     return StoreDiff(
         key,
         left,
         right,
-        settings=_compare_values(_setting_values(left), _setting_values(right)),
-        only_left=tuple(key for key in left_files if key not in right_files),
-        only_right=tuple(key for key in right_files if key not in left_files),
+        settings=_compare_values(left.settings, right.settings),
+        only_left=tuple(key for key in left.files if key not in right.files),
+        only_right=tuple(key for key in right.files if key not in left.files),
         changed=tuple((key, fields) for key, fields in differences if fields),
-        digests=(content_digest(digest_files(left)), content_digest(digest_files(right))),
     )
 
 
-def _setting_values(store: DesiredStore) -> dict[str, Any]:
-    """A store's settings by name, without its key; the limits of its guards as a manifest writes them."""
-    settings = asdict(store.settings)
-    guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
-    limits = {name: str(limit) if limit.count is None else limit.count for name, limit in guards}
-    return {name: value for name, value in settings.items() if name != "key"} | {"guards": limits}
+def _compare_files(left: Values, right: Values, texts: Mapping[str, str]) -> Fields:
+    def shown(name: str, values: Values) -> Scalar | None:
+        value = values.get(name)
+        return texts.get(str(value), value) if name in ("chunking", "filename") else value
+
+    names = [name for name in dict.fromkeys((*left, *right)) if _differs(name, left.get(name), right.get(name))]
+    return tuple(FieldChange(name, shown(name, left), shown(name, right)) for name in names)
+
+
+def _differs(name: str, left: Scalar | None, right: Scalar | None) -> bool:
+    """Whether two values of a file differ, or cannot be shown to agree."""
+    match name:
+        case "status":
+            return (left, right) != (FileStatus.COMPLETED, FileStatus.COMPLETED)
+        case "content":
+            return left != right or left == UNKNOWN
+        case "filename":  # a File that was taken over keeps the name it has
+            return None not in (left, right) and left != right
+        case _:
+            return not values_equal(left, right)
 
 
 def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields:
@@ -110,15 +289,3 @@ def _as_scalar(value: object) -> Scalar | None:
     if isinstance(value, str | int | float | bool):
         return value
     return json.dumps(value) if isinstance(value, dict | list | tuple) and value else None
-
-
-def _compare_files(left: DesiredFile, right: DesiredFile) -> Fields:
-    left_attributes, right_attributes = normalise_attributes(left.attributes), normalise_attributes(right.attributes)
-    names = sorted({*left_attributes, *right_attributes})
-    pairs: dict[str, tuple[Scalar | None, Scalar | None]] = {
-        "content": (left.file_id or left.sha256, right.file_id or right.sha256),
-        "chunking": (str(left.chunking), str(right.chunking)),
-        "filename": (left.filename, right.filename),
-        **{f"attributes.{name}": (left_attributes.get(name), right_attributes.get(name)) for name in names},
-    }
-    return tuple(FieldChange(name, *pair) for name, pair in pairs.items() if not values_equal(*pair))

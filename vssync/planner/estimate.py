@@ -1,30 +1,32 @@
-"""The numbers of a plan, for whoever approves it: how many changes it makes, and what applying them costs."""
+"""The numbers of a plan, for whoever approves it: how many changes it makes, and what carrying them out costs."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
-from vssync.model.plan import HELD_BACK, Action, Counts, FileChange, NoteKind, Plan, StorePlan
-from vssync.model.state import Capabilities
+from vssync.model.marks import STORE_OWNER, Mark, Origin, StoreMark, parse_store_mark
+from vssync.model.plan import HELD_BACK, Action, Counts, FileChange, NoteKind, Plan, Reason, RecordedCopy, StorePlan
+from vssync.model.state import Capabilities, FileStatus, LiveStore
+from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket
 
-# Requests for each: a batch is created and polled about twice; a copy that goes is detached and its upload deleted; a
-# batch to cancel is cancelled and read.
-_PER_BATCH, _PER_DROP, _PER_CANCEL = 3, 2, 2
+_POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What applying a plan takes."""
+    """What carrying out a plan takes."""
 
     bytes: int = 0  # to be uploaded
     uploads: int = 0
     batches: int = 0  # to be created
-    requests: int = 0
-    seconds: float = 0.0  # at least, by the provider's rate limits; 0 without any
+    requests: int = 0  # where nothing fails, and everything has ended when it is first asked for
+    polls: int = 0  # more at most, where nothing moves until the waits are given up
+    seconds: float = 0.0  # that the provider's rate limits make it take at least; 0 without limits
 
 
 def count_changes(*stores: StorePlan) -> Counts:
@@ -49,8 +51,8 @@ def count_changes(*stores: StorePlan) -> Counts:
 
 
 def estimate_cost(plan: Plan) -> Cost:
-    """What applying a plan takes, under the rate limits of its provider."""
-    # Stores share uploads of the same bytes and name; two keys of one store need two.
+    """What carrying out a plan takes, under the limits of its provider."""
+    # Uploads of the same bytes and name are shared between stores, not within one: two keys of one store need two.
     times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size: the most that any store needs
     for store in plan.stores:
         files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
@@ -58,12 +60,15 @@ def estimate_cost(plan: Plan) -> Cost:
     uploads = times_uploaded.total()
     capabilities = plan.service.declared_capabilities
     attached = [count_attached(store) for store in plan.stores]
-    batches = [count_new_batches(store, capabilities) for store in plan.stores]
-    attaches = max(attached if capabilities.one_by_one else batches, default=0)  # each store has a limit of its own
-    counts = {Bucket.UPLOADS: uploads, Bucket.FILES: sum(attached), Bucket.ATTACHES: attaches}
-    requests = uploads + sum(_count_requests(store, capabilities) for store in plan.stores)
-    # One request more lists the stores, to see that what was deleted is gone.
-    requests += any(_is_deleted(store) or any(change.leaving_ids for change in store.files) for store in plan.stores)
+    batches = [_count_batches(store, capabilities) for store in plan.stores]
+    requests = uploads + plan.lookups + _count_ends(plan)
+    requests += sum(_count_requests(plan, store, capabilities) for store in plan.stores)
+    counts = {
+        Bucket.REQUESTS: requests,
+        Bucket.UPLOADS: uploads,
+        Bucket.FILES: sum(attached),
+        Bucket.ATTACHES: max(attached if capabilities.one_by_one else batches, default=0),  # each store has its own
+    }
     provider = PROVIDERS.get(plan.service.provider)
     rates = provider.rates if provider else {}
     return Cost(
@@ -71,8 +76,29 @@ def estimate_cost(plan: Plan) -> Cost:
         uploads=uploads,
         batches=0 if capabilities.one_by_one else sum(batches),
         requests=requests,
-        seconds=max((60 * counts.get(bucket, 0) / rate for bucket, rate in rates.items()), default=0.0),
+        polls=_POLLS * sum(_count_waits(store, capabilities) for store in plan.stores),
+        seconds=max((60 * counts[bucket] / rate for bucket, rate in rates.items()), default=0.0),
     )
+
+
+def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
+    """Requests of an apply that depend on more than its changes; `stores` are all that the service lists.
+
+    Before uploads are deleted, each store that was not looked at is asked whether it holds one: for pages of its files,
+    or for one upload after the other. Where it is not known yet whether search sees updated attributes, one file is
+    written, searched and written again.
+    """
+    replaced = (store for store in plan.stores if store.change and store.change.action is Action.REPLACE)
+    expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
+    expired = sum(live.counts.total for live in stores if live.id in expired_ids)  # uploads that no plan can read
+    uploads = len(_uploads_to_delete(plan)) + expired
+    seen_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store)))
+    sizes = [live.counts.total for live in stores if live.id not in seen_ids]
+    sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
+    asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
+    actions = {change.action for store in plan.stores for change in store.files}
+    tries = 3 if actions & {Action.CREATE, Action.REPLACE} else 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
+    return sum(asks) + expired + (tries if capabilities.updates_reach_search is None else 0)
 
 
 def upload_size(change: FileChange) -> int | None:
@@ -87,9 +113,50 @@ def count_attached(store: StorePlan) -> int:
     return sum(change.attaches for change in store.files)
 
 
-def count_new_batches(store: StorePlan, capabilities: Capabilities) -> int:
-    """How many batches will be created in a store, where the service has them."""
-    return ceil(count_attached(store) / max(1, capabilities.batch_size))
+def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChange]]:
+    """The changes whose files are attached together, one round after the other.
+
+    Of a kind that nothing vouches for, one file goes first and the others follow it; files that wait for a deletion
+    come last.
+    """
+    first: list[FileChange] = []
+    rest: list[FileChange] = []
+    late: list[FileChange] = []
+    tried: set[str] = set()
+    for change in store.files:
+        if change.attaches and (file := change.desired):
+            is_tried = file.extension in tried
+            tried |= {file.extension} & {*store.unproven}
+            (late if Reason.SHARED_CHUNKS in change.reasons else rest if is_tried else first).append(change)
+    size = max(1, capabilities.batch_size)
+    return [part[start : start + size] for part in (first, rest, late) for start in range(0, len(part), size)]
+
+
+def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
+    """How many batches will be created in a store, where the service has them: files of one chunking each, or any."""
+    return sum(
+        1 if capabilities.batch_files else len({change.desired.chunking for change in changes if change.desired})
+        for changes in _rounds(store, capabilities)
+    )
+
+
+def _leaving(store: StorePlan) -> Iterator[RecordedCopy]:
+    """The copies that go and do not come back: a File that is attached anew is not one of them."""
+    return (copy for change in store.files for copy in change.drop if copy.id != _existing_id(change))
+
+
+def _existing_id(change: FileChange) -> str:
+    """The File that a change attaches, where it uploads none."""
+    return (change.desired.file_id if change.desired else "") or change.reuse
+
+
+def _uploads_to_delete(plan: Plan) -> set[str]:
+    marks = ((copy.id, copy.mark) for store in plan.stores for copy in _leaving(store))
+    return {
+        file_id
+        for file_id, mark in marks
+        if isinstance(mark, Mark) and mark.owner == plan.owner and mark.origin is Origin.UPLOADED
+    }
 
 
 def _is_deleted(store: StorePlan) -> bool:
@@ -97,20 +164,116 @@ def _is_deleted(store: StorePlan) -> bool:
     return store.change is not None and store.change.action is Action.DELETE
 
 
-def _count_requests(store: StorePlan, capabilities: Capabilities) -> int:
-    attached = count_attached(store)
-    attaches = count_new_batches(store, capabilities) * _PER_BATCH + (0 if capabilities.batch_files else attached)
-    if capabilities.one_by_one:
-        attaches = attached
-    waiting = [change for change in store.files if change.action is Action.AWAIT]
-    writes = sum(change.action in (Action.UPDATE, Action.ADOPT) for change in store.files)
-    writes += sum(bool(change.fields) for change in waiting)
-    if store.change and store.change.action is not Action.REFUSE:
-        writes += 2 if store.change.action in (Action.UPDATE, Action.ADOPT) else 1  # its metadata is read before
-    cancels = sum(change.action is Action.CANCEL for change in store.batches)
-    listings = ceil(attached / PAGE_SIZE) + ceil(len(waiting) / PAGE_SIZE)
-    leaving = sum(len(change.leaving_ids) for change in store.files)
-    if leaving and not _is_deleted(store):  # they are gone when another listing lacks them
-        listings += ceil(store.live / PAGE_SIZE)
-    drops = leaving * (1 if _is_deleted(store) else _PER_DROP)
-    return attaches + listings + writes + drops + cancels * _PER_CANCEL
+def _is_created(store: StorePlan) -> bool:
+    return store.change is not None and store.change.action in (Action.CREATE, Action.REPLACE)
+
+
+def _count_pages(files: int) -> int:
+    return max(1, ceil(files / PAGE_SIZE))
+
+
+def _count_ends(plan: Plan) -> int:
+    """Requests at the end: new stores are listed; so are stores and files after deletions; uploads are deleted."""
+    looks = [
+        _count_pages(store.live + count_attached(store))
+        for store in plan.stores
+        if not _is_deleted(store) and any(_leaving(store))
+    ]
+    goes = any(store.change and store.change.action in (Action.DELETE, Action.REPLACE) for store in plan.stores)
+    deletes = bool(looks) or goes
+    return any(map(_is_created, plan.stores)) + deletes + sum(looks) + len(_uploads_to_delete(plan))
+
+
+def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
+    """How often an apply waits in a store for the service to get something done."""
+    waits = any(change.action is Action.AWAIT for change in store.files) + _is_created(store)
+    return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_leaving(store))
+
+
+def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) -> int:
+    """Requests in a store, without uploads and what is done at the end."""
+    batches = sum(2 if batch.action is Action.CANCEL else 1 for batch in store.batches)
+    waits = sum(change.action is Action.AWAIT for change in store.files)
+    files = 0 if _is_deleted(store) else sum(map(_count_file_requests, store.files))
+    reads = _count_reads(waits, store.live) if waits else 0
+    stamp = 2 if _is_stamped(plan, store, capabilities) else 0
+    attaches = _count_gap_looks(store, capabilities) + _count_attaches(store, capabilities)
+    return _count_setup(store) + attaches + batches + files + reads + stamp
+
+
+def _count_setup(store: StorePlan) -> int:
+    """Requests about the store itself. Before the first file of a new one, the stores are listed for a second one."""
+    change = store.change
+    match change.action if change else None:
+        case Action.CREATE:
+            return 2 + bool(count_attached(store))
+        case Action.REPLACE:
+            return 5 + bool(count_attached(store))  # the old one is read, listed and deleted, or read and released
+        case Action.ADOPT if change and any(file.takes_over for file in store.files):
+            mark = parse_store_mark(change.metadata.get(STORE_OWNER, ""))
+            return 2 if isinstance(mark, StoreMark) and mark.is_adopting else 4
+        case Action.UPDATE | Action.ADOPT:
+            return 2  # its metadata is read before
+        case Action.DELETE:
+            return 1
+        case _:
+            return 0
+
+
+def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
+    """Requests that attach files, read how they ended, and note batches where the service does not list them."""
+    rounds, attached = _rounds(store, capabilities), count_attached(store)
+    if capabilities.batches and capabilities.batch_files:
+        puts = (change for change in store.files if change.attaches)
+        feeds = len({Reason.SHARED_CHUNKS in change.reasons for change in puts})
+        is_noted = store.desired is not None and not store.desired.external and capabilities.store_updates
+        notes = feeds * (1 if capabilities.list_batches else 4) if is_noted else 0
+        return notes + sum(2 + _count_pages(len(files)) for files in rounds)
+    sends = attached if capabilities.one_by_one else attached + _count_batches(store, capabilities)
+    return sends + sum(_count_reads(len(files), store.live + attached) for files in rounds)
+
+
+def _count_gap_looks(store: StorePlan, capabilities: Capabilities) -> int:
+    """Requests to see that copies that are detached before others are attached are gone: once for those of a round."""
+    gaps = Counter[tuple[int, bool]]()
+    for number, changes in enumerate(_rounds(store, capabilities)):
+        for change in changes:
+            existing_id = _existing_id(change)
+            is_apart = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
+            gaps[number, is_apart] += sum(change.gap or copy.id == existing_id for copy in change.drop)
+    left = ((count, store.live - count) for count in gaps.values() if count)
+    return sum(1 + (count if files > PAGE_SIZE * count else _count_pages(files)) for count, files in left)
+
+
+def _count_reads(files: int, total: int) -> int:
+    """Requests to read some files of a store: each by itself, or, where that is less, the pages of its listing."""
+    if files == 1:
+        return 1
+    return 1 + (files if total > PAGE_SIZE * files else _count_pages(total))
+
+
+def _count_file_requests(change: FileChange) -> int:
+    """Requests about the live copies of a file: to look at those that are used, write attributes, and detach others."""
+    drops, existing_id = len(change.drop), _existing_id(change)
+    match change.action:
+        case Action.CREATE | Action.REPLACE:
+            same = (copy for copy in change.drop if copy.id == existing_id)
+            looks = bool(change.reuse) + any(copy.status is not FileStatus.COMPLETED for copy in same)
+            return looks + drops
+        case Action.UPDATE | Action.ADOPT:
+            return 1 + 2 * drops  # after a look at the copy that stays
+        case Action.AWAIT:
+            return bool(change.fields) + drops
+        case _:
+            return drops * (2 if change.keep else 1)
+
+
+def _is_stamped(plan: Plan, store: StorePlan, capabilities: Capabilities) -> bool:
+    """Whether an apply leaves its stamp in a store: it writes to it, and leaves nothing undone."""
+    if store.desired is None or store.desired.external or store.unlisted or not capabilities.store_updates:
+        return False
+    if any(note.kind in HELD_BACK for note in store.notes) or not Scope.of(plan.options).includes_all_files(store.key):
+        return False
+    actions = {change.action for change in (*store.files, *store.batches, store.change) if change}
+    is_written = bool(actions - {Action.AWAIT}) or any(change.fields for change in store.files)
+    return is_written and Action.REFUSE not in actions

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields, replace
 
 from vssync.model.marks import key_digest
-from vssync.model.plan import Action, Options, Plan, Reason, Refusal, StorePlan
+from vssync.model.plan import LEFT, Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import FileStatus, Limit
 from vssync.planner.store_files import StoreDraft
 
@@ -83,7 +83,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     """Refuses to delete more files than the limit, most of them, or all of them: one flag allows all three."""
     limit = plan.options.max_delete or limit
     deletions = [change for change in store.files if change.action is Action.DELETE]
-    count = sum(Reason.NOT_IN_MANIFEST in change.reasons for change in deletions)
+    count = sum(not LEFT.isdisjoint(change.reasons) for change in deletions)
     is_emptied = store.wanted == 0 and count > 0
     most_leave = store.owned >= MIN_FILES_FOR_SHARE and count * 2 > store.owned
     is_over_limit = _exceeds(limit, count, store)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import Mark, key_digest
-from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
+from vssync.model.plan import LEAVING, Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, FileStatus, UploadIdentity
 from vssync.planner.classify import (
     ClassifiedFiles,
@@ -22,6 +22,7 @@ from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
 from vssync.planner.equal_texts import note_equal_texts, order_equal_texts
 from vssync.planner.takeover import decide_claimants, refuse_unreadable
+from vssync.text import join_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,14 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
 def _undesired_copies(
     classified: ClassifiedFiles, wanted_files: Sequence[DigestedFile], context: StorePlanContext
 ) -> tuple[list[Copies], list[Note]]:
-    """Our copies in scope under keys not in the manifest; the copies of a skipped key stay, with a note."""
-    skipped = {key_digest(key): key for key in sorted(context.store.skipped)}
+    """Our copies in scope under keys not in the manifest; most that it leaves out stay, with a note."""
+    kept = {key_digest(key): key for key, why in sorted(context.store.skipped.items()) if why not in LEAVING}
     notes = [
-        Note(NoteKind.SKIPPED, key, detail=context.store.skipped[key])
-        for digest, key in skipped.items()
+        Note(NoteKind.SKIPPED, key, detail=context.store.skipped[key].replace("_", " "))
+        for digest, key in kept.items()
         if digest in classified.ours and context.is_in_scope(key)
     ]
-    digests = classified.ours.keys() - {wanted.key_digest for wanted in wanted_files} - skipped.keys()
+    digests = classified.ours.keys() - {wanted.key_digest for wanted in wanted_files} - kept.keys()
     undesired = [classified.ours[digest] for digest in sorted(digests)]
     return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes
 
@@ -122,12 +123,16 @@ def _delete_unclaimed(
     store_key = context.store.key
     if context.store.prune:
         moves = _finished_moves(unclaimed, in_scope, classified, context)
+        skipped = context.store.skipped if unclaimed else {}
+        left_out = {key_digest(key): LEAVING[why] for key, why in skipped.items() if why in LEAVING}
         for copies in unclaimed:
             change = deletion_of(store_key, copies)
             if target := moves.get(copies[-1].id):
                 wanted, current = target
                 reasons, kept = (Reason.SUPERSEDED,), current.recorded
                 change = replace(change, key=wanted.key, reasons=reasons, keep=kept, was=change.key)
+            elif reason := left_out.get(copies[-1].mark.key_digest):
+                change = replace(change, reasons=(reason,))
             yield change
     for copy in classified.provisional if context.includes_all_files else ():
         if copy.id not in moved_ids:
@@ -143,8 +148,9 @@ def _finished_moves(
 ) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
     """Maps the newest old copy of each moved key, by File id, to where it moved and the completed copy there.
 
-    It moved if exactly one desired key has the same content and a right completed copy. An interrupted run leaves such
-    old copies; deleting them does not count for the guards.
+    It moved if exactly one desired key has the same content and a right completed copy, which is younger: of equal
+    files that were attached together, one may leave the manifest. An interrupted run leaves such old copies; deleting
+    them does not count for the guards.
     """
     contents = {copies[-1].mark.content for copies in unclaimed}
     targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
@@ -153,8 +159,12 @@ def _finished_moves(
             right = [copy for copy in classified.ours.get(wanted.key_digest, ()) if wanted.matches(copy)]
             if current := newest_copy(right, CopyState.OK, context.now):
                 targets.setdefault(wanted.content, []).append((wanted, current))
-    moves = ((copies[-1].id, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
-    return {file_id: candidates[0] for file_id, candidates in moves if len(candidates) == 1}
+    moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
+    return {
+        old.id: candidates[0]
+        for old, candidates in moves
+        if len(candidates) == 1 and candidates[0][1].file.created_at > old.created_at
+    }
 
 
 def deletion_of(store_key: str, copies: Copies) -> FileChange:
@@ -184,8 +194,13 @@ def _counted_notes(
         if isinstance(file.mark, Mark)
     }
     uncompared = other_chunking = other_attributes = 0
+    says_usage = any(copy.file.usage_bytes for copies in classified.ours.values() for copy in copies)
+    without_text: list[str] = []
     for wanted in in_scope:
         copies = classified.ours.get(wanted.key_digest, ())
+        current = newest_copy(copies, CopyState.OK, context.now) if says_usage else None
+        if current and not current.file.usage_bytes and current.id not in dropped_ids:
+            without_text.append(wanted.key)
         uncompared += sum(copy.mark.is_uncompared and copy.id not in dropped_ids for copy in copies)
         other_chunking += _reports_other_chunking(wanted, copies, context)
         other_attributes += any(
@@ -200,6 +215,7 @@ def _counted_notes(
         *count_others(classified, adopted_ids),
         *(Note(NoteKind.SHARED_KEY, wanted.key, detail=foreign_owners[wanted.key_digest]) for wanted in shared),
         Note(NoteKind.UNCOMPARED, count=uncompared, detail=uncompared_text),
+        Note(NoteKind.NO_TEXT, count=len(without_text), detail=join_first(without_text)),
         Note(NoteKind.CHUNKING_REPORT, count=other_chunking),
         Note(NoteKind.ATTRIBUTES_REPORT, count=other_attributes, detail=attributes_text),
     ]

@@ -51,7 +51,8 @@ def decide_claimants(
     """What becomes of the claimants, in their order; `undesired` are our copies under keys not in the manifest.
 
     A claimant is a desired key with no completed copy (say, a moved file whose new upload is unfinished), or one that
-    declares a File which the store holds under another key. Unmarked files are left alone without `--adopt`.
+    declares a File which the store holds under another key. Unmarked files are left alone without `--adopt` or
+    `adopt: true`.
     """
     available = [*undesired, *([copy] for copy in classified.provisional)]
     former_copies = _find_former_copies(claimants, available, context)
@@ -82,33 +83,33 @@ def _find_former_copies(
 ) -> dict[str, Copies]:
     """The copies of a former key that each claimant takes over, by the claimant's key.
 
-    A declared File decides by its id. Otherwise, and only where files may be pruned, exactly one former key must have a
-    completed copy of the same content and chunking; copies of the same upload name are preferred to others.
+    A declared File decides by its id. Otherwise, and only where files may be pruned, a former key must have a completed
+    copy of the same content and chunking; of several, any will do, and those of the same upload name go first.
     """
     if not claimants:
         return {}
     by_file_id = {copy.id: copies for copies in available for copy in copies}
-    by_content: dict[tuple[str, str], list[Copies]] = {}
-    by_content_and_name: dict[tuple[str, str, str], list[Copies]] = {}
-    for copies in available if context.store.prune else ():
+    by_content: dict[tuple[str, ...], list[Copies]] = {}
+    for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True) if context.store.prune else ():
         completed = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
-        for content in {(copy.mark.content, copy.mark.chunking_digest) for copy in completed}:
+        named = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
+        for content in {*named, *(content[:2] for content in named)}:
             by_content.setdefault(content, []).append(copies)
-        for named in {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}:
-            by_content_and_name.setdefault(named, []).append(copies)
-    former_copies: dict[str, Copies] = {}
-    moved_ids: set[str] = set()
-    for wanted in claimants:
-        if wanted.declared_id:
-            candidates = [by_file_id[wanted.declared_id]] if wanted.declared_id in by_file_id else []
-        else:
-            content, names = (wanted.content, wanted.chunking_digest), (wanted.name_digest, NONE)
-            same_name = [copies for name in names for copies in by_content_and_name.get((*content, name), ())]
-            candidates = same_name or by_content.get(content, [])
-        # The copies of a key are taken over together, so the first one stands for all.
-        if len(candidates) == 1 and candidates[0][0].id not in moved_ids:
-            former_copies[wanted.key] = candidates[0]
-            moved_ids.update(copy.id for copy in candidates[0])
+    former_copies = {
+        wanted.key: by_file_id[wanted.declared_id] for wanted in claimants if wanted.declared_id in by_file_id
+    }
+    moved_ids = {copies[0].id for copies in former_copies.values()}  # a key's copies go together: one stands for all
+    for name_counts in (True, False):
+        for wanted in claimants:
+            content = (wanted.content, wanted.chunking_digest)
+            names = (wanted.name_digest, NONE)
+            for alike in [(*content, name) for name in names] if name_counts else [content]:
+                free = by_content.get(alike, [])
+                while free and free[-1][0].id in moved_ids:
+                    free.pop()
+                if free and not wanted.declared_id and wanted.key not in former_copies:
+                    former_copies[wanted.key] = free.pop()
+                    moved_ids.add(former_copies[wanted.key][0].id)
     return former_copies
 
 
@@ -117,7 +118,7 @@ def _held_back_note(wanted: DigestedFile, candidate: Candidate, context: StorePl
 
     What was not compared is taken over only while the store's adoption goes on.
     """
-    if not context.common.options.adopt:
+    if not context.adopts:
         return Note(NoteKind.ADOPTABLE, wanted.key, detail=candidate.file.id)
     if candidate.likeness is not Likeness.UNCOMPARED or context.is_adopting:
         return None
@@ -278,7 +279,7 @@ def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Opti
     Names do not count: some services change them.
     """
     matches, scope = match_stores(desired, snapshot.stores, options, snapshot.made_here), Scope.of(options)
-    for store in desired.stores:
+    for store in (store for store in desired.stores if options.adopt or store.adopt):
         for live in matches.by_key.get(store.key, StoreMatch()).live:
             classified = classify_files(snapshot.contents[live.id].files, (desired.owner, *options.adopt_from))
             by_size: dict[int, list[DesiredFile]] = {}

@@ -17,21 +17,35 @@ _SHOWN = 5  # files of one kind, unless everything is asked for
 def diff_text(diff: EnvironmentDiff, view: View) -> str:
     """The differences for a terminal, in the order service, stores, and one line that sums up."""
     stores = count_noun(len(diff.stores), "store")
-    same = f"{sum(pair.same_content for pair in diff.stores):,} of {stores}"
+    same = f"Same content: {sum(pair.same_content for pair in diff.stores):,} of {stores}"
+    problems = sum(any(pair.problems) for pair in diff.stores)
+    same += f", {problems:,} not compared" if problems else ""
     blocks = [
-        [escape_control(f"{diff.left} -> {diff.right}")],
+        [escape_control(f"{diff.left} -> {diff.right}, {_state(diff)}")],
         *([["service", *_indented_fields(diff.service, view)]] if diff.service else []),
         *([*_store_lines(pair, diff, view)] for pair in diff.stores),
-        [f"No differences in {stores}." if diff.same else f"Same content: {same}."],
+        [f"No differences in {stores}." if diff.same else f"{same}."],
     ]
-    return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
+    return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks[-1 if view.quiet else 0 :]))
+
+
+def _state(diff: EnvironmentDiff) -> str:
+    return "live" if diff.is_live else "desired"
 
 
 def _store_lines(pair: StoreDiff, diff: EnvironmentDiff, view: View) -> Iterator[str]:
     key = escape_control(pair.key)
-    side = pair.left or pair.right
+    if any(pair.problems):
+        yield f"{key}  not compared"
+        for name, problem in zip((diff.left, diff.right), pair.problems, strict=True):
+            lines = wrap_sentences(escape_control(f"{name}: {problem}"), BELOW, view) if problem else []
+            yield from (f"  {'!' if line is lines[0] else ' '}   {line}" for line in lines)
+        return
     if not (pair.left and pair.right):
-        assert side is not None
+        side = pair.left or pair.right
+        if side is None:
+            yield f"{key}  not live on either side"
+            return
         name = diff.left if pair.left else diff.right
         yield f"{key}  only in {escape_control(name)}, {count_noun(len(side.files), 'file')}"
         return
@@ -67,6 +81,7 @@ def diff_json(diff: EnvironmentDiff) -> str:
             "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],
             "same_content": pair.same_content,
             "digests": list(pair.digests),
+            "problems": list(pair.problems),
             "settings": _field_values(pair.settings),
             "only_left": list(pair.only_left),
             "only_right": list(pair.only_right),
@@ -74,8 +89,9 @@ def diff_json(diff: EnvironmentDiff) -> str:
         }
         for pair in diff.stores
     }
+    sides = {"left": diff.left, "right": diff.right}
     service = _field_values(diff.service)
-    return document("diff", left=diff.left, right=diff.right, same=diff.same, service=service, stores=stores)
+    return document("diff", state=_state(diff), **sides, same=diff.same, service=service, stores=stores)
 
 
 def _field_values(fields: Fields) -> list[dict[str, Scalar | None]]:

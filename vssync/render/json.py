@@ -61,8 +61,8 @@ def orphans_json(orphans: Sequence[Orphan], owner: str, *, deleted: int | None) 
     return document("gc", owner=owner, deleted=deleted, orphans=[orphan_json(orphan) for orphan in orphans])
 
 
-def validation_json(desired: Desired | None, problems: Sequence[Problem] = ()) -> str:
-    """A valid manifest's size, or what is wrong with an invalid one."""
+def validation_json(desired: Desired | None, warnings: Sequence[Problem] = (), problems: Sequence[Problem] = ()) -> str:
+    """A valid manifest's size and what it may not mean, or what is wrong with an invalid one."""
     return document(
         "validate",
         valid=desired is not None,
@@ -70,6 +70,7 @@ def validation_json(desired: Desired | None, problems: Sequence[Problem] = ()) -
         stores=len(desired.stores) if desired else None,
         files=sum(len(store.files) for store in desired.stores) if desired else None,
         problems=[asdict(problem) for problem in problems],
+        warnings=[asdict(warning) for warning in warnings],
     )
 
 
@@ -97,7 +98,7 @@ def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
         "action": store.change.action.value if store.change else None,
         "live": store.live,
         "wanted": store.wanted,
-        "unmanaged": counted[NoteKind.UNMANAGED] + counted[NoteKind.FOREIGN],
+        "unmanaged": store.unmanaged,
         "uncompared": counted[NoteKind.UNCOMPARED] + sum(isinstance(m, Mark) and m.is_uncompared for m in leaving),
         "counts": asdict(count_changes(store)),
         "live_digest": store.live_digest,

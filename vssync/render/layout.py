@@ -11,7 +11,16 @@ from typing import TypeVar
 from vssync.model.plan import FieldChange
 from vssync.render import wording
 from vssync.render.plan_lines import PlanRow, folder_of
-from vssync.text import count_noun, display_width, escape_control, format_size, join_words, pad_right, shorten_middle
+from vssync.text import (
+    count_noun,
+    display_width,
+    escape_control,
+    format_size,
+    join_words,
+    pad_right,
+    shorten_apart,
+    shorten_middle,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ def field_lines(fields: tuple[FieldChange, ...], view: View) -> list[str]:
         room = width - BELOW - widest - len(outside) - len("   -> ")
         before, after = wording.format_value(field.before), wording.format_value(field.after)
         if not view.full and display_width(before) + display_width(after) > room:
-            before, after = (shorten_middle(value, max(9, room // 2)) for value in (before, after))
+            before, after = shorten_apart(before, after, max(9, room // 2))
         lines.append(f"{pad_right(name, widest)}  {before} -> {after}{outside}")
     return lines
 

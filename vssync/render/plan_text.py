@@ -123,7 +123,8 @@ def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
         but = f", {uncompared:,} of them {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
         return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest{but}."]
     scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
-    lines = [scope, _batches_line(plan), wording.cost_line(estimate_cost(plan))]
+    cost = estimate_cost(plan)
+    lines = [scope, _batches_line(plan, cost.batches), wording.cost_line(cost)]
     return [*filter(None, lines), wording.plan_line(counts, _store_parts(plan, bold=bold), bold_delete=bold)]
 
 
@@ -138,8 +139,8 @@ def _store_parts(plan: Plan, *, bold: bool) -> list[str]:
     return parts
 
 
-def _batches_line(plan: Plan) -> str:
-    created, files = estimate_cost(plan).batches, sum(count_attached(store) for store in plan.stores)
+def _batches_line(plan: Plan, created: int) -> str:
+    files = sum(count_attached(store) for store in plan.stores)
     awaited = sum(batch.action is Action.AWAIT for store in plan.stores for batch in store.batches)
     parts = [f"{created:,} to create ({count_noun(files, 'file')})"] if created else []
     parts += [f"{awaited:,} {wording.TO_DO[Action.AWAIT]}"] if awaited else []

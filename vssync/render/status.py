@@ -1,15 +1,144 @@
-"""What `vssync status` prints of each store."""
+"""What `vssync status` prints: of each store, or of one file, as declared, as live and as planned."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from vssync.model.plan import NoteKind, Plan, StorePlan
+from vssync.document import document, json_fields, json_value
+from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNCOMPARED, Mark, UnreadableMark
+from vssync.model.plan import FileChange, Note, NoteKind, Plan, StorePlan
+from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
 from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import View, fit_totals
 from vssync.render.plan_text import join_blocks, store_verb, total_lines
-from vssync.text import escape_control
+from vssync.text import escape_ci_commands, escape_control, format_size
+
+_ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCopy:
+    """One live copy, and the batch that ingests it."""
+
+    file: LiveFile
+    batch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileInspection:
+    """All that is known about one file; `entry` is the place in the manifest that chose it."""
+
+    address: str
+    entry: str
+    desired: DesiredFile | None
+    copies: tuple[LiveCopy, ...]
+    changes: tuple[FileChange, ...]
+    held_back: tuple[Note, ...] = ()  # why the file is not brought in
+
+
+def inspection_text(inspection: FileInspection, desired: Desired) -> str:
+    """A block for the manifest, one for each live copy, one for what a plan would do."""
+    decisions = [
+        f"{wording.SIGNS[change.action]} {wording.reason_text(change.reasons)}"
+        + (f": {escape_control(change.detail)}" if change.detail else "")
+        for change in inspection.changes
+    ]
+    decisions += [f"! {wording.NOTES[note.kind]}: {wording.note_text(note)}" for note in inspection.held_back]
+    copies = [_block_lines("live", _copy_entries(copy)) for copy in inspection.copies]
+    blocks = [
+        [wording.heading_line(desired.owner, desired.service)],
+        [escape_control(inspection.address)],
+        _block_lines("manifest", _desired_entries(inspection)),
+        *(copies or [["live", "  no managed copy"]]),
+        _block_lines("plan", [("", line) for line in decisions or ["nothing to do"]]),
+    ]
+    return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks))
+
+
+def inspection_json(inspection: FileInspection, desired: Desired) -> str:
+    """The same for a program."""
+    copies = [
+        {
+            "id": copy.file.id,
+            "status": copy.file.status.value,
+            "created_at": copy.file.created_at,
+            "batch": copy.batch or None,
+            "error": json_value(copy.file.error),
+            "chunking": str(copy.file.chunking) if copy.file.chunking else None,
+            "attributes": _own_attributes(copy.file),
+            "mark": json_fields(copy.file.mark) if isinstance(copy.file.mark, Mark) else None,
+        }
+        for copy in inspection.copies
+    ]
+    file = {
+        "address": inspection.address,
+        "entry": inspection.entry,
+        "desired": json_value(inspection.desired),
+        "copies": copies,
+        "changes": json_value(inspection.changes),
+        "held_back": [note.detail for note in inspection.held_back],
+    }
+    provider, agrees = desired.service.provider, not (inspection.changes or inspection.held_back)
+    return document("status", owner=desired.owner, provider=provider, agrees=agrees, file=file)
+
+
+def _block_lines(title: str, entries: list[tuple[str, str]]) -> list[str]:
+    width = max((len(name) for name, _ in entries), default=0)
+    return [title, *(f"  {name:<{width}}  {text}".rstrip() if name else f"  {text}" for name, text in entries if text)]
+
+
+def _desired_entries(inspection: FileInspection) -> list[tuple[str, str]]:
+    file = inspection.desired
+    if file is None:
+        return [("", f"not declared{f': {escape_control(inspection.entry)}' if inspection.entry else ''}")]
+    return [
+        ("entry", escape_control(inspection.entry)),
+        ("file", escape_control(file.path or file.file_id)),
+        ("size", format_size(file.size) if file.path else ""),
+        ("sha256", file.sha256),
+        ("upload name", escape_control(file.filename)),
+        ("chunking", str(file.chunking)),
+        *_attribute_entries(file.attributes),
+    ]
+
+
+def _copy_entries(copy: LiveCopy) -> list[tuple[str, str]]:
+    file = copy.file
+    return [
+        ("id", escape_control(file.id)),
+        ("status", file.status.replace("_", " ")),
+        ("last error", escape_control(str(file.error or ""))),
+        ("batch", escape_control(copy.batch)),
+        ("chunking", str(file.chunking) if file.chunking else "not reported"),
+        *_attribute_entries(_own_attributes(file)),
+        *_mark_entries(file.mark),
+    ]
+
+
+def _own_attributes(file: LiveFile) -> dict[str, Scalar]:
+    """A file's attributes without those of vssync."""
+    return {name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)}
+
+
+def _mark_entries(mark: Mark | UnreadableMark | None) -> list[tuple[str, str]]:
+    if not isinstance(mark, Mark):
+        return [("mark", escape_control(mark.problem) if mark else "none")]
+    content = "the declared File" if mark.content == DECLARED else mark.content
+    content = f"never compared; taken for {content.removeprefix(UNCOMPARED)}" if mark.is_uncompared else content
+    return [
+        ("mark owner", escape_control(mark.owner)),
+        ("mark content", content),
+        ("mark origin", _ORIGINS[mark.origin]),
+        ("mark tries", str(mark.tries)),
+    ]
+
+
+def _attribute_entries(attributes: Mapping[str, Scalar]) -> list[tuple[str, str]]:
+    rows = sorted(attributes.items())
+    return [(f"attributes.{escape_control(name)}", wording.format_value(value)) for name, value in rows]
 
 
 def status_text(plan: Plan, view: View) -> str:
@@ -29,7 +158,7 @@ def _status_lines(store: StorePlan) -> list[str]:
     differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
     agrees = "matches the manifest"
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
-    files += f", {notes[NoteKind.UNMANAGED] + notes[NoteKind.FOREIGN]:,} unmanaged"
+    files += f", {store.unmanaged:,} unmanaged"
     files += f", {uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
     entries = {
         "status": ", ".join(filter(None, differ)) or agrees,

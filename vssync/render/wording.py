@@ -39,6 +39,8 @@ REASONS = {
     Reason.MOVED: "moved",
     Reason.SUPERSEDED: "superseded copy",
     Reason.NOT_IN_MANIFEST: "not in the manifest",
+    Reason.DRAFT: "a draft now",
+    Reason.IGNORED: "ignored by git",
     Reason.DESTROY: "destroy",
     Reason.INGESTING: "being ingested",
     Reason.INGEST_FAILED: "ingestion failed",
@@ -73,6 +75,8 @@ NOTES = {
     NoteKind.UNCOMPARED: "not compared since adoption",
     NoteKind.CHUNKING_REPORT: "other chunking reported",
     NoteKind.ATTRIBUTES_REPORT: "other attributes reported",
+    NoteKind.NO_TEXT: "completed without text",
+    NoteKind.LINE_ENDS: "changed in line ends only",
     NoteKind.EQUAL_TEXTS: "of equal text",
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.UPLOAD_GONE: "File deleted, still listed",
@@ -109,6 +113,10 @@ def note_text(note: Note) -> str:
             return f"{note.detail} stands in its place, without a mark: take it over with --adopt, or detach it"
         case NoteKind.UPLOAD_GONE:
             return f"{note.detail} does not exist any more: --replace ADDRESS uploads the file again"
+        case NoteKind.NO_TEXT:
+            return f"{note.detail}: the service found nothing to search in"
+        case NoteKind.LINE_ENDS:
+            return f"{note.detail}: `* text=auto eol=lf` in .gitattributes keeps them the same on every machine"
         case NoteKind.LEFT_STORE:
             problem = note.detail.partition(": ")[2]  # why its files are not known
             ways = f"declare it again, or delete it and its {count_noun(note.count, 'file')}: --allow-store-deletes"
@@ -133,6 +141,7 @@ def cost_line(cost: Cost) -> str:
         return "Cost: nothing is sent."
     parts = [f"{format_size(cost.bytes)} in {count_noun(cost.uploads, 'upload')}"] if cost.uploads else []
     parts.append(f"about {count_noun(cost.requests, 'request')}")
+    parts += [f"up to {count_noun(cost.polls, 'poll')}"] if cost.polls else []
     parts += [format_estimate(cost.seconds)] if cost.seconds else []
     return f"Cost: {', '.join(parts)}."
 

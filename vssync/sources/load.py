@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,19 +15,25 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
-from vssync.manifest.front_matter import MAX_FRONT_MATTER_BYTES, parse_front_matter
 from vssync.manifest.globs import FoundFile
-from vssync.manifest.select import Selection, select_files
+from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
+from vssync.manifest.select import Selection, find_warnings, select_files
 from vssync.manifest.spec import Manifest
+from vssync.manifest.texts import TextReader, is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
-from vssync.model.state import Desired, DesiredFile
+from vssync.model.state import Desired, DesiredFile, extension_of
+from vssync.sources.git import author_dates
+from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import ALLOW_HINT, Sandbox, sandbox_around, walk_files
+from vssync.sources.walk import walk_files
 
 MANIFEST_NAME = "vssync.yaml"
+MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # handed to a thread at once
 _CHUNK_BYTES = 1024 * 1024  # held of a file
+# Git LFS's specification: such a file is smaller than this, and begins so.
+_MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +44,16 @@ class LoadedManifest:
     root: Path  # absolute; `DesiredFile.path` is relative to it
     file: str  # as shown to people
     manifest: Manifest
+    warnings: tuple[Problem, ...] = ()
+    commit_dates: Mapping[str, str] = field(default_factory=dict)  # by path, where some attribute is taken from them
 
 
 def find_manifest(path: Path) -> Path:
-    """A manifest's file, or the `vssync.yaml` of a folder. Raises ManifestError if there is none."""
-    file = path / MANIFEST_NAME if path.is_dir() else path
+    """A manifest's file, or the `vssync.yaml` (or `.yml`) of a folder. Raises ManifestError unless there is one."""
+    files = [file for name in MANIFEST_NAMES if (file := path / name).is_file()] if path.is_dir() else [path]
+    if len(files) > 1:
+        raise ManifestError((Problem(str(path), 0, 0, f"holds {' and '.join(MANIFEST_NAMES)}", "keep one of them"),))
+    file = files[0] if files else path / MANIFEST_NAME
     if not file.is_file():
         hint = "`vssync init` writes one; -f says where yours is"
         raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", hint),))
@@ -62,7 +73,7 @@ def load_sources(
 
     Without `hashed`, files have a size and no SHA-256. `on_hashed` is called with the numbers of files and bytes read
     so far. Raises ManifestError with every problem of the manifest and its files, but those that may only follow from
-    another.
+    another, and VssyncError where an attribute is a commit's date and git cannot tell it.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
@@ -76,14 +87,16 @@ def load_sources(
         listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
     hashed = hashed and not (manifest.problems or selection_problems)
-    jobs = _read_jobs(selections, hashed)
+    commit_dates = _commit_dates(root, selections)
+    jobs = _read_jobs(selections, hashed, commit_dates)
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
     with adding_problems(problems):
-        desired = resolve.resolve_desired(manifest, selections, readings)
+        desired, warnings = resolve.resolve_desired(manifest, selections, readings)
     if problems:
         raise ManifestError(problems)
-    return LoadedManifest(desired, root, str(file), manifest)
+    warnings = (*find_warnings(manifest, selections, listing), *warnings)
+    return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
 def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
@@ -96,17 +109,18 @@ def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
     return str(locate_values(loaded, (path,))[path])
 
 
-def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, TreePath | None]:
-    """For each part of a file (`attributes.lang`), the tree's path it came from; None for its own front matter.
+def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, resolve.Provenance]:
+    """For each part of a file (`attributes.lang`), where it came from.
 
     Raises ManifestError if the file cannot be read any more.
     """
-    fields = resolve.front_matter_fields(loaded.manifest, store_key, file)
-    jobs = [ReadJob(file.path, fields)] if fields else []
+    lookups = resolve.lookups_to_trace(loaded.manifest, store_key, file)
+    jobs = [_read_job(file.path, file.filename, lookups, loaded.commit_dates)] if lookups else []
     readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
     if problems:
         raise ManifestError(problems)
-    return resolve.provenance(loaded.manifest, store_key, file, readings[file.path].front_matter if jobs else {})
+    looked_up = readings[file.path].findings.values if jobs else {}
+    return resolve.provenance(loaded.manifest, store_key, file, looked_up)
 
 
 def _load_manifest(
@@ -151,7 +165,9 @@ def _read_included(
             problems.append(Problem(shown_name, 0, 0, file.problem))
         elif shown_name != main.file_name:
             try:
-                documents.append(check_document(_read_document(folder / file.path, shown_name), schema, "included"))
+                documents.append(
+                    check_document(_read_document(folder / on_disk(file.path), shown_name), schema, "included")
+                )
             except ManifestError as error:
                 problems += error.problems
     if problems:
@@ -173,22 +189,49 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
     raise ManifestError(diagnostics.locate_diagnostics(manifest.documents, (diagnostic,)))
 
 
-def _read_jobs(selections: tuple[Selection, ...], hashed: bool) -> tuple[ReadJob, ...]:
-    """What must be read of each file, once for all stores; without `hashed`, only front matter."""
-    fields_by_path: dict[str, frozenset[str]] = {}
-    for file in (file for selection in selections for file in selection.files):
-        wanted = resolve.front_matter_to_read(file)
-        if file.source and (wanted or hashed):
-            fields_by_path[file.source.path] = fields_by_path.get(file.source.path, frozenset()) | wanted
-    return tuple(ReadJob(path, fields) for path, fields in fields_by_path.items())
+def _commit_dates(root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
+    """The date of the last commit of each file that has an attribute from it, by path. Raises VssyncError."""
+    files = [file for selection in selections for file in selection.files if file.source]
+    settings = {id(file.settings): file.settings for file in files}
+    dated = {key for key, each in settings.items() if any(GIT_DATE in lookup.sources for lookup in each.lookups)}
+    paths = [file.source.path for file in files if file.source and id(file.settings) in dated]
+    return author_dates(root, paths) if paths else {}
 
 
 @dataclass(frozen=True, slots=True)
 class ReadJob:
-    """A file to read: its path below the root, and the front matter fields that are wanted."""
+    """A file to read: its path below the root, and what is looked up in it."""
 
     path: str
-    fields: Collection[str] = ()
+    lookups: frozenset[Lookup] = frozenset()
+    is_text: bool = False  # it must be text that services can read
+    has_front_matter: bool = False  # it may have front matter and headings
+    commit_date: str = ""
+
+
+def _read_jobs(selections: tuple[Selection, ...], hashed: bool, commit_dates: Mapping[str, str]) -> tuple[ReadJob, ...]:
+    """What must be read of each file, once for all stores; without `hashed`, only what is looked up in it."""
+    jobs: dict[str, ReadJob] = {}
+    for file in (file for selection in selections for file in selection.files):
+        lookups = resolve.lookups_in(file)
+        if file.source and (lookups or hashed):
+            job = _read_job(file.source.path, file.filename, lookups, commit_dates)
+            if earlier := jobs.get(job.path):
+                job = replace(
+                    job,
+                    lookups=job.lookups | earlier.lookups,
+                    is_text=job.is_text or earlier.is_text,
+                    has_front_matter=job.has_front_matter or earlier.has_front_matter,
+                )
+            jobs[job.path] = job
+    return tuple(jobs.values())
+
+
+def _read_job(path: str, filename: str, lookups: frozenset[Lookup], commit_dates: Mapping[str, str]) -> ReadJob:
+    """A file is what its name says, or the name that it is uploaded under."""
+    extensions = (extension_of(path), extension_of(filename))
+    has_front_matter = any(map(may_have_front_matter, extensions))
+    return ReadJob(path, lookups, any(map(is_text, extensions)), has_front_matter, commit_dates.get(path, ""))
 
 
 _ReadResult = tuple[resolve.Reading, tuple[Problem, ...]]
@@ -233,7 +276,7 @@ def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) 
 
 
 def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
-    path = os.path.join(root, job.path)
+    path = os.path.join(root, on_disk(job.path))
     try:
         if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
             return result
@@ -245,19 +288,32 @@ def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
 
 def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     """What the job asks of a file; None if the file changed meanwhile. Raises OSError."""
-    digest = hashlib.sha256()
+    if not (hashed or job.has_front_matter):
+        return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date)), ()
+    digest, text, is_pointer = hashlib.sha256(), TextReader(), False
     with open(path, "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
-        head = chunk = file.read(_CHUNK_BYTES)
-        while hashed and chunk:
-            digest.update(chunk)
-            chunk = file.read(_CHUNK_BYTES)
+        left = before.st_size
+        while chunk := file.read(min(left + 1, _CHUNK_BYTES)):
+            is_pointer = is_pointer or (before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER))
+            left -= len(chunk)
+            if job.is_text:
+                text.feed(chunk, final=left <= 0)
+            if hashed:
+                digest.update(chunk)
+            if left <= 0 or not hashed:
+                break
     after = os.stat(path)
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         return None
     sha256 = digest.hexdigest() if hashed else ""
-    if not job.fields:
-        return resolve.Reading(sha256, before.st_size), ()
-    text = head[:MAX_FRONT_MATTER_BYTES].decode("utf-8", "ignore")
-    fields, problems = parse_front_matter(text, job.path, job.fields)
-    return resolve.Reading(sha256, before.st_size, fields), problems
+    if is_pointer:
+        flaw = Problem(job.path, 0, 0, "is a Git LFS pointer, which stands for the document", "run `git lfs pull`")
+        return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
+    if text.flaw:
+        flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
+        return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
+    head = text.head if job.has_front_matter else ""
+    is_blank = job.is_text and text.is_blank and left <= 0
+    findings = look_up(job.lookups, head, job.path, job.commit_date)
+    return resolve.Reading(sha256, before.st_size, findings, is_blank=is_blank), ()

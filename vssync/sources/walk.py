@@ -1,148 +1,299 @@
-"""The sandbox a manifest may read in, and one walk for the files that any of its patterns may match.
+"""One walk for the files that any of a manifest's patterns may match.
 
 Libraries leave out folders they may not read. A file left out would be deleted from its store, so here such a folder is
-a problem. Links to folders are not followed; links to files only inside the sandbox.
+a problem. What git ignores, and what lies behind a link to a folder, is met and marked: a pattern takes it only where
+its fixed part leads there. Names come from listings alone, never from asking for a path: a disk may know a file by
+other cases, Unicode forms or trailing dots, and keys must be the same on every machine.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from unicodedata import normalize
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.globs import NEVER_READ, FoundFile, Listing, Pattern
+from vssync.manifest.globs import IGNORED, IGNORED_WITHOUT_GIT, LINKED, NEVER_READ, FoundFile, Listing, Pattern
+from vssync.sources.git import GitUnreadable, tracked_files
+from vssync.sources.ignore import IgnoreFile
+from vssync.sources.paths import ALLOW_HINT, Sandbox, find_work_tree, from_disk, on_disk
 
-ALLOW_HINT = "whoever runs vssync can allow it with --allow-outside DIR"
 _OUTSIDE = "leads by a link out of the manifest's root, or into .git or .vssync"
-
-
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """Real, absolute folders below which a manifest may read: its git work tree, or its own folder if there is none.
-
-    A manifest may come from a stranger's pull request: everything it names, and itself, is judged by its real path.
-    Only the person who runs vssync can allow more. `.git`, which may hold a credential, and `.vssync` are never read.
-    """
-
-    folders: tuple[Path, ...]
-
-    def allows(self, path: Path | str) -> bool:
-        """Whether a path, links followed, lies inside."""
-        real = Path(os.path.realpath(path))
-        return any(
-            real.is_relative_to(folder) and not set(NEVER_READ).intersection(real.relative_to(folder).parts)
-            for folder in self.folders
-        )
-
-    def around(self, folder: Path) -> Sandbox:
-        """The sandbox of one folder in the work tree, with what else is allowed."""
-        return Sandbox((folder, *self.folders[1:]))
-
-
-def sandbox_around(folder: Path, allowed: tuple[Path, ...]) -> Sandbox:
-    """The sandbox of a manifest in this folder; `allowed` are more folders, from `--allow-outside`."""
-    return Sandbox((find_work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
-
-
-def find_work_tree(folder: Path) -> Path:
-    """The git work tree that a folder lies in, without links; the folder itself if there is none.
-
-    The path as typed is searched first: a folder that is a link may belong to a stranger.
-    """
-    real = Path(os.path.realpath(folder))
-    typed = Path(os.path.abspath(folder))
-    parents = (typed, *typed.parents, real, *real.parents)
-    return Path(os.path.realpath(next((parent for parent in parents if (parent / ".git").exists()), real)))
+_TWINS = "its name, or that of a folder it is in, is another's in another Unicode form; rename one"
+_GITIGNORE = ".gitignore"
+_MARKERS = (".git", _GITIGNORE)
+_MAX_IGNORE_BYTES = 1 << 20
 
 
 def walk_files(root: str, patterns: Iterable[Pattern], sandbox: Sandbox) -> Listing:
     """Every file below `root` that the patterns could match. Raises ManifestError for folders it cannot read."""
     patterns = tuple(patterns)
-    walker = _Walker(root, sandbox, any(pattern.mentions_hidden for pattern in patterns))
+    walker = _Walker(root, sandbox, patterns)
     files: dict[str, FoundFile] = {}
     for folder in walker.starting_folders({pattern.folder for pattern in patterns if not pattern.is_literal}):
         files.update((file.path, file) for file in walker.walk(folder))
     for path in {pattern.start for pattern in patterns if pattern.is_literal}:
-        if path not in files and (file := walker.look_up(path)):
-            files[path] = file
+        files.update((file.path, file) for file in walker.look_up(path))
     if walker.problems:
         raise ManifestError(tuple(walker.problems))
-    return Listing(files.values())
+    return Listing(files.values(), walker.git_problem)
+
+
+class _Tree:
+    """A git work tree; which of its files git tracks is asked for only when one would be ignored."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tracked: frozenset[str] | None = None
+        self.problem = ""  # why git could not be asked
+
+    def absence_of(self, path: str) -> str:
+        """Why a file that a `.gitignore` names is left out; empty for a tracked file, which is never ignored."""
+        if self._tracked is None:
+            try:
+                self._tracked = tracked_files(self._folder)
+            except GitUnreadable as error:
+                self._tracked, self.problem = frozenset(), str(error)
+        if normalize("NFC", path) in self._tracked:
+            return ""
+        return IGNORED_WITHOUT_GIT if self.problem else IGNORED
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder on the way, and what holds for all in it."""
+
+    path: str  # from the root, as the disk spells it, with a slash at its end; empty for the root
+    tree: _Tree
+    tree_path: str  # the same from the work tree
+    ignore_file: IgnoreFile | None = None
+    has_rules: bool = True  # not so where `.gitignore` files say nothing more
+    behind: str = ""  # the ignored folder or the last link that it lies behind, in NFC
+    absence: str = ""  # why only a pattern that leads there takes its files
+    is_counted: bool = False  # no pattern leads there: its files are only counted
+    problem: str = ""  # of every file in it
+
+
+@dataclass(slots=True)
+class _Entry:
+    """Something in a folder."""
+
+    name: str
+    path: str  # from the root, as the disk spells it
+    file: os.DirEntry[str]
+    problem: str
 
 
 class _Walker:
     """Reads folders below one root and collects the problems it meets."""
 
-    def __init__(self, root: str, sandbox: Sandbox, enters_hidden: bool) -> None:
-        self._root, self._sandbox, self._enters_hidden = root, sandbox, enters_hidden
+    def __init__(self, root: str, sandbox: Sandbox, patterns: Collection[Pattern]) -> None:
+        self._root, self._sandbox = root, sandbox
+        self._enters_hidden = any(pattern.mentions_hidden for pattern in patterns)
+        self._scopes = {pattern.start if pattern.is_literal else pattern.folder for pattern in patterns}
+        self._scopes |= {scope[:end] for scope in self._scopes for end, char in enumerate(scope) if char == "/"}
         self.problems: list[Problem] = []
+        self.git_problem = ""
+        self._folders: dict[str, _Folder | None] = {"": self._find_root()}  # on the way to patterns, by NFC path
+        self._scans: dict[str, tuple[_Folder, list[_Entry]]] = {}  # of these
+        self._counted: set[str] = set()  # real folders that links lead to
 
-    def starting_folders(self, folders: set[str]) -> list[str]:
-        """Where to start so that each folder is walked once; no walk meets one that lies behind a link."""
-        linked = {folder for folder in folders if os.path.realpath(self._absolute(folder)) != self._absolute(folder)}
-        outermost: list[str] = []
-        for folder in sorted(folders - linked, key=lambda folder: folder.split("/") if folder else []):
-            if not outermost or not (outermost[-1] == "" or folder.startswith(outermost[-1] + "/")):
-                outermost.append(folder)
-        return [*outermost, *linked]
+    def _find_root(self) -> _Folder:
+        """The root, with the `.gitignore` files of the folders around it in its work tree.
 
-    def _absolute(self, path: str) -> str:
-        return os.path.join(self._root, path) if path else self._root
+        A root that git ignores is named by the manifest, so that nothing in it is ignored.
+        """
+        root = Path(self._root).resolve()
+        tree = find_work_tree(root)
+        folder = _Folder("", _Tree(tree), "")
+        for name in map(from_disk, root.relative_to(tree).parts):
+            path = tree / on_disk(folder.tree_path) / _GITIGNORE
+            if path.is_file() and not path.is_symlink():
+                folder = replace(folder, ignore_file=self._read_ignore_file(folder, path))
+            has_rules = folder.has_rules and not _is_ignored(folder, name, is_folder=True)
+            folder = replace(folder, tree_path=f"{folder.tree_path}{name}/", has_rules=has_rules)
+        return folder
 
-    def walk(self, start: str) -> Iterator[FoundFile]:
-        """Every file in a folder and the folders in it; none if the folder does not exist."""
-        if not os.path.isdir(self._absolute(start)):
-            return
-        if not self._sandbox.allows(self._absolute(start)):
-            self.problems.append(Problem(start, 0, 0, _OUTSIDE, ALLOW_HINT))
-            return
+    def _read_ignore_file(self, folder: _Folder, path: Path | str) -> IgnoreFile | None:
+        """The `.gitignore` of a folder; None where it cannot be used, which is a problem."""
+        try:
+            with open(path, "rb") as file:
+                text = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape")
+            return IgnoreFile(text, folder.tree_path[:-1], folder.ignore_file)
+        except (OSError, ValueError) as error:
+            message = f"git's rules in this file cannot be used: {_reason(error)}"
+            self.problems.append(Problem(folder.tree_path + _GITIGNORE, 0, 0, message))
+            return None
+
+    def starting_folders(self, folders: set[str]) -> Iterator[_Folder]:
+        """Those of the folders that exist and lie in no other."""
+        outermost: str | None = None
+        for path in sorted(folders, key=lambda path: path.split("/") if path else []):
+            if outermost is None or not (outermost == "" or f"{path}/".startswith(f"{outermost}/")):
+                outermost = path
+                if folder := self._find_folder(path):
+                    yield folder
+
+    def walk(self, start: _Folder) -> Iterator[FoundFile]:
+        """Every file in a folder and the folders in it."""
         folders = [start]
         while folders:
-            folder = folders.pop()
-            try:
-                with os.scandir(self._absolute(folder)) as scan:
-                    entries = list(scan)
-            except OSError as error:
+            folder, entries = self._scan(folders.pop())
+            for entry in entries:
+                if not _is_folder(entry.file):
+                    if entry.file.is_file(follow_symlinks=False) or entry.file.is_symlink():
+                        yield self._to_file(folder, entry)
+                elif inner := self._enter(folder, entry):
+                    folders.append(inner)
+                elif _is_link(entry.file):
+                    behind = folder.behind or normalize("NFC", entry.path)
+                    yield FoundFile(entry.path, 0, "", behind, folder.absence or LINKED)
+
+    def look_up(self, path: str) -> Iterator[FoundFile]:
+        """The file with an NFC path from the root; none if it does not exist."""
+        parent, _, name = path.rpartition("/")
+        if folder := self._find_folder(parent):
+            folder, entries = self._scan_once(folder)
+            for entry in entries:
+                if normalize("NFC", entry.name) == name:
+                    yield self._to_file(folder, entry)
+                    return
+
+    def _find_folder(self, nfc_path: str) -> _Folder | None:
+        """The folder with an NFC path from the root; None if it does not exist, or may not be read."""
+        if nfc_path not in self._folders:
+            self._folders[nfc_path] = None
+            parent, _, name = nfc_path.rpartition("/")
+            if folder := self._find_folder(parent):
+                folder, entries = self._scan_once(folder)
+                matching = (entry for entry in entries if normalize("NFC", entry.name) == name)
+                entry = next((entry for entry in matching if _is_folder(entry.file)), None)
+                if entry and entry.problem:
+                    self.problems.append(Problem(entry.path, 0, 0, entry.problem))
+                self._folders[nfc_path] = self._enter(folder, entry) if entry else None
+        return self._folders[nfc_path]
+
+    def _scan_once(self, folder: _Folder) -> tuple[_Folder, list[_Entry]]:
+        if folder.path not in self._scans:
+            self._scans[folder.path] = self._scan(folder)
+        return self._scans[folder.path]
+
+    def _scan(self, folder: _Folder) -> tuple[_Folder, list[_Entry]]:
+        """What a folder holds, and the folder with the rules that begin in it."""
+        try:
+            with os.scandir(self._absolute(folder)) as scan:
+                files = list(scan)
+        except OSError as error:
+            if not folder.is_counted:
                 message = f"the folder cannot be read: {_reason(error)}"
                 hint = "make it readable, or choose files elsewhere; its files cannot be told from deleted ones"
-                self.problems.append(Problem(_printable(folder) or ".", 0, 0, message, hint))
-                continue
-            for entry in entries:
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in NEVER_READ and (self._enters_hidden or not entry.name.startswith(".")):
-                        folders.append(path)
-                elif file := self._to_file(entry, path):
-                    yield file
+                self.problems.append(Problem(_printable(folder.path[:-1]) or ".", 0, 0, message, hint))
+            return folder, []
+        entries = [_Entry(name := from_disk(file.name), folder.path + name, file, folder.problem) for file in files]
+        names = Counter(normalize("NFC", entry.name) for entry in entries if not entry.name.isascii())
+        for entry in entries if names else ():
+            if names[normalize("NFC", entry.name)] > 1:
+                entry.problem = _TWINS
+        return self._begin_rules(folder, files), entries
 
-    def look_up(self, path: str) -> FoundFile | None:
-        """A file by its path from the root; None if it does not exist."""
-        absolute = self._absolute(path)
-        try:
-            status = os.stat(absolute)
-        except FileNotFoundError:
-            return FoundFile(path, 0, "is a link that leads nowhere") if os.path.islink(absolute) else None
-        except (OSError, ValueError) as error:
-            return FoundFile(path, 0, f"cannot be read: {_reason(error)}")
-        if stat.S_ISDIR(status.st_mode):
-            return FoundFile(path, 0, f"is a folder; write `{path}/**` for every file in it")
-        if not stat.S_ISREG(status.st_mode):
-            return FoundFile(path, 0, "is not a regular file")
-        return FoundFile(path, status.st_size, "" if self._sandbox.allows(absolute) else f"{_OUTSIDE}; {ALLOW_HINT}")
+    def _begin_rules(self, folder: _Folder, files: Iterable[os.DirEntry[str]]) -> _Folder:
+        """The folder with a `.gitignore` of its own, or as a work tree of its own, such as a submodule."""
+        markers = {file.name: file for file in files if file.name in _MARKERS} if folder.has_rules else {}
+        if ".git" in markers and folder.path:
+            tree = _Tree(self._absolute(folder))
+            folder = replace(folder, tree=tree, tree_path="", ignore_file=None)
+        if (file := markers.get(_GITIGNORE)) and file.is_file(follow_symlinks=False):  # git follows no link to one
+            return replace(folder, ignore_file=self._read_ignore_file(folder, file.path))
+        return folder
 
-    def _to_file(self, entry: os.DirEntry[str], path: str) -> FoundFile | None:
-        """The file an entry of a folder is or links to; None for a link to a folder, a socket and the like."""
+    def _enter(self, folder: _Folder, entry: _Entry) -> _Folder | None:
+        """A folder in a folder; None where the walk does not enter it, by its name or by where a link leads."""
+        name = entry.name
+        if name.lower() in NEVER_READ or (name.startswith(".") and not self._enters_hidden):
+            return None
+        path, tree_path = f"{entry.path}/", f"{folder.tree_path}{name}/"
+        inner = replace(folder, path=path, tree_path=tree_path, problem=entry.problem)
+        is_link = _is_link(entry.file)
+        is_ignored = not is_link and _is_ignored(folder, name, is_folder=True)
+        if not (is_link or is_ignored):
+            return inner
+        nfc_path = normalize("NFC", entry.path)
+        is_counted = nfc_path not in self._scopes
+        inner = replace(inner, has_rules=False, behind=nfc_path, is_counted=is_counted)
+        if is_ignored:
+            return replace(inner, absence=IGNORED)
+        return replace(inner, absence=LINKED) if self._follows(folder, entry, is_named=not is_counted) else None
+
+    def _follows(self, folder: _Folder, entry: _Entry, *, is_named: bool) -> bool:
+        """Whether to walk behind a link: where a pattern leads there, or else once, to count what it leaves out."""
+        if not self._sandbox.allows(entry.file.path):
+            if is_named:
+                self.problems.append(Problem(entry.path, 0, 0, _OUTSIDE, ALLOW_HINT))
+            return False
+        target = os.path.realpath(entry.file.path)
+        is_loop = self._absolute(folder).resolve().is_relative_to(target)
+        is_first = not (is_loop or folder.behind or target in self._counted)
+        self._counted.add(target)
+        return is_named or is_first
+
+    def _absolute(self, folder: _Folder) -> Path:
+        return Path(self._root, on_disk(folder.path))
+
+    def _to_file(self, folder: _Folder, entry: _Entry) -> FoundFile:
+        """The file an entry of a folder is or links to."""
+        path, absence, behind = entry.path, folder.absence, folder.behind
         if not path.isascii() and (printable := _printable(path)) != path:
             return FoundFile(printable, 0, "the name of the file, or of a folder it is in, is not UTF-8; rename it")
-        if entry.is_symlink():
-            return None if os.path.isdir(entry.path) else self.look_up(path)
+        if absence == IGNORED or (not absence and _is_ignored(folder, entry.name, is_folder=False)):
+            absence = folder.tree.absence_of(folder.tree_path + entry.name)
+            self.git_problem = folder.tree.problem or self.git_problem
+            behind = (behind or normalize("NFC", path)) if absence else ""
+            if absence and (folder.is_counted or (not folder.behind and behind not in self._scopes)):
+                return FoundFile(path, 0, "", behind, absence)
+        elif folder.is_counted:
+            return FoundFile(path, 0, "", behind, absence)
+        size, problem = self._inspect(entry)
+        return FoundFile(path, size, entry.problem or problem, behind, absence)
+
+    def _inspect(self, entry: _Entry) -> tuple[int, str]:
+        """A file's size in bytes, and why it cannot be used."""
+        is_link = entry.file.is_symlink()
         try:
-            return FoundFile(path, entry.stat(follow_symlinks=False).st_size) if entry.is_file() else None
+            status = entry.file.stat()
+        except FileNotFoundError:
+            return 0, "is a link that leads nowhere" if is_link else "went away"
         except OSError as error:
-            return FoundFile(path, 0, f"cannot be read: {_reason(error)}")
+            return 0, f"cannot be read: {_reason(error)}"
+        if stat.S_ISDIR(status.st_mode):
+            return 0, f"is a folder; write `{entry.path}/**` for every file in it"
+        if not stat.S_ISREG(status.st_mode):
+            return 0, "is not a regular file"
+        is_outside = is_link and not self._sandbox.allows(entry.file.path)
+        return status.st_size, f"{_OUTSIDE}; {ALLOW_HINT}" if is_outside else ""
+
+
+def _is_ignored(folder: _Folder, name: str, *, is_folder: bool) -> bool:
+    """Whether a `.gitignore` names something in a folder that is not ignored itself."""
+    ignore_file = folder.ignore_file
+    if ignore_file is None or not folder.has_rules:
+        return False
+    return ignore_file.ignores(folder.tree_path + name, is_folder=is_folder)
+
+
+def _is_folder(file: os.DirEntry[str]) -> bool:
+    try:
+        return file.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_link(file: os.DirEntry[str]) -> bool:
+    """Whether it is a link, or what Windows has for links to folders."""
+    return file.is_symlink() or (hasattr(file, "is_junction") and file.is_junction())
 
 
 def _printable(path: str) -> str:

@@ -27,6 +27,7 @@ from vssync.model.marks import KEY
 from vssync.model.plan import NoteKind, Options
 from vssync.model.report import Report
 from vssync.model.state import DesiredFile, Scalar
+from vssync.planner.estimate import Cost, estimate_cost
 from vssync.providers import COMPATIBLE, AuthKind, Provider
 from vssync.sources.load import LoadedManifest
 from vssync.threads import Pool
@@ -38,12 +39,19 @@ HEADERS = {"openai-project": "ocid1.p", "opc-compartment-id": "ocid1.c", "author
 
 @dataclass
 class World:
-    """`spoken` is a dialect with its switches. The service runs until the world is closed, and so it remembers."""
+    """`spoken` is a dialect with its switches. The service runs until the world is closed, and so it remembers.
+
+    `capabilities` are those that the manifest states. `bills` has of each apply what its plan said it would take, the
+    requests that it took, and how many of them came after a wait.
+    """
 
     folder: Path
     spoken: str
     provider: Provider = COMPATIBLE
     clock: Clock = field(default_factory=Clock)
+    capabilities: Mapping[str, int] = field(default_factory=dict)
+    limits: str = ""
+    bills: list[tuple[Cost, Sequence[tuple[str, str]], int]] = field(default_factory=list)
     _loaded: LoadedManifest | None = None
 
     @cached_property
@@ -59,7 +67,8 @@ class World:
     def endpoint(self) -> Endpoint:
         data, control = ("openai/v1", "20231130/openai/v1") if self.dialect.split else ("v1", "v1")
         urls = f"http://local/{data}", f"http://local/{control}"
-        return Endpoint(self.provider, *urls, HEADERS, HEADERS, AuthKind.NONE)
+        capabilities = self.loaded.desired.service.declared_capabilities
+        return Endpoint(self.provider, *urls, HEADERS, HEADERS, AuthKind.NONE, capabilities=capabilities)
 
     @cached_property
     def http(self) -> httpx.Client:
@@ -87,7 +96,8 @@ class World:
         """The manifest, read again when a file was written since, for this world's provider."""
         if self._loaded is None:
             loaded = load_manifest(self.settings)
-            service = replace(loaded.desired.service, provider=self.provider.name)
+            stated = {**loaded.desired.service.capabilities, **self.capabilities}
+            service = replace(loaded.desired.service, provider=self.provider.name, capabilities=stated)
             stores = loaded.desired.stores
             if self.dialect.stores_iam_only:  # then somebody else makes the stores
                 stores = tuple(replace(each, external=True, id=self._id_of(each.name)) for each in stores)
@@ -110,7 +120,7 @@ class World:
     def session(self) -> Iterator[tuple[Session, Recorder]]:
         """A run of vssync, and the requests that it sends."""
         recorder = Recorder(LocalTransport(self.service))
-        client = connect(self.endpoint, auth=None, clock=self.clock, workers=1, transport=recorder)
+        client = connect(self.endpoint, auth=None, clock=self.clock, workers=1, transport=recorder, limits=self.limits)
         try:
             with Pool(1) as pool:
                 yield Session(self.settings, self.loaded, self.endpoint, client, pool), recorder
@@ -118,8 +128,12 @@ class World:
             client.close()
 
     def apply(self, options: Options = PLAIN) -> Report:
-        with self.session() as (session, _):
-            return apply_plan(session, make_plan_now(session, options), Silent())
+        with self.session() as (session, recorder):
+            plan = make_plan_now(session, options)
+            sent, waits = len(recorder.seen), len(self.clock.waits)
+            report = apply_plan(session, plan, Silent())
+            self.bills.append((estimate_cost(plan), recorder.seen[sent:], len(self.clock.waits) - waits))
+            return report
 
     def stores(self) -> dict[str, list[str]]:
         """Ids by name, as they are."""

@@ -179,4 +179,6 @@ def _batches(session: Session, store: LiveStore) -> Finding:
     if missing_from_list_error(error) is None:
         return failed("list batches", str(error), *_policy_advice(session, error.answer.status))
     text = f"not supported, or not permitted ({error.answer.status}): vssync finds only batches noted in the store"
+    if not session.capabilities.list_batches:
+        return ok("list batches", text)
     return warning("list batches", text, "To save requests, set `list_batches: false` under `service.capabilities`.")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vssync.commands.compare import ContentReader
+from vssync.commands.compare import ContentReader, has_same_words
 from vssync.commands.dump.entries import local_name
 from vssync.commands.dump.matching import (
     Comparison,
@@ -21,7 +21,7 @@ from vssync.commands.dump.matching import (
 )
 from vssync.errors import Refused, VssyncError
 from vssync.manifest.globs import FoundFile
-from vssync.sources.compare import has_same_words
+from vssync.sources.paths import on_disk
 
 
 def compare_contents(
@@ -32,9 +32,9 @@ def compare_contents(
     if not sha256 and (content := reader.read_bytes(file.id)) is not None:
         sha256 = hashlib.sha256(content).hexdigest()
     if sha256:
-        return {(file.id, path): _compare_digest(sha256, root / path) for path in paths}
+        return {(file.id, path): _compare_digest(sha256, root / on_disk(path)) for path in paths}
     parts = reader.read_text(store_id, file.id)
-    return {(file.id, path): _compare_text(parts, root / path) for path in paths}
+    return {(file.id, path): _compare_text(parts, root / on_disk(path)) for path in paths}
 
 
 def _compare_digest(sha256: str, path: Path) -> Comparison:
@@ -85,7 +85,7 @@ def download_files(
 
 def _save(root: Path, path: str, content: bytes) -> None:
     """Writes a new file inside the root, links followed; a file with the same bytes may stay."""
-    file = root / path
+    file = root / on_disk(path)
     try:
         if not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root)):
             raise Refused(f"{file}: leads out of {root}; choose another --download folder")

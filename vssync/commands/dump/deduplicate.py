@@ -211,7 +211,7 @@ def _exact_pattern(wanted: list[str], known: list[str], start: str) -> str:
     pattern = start + suffix_pattern(suffixes)
     if pattern_problem(pattern):
         return ""
-    with_hidden, compiled = compile_pattern(pattern, match_hidden=True), compile_pattern(pattern)
+    with_hidden, compiled = compile_pattern(pattern, narrows=True), compile_pattern(pattern)
     is_exact = {name for name in known if with_hidden.matches(name)} == set(wanted)
     return pattern if is_exact and all(compiled.matches(name) for name in wanted) else ""
 

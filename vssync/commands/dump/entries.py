@@ -18,6 +18,7 @@ from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, LiveFile,
 
 _MAX_NAME_BYTES = 200  # below what file systems take, so that there is room for an id
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')
+_DEVICE = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\.|$)")  # on Windows, in any folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,8 @@ def local_name(key: str, file_id: str, taken: Collection[str]) -> str:
 def _safe_part(text: str) -> str:
     """One name of a path. A name that begins with a dot would be hidden, and could be `.git`."""
     printable = "".join(char if char.isprintable() else "_" for char in _UNSAFE.sub("_", text))
-    plain = printable.strip().rstrip(".")
-    raw = (f"_{plain}" if plain.startswith(".") else plain).encode("utf-8", "replace")
+    plain = printable.strip().rstrip(". ")
+    raw = (f"_{plain}" if plain.startswith(".") or _DEVICE.match(plain) else plain).encode("utf-8", "replace")
     if len(raw) <= _MAX_NAME_BYTES:
         return raw.decode()
     stem, dot, ext = raw.decode().rpartition(".")

@@ -58,7 +58,8 @@ class DumpedStore:
     metadata: Mapping[str, str] = field(default_factory=dict)
     by_id: bool = False
     unreported_chunking: int = 0  # files whose chunking the service does not report
-    options: tuple[str, ...] = ("--adopt",)  # of a plan that takes the store over
+    adopt: bool = True  # whether there is anything in it to take over that carries no mark
+    options: tuple[str, ...] = ()  # of a plan that takes the store over
 
 
 def manifest_of_store(dumped: DumpedStore, local: Iterable[FoundFile], schema: Mapping[str, Any]) -> str:
@@ -98,7 +99,7 @@ def _declared_files(text: str, local: Iterable[FoundFile], schema: Mapping[str, 
     selected, problems = select_files(manifest, Listing(local))
     if diagnostics := (*manifest.problems, *problems):
         raise ManifestError(diagnostics)
-    (store,) = resolve_desired(manifest, selected, {}).stores
+    (store,) = resolve_desired(manifest, selected, {})[0].stores
     return store.files
 
 
@@ -153,6 +154,7 @@ def _settings_tree(dumped: DumpedStore) -> dict[str, Any]:
     tree: dict[str, Any] = {
         "name": escape_placeholders(store.name),
         "id": escape_placeholders(store.id) if dumped.by_id else "",
+        "adopt": dumped.adopt,
         "description": escape_placeholders(store.description),
         "metadata": {name: escape_placeholders(value) for name, value in sorted(dumped.metadata.items())},
         "expires_after": {"days": store.expires_after_days} if store.expires_after_days else {},

@@ -84,8 +84,7 @@ def unique_ids(files: Iterable[RemoteFile]) -> frozenset[str]:
 def is_loadable(local: FoundFile, provider: str) -> bool:
     """Whether a manifest may choose a local file for this provider."""
     row = PROVIDERS[provider]
-    is_accepted = row.extensions is None or extension_of(local.nfc_path) in row.extensions
-    return 0 < local.size <= row.max_file_bytes and is_accepted
+    return 0 < local.size <= row.max_file_bytes and row.takes(extension_of(local.nfc_path))
 
 
 def match_files(

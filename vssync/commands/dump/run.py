@@ -23,8 +23,9 @@ from vssync.limits import MAX_METADATA
 from vssync.manifest.globs import FoundFile, compile_pattern
 from vssync.model.marks import RESERVED_PREFIX, StoreMark
 from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
+from vssync.sources.paths import sandbox_around
 from vssync.sources.schemas import load_schema
-from vssync.sources.walk import sandbox_around, walk_files
+from vssync.sources.walk import walk_files
 
 _MAX_LISTED = 20  # stores in a message
 
@@ -79,6 +80,7 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
         downloads, remarks = download_files(reader, unmatched, matched, target)
         matches |= downloads
 
+    mark_owner = store.mark.owner if isinstance(store.mark, StoreMark) else ""
     schema = load_schema("manifest.schema.json")
     declared, undeclarable = dumped_files(files, matches, schema, remarks)
     unfinished = tuple(omit_unfinished(file) for file in live if file.status is not FileStatus.COMPLETED)
@@ -92,18 +94,12 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
         metadata=_own_metadata(store),
         by_id=not store.name or sum(other.name == store.name for other in stores) > 1,
         unreported_chunking=sum(file.chunking is None for file in files),
-        options=_take_over_options(store, live, request.owner),
+        adopt=not mark_owner or any(file.mark is None for file in live),
+        options=("--adopt-from", mark_owner) if mark_owner not in ("", request.owner) else (),
     )
     folders = [folder for folder in (match_folder, download_folder) if folder is not None]
     manifest = FoundFile(request.manifest.name, 1)  # a pattern could choose it, too
     return manifest_of_store(dumped, (*_list_local(folders, request.root), manifest), schema), dumped.options
-
-
-def _take_over_options(store: LiveStore, files: Iterable[LiveFile], owner: str) -> tuple[str, ...]:
-    """The options of a plan by this owner that takes over the store and what is unmarked in it."""
-    mark_owner = store.mark.owner if isinstance(store.mark, StoreMark) else ""
-    adopt = ("--adopt",) if not mark_owner or any(file.mark is None for file in files) else ()
-    return (*adopt, "--adopt-from", mark_owner) if mark_owner not in ("", owner) else adopt
 
 
 def _find_store(stores: tuple[LiveStore, ...], name_or_id: str) -> LiveStore:

@@ -1,0 +1,109 @@
+"""What a plan says it costs is what carrying it out costs: uploads to the byte, requests within a fifth.
+
+A service that has its time is polled. Those requests follow a wait, and are given apart, as at most so many.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.guarantees.worlds.scenarios import FILES, MANIFEST, SCENARIOS, first_apply
+from tests.guarantees.worlds.world import World
+from vssync.model.plan import Options
+from vssync.providers import COMPATIBLE, LOCAL, OCI, OPENAI, Provider
+
+OGX = {"batch_files": False, "list_batches": False, "updates_reach_search": False}
+WORLDS: dict[str, tuple[str, Provider, Mapping[str, int]]] = {
+    "local": ("local", LOCAL, {}),
+    "oci": ("oci", OCI, {}),
+    "openai": ("openai", OPENAI, {}),
+    "compatible": ("compatible", COMPATIBLE, OGX),
+    "uniform": ("local,takes-files=off", LOCAL, {"batch_files": False}),
+    "single": ("local,has-batches=off", LOCAL, {"batches": False}),
+    "unnoted": ("local,lists-batches=off", LOCAL, {"list_batches": False, "store_updates": False}),
+    "unknown": ("local", COMPATIBLE, {"shares_chunks": False}),  # where the first apply finds out about searches
+}
+
+
+def many(world: World) -> None:
+    """More than a page of files, in several batches of two chunkings; then most are edited and the others leave."""
+    world.capabilities = {**world.capabilities, "batch_size": 40}
+    pages = {f"{folder}{number}.md": f"{folder} {number}\n" for folder in ("guide/", "p") for number in range(70)}
+    world.write({"vssync.yaml": MANIFEST, "notes.txt": "n\n", **pages})
+    world.apply()
+    names = sorted(pages)
+    world.write({**dict.fromkeys(names[:30], None), **{name: f"other {name}\n" for name in names[40:110]}})
+    world.apply()
+
+
+def strange_kinds(world: World) -> None:
+    """Files of kinds that not every provider vouches for: of each, one is tried first."""
+    names = [f"{kind}{number}.{kind}" for kind in ("css", "js") for number in range(6)]
+    manifest = MANIFEST.replace('{path: "*.txt"}', '{path: "*.{txt,css,js}"}')
+    world.write({"vssync.yaml": manifest, **FILES, **{name: f"{name}\n" for name in names}})
+    world.apply()
+
+
+def among_others(world: World) -> None:
+    """A service where others have stores: each is asked before an upload is deleted."""
+    world.write({"vssync.yaml": MANIFEST, **FILES})
+    for number in range(7):
+        world.make_by_hand(f"other {number}", {"a.md": b"theirs\n"}, {})
+    first_apply(world)
+    world.write({"a.md": "aspen\n", "über.md": None})
+    world.apply()
+    world.write({"notes.txt": "Other notes.\n"})
+    world.apply(Options(targets=("shelf/notes.txt",)))
+
+
+def leave(world: World) -> None:
+    """A store leaves the manifest, and another comes."""
+    first_apply(world)
+    world.write({"vssync.yaml": MANIFEST.replace("  shelf:", "  board:\n    name: board")})
+    world.apply(Options(allow_store_deletes=True))
+
+
+def expire(world: World) -> None:
+    """A store expires, and a new one takes its place."""
+    world.write({"vssync.yaml": MANIFEST.replace("    guards", "    expires_after: {days: 1}\n    guards"), **FILES})
+    world.apply()
+    world.clock.sleep(2 * 86_400)
+    world.apply(Options(allow_store_replace=True))
+
+
+def share(world: World) -> None:
+    """A store that others made and keep, in which some of its files are ours."""
+    world.write({"vssync.yaml": MANIFEST.replace("    guards", "    external: true\n    guards"), **FILES})
+    world.make_by_hand("shelf", {"theirs.md": b"theirs\n"}, {})
+    world.apply()
+    world.write({"a.md": "aspen\n", "über.md": None})
+    world.apply()
+
+
+PLAYS: tuple[Callable[[World], Any], ...] = (*SCENARIOS, many, strange_kinds, among_others, leave, expire, share)
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_plan_costs_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, play: Callable[[World], Any]
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _file: None)
+    spoken, provider, capabilities = WORLDS[name]
+    limits = "uploads=0,attaches=0,files=0"  # so that every wait is one between two polls
+    with closing(World(tmp_path, spoken, provider, capabilities=capabilities, limits=limits)) as world:
+        play(world)
+    assert world.bills
+    for cost, requests, polls in world.bills:
+        uploads = sum(method == "POST" and path.endswith("v1/files") for method, path in requests)
+        batches = sum(method == "POST" and path.endswith("/file_batches") for method, path in requests)
+        assert (cost.uploads, cost.batches) == (uploads, batches)
+        sent = len(requests) - polls
+        assert abs(cost.requests - sent) <= 0.2 * sent, (cost, sent, requests)
+        assert polls <= cost.polls

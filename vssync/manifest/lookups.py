@@ -1,0 +1,248 @@
+"""Attributes that come from the file itself: its front matter, its heading, the date of its last commit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from vssync.errors import ManifestError, Problem
+from vssync.limits import MAX_VALUE_LENGTH
+from vssync.manifest.placeholders import literal_text
+from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
+from vssync.manifest.texts import FrontMatter, find_front_matter
+from vssync.model.state import Scalar
+
+Source = tuple[str, ...]  # `front_matter.params.group` in its parts
+HEADING: Source = ("heading",)
+GIT_DATE: Source = ("git", "date")
+FRONT_MATTER = "front_matter"  # the first part of a field's source
+_MAX_NUMBER = 2**53  # beyond, a service that reads JSON numbers as floats changes whole ones
+_TIMESTAMP = re.compile(  # YAML 1.1's type library; the zone may also be written +0200
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:(?:[Tt]|[ \t]+)(?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)"
+    r"(?:[ \t]*(?P<zone>[Zz]|[-+][0-9]{2}(?::?[0-9]{2})?))?)?"
+)
+
+_DRAFT_LINE = re.compile(r"(?im)^(?:draft[ \t]*[:=][ \t]*(?:true|yes|on)|published[ \t]*[:=][ \t]*(?:false|no|off))\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """An attribute's value is that of the first of these sources that the file has."""
+
+    sources: tuple[Source, ...]
+    as_epoch: bool = False  # a date as seconds, UTC
+    join: str = ", "  # between the items of a list
+    fields: frozenset[Source] = field(init=False, compare=False, repr=False)  # of front matter, among the sources
+    hash_value: int = field(init=False, compare=False, repr=False)  # made once: each file asks for it many times
+
+    def __post_init__(self) -> None:
+        fields = frozenset(source for source in self.sources if source[0] == FRONT_MATTER)
+        object.__setattr__(self, "fields", fields)
+        object.__setattr__(self, "hash_value", hash((self.sources, self.as_epoch, self.join)))
+
+    def __hash__(self) -> int:
+        return self.hash_value
+
+    @classmethod
+    def of(cls, name: str, tree: Mapping[str, Any]) -> Lookup:
+        """The lookup of an attribute, from its form in a manifest; `front_matter` alone is the field of its name."""
+        texts = [tree["from"]] if isinstance(tree["from"], str) else tree["from"]
+        sources = [(FRONT_MATTER, name) if text == FRONT_MATTER else tuple(text.split(".")) for text in texts]
+        join = tree.get("join")
+        return cls(tuple(sources), tree.get("as") == "epoch", ", " if join is None else literal_text(join))
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What lookups came to in one file: their values; which fields it has; what is wrong, by lookup.
+
+    `dated` are those whose value is the date of the last commit.
+    """
+
+    values: Mapping[Lookup, Scalar] = field(default_factory=dict)
+    dated: frozenset[Lookup] = frozenset()
+    fields: frozenset[Source] = frozenset()
+    problems: Mapping[Lookup, Problem] = field(default_factory=dict)
+    is_draft: bool = False
+
+
+NO_FINDINGS = Findings()
+
+
+def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date: str = "") -> Findings:
+    """The values of these lookups in a Markdown text, which is empty for a file that can have no such sources."""
+    page = _Page(text, file_name, commit_date)
+    values: dict[Lookup, Scalar] = {}
+    dated: list[Lookup] = []
+    fields: set[Source] = set()
+    problems: dict[Lookup, Problem] = {}
+    for lookup in lookups:
+        try:
+            present = [source for source in lookup.sources if page.value_of(source) is not None]
+            fields.update(lookup.fields.intersection(present))
+            if present:
+                values[lookup] = _to_scalar(page.value_of(present[0]), lookup)
+                dated += [lookup] if present[0] == GIT_DATE else []
+        except ManifestError as error:
+            problem = error.problems[0]
+            problems[lookup] = replace(problem, message=f"front matter: {problem.message}")
+        except ValueError as error:
+            problems[lookup] = page.problem_at(present[0], str(error))
+    is_draft = page.is_draft
+    if not (values or problems or is_draft):
+        return NO_FINDINGS
+    return Findings(values, frozenset(dated), frozenset(fields), problems, is_draft)
+
+
+class _Page:
+    """The sources of one file, each read when it is first asked for."""
+
+    def __init__(self, text: str, file_name: str, commit_date: str) -> None:
+        self._text, self._file_name = text, file_name
+        self._block = find_front_matter(text)
+        self._front_matter: FrontMatter | None = None  # once it was asked for
+        self._values: dict[Source, Any] = {GIT_DATE: commit_date or None}
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether its front matter says `draft: true` or `published: false`, as Hugo's and Jekyll's does."""
+        words = self._block.body.lower() if self._block else ""
+        if not ("draft" in words or "published" in words):
+            return False
+        try:
+            fields = self._fields()
+        except ManifestError:  # a page is not published for a typo in it
+            return _DRAFT_LINE.search(words) is not None
+        values = {name.lower(): str(value).lower() for name, value in fields.items()}
+        return values.get("draft") in ("true", "yes", "on") or values.get("published") in ("false", "no", "off")
+
+    def _fields(self) -> Mapping[str, Any]:
+        """The fields of its front matter. Raises ManifestError."""
+        if self._block and not self._front_matter:
+            self._front_matter = self._block.parse(self._file_name)
+            self._block = self._block if self._front_matter else None
+        return self._front_matter.fields if self._front_matter else {}
+
+    def value_of(self, source: Source) -> Any:
+        """The value of a source; None where there is none, or an empty one. Raises ManifestError."""
+        if source not in self._values:
+            self._values[source] = self._heading() if source == HEADING else self._field(source[1:])
+        return self._values[source]
+
+    def _field(self, path: tuple[str, ...]) -> Any:
+        value: Any = self._fields()
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return None if _is_empty(value) else value
+
+    def _heading(self) -> str | None:
+        with suppress(ManifestError):  # reported for the fields that are asked for
+            self._fields()
+        return find_heading(self._text[self._block.end :] if self._block else self._text) or None
+
+    def problem_at(self, source: Source, message: str) -> Problem:
+        """What is wrong with the value of a source."""
+        if source[0] == FRONT_MATTER and self._front_matter:
+            name = f"the front matter field `{'.'.join(source[1:])}`"
+            return self._front_matter.problem_at(source[1:], f"{name} {message}")
+        return Problem(self._file_name, 0, 0, f"its `{'.'.join(source)}` {message}")
+
+
+def _is_empty(value: object) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_empty, value))
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _to_scalar(value: Any, lookup: Lookup) -> Scalar:
+    """A value as an attribute. Raises ValueError, which says why it cannot be one."""
+    if isinstance(value, dict):
+        raise ValueError(f"is nested: name one of its fields, such as `{next(iter(value), 'x')}`, after a dot")
+    if isinstance(value, list):
+        items = [_plain_date(item) for item in value if not _is_empty(item)]
+        if any(isinstance(item, list | dict) for item in items):
+            raise ValueError("is nested")
+        value = lookup.join.join(map(as_written, items))
+    value = _plain_date(value)
+    if lookup.as_epoch:
+        value = _to_epoch(value)
+    if isinstance(value, NonCanonical):
+        flaw = f"would not be kept as written: {value.text} is {plain_number(value)}"
+        raise ValueError(f'{flaw}; write "{value.text}" for the text')
+    if isinstance(value, int | float) and (not is_finite(value) or abs(value) > _MAX_NUMBER):
+        raise ValueError("is too large a number")
+    if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
+        raise ValueError(f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed")
+    scalar: Scalar = value
+    return scalar
+
+
+def _plain_date(value: Any) -> Any:
+    """A date and time as RFC 3339 text, whether TOML has them as values or YAML as text; any other value as it is."""
+    if isinstance(value, str):
+        match = _TIMESTAMP.fullmatch(value)
+        value = (_moment(match) or value) if match and match["time"] else value
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat().replace("+00:00", "Z")
+    return value
+
+
+def _moment(match: re.Match[str]) -> datetime | None:
+    """The date and time that a timestamp stands for; None where no calendar has it."""
+    zone = (match["zone"] or "").upper().replace(":", "")
+    zone = f"{zone}00" if len(zone) == 3 else zone
+    try:
+        return datetime.fromisoformat(f"{match['day']}T{match['time'] or '00:00'}{zone}")
+    except ValueError:
+        return None
+
+
+def _to_epoch(value: Any) -> int:
+    """Seconds since 1970 of a date; without a time it begins its day, without a zone it is UTC. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool | NonCanonical):
+        return value
+    match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
+    moment = _moment(match) if match else None
+    if moment is None:
+        raise ValueError(f"is not a date: `{as_written(value)[:60]}`; write 2026-11-28, or 2026-11-28T14:02:31Z")
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() // 1)
+
+
+_HEADING = re.compile(
+    r"""(?mx)
+      ^[ ]{0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n (?s:.*?) (?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$ | \Z)  # code
+    | <!--(?s:.*?)(?:-->|\Z)
+    | ^[ ]{0,3}(?P<marks>\#{1,6})[ \t]+(?P<text>[^\n]*)$
+    | ^[ ]{0,3}(?P<underlined>[^\s\#>`~<|+*-][^\n]*)\n[ ]{0,3}(?P<line>=+|-+)[ \t]*$
+    """
+)
+_MARKUP = (  # what is not shown of a heading: its end marks and anchor, links' targets, emphasis, escapes
+    (re.compile(r"[ \t]+#+[ \t]*$"), ""),
+    (re.compile(r"[ \t]*\{[#.:][^{}]*\}[ \t]*$"), ""),
+    (re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)"), r"\1"),
+    (re.compile(r"(?<!\\)(?:`+|\*+(?=\S)|(?<=\S)\*+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w))"), ""),
+    (re.compile(r"\\([!-/:-@\[-`{-~])"), r"\1"),
+)
+
+
+def find_heading(text: str) -> str:
+    """The first heading of level 1 in a Markdown text, else its first heading, as plain text; empty without one."""
+    first = ""
+    for match in _HEADING.finditer(text.replace("\r\n", "\n")):
+        heading = plain_heading(match["text"] or match["underlined"] or "")
+        if heading and (match["marks"] == "#" or (match["line"] or "").startswith("=")):
+            return heading
+        first = first or heading
+    return first
+
+
+def plain_heading(markdown: str) -> str:
+    """The text of a heading without its markup."""
+    for pattern, replacement in _MARKUP:
+        markdown = pattern.sub(replacement, markdown)
+    return markdown.strip()

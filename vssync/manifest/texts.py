@@ -1,0 +1,184 @@
+"""Text files as folders hold them: in which encoding, with front matter in YAML, TOML or JSON."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vssync.errors import ManifestError, Problem
+from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostics
+from vssync.manifest.scalars import parse_number
+from vssync.manifest.yaml_loader import Document, TreePath, load_values, parse_json
+from vssync.providers import TEXT_EXTENSIONS
+
+MAX_FRONT_MATTER = 65_536  # characters from the start of a text; front matter that ends later is not read
+# Hugo, Jekyll, Zola: `---` and YAML, `+++` and TOML; Middleman: `;;;` and JSON.
+_FENCED = re.compile(
+    r"(?ms)(?:(?P<yaml>---)|(?P<fence>\+\+\+|;;;))[ \t]*\r?\n(?P<body>.*?)^(?(yaml)(?:---|\.\.\.)|(?P=fence))[ \t]*\r?$"
+)
+_JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # Hugo: the object itself; `{{` and `{%` are templates
+_NAMED_VALUE = re.compile(r"[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
+_TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """The fields that a document begins with."""
+
+    fields: Mapping[str, Any]
+    file_name: str
+    source: str  # as it stands in the file, from its first line
+    is_toml: bool = False
+
+    def problem_at(self, path: TreePath, message: str) -> Problem:
+        """What is wrong with the value of a field, with its line in the document."""
+        if not self.is_toml:
+            document = Document(self.file_name, self.source, self.fields)
+            return locate_diagnostics(Documents(document), [Diagnostic(path, message)])[0]
+        assignment = re.compile(rf"(?m)^[ \t]*(?:[^\n=]*\.)?[\"']?{re.escape(str(path[-1]))}[\"']?[ \t]*=")
+        match = assignment.search(self.source)
+        line = self.source.count("\n", 0, match.start()) + 1 if match else 0
+        return Problem(self.file_name, line, 1 if match else 0, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What may be the front matter of a text that goes on at `end`; to find it costs little, to parse it much."""
+
+    fence: str  # `---`, `+++`, `;;;`, or `{` of an object without a fence
+    body: str
+    end: int
+
+    def parse(self, file_name: str) -> FrontMatter | None:
+        """The front matter; None for other text, such as a slide between two `---`.
+
+        Raises ManifestError where it was meant as front matter and cannot be read.
+        """
+        source = f"\n{self.body}"  # after the line of the fence
+        if self.fence == "---":
+            fields = _parse_yaml(self.body, file_name)
+            return None if fields is None else FrontMatter(fields, file_name, source)
+        if self.fence == "+++":
+            return FrontMatter(_parse_toml(self.body, file_name), file_name, source, is_toml=True)
+        if self.fence == "{":
+            source = self.body
+        elif not self.body.lstrip().startswith("{"):  # the braces may be left out
+            source = f"{{{source}}}"
+        return FrontMatter(parse_json(source, file_name), file_name, source)
+
+
+def find_front_matter(text: str) -> Block | None:
+    """What may be the front matter of a text."""
+    if match := _FENCED.match(text):
+        return Block(match["yaml"] or match["fence"], match["body"], match.end())
+    if not _JSON_OBJECT.match(text):
+        return None
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        end = len(text)  # what is wrong is found again when it is parsed
+    return Block("{", text[:end], end)
+
+
+def _parse_yaml(body: str, file_name: str) -> dict[str, Any] | None:
+    """The fields of a YAML text; None for text that is no mapping. Raises ManifestError."""
+    try:
+        tree = load_values(body, file_name, first_line=2)  # the fence was the first
+    except ManifestError:
+        lines = (line.strip() for line in body.split("\n"))
+        first = next((line for line in lines if line and not line.startswith("#")), "")
+        if _NAMED_VALUE.match(first):
+            raise
+        return None
+    return tree if isinstance(tree, dict) else None
+
+
+def _parse_toml(body: str, file_name: str) -> dict[str, Any]:
+    """The fields of a TOML text; dates stay Python's. Raises ManifestError."""
+    try:
+        return tomllib.loads(body, parse_float=_parse_float)
+    except RecursionError:
+        problem = Problem(file_name, 0, 0, "not TOML: values are nested too deep")
+    except ValueError as error:
+        place = _TOML_PLACE.search(str(error))
+        line, column = (int(place[1]) + 1, int(place[2])) if place else (0, 0)
+        problem = Problem(file_name, line, column, f"not TOML: {_TOML_PLACE.sub('', str(error))}")
+    raise ManifestError((problem,))
+
+
+def _parse_float(text: str) -> float:
+    number = parse_number(text.replace("_", ""))
+    return float(text) if number is None else number
+
+
+# OpenAI's page on file search: text is UTF-8, UTF-16 or ASCII.
+_BYTE_ORDER_MARKS = ((codecs.BOM_UTF16_LE, "utf-16", "UTF-16"), (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"))
+_FRONT_MATTER_EXTENSIONS = (".md", ".markdown", ".mdx")
+
+
+def is_text(extension: str) -> bool:
+    """Whether a file of this extension, in lower case, must be text that services can read."""
+    return extension in TEXT_EXTENSIONS
+
+
+def may_have_front_matter(extension: str) -> bool:
+    """Whether a file of this extension, in lower case, may have front matter and headings."""
+    return extension in _FRONT_MATTER_EXTENSIONS
+
+
+def with_other_line_ends(content: bytes) -> bytes:
+    """A text as a checkout with the other setting has it: LF for CRLF, or CRLF for LF."""
+    return content.replace(b"\r\n", b"\n") if b"\r\n" in content else content.replace(b"\n", b"\r\n")
+
+
+class TextReader:
+    """Decodes a text file; `head` is its beginning, without a byte order mark."""
+
+    def __init__(self) -> None:
+        self.head = ""
+        self.is_blank = True  # nothing but white space
+        self.flaw = ""  # why it is not text; empty while it is
+        self.line = 0  # of the flaw, where it can be told
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._encoding = "UTF-8"
+        self._offset = 0
+        self._lines = 1
+
+    def feed(self, data: bytes, *, final: bool) -> None:
+        """Takes the next bytes; after a flaw they are not looked at."""
+        if self.flaw:
+            return
+        if self._decoder is None:
+            codec = "utf-8-sig"
+            for mark, codec_of_mark, name in _BYTE_ORDER_MARKS:
+                if data.startswith(mark):
+                    codec, self._encoding = codec_of_mark, name
+            self._decoder = codecs.getincrementaldecoder(codec)()
+        try:
+            text = self._decoder.decode(data, final)
+        except UnicodeDecodeError as error:
+            start = len(data) - len(error.object) + error.start  # the decoder may hold bytes of the last piece
+            expected = self._encoding if self._encoding == "UTF-8" else f"{self._encoding}, as its first bytes say"
+            byte = error.object[error.start]
+            self._refuse(data, start, f"is not {expected}: byte 0x{byte:02X} at offset {self._offset + start:,}")
+            return
+        if "\0" in text:
+            start = data.find(b"\0")
+            self._refuse(data, start, "holds a NUL character: it is no text, or UTF-16 without a byte order mark")
+            return
+        if len(self.head) < MAX_FRONT_MATTER:
+            self.head += text[: MAX_FRONT_MATTER - len(self.head)]
+        self.is_blank = self.is_blank and (not text or text.isspace())
+        self._offset += len(data)
+        if not final:
+            self._lines += data.count(b"\n")
+
+    def _refuse(self, data: bytes, start: int, flaw: str) -> None:
+        self.flaw = flaw
+        if self._encoding == "UTF-8":
+            self.line = self._lines + data.count(b"\n", 0, max(start, 0))

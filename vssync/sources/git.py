@@ -1,0 +1,237 @@
+"""What git knows of a work tree, asked so that nothing in a stranger's repository is run or fetched.
+
+A repository may be hostile in its configuration, and in folders of its tree that are bare repositories themselves. What
+could run a program or leave this machine is switched off; git itself refuses a repository of another user.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired, run
+from tempfile import TemporaryFile
+from threading import Timer
+from typing import IO
+from unicodedata import normalize
+
+from vssync.errors import VssyncError
+from vssync.sources.paths import find_work_tree, has_git, on_disk
+
+_SAFE = (
+    "--no-pager",
+    "--no-optional-locks",  # else the index may be written, for which there is a hook
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "safe.bareRepository=explicit"),
+)
+_FILTERS = r"^filter\..*\.(clean|process)$"
+_NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}  # of objects that a partial clone lacks
+_CHUNK_BYTES = 1 << 16
+_LISTING_TIMEOUT, _HISTORY_TIMEOUT = 60.0, 600.0  # seconds
+
+
+class GitUnreadable(VssyncError):
+    """Git gave no answer; the message says why: "git is not installed"."""
+
+
+def run_git(folder: Path, *arguments: str, timeout: float = _LISTING_TIMEOUT) -> bytes:
+    """What git prints in a folder. Raises GitUnreadable where there is no git, or it refuses the work tree."""
+    try:
+        command = _command(folder, arguments)
+        done = run(command, capture_output=True, timeout=timeout, stdin=DEVNULL, env=_environment(), check=False)
+    except TimeoutExpired:
+        raise GitUnreadable(f"git took longer than {timeout:.0f} s") from None
+    except OSError:
+        raise GitUnreadable("git is not installed") from None
+    if done.returncode:
+        raise GitUnreadable(_first_line(done.stderr))
+    return done.stdout
+
+
+def _command(folder: Path, arguments: Iterable[str]) -> list[str]:
+    return ["git", "-C", str(folder), *_SAFE, *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """The user's environment without what names another repository, as in a hook; GIT_CONFIG_* may hold safe.directory.
+
+    Dates are those of UTC, and messages English.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    config = {name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG_")}
+    return {**kept, **config, **_NO_TRANSPORT, "TZ": "UTC0", "LC_ALL": "C"}
+
+
+def _first_line(stderr: bytes) -> str:
+    text = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+    return f"git says: {text.removeprefix('fatal: ')}" if text else "git failed"
+
+
+def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
+    """What `git status` prints of a folder, without the filters that a repository brings. Raises GitUnreadable.
+
+    A filter is a program; those of the user's own configuration run as ever. Submodules are not looked into.
+    """
+    try:
+        listed = run_git(folder, "config", "--show-scope", "--name-only", "-z", "--get-regexp", _FILTERS)
+    except GitUnreadable:  # there is none
+        listed = b""
+    fields = listed.decode("utf-8", "surrogateescape").split("\0")
+    names = [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in ("local", "worktree")]
+    if any("=" in name for name in names):
+        raise GitUnreadable("the repository has a filter of a name that cannot be overruled")
+    overruling = [part for name in names for part in ("-c", f"{name}=")]
+    command = ("status", "--porcelain", "--ignore-submodules=dirty", "--", *pathspecs)
+    return run_git(folder, *overruling, *command, timeout=timeout)
+
+
+def tracked_files(tree: Path) -> frozenset[str]:
+    """The paths of a work tree that git tracks, relative to it and in NFC. Raises GitUnreadable."""
+    if not has_git(tree):
+        raise GitUnreadable("there is no .git")
+    names = run_git(tree, "ls-files", "-z").decode("utf-8", "surrogateescape")
+    return frozenset((names if names.isascii() else normalize("NFC", names)).split("\0"))
+
+
+def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """The author dates (YYYY-MM-DD, UTC) of the commits that `git log -1 -- PATH` names; without files in no commit.
+
+    Paths are relative to `root`, spelled as on disk. Each work tree's history is read once, however many files it has.
+    Raises VssyncError where git cannot be read, and for a shallow clone, whose oldest commit seems to add every file.
+    """
+    dates: dict[str, str] = {}
+    for tree, group in _group_by_tree(root, paths).items():
+        try:
+            if not has_git(tree):
+                raise GitUnreadable("there is no .git")
+            if run_git(tree, "rev-parse", "--is-shallow-repository").strip() == b"true":
+                way_out = "fetch all of it: `fetch-depth: 0` in a workflow, or `git fetch --unshallow`"
+                raise VssyncError(f"{tree}: is a shallow clone, whose history has no dates of most files; {way_out}")
+            dates |= _dates_in_tree(tree, group)
+        except GitUnreadable as error:
+            raise VssyncError(f"{tree}: git's dates cannot be read: {error}") from None
+    return dates
+
+
+def _group_by_tree(root: Path, paths: Iterable[str]) -> dict[Path, dict[str, str]]:
+    """For each work tree, its own and those nested in it: paths in it, and the same from `root`."""
+    outermost = find_work_tree(root)
+    prefix = f"{root.relative_to(outermost).as_posix()}/" if root != outermost else ""
+    trees: dict[str, tuple[Path, int]] = {"": (outermost, 0)}  # by folder, and how much of a path leads to the tree
+    groups: dict[Path, dict[str, str]] = {}
+
+    def tree_of(folder: str) -> tuple[Path, int]:
+        if folder not in trees:
+            path = root / on_disk(folder)
+            trees[folder] = (path, len(folder) + 1) if has_git(path) else tree_of(folder.rpartition("/")[0])
+        return trees[folder]
+
+    for path in paths:
+        tree, start = tree_of(path.rpartition("/")[0])
+        groups.setdefault(tree, {})[path[start:] if start else prefix + path] = path
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    id: bytes
+    date: str
+    parents: tuple[bytes, ...]
+
+
+def _dates_in_tree(tree: Path, group: dict[str, str]) -> dict[str, str]:
+    """Dates by the path from `root`. Git may hold a path in NFC that macOS spells otherwise: either will do."""
+    spellings = {path: {path, normalize("NFC", path)} for path in group}
+    wanted = {_encode(spelling) for both in spellings.values() for spelling in both}
+    log = run_git(
+        *(tree, "log", "--topo-order", "--ignore-missing", "--no-show-signature", "--date=format-local:%Y-%m-%d"),
+        *("--format=%H %ad %P", "HEAD"),
+        timeout=_HISTORY_TIMEOUT,
+    )
+    commits = [
+        _Commit(commit_id, date.decode(), tuple(parents))
+        for commit_id, date, *parents in (line.split() for line in log.splitlines())
+    ]
+    with _open_diffs(tree, commits, os.path.commonpath(wanted)) as diffs:
+        dates = _resolve_dates(commits, wanted, diffs)
+    found = {path: [dates[name] for name in map(_encode, sorted(spellings[path])) if name in dates] for path in group}
+    return {group[path]: candidates[0] for path, candidates in found.items() if candidates}
+
+
+def _encode(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _resolve_dates(
+    commits: Iterable[_Commit], wanted: Collection[bytes], diffs: Iterator[frozenset[bytes]]
+) -> dict[bytes, str]:
+    """Follows each path from the newest commit to the one that `git log -1` names.
+
+    As git does: past a merge to the first parent that has the same file; a commit without such a parent made it as it
+    is. `diffs` has, for each commit and parent, the paths that differ; for a first commit, all it holds.
+    """
+    dates: dict[bytes, str] = {}
+    pending: dict[bytes, set[bytes]] = {}
+    remaining = len(wanted)
+    for number, commit in enumerate(commits):
+        changed = pending.pop(commit.id, set()) if number else set(wanted)
+        for parent in commit.parents or (None,):
+            difference = next(diffs)
+            if same := changed - difference:
+                changed &= difference
+                if parent is None:
+                    remaining -= len(same)
+                else:
+                    pending.setdefault(parent, set()).update(same)
+        dates |= dict.fromkeys(changed, commit.date)
+        remaining -= len(changed)
+        if not remaining:
+            break
+    return dates
+
+
+@contextmanager
+def _open_diffs(tree: Path, commits: Iterable[_Commit], folder: bytes) -> Iterator[Iterator[frozenset[bytes]]]:
+    """The paths in a folder that differ between each commit and each of its parents, in their order, by one process."""
+    pairs = [(commit.id, parent) for commit in commits for parent in commit.parents or (b"",)]
+    arguments = ("diff-tree", "--stdin", "--always", "--root", "--no-renames", "-r", "-z", "--name-status")
+    command = _command(tree, ("--literal-pathspecs", *arguments, "--", os.fsdecode(folder or b".")))
+    with TemporaryFile() as file:
+        file.writelines(b" ".join(pair) + b"\n" for pair in pairs)
+        file.seek(0)
+        process = Popen(command, stdin=file, stdout=PIPE, stderr=DEVNULL, env=_environment())
+        timer = Timer(_HISTORY_TIMEOUT, process.kill)
+        timer.start()
+        try:
+            assert process.stdout
+            yield _parse_diffs(_split(process.stdout), len(pairs))
+        finally:
+            timer.cancel()
+            process.kill()
+            process.communicate()
+
+
+def _parse_diffs(tokens: Iterator[bytes], count: int) -> Iterator[frozenset[bytes]]:
+    """For each of so many diffs its paths: git names the commit, then for each path how it changed, and the path.
+
+    Raises GitUnreadable where git ends early.
+    """
+    token = next(tokens, b"")
+    for _ in range(count):
+        if not token:
+            raise GitUnreadable("git stopped while it read the history")
+        paths: list[bytes] = []
+        while len(token := next(tokens, b"")) == 1:
+            paths.append(next(tokens, b""))
+        yield frozenset(paths)
+
+
+def _split(stream: IO[bytes]) -> Iterator[bytes]:
+    """The parts of a stream that NUL characters end."""
+    rest = b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        *parts, rest = (rest + chunk).split(b"\0")
+        yield from parts

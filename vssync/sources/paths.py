@@ -1,0 +1,77 @@
+"""Paths: where a manifest may read, and how names of this machine's files become those that every machine sees."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from vssync.manifest.globs import NEVER_READ
+
+ALLOW_HINT = "whoever runs vssync can allow it with --allow-outside DIR"
+_DECODES_UTF_8 = sys.getfilesystemencoding() == "utf-8"
+
+
+def from_disk(name: str) -> str:
+    """A name as Python gives it, decoded as UTF-8 whatever the locale says; what is not UTF-8 stays as surrogates."""
+    return name if _DECODES_UTF_8 or name.isascii() else os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def on_disk(path: str) -> str:
+    """The path as Python takes it: the reverse of `from_disk`."""
+    return path if _DECODES_UTF_8 or path.isascii() else os.fsdecode(path.encode("utf-8", "surrogateescape"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Real, absolute folders below which a manifest may read: its git work tree, or its own folder if there is none.
+
+    A manifest may come from a stranger's pull request: everything it names, and itself, is judged by its real path.
+    Only the person who runs vssync can allow more. `.git`, which may hold a credential, and `.vssync` are never read.
+    """
+
+    folders: tuple[Path, ...]
+
+    def allows(self, path: Path | str) -> bool:
+        """Whether a path, links followed, lies inside."""
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(folder) and not _is_never_read(real, folder) for folder in self.folders)
+
+    def around(self, folder: Path) -> Sandbox:
+        """The sandbox of one folder in the work tree, with what else is allowed."""
+        return Sandbox((folder, *self.folders[1:]))
+
+
+def _is_never_read(real: Path, folder: Path) -> bool:
+    """Whether a path below a folder lies in `.git` or `.vssync`, which a disk may know by other spellings, too."""
+    inner = [part for part in (real, *real.parents) if part != folder and part.is_relative_to(folder)]
+    return any(_is_same(part, part.with_name(name)) for part in inner for name in NEVER_READ)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.name.lower() == other.name or os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
+def sandbox_around(folder: Path, allowed: tuple[Path, ...]) -> Sandbox:
+    """The sandbox of a manifest in this folder; `allowed` are more folders, from `--allow-outside`."""
+    return Sandbox((find_work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
+
+
+def has_git(folder: Path) -> bool:
+    """Whether a folder is a git work tree: its `.git` is a folder, or a file in a submodule or second work tree."""
+    return (folder / ".git").exists()
+
+
+def find_work_tree(folder: Path) -> Path:
+    """The git work tree that a folder lies in, without links; the folder itself if there is none.
+
+    The path as typed is searched first: a folder that is a link may belong to a stranger.
+    """
+    real = Path(os.path.realpath(folder))
+    typed = Path(os.path.abspath(folder))
+    parents = (typed, *typed.parents, real, *real.parents)
+    return Path(os.path.realpath(next((parent for parent in parents if has_git(parent)), real)))
