@@ -15,11 +15,11 @@ import pytest
 from tests.manifest.builders import files_by_key, load_manifest, load_problems, write_files
 from tests.sources.test_git import git, start_repository
 from vssync.errors import ManifestError
+from vssync.files import write_file
 from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import load as load_module
 from vssync.sources.load import MANIFEST_NAMES, find_manifest, load_sources
 from vssync.sources.paths import sandbox_around
-from vssync.sources.write import write_file
 
 ALL = "stores: {guide: {files: [{path: 'docs/**'}]}}"
 LENIENT = "stores: {guide: {skip: [empty, unsupported, too_large], files: [{path: 'docs/**'}]}}"

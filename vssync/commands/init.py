@@ -14,6 +14,7 @@ from textwrap import wrap
 from wcmatch import glob
 
 from vssync.errors import Refused, UsageProblem, VssyncError
+from vssync.files import describe_file_type, write_file
 from vssync.manifest.globs import FoundFile, Pattern, compile_pattern, pattern_problem
 from vssync.manifest.schema import LABEL_PATTERN
 from vssync.model.state import extension_of
@@ -22,7 +23,6 @@ from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
 from vssync.sources.paths import sandbox_around
 from vssync.sources.walk import walk_files
-from vssync.sources.write import describe_file_type, write_file
 
 NAME_RULE = "letters, digits, `.`, `-` and `_` only, at most 64 of them"
 _STORE_KEY = "docs"

@@ -19,6 +19,7 @@ from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import ManifestError, Refused, VssyncError
+from vssync.files import write_file
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import provenance
 from vssync.manifest.texts import is_text, with_other_line_ends
@@ -29,7 +30,6 @@ from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
 from vssync.sources.load import LoadedManifest, find_manifest
 from vssync.sources.paths import find_work_tree, has_git, on_disk
-from vssync.sources.write import write_file
 from vssync.staleness import check_stale, replaced_since
 from vssync.text import count_noun, format_size
 
