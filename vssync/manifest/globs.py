@@ -40,10 +40,6 @@ class Pattern:
         """The folder that holds whatever it matches, at some depth; empty for the root."""
         return self.start.rpartition("/")[0]
 
-    def covers(self, nfc_path: str) -> bool:
-        """Whether it matches a path; most paths are refused by their start, which is faster."""
-        return nfc_path.startswith(self.start) and bool(self.matches(nfc_path))
-
     def leads_to(self, path: str) -> bool:
         """Whether the part before its wildcards names `path`, or something in it: who names it means it."""
         fixed = self.start if self.is_literal else self.folder

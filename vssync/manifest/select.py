@@ -223,7 +223,7 @@ class _StoreSelector:
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
         """The settings of a file that the entry of this index selects, made once for all files of the same layers."""
-        matching = [number for number, override in enumerate(self.spec.overrides) if override.pattern.covers(nfc_path)]
+        matching = [number for number, override in enumerate(self.spec.overrides) if override.pattern.matches(nfc_path)]
         settings = self._settings.get((index, *matching))
         if settings is None:
             overrides = (self.spec.overrides[number].layer for number in matching)

@@ -57,7 +57,7 @@ class FileEntry:
 
     def selects(self, nfc_path: str) -> bool:
         """Whether it selects a file."""
-        return self.pattern is not None and self.pattern.covers(nfc_path) and not self.excludes(nfc_path)
+        return self.pattern is not None and bool(self.pattern.matches(nfc_path)) and not self.excludes(nfc_path)
 
     def excludes(self, nfc_path: str) -> bool:
         """Whether `exclude` takes out a file that its pattern matches."""
