@@ -15,6 +15,7 @@ from vssync.applier.context import DONE, ApplyRun, Deletion, Result, StoreContex
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.wait import VISIBILITY_GRACE, poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.model.convergence import HELD_BACK
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
@@ -26,7 +27,7 @@ from vssync.model.marks import (
     fit_metadata,
     parse_store_mark,
 )
-from vssync.model.plan import HELD_BACK, Action, Plan, Reason, StoreChange
+from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import Contents, LiveStore, StoreSettings
 from vssync.planner.context import Scope

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vssync.model.plan import Action, Plan, find_convergence
+from vssync.model.convergence import find_convergence
+from vssync.model.plan import Action, Plan
 
 
 class Status(StrEnum):
