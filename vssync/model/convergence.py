@@ -31,3 +31,8 @@ def find_convergence(plan: Plan, undone: Collection[str] | None = None) -> Conve
     open_keys = noted | (changed if undone is None else set(undone))
     as_declared = frozenset(store.key for store in plan.stores) - open_keys
     return Convergence(as_declared, reached=not (open_keys or plan.refusals))
+
+
+def count_uncompared(plan: Plan) -> int:
+    """How many files were adopted and never compared: they count as declared, as far as anybody knows."""
+    return sum(note.count for store in plan.stores for note in store.notes if note.kind is NoteKind.UNCOMPARED)
