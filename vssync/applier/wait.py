@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import compress
 from math import inf
 from typing import TypeVar
@@ -178,16 +179,25 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     """
     is_listed = store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
 
-    def is_attached(file_id: str) -> bool:
+    @contextmanager
+    def passing_odd_answers() -> Iterator[None]:
         try:
-            return store.client.is_attached(store.id, file_id)
+            yield
         except ServiceError as error:
             if error.answer.status not in _COUNTED_AS_GONE:
                 raise
-            return False
+
+    def is_attached(file_id: str) -> bool:
+        attached = False
+        with passing_odd_answers():
+            attached = store.client.is_attached(store.id, file_id)
+        return attached
 
     def find_attached() -> set[str]:
-        listed = {file.id for file in store.client.list_files(store.id)} if is_listed else set(file_ids)
+        listed = set(file_ids)
+        if is_listed:
+            with passing_odd_answers():
+                listed = {file.id for file in store.client.list_files(store.id)}
         doubtful = [file_id for file_id in file_ids if file_id in listed]  # some listings show what is gone
         return set(compress(doubtful, store.run.pool.map(is_attached, doubtful)))
 
