@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Hashable, Iterable
 from itertools import compress
 from math import inf
 from typing import TypeVar
@@ -179,25 +178,24 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     """
     is_listed = store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
 
-    @contextmanager
-    def passing_odd_answers() -> Iterator[None]:
+    def is_attached(file_id: str) -> bool:
         try:
-            yield
+            return store.client.is_attached(store.id, file_id)
         except ServiceError as error:
             if error.answer.status not in _COUNTED_AS_GONE:
                 raise
+            return False
 
-    def is_attached(file_id: str) -> bool:
-        attached = False
-        with passing_odd_answers():
-            attached = store.client.is_attached(store.id, file_id)
-        return attached
+    def list_ids() -> set[str]:
+        try:
+            return {file.id for file in store.client.list_files(store.id)}
+        except ServiceError as error:
+            if error.answer.status not in _COUNTED_AS_GONE:
+                raise
+            return set(file_ids)  # each is asked for
 
     def find_attached() -> set[str]:
-        listed = set(file_ids)
-        if is_listed:
-            with passing_odd_answers():
-                listed = {file.id for file in store.client.list_files(store.id)}
+        listed = list_ids() if is_listed else set(file_ids)
         doubtful = [file_id for file_id in file_ids if file_id in listed]  # some listings show what is gone
         return set(compress(doubtful, store.run.pool.map(is_attached, doubtful)))
 
