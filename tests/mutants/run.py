@@ -106,8 +106,8 @@ MUTANTS = (
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "except LostReply:\n            live = poll_until(",
-        "except LostReply:\n            live = None and poll_until(",
+        "live = poll_until(\n                    run,\n                    find,",
+        "live = None and poll_until(\n                    run,\n                    find,",
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",
