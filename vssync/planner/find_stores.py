@@ -81,11 +81,11 @@ def match_stores(
     """
     scope = Scope.of(options)
     matcher = _StoreMatcher(desired, options, stores, made_here or {})
-    stores_by_key = sorted(desired.stores, key=lambda store: store.key)
-    by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
+    in_order = sorted(desired.stores, key=lambda store: store.key)
+    by_key = {store.key: matcher.match(store) for store in in_order if scope.touches_store(store.key)}
     _refuse_shared(by_key)
     matched_ids = {live.id for match in by_key.values() for live in (*match.live, *match.expired)}
-    declared_ids = matcher.reserved_ids | matched_ids
+    declared_ids = matcher.pinned_ids | matched_ids
     undeclared: list[tuple[str, LiveStore]] = []
     for (owner, key), marked in sorted(matcher.by_mark.items()):
         if owner == desired.owner and scope.touches_store(key):
