@@ -63,9 +63,9 @@ class World:
         options = LocalOptions(dialect=self.dialect)
         return open_service(self.folder / "live", clock=self.clock.monotonic, options=options)
 
-    @property
+    @cached_property
     def urls(self) -> tuple[str, str]:
-        """The base URLs for data and for stores, without the manifest: what it pins may be made through them."""
+        """The data address and the control address."""
         data, control = ("openai/v1", "20231130/openai/v1") if self.dialect.split else ("v1", "v1")
         return f"http://local/{data}", f"http://local/{control}"
 
