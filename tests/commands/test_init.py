@@ -42,7 +42,7 @@ def init_folder(root: Path, provider: str = "local", paths: tuple[str, ...] = ()
     path = manifest_path(root)
     entries = tuple(map(DraftEntry, paths)) or propose_entries(survey_folder(root), provider)
     write_manifest(path, draft_manifest(path, "shelf-1a2b3c", provider, {}, entries))
-    return load_sources(root, hashed=False)
+    return load_sources(root)
 
 
 def keys(loaded: LoadedManifest) -> list[str]:
@@ -56,6 +56,7 @@ TREES: dict[str, dict[str, str]] = {
     "folders": {"README.md": "r", "docs/a.md": "a", "docs/deep/b.html": "b", "src/x.py": "x"},
     "many folders": {f"{number}/a.md": "a" for number in range(20)} | {"3/venv/x.md": "x"},
     "empty files": {"docs/a.md": "a", "docs/b.md": ""},
+    "blank files": {"docs/a.md": "a", "docs/b.md": " \n"},
     "odd names": {"we[ird]{x}/a.md": "a", "${path}/b.md": "b", "c: d/c.md": "c", "*/d.md": "d", "é/e.md": "e"},
     "others' documents": {
         "site/a.md": "a",
@@ -81,7 +82,9 @@ def test_it_validates_and_holds_the_documents(tmp_path: Path, tree: str, provide
     wanted = {
         name
         for name, text in TREES[tree].items()
-        if name.lower().endswith(readable) and text and not {"node_modules", "venv", ".hidden"} & set(name.split("/"))
+        if name.lower().endswith(readable)
+        and text.strip()
+        and not {"node_modules", "venv", ".hidden"} & set(name.split("/"))
     }
     assert set(keys(loaded)) == wanted
     assert (loaded.desired.owner, loaded.desired.service.provider) == ("shelf-1a2b3c", provider)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def apply_now(folder: Path) -> tuple[Plan, Report]:
-    with open_test_session(folder) as (session, _):
+def apply_now(folder: Path, faults: Sequence[str] = ()) -> tuple[Plan, Report]:
+    with open_test_session(folder, faults=faults) as (session, _):
         plan = make_plan_now(session, Options())
         return plan, apply_plan(session, plan, Silent())
 
@@ -201,10 +201,10 @@ def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_o
 
 
 def test_a_file_the_service_cannot_read_fails_every_time_and_the_rest_is_done(folder: Path) -> None:
-    (folder / "bad.md").write_bytes(b"\x80\x81 not text \x82" * 9)
+    (folder / "bad.md").write_text("# bad\n")
     (folder / "d.md").write_text("# d\n")
     for expected in (Action.CREATE, Action.REFUSE):
-        _plan, report = apply_now(folder)
+        _plan, report = apply_now(folder, ["fails=invalid_file,file=bad.md"])
         failed = [outcome for outcome in report.outcomes if outcome.status is Status.FAILED]
         assert [(outcome.key, outcome.action) for outcome in failed] == [("bad.md", expected)]
         assert not report.converged

@@ -17,7 +17,7 @@ from vssync import planfile
 from vssync.commands.apply import stores_made_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
-from vssync.commands.snapshot import read_snapshot
+from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import ManifestError, Refused, VssyncError
 from vssync.manifest.resolve import provenance
 from vssync.manifest.texts import is_text, with_other_line_ends
@@ -69,8 +69,15 @@ def make_plan_now(session: Session, options: Options, *, verify: bool = False) -
 def _plan_from(
     session: Session, options: Options, snapshot: Snapshot, already_replaced: frozenset[tuple[str, str]] = frozenset()
 ) -> Plan:
-    with _without_collector():
-        plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities, already_replaced)
+    """A plan that attaches no File again that does not exist any more: its upload is planned anew."""
+    while True:
+        with _without_collector():
+            plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities, already_replaced)
+        reused = {change.reuse for store in plan.stores for change in store.files if change.reuse}
+        gone = find_gone_uploads(session.client, session.pool, reused - {*snapshot.uploads, *snapshot.gone_uploads})
+        if not gone:
+            break
+        snapshot = replace(snapshot, gone_uploads=snapshot.gone_uploads | gone)
     plan = note_line_ends(plan, _other_digests(session.loaded.root, paths_of_changed_content(plan)))
     return _with_source_locations(plan, session.loaded)
 

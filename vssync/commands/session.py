@@ -109,6 +109,9 @@ class Session:
     pool: Pool
     credential: Credential | None = None
 
+    def __post_init__(self) -> None:
+        self.client.pinned_stores = {store.id: store.name for store in self.loaded.desired.stores if store.id}
+
     @property
     def state_folder(self) -> Path:
         """Where this machine keeps the journal of this manifest and service; it need not exist."""
