@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import cycle
 
 import pytest
@@ -89,17 +90,8 @@ def nasty_plan(text: str) -> Plan:
     own = StoreChange(Action.UPDATE, (Reason.SETTINGS_CHANGED,), (FieldChange(text, None, text),), detail=text)
     batch = BatchChange(text, Action.CANCEL, (Reason.UNWANTED,), FileCounts(1, 0, 0, 0, 2), (text,), text)
     notes = tuple(Note(kind, text, 2, text) for kind in NoteKind)
-    made = store(
-        *files,
-        key=text,
-        id=text,
-        name=text,
-        change=own,
-        batches=(batch,),
-        notes=notes,
-        digest=text,
-        left_out={text: (text,)},
-    )
+    made = store(*files, key=text, id=text, name=text, change=own, batches=(batch,), notes=notes)
+    made = replace(made, digest=text, left_out={text: (text,)})
     new = store(key=f"{text} too", name=text, change=StoreChange(Action.CREATE, (Reason.MISSING,)))
     service = ServiceSpec(text, text, text, text, f"https://user:evil@{text}/evil")
     return plan(made, new, owner=text, service=service, refusals=(Refusal(text, text, (text,)), Refusal(text)))
