@@ -81,16 +81,10 @@ def format_plan(plan: Plan, output_format: str, options: CommandOptions) -> str:
     return (plan_markdown if output_format == "markdown" else plan_text)(plan, options.view())
 
 
-def format_valid(desired: Desired, *, full: bool = False) -> str:
-    """What a manifest without errors holds, and what it leaves out, each file with `full`."""
-    from vssync.render.wording import left_out_lines
-
+def format_valid(desired: Desired) -> str:
+    """What a manifest without errors holds."""
     files = count_noun(sum(len(store.files) for store in desired.stores), "file")
-    lines = [f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."]
-    for store in desired.stores:
-        total, *each = left_out_lines(store.left_out, full=full) or [""]
-        lines += [f"{store.key}: {total}", *each] if total else []
-    return "\n".join(lines)
+    return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."
 
 
 def print_plan(plan: Plan, output_format: str, options: CommandOptions, *, detailed: bool) -> int:

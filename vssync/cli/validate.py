@@ -16,6 +16,7 @@ from vssync.errors import ManifestError
 def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
     """Check the manifest and the files it names, without contacting a service."""
     from vssync.render.json import validation_json
+    from vssync.render.wording import left_out_lines
 
     try:
         loaded = load_with_progress(options.settings())
@@ -25,6 +26,11 @@ def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
         if output_format == "json":
             click.echo(validation_json(None, problems=error.problems))
         raise
-    is_json = output_format == "json"
-    text = format_valid(loaded.desired, full=options.full)
-    click.echo(validation_json(loaded.desired, loaded.warnings) if is_json else text)
+    if output_format == "json":
+        click.echo(validation_json(loaded.desired, loaded.warnings))
+        return
+    lines = [format_valid(loaded.desired)]
+    for store in loaded.desired.stores:
+        total, *each = left_out_lines(store.left_out, full=options.full) or [""]
+        lines += [f"{store.key}: {total}", *each] if total else []
+    click.echo("\n".join(lines))
