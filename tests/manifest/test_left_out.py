@@ -142,7 +142,7 @@ def kind_of(path: Path, root: Path, ignored: frozenset[str]) -> str:
         return path.suffix.lower() or "unsupported"
     if path.stat().st_size >= 1 << 29:
         return "too_large"
-    if content.startswith(b"version https://git-lfs") or b"\xdf" in content.replace(b"\xc3\xdf", b""):
+    if content.startswith(b"version https://git-lfs") or b"\xdf" in content:
         return "broken"
     return "draft" if b"draft: true" in content else "" if content.strip(b"\xef\xbb\xbf \n") else "empty"
 
