@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_commands import vssync
+from tests.manifest.builders import write_files
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def answered(folder: Path, *lines: str) -> tuple[int, str]:
 def test_flags_then_the_main_job(folder: Path) -> None:
     end = vssync(folder, "init", "--yes")
     assert (end.code, end.err) == (0, "")
-    written, ignored, valid, following = end.out.splitlines()
+    loaded, empty, written, ignored, valid, following = end.out.splitlines()
+    assert (loaded, empty) == ("docs/  1 file   .md 1", "")
     assert (written, ignored) == ("Wrote vssync.yaml.", "Added .vssync/ to .gitignore.")
     assert valid.startswith("handbook-")
     assert valid.endswith(": valid. 1 file in 1 store.")
@@ -51,9 +53,56 @@ def test_flags_then_the_main_job(folder: Path) -> None:
     assert "a.md" in vssync(folder, "search", "begin").out
 
 
+SHELF = {
+    **{f"docs/{number}.md": "text" for number in range(1000)},
+    "docs/b.txt": "text",
+    "docs/blank.md": "\n",
+    "docs/draft.md": "---\ndraft: true\n---\ntext",
+    "docs/images/a.PNG": "x",
+    "docs/images/b.png": "x",
+    "README.md": "text",
+    "LICENSE": "text",
+    ".gitignore": "build/\n/out\n*.tmp\n",
+    "build/a.md": "text",
+    "build/deep/b.js": "text",
+    "out/c.md": "text",
+    "d.tmp": "text",
+    ".hidden/e.md": "text",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "table"),
+    [
+        (
+            (),
+            "docs/      1,001 files  .md 1,000  .txt 1\n"
+            "README.md      1 file   .md 1\n"
+            "               4 files ignored by git (build/ and out/)\n"
+            "               5 files left out: 2 .png, 1 draft, 1 empty, 1 unsupported\n",
+        ),
+        (
+            ("--path", "docs/**/*", "--path", "**/*.tmp"),
+            "docs/  1,001 files  .md 1,000  .txt 1\n           5 files left out: 2 .png, 1 draft, 1 empty, 1 ignored\n",
+        ),
+        (("--path", "none/*.md"), ""),
+    ],
+)
+def test_a_table_tells_what_is_loaded_and_what_is_left_out(
+    tmp_path: Path, arguments: tuple[str, ...], table: str
+) -> None:
+    write_files(tmp_path, SHELF)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    end = vssync(tmp_path, "init", "-y", *arguments)
+    assert (end.code, end.err) == (0, "")
+    assert end.out.partition("Wrote ")[0] == (table and f"{table}\n")
+
+
 def test_two_folders_of_one_name_have_two_owners(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other" / "handbook").mkdir(parents=True)
-    names = {vssync(at, "init", "-y").out.splitlines()[2].split(":")[0] for at in (folder, tmp_path / "other/handbook")}
+    names = {
+        vssync(at, "init", "-y").out.splitlines()[-2].split(":")[0] for at in (folder, tmp_path / "other/handbook")
+    }
     assert len(names) == 2
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
+from tests.cli.test_commands import vssync
 from tests.manifest.builders import files_by_key, load_manifest, load_problems, write_files
 from vssync.sources.load import load_sources
 
@@ -90,3 +96,106 @@ def test_what_is_not_read_is_not_judged(tmp_path: Path) -> None:
     load_manifest(tmp_path, ENTRY % ("'*.md'", ""), {"a.md": "---\ndraft: true\n---\nx"})
     write_files(tmp_path, {"b.md": " "})
     assert len(load_sources(tmp_path, hashed=False).desired.stores[0].files) == 2
+
+
+SHELF: dict[str, str | bytes] = {
+    "vssync.yaml": """
+version: 1
+owner: shelf
+service: {provider: local}
+defaults: {skip: [empty, unsupported, broken, too_large]}
+stores:
+  all: {files: [{path: "**/*", exclude: [archive, "*.yaml"]}]}
+  built: {files: [{path: build/*.md}]}
+  plain: {files: [{path: "docs/*.md", exclude: ["docs/*t*"]}]}
+""",
+    ".gitignore": "build/\n*.tmp\n!kept.tmp\n/docs/*.log.md\n",
+    "docs/.gitignore": "private*\n",
+    "docs/a.md": "a",
+    "docs/zero.md": "",
+    "docs/blank.md": "\ufeff \n",
+    "docs/draft.md": "---\ndraft: true\n---\nx",
+    "docs/latin.md": "stra\u00dfe".encode("latin-1"),
+    "docs/pointer.md": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "docs/run.log.md": "ignored",
+    "docs/tracked.log.md": "ignored, and tracked",
+    "docs/private.md": "ignored",
+    "docs/gro\u0308\u00dfe/private/b.md": "ignored",
+    "docs/gro\u0308\u00dfe/c.PNG": "c",
+    "docs/.hidden/private.md": "x",
+    "a.tmp": "ignored",
+    "kept.tmp": "x",
+    "LICENSE": "x",
+    "empty.png": "",
+    "build/a.md": "named",
+    "build/draft.md": "---\ndraft: true\n---\nx",
+    "build/api/b.md": "x",
+    "archive/c.png": "x",
+}
+
+
+def walk_alone(root: Path, ignored: frozenset[str], top: str = "") -> Iterator[tuple[str, str]]:
+    """Every file that is not hidden, with its kind in a store that skips everything; empty where it is taken."""
+    for folder, folders, names in os.walk(root / top):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for path in (Path(folder, name) for name in names if not name.startswith(".")):
+            yield normalize("NFC", path.relative_to(root).as_posix()), kind_of(path, root, ignored)
+        for link in links:
+            linked = walk_alone(root, ignored, Path(folder, link).relative_to(root).as_posix())
+            yield from ((name, "linked") for name, _ in linked)
+
+
+def kind_of(path: Path, root: Path, ignored: frozenset[str]) -> str:
+    content = path.read_bytes() if path.stat().st_size < 1 << 20 else b"large"
+    if path.relative_to(root).as_posix() in ignored:
+        return "ignored"
+    if path.suffix != ".md":
+        return path.suffix.lower() or "unsupported"
+    if path.stat().st_size >= 1 << 29:
+        return "too_large"
+    if content.startswith(b"version https://git-lfs") or b"\xdf" in content:
+        return "broken"
+    return "draft" if b"draft: true" in content else "" if content.strip(b"\xef\xbb\xbf \n") else "empty"
+
+
+def test_every_output_counts_what_an_own_walk_finds(tmp_path: Path) -> None:
+    write_files(tmp_path, SHELF)
+    with open(tmp_path / "docs/huge.md", "wb") as file:
+        file.truncate((1 << 29) + 1)
+    (tmp_path / "linked").symlink_to("docs")
+    git = ("git", "-C", tmp_path)
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "-f", "docs/tracked.log.md"], check=True)
+    listed = (*git, "ls-files", "-zoi", "--exclude-per-directory=.gitignore")
+    ignored = frozenset(subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0"))
+    expected: dict[str, dict[str, list[str]]] = {"all": {}, "built": {"draft": ["build/draft.md"]}, "plain": {}}
+    for path, kind in sorted(walk_alone(tmp_path, ignored)):
+        if kind and not path.startswith("archive/") and path != "vssync.yaml":
+            expected["all"].setdefault(kind, []).append(path)
+            if path.startswith("docs/") and path.count("/") == 1 and path.endswith(".md") and "t" not in path[5:]:
+                expected["plain"].setdefault(kind, []).append(path)
+    assert len(expected["all"]) == 9
+
+    checked = json.loads(vssync(tmp_path, "validate", "--format", "json").out)["left_out"]
+    offline = json.loads(vssync(tmp_path, "plan", "--offline", "--format", "json").out)["stores"]
+    planned = json.loads(vssync(tmp_path, "plan", "--format", "json", "--out", ".plan.json").out)["stores"]
+    assert vssync(tmp_path, "apply", ".plan.json").code == 0
+    status = json.loads(vssync(tmp_path, "status", "--format", "json").out)["stores"]
+    assert checked == expected
+    assert {key: store["left_out"] for key, store in offline.items()} == expected
+    assert {store["key"]: store["left_out"] for store in planned} == expected
+    assert {store["key"]: store["left_out"] for store in status} == expected
+
+    text = vssync(tmp_path, "show", ".plan.json", "--full").out
+    shown = [line.split("left out: ")[0].strip() for line in text.splitlines() if "left out: " in line]
+    assert sorted(shown) == sorted(path for kinds in expected.values() for paths in kinds.values() for path in paths)
+
+
+@pytest.mark.parametrize("change", ["docs/b.png", "docs/late.md"])
+def test_what_is_left_out_does_not_make_a_saved_plan_stale(tmp_path: Path, change: str) -> None:
+    files = {"vssync.yaml": "version: 1\nowner: x\n" + ENTRY % ("docs/**", ", skip: [unsupported]"), "docs/a.md": "a"}
+    write_files(tmp_path, {**files, "docs/a.png": "a"})
+    assert vssync(tmp_path, "plan", "--out", ".plan.json").code == 0
+    write_files(tmp_path, {change: "---\ndraft: true\n---\nx"})
+    assert vssync(tmp_path, "apply", ".plan.json").code == 0

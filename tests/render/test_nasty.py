@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import cycle
 
 import pytest
@@ -89,7 +90,8 @@ def nasty_plan(text: str) -> Plan:
     own = StoreChange(Action.UPDATE, (Reason.SETTINGS_CHANGED,), (FieldChange(text, None, text),), detail=text)
     batch = BatchChange(text, Action.CANCEL, (Reason.UNWANTED,), FileCounts(1, 0, 0, 0, 2), (text,), text)
     notes = tuple(Note(kind, text, 2, text) for kind in NoteKind)
-    made = store(*files, key=text, id=text, name=text, change=own, batches=(batch,), notes=notes, digest=text)
+    made = store(*files, key=text, id=text, name=text, change=own, batches=(batch,), notes=notes)
+    made = replace(made, digest=text, left_out={text: (text,)})
     new = store(key=f"{text} too", name=text, change=StoreChange(Action.CREATE, (Reason.MISSING,)))
     service = ServiceSpec(text, text, text, text, f"https://user:evil@{text}/evil")
     return plan(made, new, owner=text, service=service, refusals=(Refusal(text, text, (text,)), Refusal(text)))
@@ -140,12 +142,12 @@ TEXTS: dict[str, Callable[[str, View], str]] = {
     "search": lambda text, view: search_text(hits(text), view),
     "inspection": lambda text, _view: inspection_text(inspected(text), manifest(text)),
     "batches": lambda text, _view: batches_text(underway(text), manifest(text)),
-    "offline": lambda text, _view: offline_text(manifest(text), ["9f2c"]),
+    "offline": lambda text, view: offline_text(manifest(text), ["9f2c"], view),
 }
 MARKDOWN: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_markdown(nasty_plan(text), View()),
     "report": lambda text: report_markdown(nasty_report(text), View()),
-    "offline": lambda text: offline_markdown(manifest(text), ["9f2c"]),
+    "offline": lambda text: offline_markdown(manifest(text), ["9f2c"], View()),
 }
 JSON: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_json(nasty_plan(text)),

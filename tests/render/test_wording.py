@@ -242,3 +242,32 @@ def test_different_values_never_look_equal(before: str, left: str, right: str, a
 
 def test_progress_names_what_there_is() -> None:
     assert wording.batch_progress(FileCounts(380, 120, 0, 1, 501)) == "120 completed, 380 in progress, 1 cancelled"
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({"empty": 6, "draft": 9, ".png": 31}, "left out: 31 .png, 9 draft, 6 empty"),
+        ({"ignored": 1204}, "left out: 1,204 ignored"),
+        ({"too_large": 2, ".b": 2, ".a": 2}, "left out: 2 .a, 2 .b, 2 too large"),
+        (
+            {f".{kind}": number for number, kind in enumerate("abcdefg", 1)},
+            "left out: 7 .g, 6 .f, 5 .e, 4 .d, 3 .c, 3 others",
+        ),
+        ({f".{'x' * 40}": 1}, "left out: 1 .xxxxx...xxxxxxxxxxx"),
+        ({".\n": 1}, "left out: 1 .\\n"),
+    ],
+)
+def test_what_is_left_out_is_one_line(counts: Mapping[str, int], text: str) -> None:
+    assert wording.left_out_text({kind: ("a",) * count for kind, count in counts.items()}) == text
+
+
+def test_each_file_that_is_left_out_has_its_reason() -> None:
+    lines = wording.left_out_lines({".png": ("b.png",), "too_large": ("a.md", "c\n.md")}, full=True)
+    assert lines == [
+        "3 files left out: 2 too large, 1 .png",
+        "  a.md: too large",
+        "  b.png: unsupported",
+        "  c\\n.md: too large",
+    ]
+    assert wording.left_out_lines({}, full=True) == []

@@ -82,7 +82,7 @@ def check_changes(claim: Claim, case: Case) -> str:
     for digest, copies in live.copies(case.wanted.owner).items() if live and not is_new and store.prune else ():
         key = str(copies[-1].attributes.get("vssync_key", ""))
         is_told = key in told or f"~{digest}" in told
-        if digest not in store.files and key not in store.skipped and not is_told and case.in_scope(store.key, key):
+        if digest not in store.files and key not in store.kept and not is_told and case.in_scope(store.key, key):
             return f"{key} is not in the manifest"
     return ""
 

@@ -44,6 +44,11 @@ class WantedStore:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def kept(self) -> set[str]:
+        """The keys that are left out and whose live copies stay."""
+        return {key for key, why in self.skipped.items() if why not in _LEAVING}
+
+    @property
     def prune(self) -> bool:
         return bool(self.settings.get("prune", True))
 
@@ -192,7 +197,6 @@ def _as_loaded(session: Session) -> Wanted:
         settings = {name: getattr(store, name) for name in names}
         limits = {"max_delete": store.guards.max_delete, "max_replace": store.guards.max_replace}
         settings["guards"] = {name: (limit.share, limit.count) for name, limit in limits.items()}
-        skipped = {key: why for key, why in store.skipped.items() if why not in _LEAVING}
-        stores[store.key] = WantedStore(store.key, store.name, files, skipped, settings)
+        stores[store.key] = WantedStore(store.key, store.name, files, store.skipped, settings)
     service = {name: getattr(desired.service, name) for name in desired.service.__slots__}
     return Wanted(desired.owner, service, stores)

@@ -201,7 +201,7 @@ class Case:
         for file in files.values():
             if cause := self.deviation(store, file, live):
                 yield f"{store.key}/{file.key}: {cause}"
-        kept = {digest16(key) for key in store.skipped}
+        kept = {digest16(key) for key in store.kept}
         for digest, copies in live.copies(self.wanted.owner).items() if store.prune else ():
             key = str(copies[-1].attributes.get("vssync_key", digest))
             if digest not in store.files and digest not in kept and self.in_scope(store.key, key):

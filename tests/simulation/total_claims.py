@@ -79,6 +79,16 @@ def check_wanted(claim: Claim, case: Case) -> str:
     return differs(claim.value, len(store.files) if store else 0)
 
 
+@checks("StorePlan.left_out{}", "status.Store.left_out{}")
+def check_left_out(claim: Claim, case: Case) -> str:
+    """Every file that is not taken, by its ending or by why, where the whole store is looked at."""
+    store, kinds = case.wanted.stores.get(store_key(claim)), dict[str, list[str]]()
+    for key, why in sorted(store.skipped.items()) if store and case.in_scope(store.key) else ():
+        ending = splitext(key)[1].lower() if why == "unsupported" else ""
+        kinds.setdefault(ending or why, []).append(key)
+    return differs(claim.value, kinds)
+
+
 @checks("StorePlan.unproven[]")
 def check_unproven(claim: Claim, case: Case) -> str:
     """Each is the kind of a file to bring in, and no text that every service reads."""
@@ -100,7 +110,7 @@ def check_unrelated(claim: Claim, case: Case) -> str:
     if store is None or live is None or not store.prune or not is_looked_at(live, claim, case):
         return differs(claim.value, False)
     owned = live.copies(case.wanted.owner)
-    keys = {*store.files, *map(digest16, store.skipped)}
+    keys = {*store.files, *map(digest16, store.kept)}
     contents = {file.file_id or file.sha256 for file in store.files.values()}
     is_related = any(digest in keys for digest in owned) or any(
         {copy.id, copy.sha256} & contents for copies in owned.values() for copy in copies
@@ -323,7 +333,7 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
     if kind in exact:
         return differs(count, exact[kind])
     if kind == "skipped":
-        return "" if key in store.skipped and digest16(key) in owned else "it is not skipped, or not live"
+        return "" if key in store.kept and digest16(key) in owned else "it is not skipped, or not live"
     if kind in ("adoptable", "incomparable"):
         file = live.file(note.get("detail", "").split()[0])
         is_held = digest16(key) in store.files and file is not None and not file.owner and count == 1

@@ -17,7 +17,7 @@ from vssync.providers import PROVIDERS
 from vssync.text import escape_control
 
 if TYPE_CHECKING:
-    from vssync.commands.init import DraftEntry, ManifestDraft
+    from vssync.commands.init import DraftEntry, FolderSurvey, ManifestDraft
 
 _PATH = click.Path(path_type=Path)
 _FILE_HELP = "The manifest to write, or its folder.  [default: the current folder]"
@@ -36,15 +36,14 @@ _PROVIDERS = click.Choice(list(PROVIDERS))
 @option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
 def init(manifest: Path, yes: bool, paths: tuple[str, ...], **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
-    from vssync.commands.init import manifest_path, write_manifest
+    from vssync.commands.init import FolderSurvey, manifest_path, survey_folder, write_manifest
 
     path = manifest_path(manifest)
+    survey = FolderSurvey() if paths else survey_folder(path.parent)
     wizard = _Wizard(answers, asks=sys.stdin.isatty() and not yes)
-    ignore_file = write_manifest(path, wizard.make_draft(path, paths))
-    click.echo(f"Wrote {path}.")
-    if ignore_file:
-        click.echo(f"Added .vssync/ to {ignore_file}.")
-    return _print_result(path)
+    ignore_file = write_manifest(path, wizard.make_draft(path, paths, survey))
+    written = [f"Wrote {path}.", *([f"Added .vssync/ to {ignore_file}."] if ignore_file else [])]
+    return _print_result(path, survey, written)
 
 
 class _Wizard:
@@ -54,11 +53,11 @@ class _Wizard:
         self._flags = flags
         self._asks = asks
 
-    def make_draft(self, path: Path, patterns: tuple[str, ...]) -> ManifestDraft:
-        """The manifest to write to a path; without patterns it lists the documents of the folder."""
+    def make_draft(self, path: Path, patterns: tuple[str, ...], survey: FolderSurvey) -> ManifestDraft:
+        """The manifest to write to a path; without patterns it lists the documents of the surveyed folder."""
         import secrets
 
-        from vssync.commands.init import DraftEntry, draft_manifest, propose_entries, suggested_name, survey_folder
+        from vssync.commands.init import DraftEntry, draft_manifest, propose_entries, suggested_name
 
         provider = self._get_answer("provider", "Provider", "local", _PROVIDERS)
         suggestion = suggested_name(path.resolve().parent.name, secrets.token_hex(3))
@@ -67,7 +66,7 @@ class _Wizard:
             field.name: self._get_answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
             for field in PROVIDERS[provider].wizard_fields
         }
-        entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey_folder(path.parent), provider)
+        entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey, provider)
         if self._asks and not patterns:
             entries = _ask_for_patterns(entries)
         return draft_manifest(path, owner, provider, service, entries)
@@ -100,15 +99,19 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
     return tuple(map(DraftEntry, answer.split())) or proposed
 
 
-def _print_result(path: Path) -> int:
-    """Says what the new manifest holds, or what needs a change in it."""
+def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
+    """Says what the new manifest holds and leaves out, or what needs a change in it, with what was `written`."""
+    from vssync.commands.init import survey_lines
     from vssync.commands.session import Settings, load_manifest
 
     try:
         desired = load_manifest(Settings(manifest=str(path))).desired
     except ManifestError as error:
+        click.echo("\n".join(written))
         click.echo("\n".join(["It needs a change:", *map(escape_control, str(error).split("\n"))]), err=True)
         return error.exit_code
     file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
-    click.echo(f"{format_valid(desired)}\nNext: vssync plan{file_option}")
+    table = survey_lines(survey, desired.stores[0])
+    click.echo("\n".join([*table, *([""] if table else []), *written, format_valid(desired)]))
+    click.echo(f"Next: vssync plan{file_option}")
     return DONE

@@ -173,9 +173,10 @@ CONNECTION_OPTIONS = (
 SERVICE = (*ONE_ENVIRONMENT, *CONNECTION_OPTIONS)
 
 _COLORS = click.Choice(["auto", "always", "never"])
+FULL = _output("--full", "Print a line for every change, and for every file that is left out.", is_flag=True)
 VIEW = (
     _output("--color", "When to use colour.", type=_COLORS, default="auto", show_default=True),
-    _output("--full", "Print a line for every change, however many there are.", is_flag=True),
+    FULL,
     _output("-q --quiet", "Print only the totals.", is_flag=True),
 )
 

@@ -42,9 +42,11 @@ def _format_offline(options: CommandOptions, output_format: str) -> str:
     from vssync.planner.content_digest import content_digest
     from vssync.render.offline import offline_json, offline_markdown, offline_text
 
-    show = {"text": offline_text, "markdown": offline_markdown, "json": offline_json}.get(output_format)
-    if show is None:
+    if output_format == "gitlab":
         reason = "makes no plan whose changes could be counted"
         raise click.UsageError(f"--offline {reason}: leave out --format {output_format}")
     desired = load_with_progress(options.settings()).desired
-    return show(desired, [content_digest(digest_files(store)) for store in desired.stores])
+    digests = [content_digest(digest_files(store)) for store in desired.stores]
+    if output_format == "json":
+        return offline_json(desired, digests)
+    return (offline_markdown if output_format == "markdown" else offline_text)(desired, digests, options.view())

@@ -5,17 +5,18 @@ from __future__ import annotations
 import click
 
 from vssync.cli.help import option, verb
-from vssync.cli.options import JSON_FORMAT, ONE_ENVIRONMENT, CommandOptions, shared_options
+from vssync.cli.options import FULL, JSON_FORMAT, ONE_ENVIRONMENT, CommandOptions, shared_options
 from vssync.cli.session import format_valid, load_with_progress
 from vssync.errors import ManifestError
 
 
 @verb
-@shared_options(*ONE_ENVIRONMENT, JSON_FORMAT)
+@shared_options(*ONE_ENVIRONMENT, FULL, JSON_FORMAT)
 @option("--strict", "Take warnings for errors.", is_flag=True)
 def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
     """Check the manifest and the files it names, without contacting a service."""
     from vssync.render.json import validation_json
+    from vssync.render.wording import left_out_lines
 
     try:
         loaded = load_with_progress(options.settings())
@@ -25,5 +26,11 @@ def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
         if output_format == "json":
             click.echo(validation_json(None, problems=error.problems))
         raise
-    is_json = output_format == "json"
-    click.echo(validation_json(loaded.desired, loaded.warnings) if is_json else format_valid(loaded.desired))
+    if output_format == "json":
+        click.echo(validation_json(loaded.desired, loaded.warnings))
+        return
+    lines = [format_valid(loaded.desired)]
+    for store in loaded.desired.stores:
+        total, *each = left_out_lines(store.left_out, full=options.full) or [""]
+        lines += [f"{store.key}: {total}", *each] if total else []
+    click.echo("\n".join(lines))

@@ -6,8 +6,9 @@ import os
 import re
 import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import wrap
 
@@ -15,14 +16,24 @@ from wcmatch import glob
 
 from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.files import describe_file_type, write_file
-from vssync.manifest.globs import FoundFile, Pattern, compile_pattern, pattern_problem
+from vssync.manifest.globs import (
+    IGNORED,
+    IGNORED_WITHOUT_GIT,
+    LINKED,
+    FoundFile,
+    Pattern,
+    compile_pattern,
+    pattern_problem,
+)
 from vssync.manifest.schema import LABEL_PATTERN
-from vssync.model.state import extension_of
+from vssync.model.state import DesiredStore, extension_of
 from vssync.providers import PROVIDERS
+from vssync.render.wording import left_out_text
 from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
 from vssync.sources.paths import sandbox_around
 from vssync.sources.walk import walk_files
+from vssync.text import count_noun, display_width, escape_control, join_first, pad_right
 
 NAME_RULE = "letters, digits, `.`, `-` and `_` only, at most 64 of them"
 _STORE_KEY = "docs"
@@ -31,6 +42,7 @@ _IGNORED = ".vssync/"
 _DEPENDENCIES = frozenset(("node_modules", "bower_components", "site-packages", "venv", "__pycache__"))
 _MAX_FOLDERS = 6  # with more of them, one pattern over everything reads better
 _COMMENT_WIDTH = 110
+_ABSENCES = {IGNORED: "ignored by git", IGNORED_WITHOUT_GIT: "named in .gitignore", LINKED: "behind a link"}
 _BLANK_BYTES = 4096  # of larger files, none holds nothing but white space
 
 
@@ -38,11 +50,14 @@ _BLANK_BYTES = 4096  # of larger files, none holds nothing but white space
 class FolderSurvey:
     """The documents in a folder: by folder directly below it ("" for its own files), their extensions as written.
 
-    `dependencies` are the names of dependency folders found in each; documents in them are not counted.
+    `dependencies` are the names of dependency folders found in each; files in them are not counted. `files` are the
+    paths of all others, `absent` those that `**` does not choose, by why: how many there are in which folder.
     """
 
     extensions: Mapping[str, Collection[str]] = field(default_factory=dict)
     dependencies: Mapping[str, Collection[str]] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
+    absent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +120,51 @@ def survey_folder(folder: Path) -> FolderSurvey:
     dependencies: dict[str, set[str]] = {}
     everything = compile_pattern("**")
     real = Path(os.path.realpath(folder))
-    for path, file in walk_files(str(real), (everything,), sandbox_around(real, ())).chosen_by(everything):
+    listing = walk_files(str(real), (everything,), sandbox_around(real, ()))
+    absent: dict[str, Counter[str]] = {}
+    for path, file in listing.left_out(everything):
+        absent.setdefault(file.absence, Counter())[f"{file.behind}/" if path != file.behind else ""] += 1
+    files = set()
+    for path, file in listing.chosen_by(everything):
         *folders, name = path.split("/")
         dependency = next((place for place, name in enumerate(folders) if name in _DEPENDENCIES), None)
         top = folders[0] if folders and dependency != 0 else ""
         if dependency is not None:
             dependencies.setdefault(top, set()).add(folders[dependency])
-        elif (suffix := os.path.splitext(name)[1]).lower() in documents and not file.problem:
+            continue
+        files.add(path)
+        if (suffix := os.path.splitext(name)[1]).lower() in documents and not file.problem:
             extensions.setdefault(top, set()).add(suffix)
-    return FolderSurvey(extensions, dependencies)
+    return FolderSurvey(extensions, dependencies, frozenset(files), absent)
+
+
+def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
+    """A table of a folder: the files that its store holds, by folder and extension, and the others, by why."""
+    by_folder: dict[str, list[str]] = {}
+    for file in store.files:
+        by_folder.setdefault(file.key[: file.key.find("/") + 1], []).append(file.key)
+    rows = []
+    for folder, keys in sorted(by_folder.items(), key=lambda entry: (-len(entry[1]), entry[0])):
+        counts = Counter(map(extension_of, keys)).most_common()
+        kinds = "  ".join(f"{extension} {count:,}" for extension, count in counts)
+        name = folder or (keys[0] if len(keys) == 1 else "./")
+        rows.append((escape_control(name), len(keys), f" {kinds}"))
+    if rest := rows[_MAX_FOLDERS:]:
+        rows[_MAX_FOLDERS:] = [(count_noun(len(rest), "more folder"), sum(count for _, count, _ in rest), "")]
+    for absence, counts_by_place in survey.absent.items():
+        places = [place for place, _ in Counter(counts_by_place).most_common() if place]
+        where = f" ({join_first([escape_control(place) for place in places])})" if places else ""
+        rows.append(("", sum(counts_by_place.values()), f"{_ABSENCES[absence]}{where}"))
+    skipped = dict.fromkeys(survey.files.difference(*by_folder.values()), "unsupported")
+    skipped |= {key: why for key, why in store.skipped.items() if key in survey.files or not survey.files}
+    rows += [("", len(skipped), left_out_text(replace(store, skipped=skipped).left_out))] if skipped else []
+    widest = max((display_width(name) for name, _, _ in rows), default=0)
+    digits = max((len(f"{count:,}") for _, count, _ in rows), default=0)
+    lines = []
+    for name, count, text in rows:
+        noun = "files" if count > 1 else "file " if name else "file"
+        lines.append(f"{pad_right(name, widest)}  {count:>{digits},} {noun} {text}".rstrip())
+    return lines
 
 
 def propose_entries(survey: FolderSurvey, provider: str) -> tuple[DraftEntry, ...]:

@@ -219,6 +219,7 @@ class StorePlan:
     digest: str = ""  # of the content the manifest wants
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keys, as `DesiredStore.left_out` has them
 
     @property
     def unmanaged(self) -> int:

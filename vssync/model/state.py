@@ -188,6 +188,15 @@ class DesiredStore(StoreSettings):
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def left_out(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys of `skipped`, sorted, by the extension of those with an unsupported one, otherwise by why."""
+        by_kind: dict[str, list[str]] = {}
+        for key, why in sorted(self.skipped.items()):
+            kind = extension_of(key) if why == "unsupported" else ""
+            by_kind.setdefault(kind or why, []).append(key)
+        return {kind: tuple(keys) for kind, keys in by_kind.items()}
+
+    @property
     def settings(self) -> StoreSettings:
         """The store without its files."""
         return StoreSettings(**{setting.name: getattr(self, setting.name) for setting in fields(StoreSettings)})

@@ -172,6 +172,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         digest=content_digest(draft.wanted_files),
         live_digest=_live_digest(draft, contents) if decision.planned_live else "",
         applied=live.metadata.get(STORE_APPLIED, "") if live else "",
+        left_out=store.left_out if draft.context.includes_all_files else {},
     )
 
 

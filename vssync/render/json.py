@@ -70,6 +70,7 @@ def validation_json(desired: Desired | None, warnings: Sequence[Problem] = (), p
         owner=desired.owner if desired else None,
         stores=len(desired.stores) if desired else None,
         files=sum(len(store.files) for store in desired.stores) if desired else None,
+        left_out={store.key: store.left_out for store in desired.stores if store.left_out} if desired else None,
         problems=[asdict(problem) for problem in problems],
         warnings=[asdict(warning) for warning in warnings],
     )
@@ -105,6 +106,7 @@ def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
         "live_digest": store.live_digest,
         "desired_digest": store.digest,
         "applied": store.applied or None,
+        "left_out": store.left_out,
     }
 
 

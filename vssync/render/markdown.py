@@ -53,7 +53,7 @@ def plan_markdown(plan: Plan, view: View) -> str:
         *_deletion_blocks(plan),
         *(fenced_block(lines) for lines in plan_text.batch_blocks(plan, view)),
     ]
-    return _document("plan", plan, blocks, plan_text.plan_blocks(plan), view)
+    return _document("plan", plan, blocks, plan_text.plan_blocks(plan, full=view.full), view)
 
 
 def report_markdown(report: Report, view: View) -> str:
@@ -108,7 +108,9 @@ def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
     delete = f"**{counts.delete:,}**" if counts.delete else "0"
     files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
     own = [plan_text.store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
-    also = ", ".join(filter(None, [*own, *wording.rare_parts(counts)]))
+    left_out = sum(len(keys) for store in stores for keys in store.left_out.values())
+    omitted = [f"{left_out:,} left out"] if left_out else []
+    also = ", ".join(filter(None, [*own, *wording.rare_parts(counts), *omitted]))
     return f"| {' | '.join([name, id, *files, also, f'{counts.unchanged:,}'])} |"
 
 

@@ -53,14 +53,21 @@ class PlanRow:
         return repr((self.fields, self.below))
 
 
-def plan_rows(store: StorePlan) -> tuple[PlanRow, ...]:
-    """The store's own change, its files, its notes. A bare creation is told by the store's line."""
+def plan_rows(store: StorePlan, *, full: bool) -> tuple[PlanRow, ...]:
+    """The store's own change, its files, its notes, and what it leaves out, which is counted unless `full` is set.
+
+    A bare creation is told by the store's line.
+    """
+    omitted = wording.left_out_files(store.left_out)
+    total = PlanRow("", count_noun(len(omitted), "file"), wording.left_out_text(store.left_out), count=len(omitted))
     own = store.change
     bare = own is None or (own.action is Action.CREATE and not own.fields and not own.detail)
     return (
         *([] if own is None or bare else [_store_row(own)]),
         *(_file_row(change, store) for change in store.files),
         *(_note_row(note, store) for note in store.notes if note.kind is not NoteKind.FOREIGN_BATCH),
+        *(PlanRow("", key, f"left out: {why}") for key, why in omitted if full),
+        *([total] if omitted and not full else []),
     )
 
 

@@ -36,7 +36,7 @@ def plan_text(plan: Plan, view: View) -> str:
     return join_blocks(
         [
             [wording.heading_line(plan.owner, plan.service)],
-            *show_blocks(plan_blocks(plan), view),
+            *show_blocks(plan_blocks(plan, full=view.full), view),
             [others] if 0 < rest < len(plan.stores) else [],
             *batch_blocks(plan, view),
             refused,
@@ -51,13 +51,13 @@ def join_blocks(blocks: list[list[str]]) -> str:
 
 
 def stores_to_show(plan: Plan) -> list[StorePlan]:
-    """The stores of a plan with a change or a note of their own or of their files."""
+    """The stores of a plan with a change or a note of their own or of their files, or with files that are left out."""
     notes = [(store.key, note.kind) for store in plan.stores for note in store.notes]
     noted = {key for key, kind in notes if kind is not NoteKind.FOREIGN_BATCH}  # which stands with the batches
-    return [store for store in plan.stores if store.change or store.files or store.key in noted]
+    return [store for store in plan.stores if store.change or store.files or store.left_out or store.key in noted]
 
 
-def plan_blocks(plan: Plan) -> list[StoreBlock]:
+def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
     """Each store with something to show: its key, its id, how many files it holds or will hold, what is to be done."""
     blocks = []
     for store in stores_to_show(plan):
@@ -66,7 +66,7 @@ def plan_blocks(plan: Plan) -> list[StoreBlock]:
         where = f"to be created{name}" if created else wording.short_id(store.id) or "not live"
         files = count_noun(store.wanted if created else store.live, "file")
         head = TextLine(f"{escape_control(store.key)}  {where}", right=files, indent=0)
-        blocks.append(StoreBlock(head, plan_rows(store)))
+        blocks.append(StoreBlock(head, plan_rows(store, full=full)))
     return blocks
 
 

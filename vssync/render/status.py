@@ -146,10 +146,11 @@ def status_text(plan: Plan, view: View) -> str:
     totals = fit_totals(total_lines(plan)[-1:], view)
     if view.quiet:
         return join_blocks([totals])
-    return join_blocks([[wording.heading_line(plan.owner, plan.service)], *map(_status_lines, plan.stores), totals])
+    stores = (_status_lines(store, full=view.full) for store in plan.stores)
+    return join_blocks([[wording.heading_line(plan.owner, plan.service)], *stores, totals])
 
 
-def _status_lines(store: StorePlan) -> list[str]:
+def _status_lines(store: StorePlan, *, full: bool) -> list[str]:
     notes = Counter[NoteKind]()
     for note in store.notes:
         notes[note.kind] += note.count
@@ -167,4 +168,6 @@ def _status_lines(store: StorePlan) -> list[str]:
         "applied": wording.stamp_text(store.applied),
     }
     head = f"{escape_control(store.key)}  {escape_control(store.id) or 'not live'}"
-    return [head, *(f"  {name:<8}{escape_control(text)}" for name, text in entries.items() if text)]
+    lines = [f"  {name:<8}{escape_control(text)}" for name, text in entries.items() if text]
+    omitted = [f"{' ' * 10}{line}" for line in wording.left_out_lines(store.left_out, full=full)]
+    return [head, *lines[:2], *omitted, *lines[2:]]

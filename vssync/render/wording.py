@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.state import FileCounts, Scalar, ServiceSpec
 from vssync.planner.estimate import Cost
-from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words
+from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words, shorten_middle
 
 _ACTIONS = {  # the sign of a change, what will be done, what was done
     Action.CREATE: ("+", "to create", "added"),
@@ -86,6 +86,7 @@ NOTES = {
 }
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_KINDS, _KIND_WIDTH = 5, 20  # of what is left out: so many are named
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
 
 
@@ -174,6 +175,31 @@ def open_parts(counts: Counts) -> list[str]:
     parts = [(counts.held, f"{counts.held:,} held back"), (counts.gone, f"{counts.gone:,} without a File")]
     parts.append((counts.left, f"{left} {NOTES[NoteKind.LEFT_STORE]}"))
     return [text for count, text in parts if count]
+
+
+def left_out_text(left_out: Mapping[str, Sequence[str]]) -> str:
+    """Why files are left out, most files first: "left out: 31 .png, 9 draft, 6 empty"."""
+    counts = sorted((-len(keys), _kind_text(kind)) for kind, keys in left_out.items())
+    parts = [f"{-count:,} {kind}" for count, kind in counts[:_KINDS]]
+    parts += [f"{-sum(count for count, _ in counts[_KINDS:]):,} others"] if counts[_KINDS:] else []
+    return f"left out: {', '.join(parts)}"
+
+
+def left_out_files(left_out: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """The key of each file that is left out, and why."""
+    reasons = {kind: "unsupported" if kind.startswith(".") else _kind_text(kind) for kind in left_out}
+    return sorted((escape_control(key), reasons[kind]) for kind, keys in left_out.items() for key in keys)
+
+
+def left_out_lines(left_out: Mapping[str, Sequence[str]], *, full: bool) -> list[str]:
+    """The files of a store that are left out, counted, and each below that where all are asked for; empty for none."""
+    files = left_out_files(left_out)
+    head = [f"{count_noun(len(files), 'file')} {left_out_text(left_out)}"] if files else []
+    return [*head, *(f"  {key}: {why}" for key, why in files if full)]
+
+
+def _kind_text(kind: str) -> str:
+    return shorten_middle(escape_control(kind.replace("_", " ")), _KIND_WIDTH)
 
 
 def scope_text(plan: Plan) -> str:
