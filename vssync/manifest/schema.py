@@ -38,6 +38,8 @@ _HABITS = {  # what people write instead, by a field and one that is allowed in 
     ("batch", "guards"): "service:\n  capabilities: {batch_size: 500}",
     ("batch_size", "capabilities"): "capabilities:\n  batch_size: 500",
     ("not", "only"): 'only: ["!prod"]',
+    **{(name, "removed"): "removed: delete" for name in ("delete", "deleted", "destroy", "state", "ensure")},
+    ("keep", "removed"): "removed: keep",
     ("path", "files"): "files:\n  - path: docs/**/*.md",
     ("paths", "files"): "files:\n  - path: docs/**/*.md",
     ("exclude", "files"): "files:\n  - {path: docs/**/*.md, exclude: [docs/drafts]}",
