@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.applier.world import Place, killed
-from tests.guarantees.test_drift import attach
+from vssync.api.parse import AttachmentEntry
 from vssync.errors import Refused
 from vssync.model.marks import without_ours
 from vssync.model.plan import Action, Options, Reason, find_convergence
-from vssync.model.state import LiveFile, LiveStore
+from vssync.model.state import AUTO, LiveFile, LiveStore
 
 HEAD = "version: 1\nowner: kb\nstores:\n"
 STAYS = "  other: {files: [{path: b.md}]}\n"
 DOCS = "  docs: {files: [{path: '*.md'}], metadata: {team: help}, attributes: {lang: en}}\n"
 ADOPTING = DOCS.replace("docs: {", "docs: {adopt: true, ")
 TEXTS: dict[str, str | None] = {name: f"# {name}\nWords of {name[0]}.\n" for name in ("a.md", "b.md", "c.md")}
-DIALECTS = ["local", "openai", "oci", "compatible", "compatible,shares-chunks=off", "local,has-batches=off"]
+DIALECTS = ("local", "openai", "local,has-batches=off")
 
 
 @dataclass
@@ -68,11 +69,13 @@ def owner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Owner]:
     assert owner.finds("b.md", "other")
 
 
-def attach_theirs(owner: Owner) -> None:
-    store, _ = owner.live()
+def attach_theirs(owner: Owner, name: str = "docs") -> None:
+    """Somebody puts a file into a store."""
+    store, _ = owner.live(name)
     assert store
     with owner.work() as work:
-        attach(work.client, store.id, "theirs.md", {})
+        upload = work.client.upload_file(io.BytesIO(b"# theirs\n"), "theirs.md")
+        work.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
 
 
 def test_a_store_is_deleted_with_its_files(owner: Owner) -> None:
@@ -125,6 +128,7 @@ def assert_given_up(owner: Owner, before: LiveStore, files: dict[str, LiveFile])
     }
 
 
+@pytest.mark.parametrize("owner", ["local"], indirect=True)
 @pytest.mark.parametrize("at", range(1, 5))
 def test_giving_up_goes_on_where_it_was_interrupted(owner: Owner, at: int) -> None:
     before, files = owner.live()
@@ -164,8 +168,8 @@ def test_another_manifest_takes_over_what_was_given_up_without_an_upload(owner: 
 @pytest.mark.parametrize("removed", ["delete", "keep"])
 def test_of_an_external_store_only_what_is_ours_goes(owner: Owner, removed: str) -> None:
     with owner.work() as work:
-        theirs = work.client.create_store({"name": "shared", "metadata": {"team": "them"}})
-        attach(work.client, theirs.id, "theirs.md", {})
+        work.client.create_store({"name": "shared", "metadata": {"team": "them"}})
+    attach_theirs(owner, "shared")
     owner.manifest(STAYS, DOCS, "  ours: {name: shared, external: true, files: [{path: 'a.md'}]}\n")
     assert owner.apply().converged
     assert len(owner.live("shared")[1]) == 2

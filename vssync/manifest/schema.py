@@ -185,7 +185,7 @@ def _explain(error: Violation, subject: str) -> tuple[str, str]:
             message = f"{subject} must be {_join_alternatives(allowed_types)}, not {_type_name(value)}"
             return message, _type_hint(value, allowed_types)
         case "enum":
-            allowed = [str(word) for word in limit]
+            allowed = [str(word) for word in limit if word is not None]
             choices = _join_alternatives([f"`{word}`" for word in allowed])
             return f"{subject} must be {choices}, not {shown}", did_you_mean(str(value), allowed)
         case "pattern":
