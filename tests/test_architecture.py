@@ -17,7 +17,7 @@ LAYERS = (
     ("model", "document"),
     ("manifest", "planner", "planfile", "staleness"),
     ("render",),
-    ("endpoints", "sources", "auth", "threads", "journal", "address"),
+    ("files", "endpoints", "sources", "auth", "threads", "journal", "address"),
     ("api",),
     ("applier",),
     ("commands",),

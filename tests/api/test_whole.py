@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support import Clock, client_of
-from vssync.api.pagination import ListingPass, Order, read_whole
+from vssync.api.pagination import ListingPass, Order, read_uncounted, read_whole
 from vssync.errors import ServiceError
 from vssync.model.state import Contents, FileCounts, FileStatus, LiveFile, LiveStore, StoreStatus, Verdict
 
@@ -25,7 +25,7 @@ class Store:
     waits: list[float] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def read(self, order: Order, count: int) -> ListingPass[LiveFile]:
+    def read(self, order: Order, _count: int | None) -> ListingPass[LiveFile]:
         self.asked.append(order.value or "any")
         shown, _, later = self.readings.partition(" ")
         self.readings = later or shown
@@ -62,10 +62,11 @@ class Store:
         ("abc abc cba", [200, 200], GHOSTS, "abc", 1),
         ("ab abc abc cba", [5, 5], GHOSTS, "abc", 2),
         ("abc ab ab ba", [5, 5], SHORT, "abc", 3),  # a file that GET finds and no listing has
-        ("ab ab bc", [4, 4], SHORT, "abc", 1),  # the ends disagree
-        ("ab ab abc", [4, 4], SHORT, "abc", 1),
+        ("ab ab bc", [4, 4], SHORT, "abc", 3),  # the ends disagree
+        ("ab ab abc", [4, 4], SHORT, "abc", 2),
+        ("ab ab bc abcd", [4, 4], WHOLE, "abcd", 2),  # and not for ever
         ("ab ab ab", [3, 3], SHORT, "ab", 1),  # the same end: the order was ignored
-        ("ab ab -", [3, 3], SHORT, "ab", 1),
+        ("ab ab -", [3, 3], SHORT, "ab", 3),
         ("ab ac ad ae", [9, 9], SHORT, "abcde", 3),
         ("ab ab ba", [3, 4, 5, 6, 7], SHORT, "ab", 3),  # the count never rests
         ("- - -", [1, 1], GHOSTS, "", 1),
@@ -73,7 +74,7 @@ class Store:
         ("- - -", [11, 11], SHORT, "", 1),
         ("a a a", [11, 11], GHOSTS, "a", 1),
         ("a a a", [12, 12], SHORT, "a", 1),
-        ("- - ab", [3, 3], SHORT, "ab", 1),
+        ("- - ab", [3, 3], SHORT, "ab", 2),
         ("- - ab", [2, 2], WHOLE, "ab", 1),
         ("- a -", [2, 2], SHORT, "a", 3),
         ("ab ab ab", [20_000, 20_000], SHORT, "ab", 1),
@@ -213,3 +214,26 @@ def test_what_must_be_whole_is_an_error_with_both_numbers() -> None:
     with pytest.raises(ServiceError, match=r"docs \(vs_1\): the service counts 3 files in it and lists 2; try again"):
         client_of(answer, clock).require_all_files(store)
     assert clock.waits == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("readings", "verdict", "files", "count", "waits"),
+    [
+        ("abc", WHOLE, "abc", 3, []),
+        ("-", WHOLE, "", 0, []),
+        ("abc cba", WHOLE, "abc", 3, []),
+        ("ab abc", WHOLE, "abc", 3, [1.0]),  # late: the third reading agrees with the second
+        ("ab bc", WHOLE, "bc", 2, [1.0]),  # somebody exchanged one meanwhile
+        ("ab a ab a", WHOLE, "a", 1, [1.0, 5.0, 15.0]),
+        ("ab cd ab cd ab", SHORT, "ab", 4, [1.0, 5.0, 15.0]),  # each end shows a part
+        ("a ab abc abcd abcde", SHORT, "abcde", 5, [1.0, 5.0, 15.0]),
+    ],
+)
+def test_readings_that_agree_stand_for_a_count(
+    readings: str, verdict: Verdict, files: str, count: int, waits: list[float]
+) -> None:
+    store = Store(readings, [])
+    listing = read_uncounted(store.read, store.waits.append)
+    assert {file.id for file in listing.files} == set(files)
+    assert (listing.verdict, listing.count, store.waits) == (verdict, count, waits)
+    assert store.asked == ["asc", "desc", "asc", "desc", "asc"][: 2 + len(waits)]

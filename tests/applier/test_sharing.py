@@ -14,8 +14,8 @@ from vssync.commands.apply import apply_plan
 from vssync.commands.destroy import plan_destruction
 from vssync.commands.plan import make_plan_now
 from vssync.model.marks import KEY
-from vssync.model.plan import Options
-from vssync.model.report import Report
+from vssync.model.plan import NoteKind, Options
+from vssync.model.report import Report, Status
 from vssync.model.state import AUTO
 
 MANIFEST = """\
@@ -119,7 +119,10 @@ def test_a_file_that_was_deleted_and_is_still_listed_is_not_reused(place: Place,
     with place.work() as work:
         work.client.delete_upload(upload(live(place), "guide-dev", "5.md"))
     place.write({"vssync.yaml": MANIFEST.replace("1*.md", "[15]*.md")})
-    assert apply(place).converged
+    report = apply(place)
+    assert ({outcome.status for outcome in report.outcomes}, report.converged) == ({Status.DONE}, False)
+    notes = [(store.key, note.kind, note.key) for store in report.plan.stores for note in store.notes]
+    assert notes == [("guide", NoteKind.UPLOAD_GONE, "5.md")]
     assert upload(live(place), "faq-dev", "5.md") in {each.id for each in live(place).uploads}
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.simulation.judged import JudgedSession, Witness, apply_plan, make_plan_now
+from tests.simulation.truth import RequestLog
 from tests.support import ENDPOINT, Clock, Silent
 from vssync.api.connect import connect
-from vssync.commands.apply import apply_plan
-from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.local.app import Service, open_service
 from vssync.local.transport import LocalTransport
@@ -60,13 +60,15 @@ class Machine:
             (self.folder / name).write_text(text)
 
     @contextmanager
-    def session(self, meeting: Meeting | None = None) -> Iterator[Session]:
+    def session(self, meeting: Meeting | None = None) -> Iterator[JudgedSession]:
         settings = Settings(manifest=str(self.folder), environment={"VSSYNC_STATE_DIR": f"{self.folder}.state"})
-        transport = meeting or LocalTransport(self.service)
-        client = connect(ENDPOINT, auth=None, clock=self.clock, workers=1, transport=transport)
+        log = RequestLog(meeting or LocalTransport(self.service))
+        client = connect(ENDPOINT, auth=None, clock=self.clock, workers=1, transport=log)
         try:
             with Pool(1) as pool:
-                yield Session(settings, load_manifest(settings), ENDPOINT, client, pool)
+                session = Session(settings, load_manifest(settings), ENDPOINT, client, pool)
+                witness = Witness(self.folder.parent / "live" / "service.db", self.clock.monotonic, log, "local")
+                yield JudgedSession.of(session, witness)
         finally:
             client.close()
 
@@ -98,7 +100,8 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
         with first.session() as session:
             planned = make_plan_now(session, Options())
             assert second.apply().converged
-            assert apply_plan(session, planned, Silent()).converged
+            (outcome,) = apply_plan(session, planned, Silent()).outcomes
+            assert (outcome.status, "another run attached it as well" in outcome.detail) == (Status.UNKNOWN, True)
         assert len(first.completed()) == 2
         yield first, second
 

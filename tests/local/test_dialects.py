@@ -354,6 +354,26 @@ def test_deletions_refused_as_if_nothing_was_there(speaking: Speaking, refused: 
         assert answer["error"]["code"] == "not_found" if is_refused else answer["deleted"]
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("split", [False, True])
+def test_stores_for_signed_requests_only(mounted: Callable[..., Api], status: int, split: bool) -> None:
+    api = mounted(dialect=Dialect(stores_iam_only=status, split=split))
+    prefixes = ("/20231130/openai/v1", "/openai/v1") if split else ("/v1", "/v1")
+    stores, files = (f"http://localhost{prefix}/vector_stores" for prefix in prefixes)
+    headers = {"openai-project": "ocid1.p", "opc-compartment-id": "ocid1.c"}
+    signed = {**headers, "authorization": "Signature of an administrator"}
+    store = api.http.post(stores, json={}, headers=signed).json()["id"]
+    key = {**headers, "authorization": "Bearer key"}
+    for method, url in (
+        ("GET", stores),
+        ("POST", stores),
+        ("GET", f"{stores}/{store}"),
+        ("DELETE", f"{stores}/{store}"),
+    ):
+        assert api.http.request(method, url, headers=key).status_code == status
+        assert api.http.get(f"{files}/{store}/files", headers=key).status_code == 200
+
+
 @pytest.mark.parametrize(("purpose", "status"), [("assistants", 400), ("user_data", 400), ("vision", 200)])
 def test_content_refused_by_purpose(mounted: Callable[..., Api], purpose: str, status: int) -> None:
     api = mounted(dialect=DIALECTS["openai"])

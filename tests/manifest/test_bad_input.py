@@ -314,6 +314,7 @@ def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text
         ("{default: true}", {"host": "yes"}, "the variable `host` must be true or false, not `yes`", ""),
         ("{type: number, default: x}", {}, "the default of the variable `host` is not a number", ""),
         ("{default: '${var.a}'}", {}, "`${var.a}` cannot be used in a variable's default", "only `${env}` can"),
+        ("{default: '${env}'}", {}, "`${env}` has no value: the manifest has no environments", "declare"),
         ("{default: '${'}", {}, "a placeholder `${` is not closed", ""),
     ],
 )

@@ -50,7 +50,7 @@ LISTING = Listing(FoundFile(name, 1) for name in NAMES)
     ],
 )
 def test_what_a_pattern_matches(pattern: str, names: list[str]) -> None:
-    assert [name for name, _ in LISTING.matching(compile_pattern(pattern))] == names
+    assert [name for name, _ in LISTING.chosen_by(compile_pattern(pattern))] == names
 
 
 def test_no_pattern_of_many_stars_takes_for_ever() -> None:
@@ -111,7 +111,7 @@ def test_only_a_drive_or_a_slash_makes_a_pattern_absolute(pattern: str, wrong: b
 )
 def test_what_narrows_a_selection(pattern: str, names: list[str]) -> None:
     assert pattern_problem(pattern, narrows=True) is None
-    assert [name for name, _ in LISTING.matching(compile_pattern(pattern, narrows=True))] == names
+    assert [name for name, _ in LISTING.chosen_by(compile_pattern(pattern, narrows=True))] == names
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ PIECES = st.sampled_from(
 def test_a_pattern_without_flaw_compiles_and_its_start_begins_what_it_matches(pattern: str) -> None:
     if pattern_problem(pattern) is None:
         compiled = compile_pattern(pattern)
-        matched = {name for name, _ in LISTING.matching(compiled)}
+        matched = {name for name, _ in LISTING.chosen_by(compiled)}
         assert matched == {name for name in map(str, LISTING_NAMES) if compiled.matches(name)}
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest
+from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import Provenance
 from vssync.manifest.yaml_loader import TreePath as ManifestPath
-from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate_value, locate_values
+from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate_value
 
 TEXT = """\
 version: 1
@@ -82,8 +83,9 @@ stores:
       - {path: docs/b.md, attributes: {title: {from: front_matter.none}}}
       - {path: docs/c.txt, exclude: ["**/*.txt"], optional: true}
       - {path: "**/*.txt"}
-      - {file_id: docs/b.md, key: declared.pdf}
-      - {path: docs/gro\u0308ss.html}
+      - {file_id: docs/b.md, key: erkla\u0308rt.pdf}
+      - {path: docs/gro\u0308ss.html, key: "u\u0308/${name}"}
+    overrides: [{match: erkl\u00e4rt.pdf, attributes: {title: other}}]
 """
 
 
@@ -98,14 +100,15 @@ def test_every_file_has_its_entry(tmp_path: Path) -> None:
         "docs/a.md": 7,
         "docs/b.md": 8,
         "docs/c.txt": 10,
-        "declared.pdf": 11,
-        "docs/gr\u00f6ss.html": 12,
+        "erkl\u00e4rt.pdf": 11,
+        "\u00fc/gr\u00f6ss.html": 12,
     }
     titles = {key: _line(loaded, parts["attributes.title"]) for key, parts in origins.items()}
     assert titles.pop("docs/a.md") == "7, front_matter.title"
+    assert titles.pop("erkl\u00e4rt.pdf") == 13
     assert set(titles.values()) == {5}
 
 
 def _line(loaded: LoadedManifest, origin: Provenance) -> int | str:
-    line = locate_values(loaded, [origin.path])[origin.path].line
+    line = locate_values(loaded.manifest.documents, [origin.path])[origin.path].line
     return f"{line}, {origin.source}" if origin.source else line

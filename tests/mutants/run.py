@@ -106,8 +106,8 @@ MUTANTS = (
     Mutant(
         "second-store-after-a-lost-reply",
         "vssync/applier/stores.py",
-        "except LostReply:\n            live = poll_until(",
-        "except LostReply:\n            live = None and poll_until(",
+        'it may have been created"):\n                live = poll_until(',
+        'it may have been created"):\n                live = None and poll_until(',
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",

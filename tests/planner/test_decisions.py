@@ -487,6 +487,7 @@ FILE_REASONS = set(Reason) - {
     Reason.UNMARKED,
     Reason.UNCOMPARED,  # see test_adopting
     Reason.UNLISTED,
+    Reason.DENIED,
     Reason.DESTROY,
 }
 FILE_NOTES = set(NoteKind) - {
@@ -496,6 +497,7 @@ FILE_NOTES = set(NoteKind) - {
     NoteKind.LEFT_STORE,
     NoteKind.UPLOAD_GONE,
     NoteKind.GHOSTS,
+    NoteKind.PINNED_ONLY,
     NoteKind.LINE_ENDS,  # see test_line_ends
 }
 

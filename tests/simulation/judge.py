@@ -54,6 +54,7 @@ class Run:
     interrupted: bool = False
     since: int = 0  # how many of the exchanges were made before the command
     dialect: str = "local"  # which service, with what switches
+    has_company: bool = False  # another machine was at work meanwhile
     left: Run | None = None  # of what this one is compared with
 
 
@@ -241,15 +242,10 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
     """In what one copy is not as wanted."""
     if copy.status != "completed":
         return f"is {copy.status}"
-    if not is_right(file, copy):
-        what = (
-            "chunking"
-            if has_content(file, copy)
-            else "content, which was never compared"
-            if copy.is_uncompared
-            else "content"
-        )
-        return f"has other {what}"
+    if not is_chunked(file, copy):
+        return "has other chunking"
+    if not has_content(file, copy) and not copy.is_uncompared:  # what was never compared is counted as such
+        return "has other content"
     if not file.file_id and copy.filename != file.filename and copy.mark_parts[6] != "a":
         return f"has the upload name {copy.filename}"
     if not same_attributes(store, file, copy.attributes) and not copy.echo:
@@ -266,8 +262,12 @@ def has_content(file: WantedFile, copy: TrueFile) -> bool:
 
 def is_right(file: WantedFile, copy: TrueFile) -> bool:
     """Whether a copy has the content and the chunking."""
-    is_chunked = copy.mark_parts[4:5] == [digest16(file.chunking)] and file.chunking in ("auto", copy.chunking)
-    return has_content(file, copy) and is_chunked
+    return has_content(file, copy) and is_chunked(file, copy)
+
+
+def is_chunked(file: WantedFile, copy: TrueFile) -> bool:
+    """Whether a copy has the chunking."""
+    return copy.mark_parts[4:5] == [digest16(file.chunking)] and file.chunking in ("auto", copy.chunking)
 
 
 def same_attributes(store: WantedStore, file: WantedFile, attributes: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,6 @@ from tests.simulation import (
 )
 from tests.simulation.desired import Wanted, WantedStore, read_desired
 from tests.simulation.judge import Run, judge
-from tests.simulation.known_false import unknown
 from tests.simulation.truth import RequestLog, State, read_state
 from vssync import planfile
 from vssync.applier.context import Watcher
@@ -82,6 +82,7 @@ class FalseClaimError(AssertionError):
 
 
 _RECORDED: list[list[Run]] = []
+_STARTED = Counter[Path]()  # runs, by the database of their service
 
 
 @contextmanager
@@ -95,10 +96,10 @@ def recorded_runs() -> Iterator[list[Run]]:
 
 
 def assert_true(run: Run) -> None:
-    """Raises FalseClaimError for what a run said, is not so, and is not known to be false."""
+    """Raises FalseClaimError for what a run said and is not so."""
     for runs in _RECORDED:
         runs.append(run)
-    if falsehoods := unknown(judge(run)):
+    if falsehoods := judge(run):
         raise FalseClaimError("\n".join(map(str, falsehoods)))
 
 
@@ -207,13 +208,20 @@ def _watch(session: JudgedSession, kind: str, options: Options, act: Callable[[]
     run = Run(
         kind, session.wanted, witness.state(), options=options, detailed=True, since=since, dialect=witness.dialect
     )
+    _STARTED[witness.database] += 1
+    number, code = _STARTED[witness.database], None
     try:
         result = act()
     except VssyncError as error:
-        run = replace(run, after=witness.state(), exchanges=tuple(witness.log.exchanges), code=error.exit_code)
-        assert_true(run)
+        code = error.exit_code
         raise
-    return replace(run, after=witness.state(), exchanges=tuple(witness.log.exchanges)), result
+    finally:
+        has_company = _STARTED[witness.database] > number
+        exchanges = tuple(witness.log.exchanges)
+        run = replace(run, after=witness.state(), exchanges=exchanges, code=code, has_company=has_company)
+        if code is not None:
+            assert_true(run)
+    return run, result
 
 
 def _nothing(wanted: Wanted) -> Wanted:

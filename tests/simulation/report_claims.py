@@ -132,10 +132,18 @@ def check_status(claim: Claim, case: Case) -> str:
     if claim.value == "unknown":
         is_ghost = "ghost-" in case.run.dialect  # what is gone is listed all the same
         went_wrong = any(exchange.went_wrong for exchange in case.run.exchanges)
-        is_open = went_wrong or is_ghost or case.run.interrupted or undone
+        is_open = went_wrong or is_ghost or case.run.interrupted or undone or _has_double(outcome, case)
         return "" if is_open else "nothing went wrong"
     ids = [{copy.id for copy in case.copies(outcome["store"], outcome["key"], state)} for state in _states(case)]
-    return "" if not outcome["key"] or ids[0] == ids[1] else f"it had {ids[0]}, and has {ids[1]}"
+    is_so = not outcome["key"] or ids[0] == ids[1] or case.run.has_company
+    return "" if is_so else f"it had {ids[0]}, and has {ids[1]}"
+
+
+def _has_double(outcome: Values, case: Case) -> bool:
+    """Whether another run made a second store, or attached a second copy."""
+    if not outcome["key"]:
+        return len(case.marked(outcome["store"], case.run.after)) > 1
+    return len(case.copies(outcome["store"], outcome["key"])) > 1
 
 
 def _states(case: Case) -> tuple[State, State]:
@@ -160,6 +168,9 @@ def _undone(outcome: Values, changes: list[Values], case: Case) -> str:
     ]:
         return f"{left[0]} is still attached"
     file = store.files.get(digest16(outcome["key"])) if store else None
+    kept = [change["keep"]["id"] for change in changes if change.get("keep")]
+    if lost := [copy for copy in kept if outcome["action"] == "delete" and not (live and live.file(copy))]:
+        return f"{lost[0]}, which was to be kept, is gone"
     if outcome["action"] == "delete" or store is None or file is None:
         return ""
     if live is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -56,7 +57,8 @@ def check_owned(claim: Claim, case: Case) -> str:
 def is_looked_at(live: TrueStore, claim: Claim, case: Case) -> bool:
     """Whether a plan looks into a store: not into one of others, nor one that is replaced."""
     change = claim.within("StorePlan").get("change") or {}
-    is_used = change.get("action") != "refuse" or live.mark[0] == case.wanted.owner
+    is_partly_listed = "unlisted" in change.get("reasons", ()) and bool(claim.within("StorePlan").get("live"))
+    is_used = change.get("action") != "refuse" or live.mark[0] == case.wanted.owner or is_partly_listed
     return is_used and not live.is_expired
 
 
@@ -125,7 +127,8 @@ def wanted_knowledge(store: WantedStore) -> tuple[Any, ...]:
 
 @checks("StorePlan.live_digest", "status.Store.live_digest", "output.Store.live_digest")
 def check_live_digest(claim: Claim, case: Case) -> str:
-    return false_live_digest(claim.value, store_key(claim), case)
+    is_partly_listed = claim.value == "unknown" and bool(claim.holder.get("unlisted"))
+    return "" if is_partly_listed else false_live_digest(claim.value, store_key(claim), case)
 
 
 def false_live_digest(digest: str, key: str, case: Case) -> str:
@@ -139,8 +142,9 @@ def false_live_digest(digest: str, key: str, case: Case) -> str:
         return "there is no such store"
     ours = [file for file in live.files if file.owner == case.wanted.owner]
     is_unknown = any(file.is_uncompared or file.status != "completed" for file in ours)
-    if digest == "unknown" and any(file.id not in case.run.after.uploads for file in ours):
-        return ""  # only who looks for Files knows of it
+    is_gone = any(file.id not in case.run.after.uploads for file in ours)  # only who looks for Files knows of it
+    if digest == "unknown" and is_gone:
+        return ""
     if is_unknown or digest == "unknown":
         return differs(digest == "unknown", is_unknown)
     return digest_of(tuple(sorted(_live_knowledge(file, store) for file in ours)), digest)
@@ -292,7 +296,7 @@ def _count_equal_texts(store: WantedStore | None) -> int:
 def check_note(claim: Claim, case: Case) -> str:
     store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
     if claim.name == "StorePlan.notes[]":
-        return _unmanaged_are_counted(claim, live, case)
+        return _unmanaged_are_counted(claim, live, case) or _uncompared_are_counted(claim, live, case)
     note = claim.holder
     kind, count = note["kind"], note.get("count", 1)
     if kind == "equal_texts":
@@ -331,6 +335,10 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
         owners = {file.owner for file in live.files if file.key_digest == digest16(key)}
         is_so = note["detail"] in owners if kind == "shared_key" else note["detail"] not in case.run.after.uploads
         return "" if is_so and digest16(key) in store.files else "it is not"
+    if kind == "pinned_only":
+        statuses = {each.status for each in case.run.exchanges if re.search(r"/vector_stores(\?|$)", each.url)}
+        is_so = any(f" {status} " in note["detail"] for status in statuses & {401, 403, 404})
+        return "" if is_so else "stores were listed"
     if kind == "ghosts":
         return "" if note["detail"].endswith(f" lists {len(live.files):,}") else f"there are {len(live.files)} files"
     if kind in ("chunking_report", "attributes_report", "description", "no_text", "line_ends"):
@@ -356,6 +364,30 @@ def _unmanaged_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> 
     others = [file for file in live.files if file.owner != case.wanted.owner and file.id not in adopted]
     said = sum(note.get("count", 1) for note in claim.value if note["kind"] in ("unmanaged", "foreign"))
     return "" if said == len(others) else f"{len(others)} files are not managed"
+
+
+def _uncompared_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> str:
+    store = case.wanted.stores.get(store_key(claim))
+    if live is None or store is None or (claim.holder.get("change") or {}).get("action") == "refuse":
+        return ""
+    changed = {digest16(change["key"]) for change in claim.holder["changes"]}
+    is_said = any(note["kind"] == "uncompared" for note in claim.value)
+    ids = [file.id for file in _uncompared(live, case) if file.key_digest in store.files.keys() - changed]
+    return f"{ids[0]} was never compared" if ids and not is_said else ""
+
+
+def _uncompared(live: TrueStore, case: Case) -> list[TrueFile]:
+    """The copies of ours that were adopted and never compared."""
+    return [file for copies in live.copies(case.wanted.owner).values() for file in copies if file.is_uncompared]
+
+
+@checks("report.uncompared")
+def check_uncompared(claim: Claim, case: Case) -> str:
+    """All are counted where the run converged; else some may be of files that were to be replaced."""
+    stores = [case.store(store["key"]) for store in (case.run.plan or {}).get("stores", ())]
+    count = sum(len(_uncompared(live, case)) for live in stores if live)
+    is_so = claim.value == count or (claim.value < count and not claim.holder["converged"])
+    return "" if is_so else f"there are {count}"
 
 
 @checks("status.Store.unmanaged", "status.Store.uncompared")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -173,6 +174,24 @@ def test_without_git_there_is_nothing_to_ask(
         tracked_files(tree)
     with pytest.raises(VssyncError, match=f"tree: git's dates cannot be read: {why}"):
         author_dates(tree, ["a.md"])
+
+
+def test_without_an_answer_about_filters_there_is_none_about_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a stranger's filters would be run."""
+    tree = start_repository(tmp_path / "tree", {"a.md": "a"})
+    assert changed_files(tree, ".", timeout=60) == b""
+    real = shutil.which("git")
+    old = tmp_path / "bin/git"  # before 2.26
+    old.parent.mkdir()
+    old.write_text(
+        f'#!/bin/sh\ncase "$*" in *--show-scope*) echo "error: unknown option" >&2; exit 129; esac\nexec {real} "$@"\n'
+    )
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(old.parent), prepend=os.pathsep)
+    with pytest.raises(GitUnreadable, match="unknown option"):
+        changed_files(tree, ".", timeout=60)
 
 
 def test_another_repository_in_the_environment_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest, load_problems, write_files
+from tests.sources.test_git import git, start_repository
 from vssync.errors import ManifestError
+from vssync.files import write_file
 from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import load as load_module
 from vssync.sources.load import MANIFEST_NAMES, find_manifest, load_sources
 from vssync.sources.paths import sandbox_around
-from vssync.sources.write import write_file
 
 ALL = "stores: {guide: {files: [{path: 'docs/**'}]}}"
 LENIENT = "stores: {guide: {skip: [empty, unsupported, too_large], files: [{path: 'docs/**'}]}}"
@@ -33,9 +34,13 @@ def test_files_are_found_read_and_hashed(tmp_path: Path) -> None:
     assert (loaded.root, loaded.file) == (tmp_path, str(tmp_path / "vssync.yaml"))
 
 
-def test_files_may_stay_unread(tmp_path: Path) -> None:
-    resolved = files_by_key(load_manifest(tmp_path, ALL, {"docs/b.md": "two"}, hashed=False))
-    assert (resolved["docs/b.md"].size, resolved["docs/b.md"].sha256) == (3, "")
+@pytest.mark.parametrize("name", ["docs/b.md", "docs/b.txt"])
+@pytest.mark.parametrize("source", ["", "git.date", "front_matter"])
+def test_files_may_stay_unread(tmp_path: Path, name: str, source: str) -> None:
+    start_repository(tmp_path, {name: "two"})
+    text = f"{ALL}\ndefaults: {{attributes: {{a: {{from: {source}}}}}}}" if source else ALL
+    resolved = files_by_key(load_manifest(tmp_path, text, {}, hashed=False))
+    assert (resolved[name].size, resolved[name].sha256) == (3, "")
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -99,6 +104,12 @@ def test_skipped_files_are_counted_with_their_reason(tmp_path: Path) -> None:
         ("local", "docs/a.md", "", "the file is empty, and services refuse empty files"),
         ("local", "docs/a.csv", "x", "the extension `.csv` is not among those of the provider `local`"),
         ("oci", "docs/a.py", "x", "the extension `.py` is not among those of the provider `oci`"),
+        (
+            "local}\ndefaults: {formats: {.csv: null}",
+            "docs/a.csv",
+            "x",
+            "`formats` says that the extension `.csv` is not",
+        ),
         ("local", "docs/a", "x", "a name without extension is not among those"),
         ("local", "docs/v1.2/a", "x", "a name without extension is not among those"),
         ("local", "docs/v1.2/a.CSV", "x", "the extension `.csv` is not among those"),
@@ -215,6 +226,10 @@ def test_a_name_that_is_not_text_is_a_problem(tmp_path: Path, path: bytes) -> No
         file.write(b"x")
     (problem,) = load_problems(tmp_path, ALL, {})
     assert "is not UTF-8; rename it" in problem.message
+    git(tmp_path, "init", "-q")
+    ignored = load_manifest(tmp_path, ALL, {".gitignore": "docs/*\n!docs/a.md"})
+    assert list(files_by_key(ignored)) == ["docs/a.md"]
+    assert set(ignored.desired.stores[0].skipped.values()) == {"ignored"}
 
 
 def test_hidden_files_and_our_own_folders(tmp_path: Path) -> None:
@@ -243,7 +258,7 @@ def inside(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("link", "target", "message"),
     [
-        ("docs/l.md", "../../outside/secret.md", "leads by a link out of the manifest's root"),
+        ("docs/l.md", "../../outside/secret.md", "leads by a link out of "),
         ("docs/l.md", "nowhere.md", "is a link that leads nowhere"),
         ("docs/l.md", "l.md", "cannot be read"),
     ],
@@ -261,7 +276,7 @@ def test_bad_links_are_problems_when_chosen(inside: Path, outside: Path, link: s
 def test_a_folder_link_leads_nobody_out(inside: Path, outside: Path, path: str) -> None:
     (inside / "docs/out").symlink_to(outside)
     (problem,) = load_problems(inside, f"stores: {{guide: {{files: [{{path: '{path}'}}]}}}}", {})
-    assert "leads by a link out of the manifest's root" in problem.message
+    assert f"leads by a link out of {inside}, or into" in problem.message
 
 
 def test_links_inside_are_followed_to_files_and_not_to_folders(inside: Path) -> None:
@@ -299,7 +314,7 @@ def test_an_included_file_may_not_be_a_link_out(inside: Path, outside: Path) -> 
     write_files(outside, {"more.yaml": "stores: {x: {}}"})
     (inside / "more.yaml").symlink_to(outside / "more.yaml")
     (problem,) = load_problems(inside, "include: [more.yaml]\nstores: {}", {})
-    assert "leads by a link out of the manifest's root" in problem.message
+    assert f"leads by a link out of {inside}, or into" in problem.message
 
 
 def test_the_manifest_itself_may_not_be_a_link_out(inside: Path, outside: Path) -> None:
@@ -325,7 +340,7 @@ def test_no_link_leads_to_what_is_never_read(inside: Path, never: str) -> None:
     (inside / "docs/folder").symlink_to(f"../{never}")
     for path in ("docs/l.md", "docs/folder/*.md", "docs/folder/config.md"):
         (problem,) = load_problems(inside, f"stores: {{guide: {{files: [{{path: '{path}'}}]}}}}", {})
-        assert "into .git or .vssync" in problem.message
+        assert "or into its .git or .vssync" in problem.message
     assert "lies outside of" in load_problems(inside, f"root: {never}\nstores: {{}}", {})[0].message
 
 

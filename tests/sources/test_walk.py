@@ -178,11 +178,23 @@ def test_ignore_files_are_read_as_git_reads_them(tmp_path: Path, paths: frozense
     assert met.keys() == {path for path in paths if (tmp_path / path).is_file()}
 
 
-def test_no_ignore_file_takes_for_ever(tmp_path: Path) -> None:
+def test_no_ignore_file_takes_for_ever() -> None:
     assert not IgnoreFile("*a" * 20 + "b", "").ignores("a" * 250, is_folder=False)
-    write_files(tmp_path, {".gitignore": "**/a/" * 12 + "b", "a.md": "a"})
-    (problem,) = load_problems(tmp_path, "stores: {s: {files: [{path: '*.md'}]}}", {})
-    assert (problem.file, "has more than 4 `**`" in problem.message) == (".gitignore", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [("**/a/" * 12 + "b", "has more than 4 `**`"), ("#" * 2**20 + "\na", "has more than 1,048,576 bytes")],
+)
+@pytest.mark.parametrize(
+    ("folder", "place"), [("docs/", ".gitignore"), ("docs/sub/", "sub/.gitignore"), ("", "../.gitignore")]
+)
+def test_rules_that_cannot_be_used_are_a_problem(tmp_path: Path, text: str, flaw: str, folder: str, place: str) -> None:
+    """Whatever they would leave out would be published; the place is relative to the root, in a submodule too."""
+    start_repository(tmp_path / "docs/sub", files_of("a.md"))
+    start_repository(tmp_path, {f"{folder}.gitignore": text})
+    (problem,) = load_problems(tmp_path, "root: docs\nstores: {s: {files: [{path: '**/*.md'}]}}", {})
+    assert (problem.file, flaw in problem.message) == (place, True)
 
 
 def test_keys_that_leave_through_a_gitignore_are_guarded(tmp_path: Path) -> None:
@@ -251,6 +263,13 @@ def test_links_to_folders_are_followed_where_a_pattern_names_them(
     assert choose(linked, *patterns) == (taken, dict.fromkeys(left_out - taken, "linked"))
 
 
+def test_a_link_to_a_folder_is_no_file_of_the_ignored_folder_it_is_in(linked: Path) -> None:
+    (linked / "docs/self").unlink()
+    write_files(linked, {".gitignore": "docs"})
+    links = ("docs/latest", "docs/loop", "docs/out", "docs/shared")
+    assert choose(linked, "docs/*") == (set(), dict.fromkeys(links, "linked"))
+
+
 def test_another_stores_links_are_not_followed(linked: Path) -> None:
     stores = "{a: {files: [{path: docs/shared/*.md}]}, b: {files: [{path: 'docs/**/*.md'}]}}"
     loaded = load_manifest(linked, f"stores: {stores}", {})
@@ -265,7 +284,10 @@ def test_what_a_file_comes_from_is_the_entry_that_names_its_link(linked: Path) -
     assert file_provenance(loaded, "s", file)["file"].path == ("stores", "s", "files", 1)
 
 
-TWINS = "its name, or that of a folder it is in, is another's in another Unicode form; rename one"
+TWINS = (
+    "another file or folder has the same name but for its Unicode form (its own, or that of a folder it is in); "
+    "rename one"
+)
 
 
 def nfd(text: str) -> str:

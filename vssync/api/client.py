@@ -6,25 +6,38 @@ It decides nothing beyond how to ask: what a listing's absence or a failed file 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
 from vssync.api.errors import is_permanent, missing_from_list_error
-from vssync.api.http import ATTACH_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, Call, Plane, Reply, Sender, url_path
+from vssync.api.http import (
+    SEARCH_TIMEOUT,
+    UPLOAD_TIMEOUT,
+    Call,
+    Plane,
+    Reply,
+    Sender,
+    attach_call,
+    naming_request,
+    store_path,
+    url_path,
+)
 from vssync.api.pagination import (
     SETTLING_SECONDS,
     ListingPass,
     Order,
     Page,
+    fetch_in_parallel,
     list_objects,
     parse_page,
     read_bidirectional,
     read_listing,
+    read_uncounted,
     read_whole,
 )
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
@@ -36,11 +49,13 @@ from vssync.model.state import (
     Attributes,
     Chunking,
     Contents,
+    FileCounts,
     FileStatus,
     LiveBatch,
     LiveFile,
     LiveStore,
     SearchHit,
+    StoreStatus,
     Upload,
     Verdict,
 )
@@ -61,6 +76,9 @@ class Client:
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
         self.waiting_for = ""  # what a reading waits for just now, and how long
         self._lists_batches = lists_batches
+        self.pinned_stores: Mapping[str, str] = {}  # names by id, of stores that the manifest pins
+        self.stores_denied: ServiceError | None = None  # why the stores themselves cannot be read
+        self._usable_pinned: dict[str, LiveStore] = {}  # the pinned stores that stand for every store then
 
     def close(self) -> None:
         """Closes its connections, and the embedded service."""
@@ -69,35 +87,57 @@ class Client:
     # -- stores ------------------------------------------------------------------------------------------
 
     def list_stores(self) -> tuple[LiveStore, ...]:
-        """All stores, complete."""
-        return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
+        """All stores, complete. Where this credential may not list them, the pinned ones whose files it may list.
+
+        Raises ServiceError where there is none of these, either.
+        """
+        if self.stores_denied is None:
+            try:
+                return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
+            except (AccessDenied, NotFound) as error:
+                usable = {id_: name for id_, name in self.pinned_stores.items() if self.is_ready(id_)}
+                if not usable:
+                    raise
+                pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in usable.items()}
+                self._usable_pinned, self.stores_denied = pinned, error
+        return tuple(self._usable_pinned.values())
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
         return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse.parse_store)
 
     def update_store(self, store_id: str, body: Mapping[str, Any]) -> LiveStore:
         """The store with these settings; name, metadata and expiry only (OpenAI spec)."""
-        return self._read(Call("POST", _store_path(store_id), Plane.CONTROL, body=body), parse.parse_store)
+        return self._read(Call("POST", store_path(store_id), Plane.CONTROL, body=body), parse.parse_store)
 
     def get_store(self, store_id: str) -> LiveStore:
         """One store; NotFound may also mean that the caller may not see it."""
-        return self._read(Call("GET", _store_path(store_id), Plane.CONTROL), parse.parse_store)
+        if store_id in self._usable_pinned:
+            return self._usable_pinned[store_id]
+        return self._read(Call("GET", store_path(store_id), Plane.CONTROL), parse.parse_store)
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
-        self._delete(Call("DELETE", _store_path(store_id), Plane.CONTROL))
+        self._delete(Call("DELETE", store_path(store_id), Plane.CONTROL))
 
     def search_store(self, store_id: str, query: str, max_results: int, **more: Any) -> tuple[SearchHit, ...]:
         """The best chunks for a question, at most so many (1..50); `more` are fields of the request."""
         body = {"query": query, "max_num_results": max_results, **more}
-        call = Call("POST", _store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
+        call = Call("POST", store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 
     # -- a store's files ---------------------------------------------------------------------------------
 
     def list_files(self, store_id: str) -> tuple[LiveFile, ...]:
         """A store's files as the service lists them; those that it counts and does not list are not looked for."""
-        return _ended(self.read_files(store_id), Call("GET", _store_path(store_id, "files"))).rows
+        with naming_request(Call("GET", store_path(store_id, "files"))):
+            return self.read_files(store_id).whole()
+
+    def list_newest_files(self, store_id: str, count: int = PAGE_SIZE) -> tuple[LiveFile, ...]:
+        """At most so many of a store's files: the newest, where the service knows `order`."""
+        path = store_path(store_id, "files")
+        with naming_request(Call("GET", path)):
+            rows = islice(list_objects(self._pages(path, order=Order.NEWEST_FIRST)), count)
+            return tuple(map(parse.parse_store_file, rows))
 
     def list_all_files(self, store: LiveStore) -> Contents:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
@@ -108,14 +148,19 @@ class Client:
             except NotFound:
                 return None
 
+        is_counted = store.id not in self._usable_pinned
+        lists = f"fewer files than it counts ({store.counts.total:,})" if is_counted else "other files than before"
+        subject = f"{store.name} ({store.id}) lists {lists}"
+
         def wait(seconds: float) -> None:
-            self.waiting_for = (
-                f"{store.name} ({store.id}) lists fewer files than it counts ({store.counts.total:,}): "
-                f"read again in {seconds:.0f} s, at most 3 times"
-            )
+            self.waiting_for = f"{subject}: read again in {seconds:.0f} s, at most 3 times"
             self.clock.sleep(seconds)
             self.waiting_for = ""
 
+        if not is_counted:
+            listing = read_uncounted(partial(self.read_files, store.id), wait)
+            self._usable_pinned[store.id] = replace(store, counts=FileCounts(total=len(listing.files)))
+            return listing
         now = self.service_date or self.clock.wall_time()
         return read_whole(
             partial(self.read_files, store.id),
@@ -131,24 +176,19 @@ class Client:
         listing = self.list_all_files(store)
         if listing.verdict is Verdict.SHORT:
             counted = f"the service counts {listing.count:,} files in it and lists {len(listing.files):,}"
-            answer = Answer("GET", _store_path(store.id, "files"), message=counted)
+            answer = Answer("GET", store_path(store.id, "files"), message=counted)
             raise ServiceError(f"{store.name} ({store.id}): {counted}; try again later", answer)
         return listing.files
 
     def read_files(self, store_id: str, order: Order = Order.ANY, count: int | None = None) -> ListingPass[LiveFile]:
         """One pass through a store's files, from both ends at once for any order; `count` is the service's own."""
-        path = _store_path(store_id, "files")
+        path = store_path(store_id, "files")
 
-        def in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
-            with ThreadPoolExecutor(1) as thread:
-                future = thread.submit(right)
-                return left(), future.result()
-
-        with _naming(Call("GET", path)):
+        with naming_request(Call("GET", path)):
             if order is Order.ANY:
                 oldest, newest = (self._pages(path, order=end) for end in (Order.OLDEST_FIRST, Order.NEWEST_FIRST))
                 with suppress(MalformedResponse):
-                    reading = read_bidirectional(oldest, newest, in_parallel, count)
+                    reading = read_bidirectional(oldest, newest, fetch_in_parallel, count)
                     if reading.ended:
                         return reading.parsed(parse.parse_store_file)
             one_end = Order.OLDEST_FIRST if order is Order.ANY else order
@@ -156,20 +196,20 @@ class Client:
 
     def is_ready(self, store_id: str) -> bool:
         """Whether the store can be used: some services answer 404 for a while after creating it."""
-        return self._exists(Call("GET", _store_path(store_id, "files"), params={"limit": 1}))
+        return self._exists(Call("GET", store_path(store_id, "files"), params={"limit": 1}))
 
     def get_file(self, store_id: str, file_id: str) -> LiveFile:
-        return self._read(Call("GET", _store_path(store_id, "files", file_id)), parse.parse_store_file)
+        return self._read(Call("GET", store_path(store_id, "files", file_id)), parse.parse_store_file)
 
     def is_attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
-        return self._exists(Call("GET", _store_path(store_id, "files", file_id)))
+        return self._exists(Call("GET", store_path(store_id, "files", file_id)))
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
         """Replaces a store file's attributes as a whole, its mark among them; after a lost reply the file tells."""
         body = {"attributes": with_mark(attributes, mark)}
         try:
-            return self._read(Call("POST", _store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
+            return self._read(Call("POST", store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
         except LostReply:
             with suppress(ServiceError):
                 file = self.get_file(store_id, file_id)
@@ -179,16 +219,16 @@ class Client:
 
     def detach_file(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the File stays (OpenAI spec). Deleting it twice is fine."""
-        self._delete(Call("DELETE", _store_path(store_id, "files", file_id)))
+        self._delete(Call("DELETE", store_path(store_id, "files", file_id)))
 
     def attach_file(self, store_id: str, entry: AttachmentEntry) -> LiveFile:
         """Attaches one file. A file that is attached already is an error for some services: check first."""
-        return self._read(_attach_call(store_id, "files", entry.body(), 1), parse.parse_store_file)
+        return self._read(attach_call(store_id, "files", entry.body(), 1), parse.parse_store_file)
 
     def has_route(self, store_id: str, collection: str) -> bool:
         """Whether files can be attached at an address: an empty request is refused there, and elsewhere not found."""
         try:
-            self._send(_attach_call(store_id, collection, {}, 0), parse.parse_done)
+            self._send(attach_call(store_id, collection, {}, 0), parse.parse_done)
         except ServiceError as error:
             return error.answer.status not in (404, 410, 501)
         return True
@@ -198,7 +238,7 @@ class Client:
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
         """Attaches up to 2,000 files (OpenAI spec), each with its own attributes and chunking."""
         body = {"files": [entry.body() for entry in entries]}
-        return self._poll(_attach_call(store_id, "file_batches", body, len(entries)))
+        return self._poll(attach_call(store_id, "file_batches", body, len(entries)))
 
     def create_uniform_batch(
         self,
@@ -210,26 +250,26 @@ class Client:
     ) -> BatchPoll:
         """Attaches files that share attributes, chunking and mark, for services that take no `files`."""
         body = {"file_ids": list(file_ids), "attributes": with_mark(attributes, mark), **chunking_body(chunking)}
-        return self._poll(_attach_call(store_id, "file_batches", body, len(file_ids)))
+        return self._poll(attach_call(store_id, "file_batches", body, len(file_ids)))
 
     def get_batch(self, store_id: str, batch_id: str) -> BatchPoll:
         """A batch's progress. The id in the answer is not trusted: some services echo another object's."""
-        return self._poll(Call("GET", _store_path(store_id, "file_batches", batch_id)))
+        return self._poll(Call("GET", store_path(store_id, "file_batches", batch_id)))
 
     def list_batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
         """All files of a batch, complete."""
-        return self._list(_store_path(store_id, "file_batches", batch_id, "files"), parse.parse_store_file)
+        return self._list(store_path(store_id, "file_batches", batch_id, "files"), parse.parse_store_file)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
-        self._read(Call("POST", _store_path(store_id, "file_batches", batch_id, "cancel")), parse.parse_done)
+        self._read(Call("POST", store_path(store_id, "file_batches", batch_id, "cancel")), parse.parse_done)
 
     def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
         """A store's unfinished batches with their files; None where the service does not list batches."""
         if not self._lists_batches:
             return None
         try:
-            batches = self._list(_store_path(store_id, "file_batches"), parse.parse_batch)
+            batches = self._list(store_path(store_id, "file_batches"), parse.parse_batch)
         except ServiceError as error:
             if missing_from_list_error(error) is None:
                 raise
@@ -251,15 +291,8 @@ class Client:
             handle.seek(0)
             return {"file": (filename, handle, "application/octet-stream")}
 
-        call = Call(
-            "POST",
-            "/files",
-            form={"purpose": PURPOSE},
-            files=parts,
-            idempotent=False,
-            timeout=UPLOAD_TIMEOUT,
-            costs={Bucket.UPLOADS: 1},
-        )
+        form, costs = {"purpose": PURPOSE}, {Bucket.UPLOADS: 1}
+        call = Call("POST", "/files", form=form, files=parts, idempotent=False, timeout=UPLOAD_TIMEOUT, costs=costs)
         return self._read(call, parse.parse_upload)
 
     def get_upload(self, file_id: str) -> Upload:
@@ -272,7 +305,7 @@ class Client:
 
         Complete only when it is read to the end. Raises ServiceError on the way, when a page fails or is malformed.
         """
-        with _naming(Call("GET", "/files")):
+        with naming_request(Call("GET", "/files")):
             uploads = map(parse.parse_upload, list_objects(self._pages("/files", order=Order.NEWEST_FIRST)))
             yield from (upload for upload in uploads if upload.purpose in (PURPOSE, ""))
 
@@ -283,7 +316,7 @@ class Client:
 
     def get_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
         """A store file as the service read it: the parts of a text, whatever was uploaded. They may overlap."""
-        return self._read(Call("GET", _store_path(store_id, "files", file_id, "content")), parse.parse_text)
+        return self._read(Call("GET", store_path(store_id, "files", file_id, "content")), parse.parse_text)
 
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one."""
@@ -359,40 +392,5 @@ class Client:
 
     def _list(self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
         """A listing of which there is no count, from one end; ServiceError when it is malformed or does not end."""
-        call = Call("GET", path, plane)
-        with _naming(call):
-            return _ended(read_listing(self._pages(path, plane)).parsed(parse), call).rows
-
-
-def _ended(reading: ListingPass[Typed], call: Call) -> ListingPass[Typed]:
-    """A reading that came to the listing's end; ServiceError for any other."""
-    with _naming(call):
-        if not reading.ended:
-            raise MalformedResponse("a listing that does not advance: a page repeats the objects of earlier pages")
-    return reading
-
-
-@contextmanager
-def _naming(call: Call) -> Iterator[None]:
-    """Turns a MalformedResponse into the error that names the request."""
-    try:
-        yield
-    except MalformedResponse as cause:
-        message = f"{call.method} {call.path}: the service answered with {cause}"
-        raise ServiceError(message, Answer(call.method, call.path, message=str(cause))) from cause
-
-
-def _store_path(store_id: str, *segments: str) -> str:
-    return url_path("vector_stores", store_id, *segments)
-
-
-def _attach_call(store_id: str, collection: str, body: Mapping[str, Any], files: int) -> Call:
-    return Call(
-        "POST",
-        _store_path(store_id, collection),
-        body=body,
-        idempotent=False,
-        timeout=ATTACH_TIMEOUT,
-        costs={Bucket.ATTACHES: 1, Bucket.FILES: files},
-        scope=store_id,
-    )
+        with naming_request(Call("GET", path, plane)):
+            return read_listing(self._pages(path, plane)).parsed(parse).whole()

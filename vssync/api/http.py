@@ -11,8 +11,8 @@ import random
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -244,6 +244,34 @@ def url_path(*segments: str) -> str:
     quoted = (quote(segment, safe="", errors="surrogatepass") for segment in segments)
     # A dot or two would be a step in a path, and quoting leaves dots alone.
     return "".join(f"/{segment if segment.strip('.') else segment.replace('.', '%2E')}" for segment in quoted)
+
+
+def store_path(store_id: str, *segments: str) -> str:
+    """The path of a store, or of what these segments name in it."""
+    return url_path("vector_stores", store_id, *segments)
+
+
+def attach_call(store_id: str, collection: str, body: Mapping[str, Any], files: int) -> Call:
+    """The request that attaches so many files, by itself or in a batch."""
+    return Call(
+        "POST",
+        store_path(store_id, collection),
+        body=body,
+        idempotent=False,
+        timeout=ATTACH_TIMEOUT,
+        costs={Bucket.ATTACHES: 1, Bucket.FILES: files},
+        scope=store_id,
+    )
+
+
+@contextmanager
+def naming_request(call: Call) -> Iterator[None]:
+    """Turns a MalformedResponse into the error that names the request."""
+    try:
+        yield
+    except MalformedResponse as cause:
+        message = f"{call.method} {call.path}: the service answered with {cause}"
+        raise ServiceError(message, Answer(call.method, call.path, message=str(cause))) from cause
 
 
 # Everything that can go wrong between us and a whole answer. A host name can be one that DNS cannot even encode.

@@ -11,6 +11,7 @@ readings count.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -58,11 +59,17 @@ class ListingPass(Generic[Object]):
         """The same with its objects parsed."""
         return ListingPass(tuple(map(parse, self.rows)), self.ended, self.pages)
 
+    def whole(self) -> tuple[Object, ...]:
+        """All objects. Raises MalformedResponse where it did not come to the end."""
+        if not self.ended:
+            raise MalformedResponse("a listing that does not advance: a page repeats the objects of earlier pages")
+        return self.rows
+
 
 Fetch = Callable[[str], Page]  # takes the cursor to start behind, "" for the first page
 # Runs two fetches, in parallel where it can.
 RunBoth = Callable[[Callable[[], Page], Callable[[], Page]], tuple[Page, Page]]
-ReadFiles = Callable[[Order, int], ListingPass[LiveFile]]
+ReadFiles = Callable[[Order, int | None], ListingPass[LiveFile]]
 
 
 def parse_page(body: object) -> Page:
@@ -159,6 +166,13 @@ def read_bidirectional(ascending: Fetch, descending: Fetch, run_both: RunBoth, c
     return ListingPass(tuple(objects.values()), ended, oldest.pages + newest.pages)
 
 
+def fetch_in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
+    """Both pages, fetched at the same time."""
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(right)
+        return left(), future.result()
+
+
 def read_whole(
     read: ReadFiles,
     read_count: Callable[[], int],
@@ -179,12 +193,31 @@ def read_whole(
     union = _Union(read, read_count, get_file, first, count_before)
     verdict = Verdict.WHOLE if union.is_whole() else None
     for seconds in _WAITS[:1] if union.newest_count > _LARGE else _WAITS:
-        if verdict is Verdict.WHOLE or (verdict and is_settled):
+        if verdict is Verdict.WHOLE or (verdict and is_settled and union.agrees):  # else the other end has others
             break
         sleep(seconds)
         union.read_again(Order.OLDEST_FIRST)
         verdict = union.compare_ends() if union.agrees or union.is_whole() else None
     return union.listing(verdict or union.compare_ends())
+
+
+def read_uncounted(read: ReadFiles, sleep: Callable[[float], None]) -> Contents:
+    """Reads a store's files where no count is known: readings from both ends that agree stand for it.
+
+    Where they do not, it is read again from either end in turn, until the last two agree.
+    """
+    ends = (Order.OLDEST_FIRST, Order.NEWEST_FIRST)
+    files: dict[str, LiveFile] = {}
+    shown: set[str] = set()
+    for number, seconds in enumerate((0.0, 0.0, *_WAITS)):
+        if seconds:
+            sleep(seconds)
+        reading = read(ends[number % 2], None)
+        last, files = files, {file.id: file for file in reading.rows}
+        shown |= files.keys()
+        if number and reading.ended and last.keys() == files.keys():
+            return Contents(tuple(files.values()), count=len(files), is_counted=False)
+    return Contents(tuple(files.values()), count=len(shown), verdict=Verdict.SHORT, is_counted=False)
 
 
 class _Union:

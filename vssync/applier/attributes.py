@@ -6,6 +6,7 @@ A service may lose a mark, keep old attributes, change their values, or keep upd
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +32,16 @@ _STALE_SEARCH = (
 )
 
 
+_UNLISTED_MARKS = (
+    "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
+    "`vssync doctor --write` shows what else is missing"
+)
+_MAX_LOOKS = 3  # at listings that are late, in one run
+_LISTING_TIMEOUT = 15.0  # seconds for a listing to follow a write
+
+
 class MarkLost(VssyncError):
-    """A file carries no mark, although one was sent twice."""
+    """A file carries no mark, although one was sent twice, or none that a listing shows."""
 
 
 def update_attributes(store: StoreContext, step: Update) -> Result:
@@ -45,6 +54,8 @@ def update_attributes(store: StoreContext, step: Update) -> Result:
         return _release_file(store, step)
     if run.capabilities.updates_reach_search is False and run.settings.capabilities.updates_reach_search is None:
         return Result(Status.FAILED, _STALE_SEARCH)
+    if run.service.lists_attributes is False:
+        return Result(Status.SKIPPED, _UNLISTED_MARKS)
     file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
     ensure_attributes(store, file, step.attributes, step.mark)
     return DONE
@@ -75,6 +86,36 @@ def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mar
         store.run.announce(
             f"{store.key}: the service reports other attributes than were sent; `vssync plan` says for how many files"
         )
+    _ensure_listed(store, live.id)
+
+
+def _ensure_listed(store: StoreContext, file_id: str) -> None:
+    """Makes sure, until one file of a run shows it, that a listing has the attributes of a file that has some.
+
+    Raises MarkLost where it has not.
+    """
+
+    def is_listed_with_attributes() -> bool | None:
+        """None where the newest files are others, or are not listed."""
+        newest: Sequence[LiveFile] = ()
+        with suppress(ServiceError):
+            newest = store.client.list_newest_files(store.id)
+        return next((bool(file.attributes or file.mark) for file in newest if file.id == file_id), None)
+
+    service = store.run.service
+    with service.listing_lock:
+        if service.lists_attributes is None and service.listing_looks < _MAX_LOOKS:
+            service.listing_looks += 1
+            service.lists_attributes = poll_until(
+                store.run,
+                is_listed_with_attributes,
+                is_done=lambda is_listed: is_listed is not False,
+                timeout=_LISTING_TIMEOUT,
+                subject=f"the listing of {store.key} to have the attributes of its files",
+                consequence="the run ends",
+            )
+    if service.lists_attributes is False:
+        raise MarkLost(f"{file_id}: {_UNLISTED_MARKS}")
 
 
 def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark: Mark) -> LiveFile:

@@ -205,6 +205,9 @@ class ServiceRecord:
 
     def __init__(self, capabilities: Capabilities) -> None:
         self.deletes_late = False  # a deleted file stayed for longer than is waited for
+        self.lists_attributes: bool | None = None  # whether listings have the attributes, and marks, of files
+        self.listing_lock = threading.Lock()  # held while that is found out
+        self.listing_looks = 0  # so far, to find it out
         self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
         self._lock = threading.Lock()
         self._accepted: set[str] = set()  # file types that were attached

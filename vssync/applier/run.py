@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import ceil
 
+from vssync.api.client import Client
 from vssync.applier.attributes import learn_from_copy, update_attributes
 from vssync.applier.context import (
     DONE,
@@ -30,9 +32,10 @@ from vssync.applier.stores import (
     set_up_store,
     stamp_stores,
     verify_new_stores,
+    verify_single_copies,
 )
 from vssync.applier.upload import PendingFile, prepare_files
-from vssync.applier.wait import wait_for_batch, wait_for_files
+from vssync.applier.wait import DELETION_WAIT, poll_until, wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Action, Plan
@@ -48,7 +51,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     """Carries out a plan, and reports what became of every change; errors of the service are in the report."""
     started = run.client.clock.monotonic()
     all_steps = plan_steps(plan)
-    _begin(run, plan.owner, all_steps)
+    _begin(run, plan, all_steps)
     stores: list[StoreContext] = []
     held: tuple[Orphan, ...] = ()
     interrupted = False
@@ -62,6 +65,7 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
         )
         verify_new_stores(run, [store for store in stores if store.is_new])
         held = finish_deletions(run, plan, stores)
+        verify_single_copies(run, stores)
         stamp_stores(run, plan, {store.key: store.id for store in stores if store.steps.has_writes})
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
@@ -85,8 +89,10 @@ def apply_steps(run: ApplyRun, plan: Plan) -> Report:
     return report
 
 
-def _begin(run: ApplyRun, owner: str, all_steps: tuple[StoreSteps, ...]) -> None:
+def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> None:
     """Opens the ledger with what earlier runs left and what this one wants more than once; announces the work."""
+    if any(store.owned for store in plan.stores):  # a listing showed a mark
+        run.service.lists_attributes = True
     journal = run.writes.journal
     spares = journal.past.unattached
     if spares:
@@ -95,10 +101,11 @@ def _begin(run: ApplyRun, owner: str, all_steps: tuple[StoreSteps, ...]) -> None
         # is harmless: while there is such a store, no upload is deleted.
         held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
         journal.forget(held)
-        spares = tuple(upload for upload in spares if upload.file_id not in held)
+        gone = {file_id for file_id in run.pool.map(lambda file_id: _find_gone(run.client, file_id), ids) if file_id}
+        spares = tuple(upload for upload in spares if upload.file_id not in held and upload.file_id not in gone)
     puts = [put for steps in all_steps for put in steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
-    run.ledger.open(owner, spares, [identity for identity, times in wanted.items() if times > 1])
+    run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.mark_as_apply()
     workloads = [
         StoreWorkload(
@@ -110,6 +117,17 @@ def _begin(run: ApplyRun, owner: str, all_steps: tuple[StoreSteps, ...]) -> None
         for steps in all_steps
     ]
     run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
+
+
+def _find_gone(client: Client, file_id: str) -> str:
+    """The id of a File that does not exist; empty where it does, or nobody can say."""
+    try:
+        client.get_upload(file_id)
+    except NotFound:
+        return file_id
+    except VssyncError:
+        pass
+    return ""
 
 
 def _wait_for_requests_in_flight(run: ApplyRun) -> None:
@@ -154,6 +172,7 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
     # The drops may hide the texts of the late files, so each of these must be ready to be attached again.
     if len(late) == len(steps.late_puts):
         store.for_each(steps.drops, drop_copy)
+        wait_for_drops(store, steps.drops if late else ())
     StoreFeed(store, [pending.put for pending in late.values()], late).run()
     if steps.adopts:
         run.results.record_result(steps.key, "", end_adoption(store))
@@ -230,6 +249,24 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
         return DONE
 
     store.for_each(steps, settle_copy)
+
+
+def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
+    """Waits until no dropped copy is listed any more: a late deletion takes the chunks of an equal text along, too.
+
+    Where that takes too long, or cannot be seen, the end of the run says so of the deletion.
+    """
+    file_ids = {drop.file_id for drop in drops}
+    if not file_ids or store.run.service.deletes_late:
+        return
+    with suppress(ServiceError):
+        store.run.service.deletes_late = not poll_until(
+            store.run,
+            lambda: file_ids.isdisjoint(file.id for file in store.client.list_files(store.id)),
+            timeout=DELETION_WAIT,
+            subject=f"files to leave {store.key}, since others have the same text",
+            consequence="those are attached all the same",
+        )
 
 
 def drop_copy(store: StoreContext, step: Drop) -> Result:

@@ -15,12 +15,14 @@ from vssync.applier.context import DONE, ApplyRun, Deletion, Result, StoreContex
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.wait import VISIBILITY_GRACE, poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.limits import PAGE_SIZE
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
     STORE_APPLIED,
     STORE_OWNER,
     STORE_PROTECT,
+    Mark,
     StoreMark,
     fit_metadata,
     parse_store_mark,
@@ -53,7 +55,9 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
         written = {name: value for name, value in change.metadata.items() if name in written_names}
         return {**others, **written, STORE_OWNER: mark}
 
-    live = run.writes.update_metadata(store.id, merge, name=settings.name, expires_after=_expiry(settings))
+    live = run.writes.update_metadata(
+        store.id, merge, settings.key, name=settings.name, expires_after=_expiry(settings)
+    )
     _verify_mark(run, settings.key, live, mark)
     return store
 
@@ -213,7 +217,9 @@ def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
     """Raises VssyncError for a store that was written and carries no mark. A response without one is no proof."""
-    if mark != (live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)):
+    with _unknown_if_unread(f"{key}: {live.id} was written"):
+        live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
+    if mark != live_mark:
         raise VssyncError(
             f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
             f"declare this one with `id: {live.id}` and `external: true`"
@@ -311,6 +317,31 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         else:
             continue
         run.results.record_result(store.key, "", Result(Status.UNKNOWN, detail))
+
+
+def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
+    """At the end, reports each file that another run attached as well: the next apply removes one of the copies.
+
+    Only the newest files are listed: those of this run, and one page of what came before, while it was planned.
+    """
+
+    def verify(store: StoreContext) -> None:
+        steps = store.steps
+        puts = {put.mark.key_digest: put for put in steps.all_puts}
+        old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.afterwards)}
+        old_ids |= {drop.file_id for drop in steps.drops}
+        ids_by_key: dict[str, list[str]] = {}
+        with suppress(ServiceError):  # nothing that was done depends on it
+            for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
+                put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
+                if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):
+                    ids_by_key.setdefault(put.key, []).append(file.id)
+        for key, ids in ids_by_key.items():
+            if len(ids) > 1:
+                detail = f"another run attached it as well: {' and '.join(ids)} are copies of it; apply again"
+                run.results.record_result(store.key, key, Result(Status.UNKNOWN, detail))
+
+    run.pool.map(verify, [store for store in stores if store.steps.all_puts])
 
 
 def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:

@@ -186,9 +186,9 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
             return False
 
     def find_attached() -> set[str]:
-        if is_listed:
-            return {file.id for file in store.client.list_files(store.id)}.intersection(file_ids)
-        return set(compress(file_ids, store.run.pool.map(is_attached, file_ids)))
+        listed = {file.id for file in store.client.list_files(store.id)} if is_listed else set(file_ids)
+        doubtful = [file_id for file_id in file_ids if file_id in listed]  # some listings show what is gone
+        return set(compress(doubtful, store.run.pool.map(is_attached, doubtful)))
 
     remaining = poll_until(
         store.run,

@@ -94,9 +94,15 @@ class Writes:
         return live
 
     def update_metadata(
-        self, store_id: str, edit: Callable[[Mapping[str, str]], Mapping[str, str] | None], **settings: object
+        self,
+        store_id: str,
+        edit: Callable[[Mapping[str, str]], Mapping[str, str] | None],
+        key: str = "",
+        **settings: object,
     ) -> LiveStore:
         """Writes what `edit` makes of a store's metadata, and `settings` with it; nothing where that is None.
+
+        With the `key` that the store then has in the manifest, its id is remembered.
 
         A write replaces the whole map (OpenAI spec). So it is read just before: of what others write to it, only what
         comes between these two requests is lost.
@@ -104,7 +110,7 @@ class Writes:
         live = self.client.get_store(store_id)
         if (metadata := edit(live.metadata)) is None:
             return live
-        with self.journal.around(Write(Operation.UPDATE_STORE, store_id)):
+        with self.journal.around(Write(Operation.UPDATE_STORE, store_id, key=key)):
             return self.client.update_store(store_id, {**settings, "metadata": fit_metadata(metadata)})
 
     def delete_store(self, store_id: str, uploads: tuple[str, ...]) -> None:

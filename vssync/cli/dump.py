@@ -54,8 +54,8 @@ def dump(
     from vssync.commands.dump.run import DumpRequest, dump_store
     from vssync.commands.init import NAME_RULE, is_name, suggested_name
     from vssync.commands.session import open_connection
+    from vssync.files import write_file
     from vssync.sources.load import MANIFEST_NAME
-    from vssync.sources.write import write_file
 
     out = None if out == Path("-") else out
     if out and (out.is_symlink() or out.exists()):

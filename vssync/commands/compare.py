@@ -13,12 +13,12 @@ from typing import TypeVar
 from vssync.api.client import Client
 from vssync.commands.session import Session
 from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.files import write_file
 from vssync.journal.folder import prepare_folder
 from vssync.model.plan import Options
 from vssync.model.state import Snapshot
 from vssync.planner.takeover import PendingComparison, comparisons_for_adoption
 from vssync.sources.paths import on_disk
-from vssync.sources.write import write_file
 from vssync.text import count_noun, format_size
 
 MAX_UNASKED_BYTES = 1 << 30  # that are read without `--compare`

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
+from vssync.errors import Refused
 from vssync.model.plan import Action, FileChange, Options, Plan, Reason, Refusal, StoreChange, StorePlan
 from vssync.model.state import Limit
 
@@ -32,6 +33,8 @@ def plan_destruction(
         max_delete=Limit(share=1.0),
     )
     plan = make_plan_now(replace(session, loaded=emptied), options)
+    if denied := session.client.stores_denied:
+        raise Refused(f"{denied}; what this manifest owns is only known to those who may list all stores")
     stores = tuple(replace(store, files=tuple(map(_as_destroyed, store.files))) for store in plan.stores)
     stores = tuple(replace(store, change=store.change and _as_destroyed(store.change)) for store in stores)
     return replace(plan, stores=stores, refusals=tuple(filter(None, map(_refusal, stores))))

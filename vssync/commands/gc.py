@@ -13,7 +13,7 @@ from vssync.api.client import Client
 from vssync.applier.deletions import find_holders
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session
-from vssync.errors import NotFound, VssyncError
+from vssync.errors import NotFound, Refused, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
 from vssync.limits import CLOCK_SKEW
@@ -35,7 +35,7 @@ class _ManifestUploads:
 def find_orphans(session: Session, journal: Journal, *, suspected: bool = False) -> tuple[Orphan, ...]:
     """Proven uploads that no store holds, of this owner or any other; with `suspected` also the suspected ones.
 
-    Nothing is written to the service. Raises ServiceError when any listing fails.
+    Nothing is written to the service. Raises ServiceError when any listing fails, Refused where stores are not listed.
     """
     client = session.client
     recorded = journal.past.unattached
@@ -49,7 +49,12 @@ def find_orphans(session: Session, journal: Journal, *, suspected: bool = False)
                 orphans[orphan.file_id] = orphan
     # Read last, so that little can happen before the uploads are deleted. Neither the journal nor a name tells what
     # somebody has attached to a store of another owner.
-    for file_id in find_holders(client, session.pool, client.list_stores() if orphans else (), list(orphans)):
+    stores = client.list_stores() if orphans else ()
+    if client.stores_denied:
+        raise Refused(
+            f"{client.stores_denied}; which uploads are in use is only known to those who may list all stores"
+        )
+    for file_id in find_holders(client, session.pool, stores, list(orphans)):
         del orphans[file_id]
     journal.forget({upload.file_id for upload in recorded} - set(orphans))
     return tuple(sorted(orphans.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))

@@ -14,6 +14,7 @@ from textwrap import wrap
 from wcmatch import glob
 
 from vssync.errors import Refused, UsageProblem, VssyncError
+from vssync.files import describe_file_type, write_file
 from vssync.manifest.globs import FoundFile, Pattern, compile_pattern, pattern_problem
 from vssync.manifest.schema import LABEL_PATTERN
 from vssync.model.state import extension_of
@@ -22,7 +23,6 @@ from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
 from vssync.sources.paths import sandbox_around
 from vssync.sources.walk import walk_files
-from vssync.sources.write import describe_file_type, write_file
 
 NAME_RULE = "letters, digits, `.`, `-` and `_` only, at most 64 of them"
 _STORE_KEY = "docs"
@@ -105,7 +105,7 @@ def survey_folder(folder: Path) -> FolderSurvey:
     dependencies: dict[str, set[str]] = {}
     everything = compile_pattern("**")
     real = Path(os.path.realpath(folder))
-    for path, file in walk_files(str(real), (everything,), sandbox_around(real, ())).matching(everything):
+    for path, file in walk_files(str(real), (everything,), sandbox_around(real, ())).chosen_by(everything):
         *folders, name = path.split("/")
         dependency = next((place for place, name in enumerate(folders) if name in _DEPENDENCIES), None)
         top = folders[0] if folders and dependency != 0 else ""
@@ -173,7 +173,7 @@ def draft_manifest(
     reasons: set[str] = set()
     for entry, pattern in zip(entries, patterns, strict=True):
         excluded = [compile_pattern(text, narrows=True) for text in entry.exclude]
-        files = [file for _, file in listing.matching(pattern) if not _matches_any(excluded, file.nfc_path)]
+        files = [file for _, file in listing.chosen_by(pattern) if not _matches_any(excluded, file.nfc_path)]
         files += [manifest] if pattern.matches(manifest.nfc_path) else []
         reasons.update(_skip_reason(folder, file, provider) for file in files)
         drafts.append(DraftEntry(entry.path, entry.exclude, optional=not files))

@@ -13,6 +13,7 @@ from shlex import quote
 from vssync.document import document
 from vssync.errors import VssyncError
 from vssync.model.plan import Action, Plan, StorePlan, find_convergence
+from vssync.planner.content_digest import UNKNOWN
 from vssync.render import wording
 from vssync.text import escape_ci_commands, escape_control
 
@@ -65,6 +66,7 @@ def output_text(plan: Plan) -> str:
 
 def _store_lines(store: StoreOutput) -> Iterator[str]:
     state = "matches the manifest" if store.current else "differs from the manifest; see `vssync plan`"
+    state += ", as far as is known" if store.current and store.live_digest == UNKNOWN else ""
     yield escape_control(store.key)
     yield f"  id      {escape_control(store.id)}"
     yield f"  name    {escape_control(store.name)}"

@@ -17,8 +17,10 @@ from vssync import planfile
 from vssync.commands.apply import stores_made_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
-from vssync.commands.snapshot import read_snapshot
+from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import ManifestError, Refused, VssyncError
+from vssync.files import write_file
+from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import provenance
 from vssync.manifest.texts import is_text, with_other_line_ends
 from vssync.manifest.yaml_loader import TreePath
@@ -26,9 +28,8 @@ from vssync.model.plan import Options, Plan
 from vssync.model.state import DesiredStore, Snapshot, extension_of
 from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
-from vssync.sources.load import LoadedManifest, find_manifest, locate_values
+from vssync.sources.load import LoadedManifest, find_manifest
 from vssync.sources.paths import find_work_tree, has_git, on_disk
-from vssync.sources.write import write_file
 from vssync.staleness import check_stale, replaced_since
 from vssync.text import count_noun, format_size
 
@@ -69,8 +70,15 @@ def make_plan_now(session: Session, options: Options, *, verify: bool = False) -
 def _plan_from(
     session: Session, options: Options, snapshot: Snapshot, already_replaced: frozenset[tuple[str, str]] = frozenset()
 ) -> Plan:
-    with _without_collector():
-        plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities, already_replaced)
+    """A plan that attaches no File again that does not exist any more: its upload is planned anew."""
+    while True:
+        with _without_collector():
+            plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities, already_replaced)
+        reused = {change.reuse for store in plan.stores for change in store.files if change.reuse}
+        gone = find_gone_uploads(session.client, session.pool, reused - {*snapshot.uploads, *snapshot.gone_uploads})
+        if not gone:
+            break
+        snapshot = replace(snapshot, gone_uploads=snapshot.gone_uploads | gone)
     plan = note_line_ends(plan, _other_digests(session.loaded.root, paths_of_changed_content(plan)))
     return _with_source_locations(plan, session.loaded)
 
@@ -186,7 +194,7 @@ def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
     patterns = {entry.layer.path: entry.pattern.text for entry in spec.entries if entry.pattern is not None}
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
-    locations = locate_values(loaded, listed)
+    locations = locate_values(loaded.manifest.documents, listed)
     lines = [
         f"{locations[path]} {patterns[path]} matches {count_noun(counts[path], 'file')} today."
         for path in sorted(listed)

@@ -109,6 +109,10 @@ class Session:
     pool: Pool
     credential: Credential | None = None
 
+    def __post_init__(self) -> None:
+        stores = (*self.loaded.desired.stores, *self.loaded.desired.removed)
+        self.client.pinned_stores = {store.id: store.name for store in stores if store.id}
+
     @property
     def state_folder(self) -> Path:
         """Where this machine keeps the journal of this manifest and service; it need not exist."""

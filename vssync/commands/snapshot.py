@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from vssync.api.client import Client
@@ -31,7 +31,8 @@ def read_snapshot(
     ServiceError when the stores cannot be listed, or the service refuses to list any files.
     """
     stores = client.list_stores()
-    unlisted_ids = sorted(made_here.keys() - {store.id for store in stores})
+    denied = client.stores_denied
+    unlisted_ids = [] if denied else sorted(made_here.keys() - {store.id for store in stores})
     stores += tuple(store for store_id in unlisted_ids if (store := _get_store(client, store_id)))
     matches = match_stores(desired, stores, options, made_here)
     ids = matches.ids_to_list
@@ -41,17 +42,19 @@ def read_snapshot(
     candidates = sorted(set(_adoption_candidates(desired, matches, contents)))
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
     by_id = {upload.id: upload for upload in uploads if upload}
-    gone = _find_gone_uploads(client, pool, desired.owner, contents) if verify else frozenset()
-    return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone)
-
-
-def _find_gone_uploads(client: Client, pool: Pool, owner: str, contents: Mapping[str, Contents]) -> frozenset[str]:
-    """The Files of our store files that do not exist. A service that answers 404 for all may hide them, so it lists."""
     files = (file for listing in contents.values() for file in listing.files)
-    ids = sorted({file.id for file in files if isinstance(file.mark, Mark) and file.mark.owner == owner})
+    gone = find_gone_uploads(client, pool, {file.id for file in files if file.owner == desired.owner} if verify else ())
+    stores = client.list_stores() if denied else stores  # with the counts of what was listed
+    status = denied.answer.status if denied else 0
+    return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone, status)
+
+
+def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> frozenset[str]:
+    """The Files that do not exist. A service that answers 404 for all may hide them, so it lists."""
+    ids = sorted(file_ids)
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), ids)
     gone = frozenset(file_id for file_id, upload in zip(ids, uploads, strict=True) if upload is None)
-    return gone - {upload.id for upload in client.list_uploads()} if len(gone) == len(ids) else gone
+    return gone - {upload.id for upload in client.list_uploads()} if gone and len(gone) == len(ids) else gone
 
 
 def _get_store(client: Client, store_id: str) -> LiveStore | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
+from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import provenance
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
 from vssync.model.plan import HELD_BACK, Options
@@ -16,7 +17,7 @@ from vssync.planner.assemble import make_plan
 from vssync.planner.context import Scope
 from vssync.render.manifest import TracedFile
 from vssync.render.status import FileInspection, LiveCopy
-from vssync.sources.load import LoadedManifest, file_provenance, locate_value, locate_values
+from vssync.sources.load import LoadedManifest, file_provenance, locate_value
 
 
 def inspect_file(session: Session, address: str) -> FileInspection:
@@ -72,7 +73,8 @@ def trace_files(loaded: LoadedManifest, targets: tuple[str, ...] = ()) -> tuple[
         for file in store.files
         if scope.contains(store.key, file.key)
     ]
-    locations = locate_values(loaded, {origin.path for _, _, parts in traced for origin in parts.values()})
+    places = {origin.path for _, _, parts in traced for origin in parts.values()}
+    locations = locate_values(loaded.manifest.documents, places)
     return tuple(
         TracedFile(
             store,

@@ -22,8 +22,8 @@ from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
 from vssync.errors import Refused, UsageProblem, VssyncError
+from vssync.files import describe_file_type, write_file
 from vssync.sources.paths import from_disk
-from vssync.sources.write import describe_file_type, write_file
 
 STATE_DIR_VARIABLE = "VSSYNC_STATE_DIR"
 _PROJECT_HEADERS = ("OpenAI-Project", "opc-compartment-id")  # one address serves many projects

@@ -13,7 +13,7 @@ A process can die at any byte. So a line that cannot be read counts as not writt
 have taken effect. When a journal is rewritten with fewer lines, a `began` says how many writes were `done`, and a
 `before` is marked `rewritten`: which uploads it left unattached is in the `upload` lines. However long it is kept, it
 holds no more than the unattached uploads, the last interrupted runs, the last writes with an unknown result, and the
-last stores that were made here and not deleted here.
+last stores that were made or adopted here and not deleted here.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Write:
     size: int = 0
     sha256: str = ""
     ours: bool = False  # `files` are uploads of ours, and leave their store
-    key: str = ""  # in the manifest, of a store that is created
+    key: str = ""  # in the manifest, of a store that is created or becomes ours
 
 
 class SentWrite(NamedTuple):
@@ -103,7 +103,7 @@ class JournalSummary:
     unattached: tuple[UnattachedUpload, ...] = ()
     suspected: tuple[SentWrite, ...] = ()  # uploads that may exist
     interrupted: tuple[InterruptedRun, ...] = ()  # oldest first
-    stores: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that runs made and did not delete
+    stores: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that runs made or adopted
 
 
 @dataclass(slots=True)
@@ -212,8 +212,8 @@ class JournalState:
         elif write.operation is Operation.DELETE_UPLOAD:
             self.forget(write.files)
             self._forget_suspect(write.name, write.size)
-        elif write.operation is Operation.CREATE_STORE and write.key:
-            self._add_store(created_id, write.key)
+        elif write.operation in (Operation.CREATE_STORE, Operation.UPDATE_STORE) and write.key:
+            self._add_store(created_id or write.store, write.key)
         elif write.operation is Operation.DELETE_STORE:
             self.stores.pop(write.store, None)
 

@@ -120,6 +120,9 @@ class Dialect:
         "answers 404 to deletions of `store-files`, `files`, `stores` or `all`, though a GET shows them",
         Known(Evidence.DOCUMENTED, "OCI's pages: a missing permission answers 404"),
     )
+    stores_iam_only: int = switch(
+        0, "answers N (401, 403 or 404) to requests about stores themselves that are not signed", LIVE_OCI
+    )
     refuses_content: tuple[str, ...] = switch(
         (), "answers 400 to downloads of Files of these purposes", reported("OpenAI's community forum, topic 1357013")
     )

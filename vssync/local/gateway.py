@@ -62,6 +62,12 @@ class Gateway:
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
         if options.dialect.split:
             self._leave_address(req, signed=not bearer)
+        if (
+            options.dialect.stores_iam_only
+            and scheme.lower() != "signature"
+            and STORE_PATH.fullmatch(req.path.removeprefix("/v1"))
+        ):
+            raise ApiError(options.dialect.stores_iam_only, "Authorization failed or requested resource not found.")
 
     def _leave_address(self, req: falcon.Request, *, signed: bool) -> None:
         """From an address of OCI's, with the headers it requires, to the one path all share; no signature is verified.

@@ -10,10 +10,10 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest import environments
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import Environment, Tree
-from vssync.manifest.globs import Pattern, compile_pattern, pattern_problem
+from vssync.manifest.globs import Pattern, compile_pattern
 from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
-from vssync.manifest.rules import check_rules, stores_of_unknown_selection, without_invalid_parts
+from vssync.manifest.rules import check_pattern, check_rules, stores_of_unknown_selection, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
 from vssync.manifest.spec import (
     SKIP_REASONS,
@@ -33,15 +33,15 @@ from vssync.providers import COMPATIBLE, PROVIDERS
 _API_CHUNKING = {"max_chunk_size_tokens": "size", "chunk_overlap_tokens": "overlap"}  # OpenAI spec, static chunking
 
 
-def check_document(document: Document, schema: Tree, part: str = "") -> Document:
-    """The document with the problems of its form, found by the schema or its definition `part`.
+def check_document(document: Document, schema: Tree, definition: str = "") -> Document:
+    """The document with the problems of its form, which the schema finds; an included file has a definition of its own.
 
     The API's own names of chunk sizes are understood. Raises ManifestError if a part is invalid without which the rest
     cannot be checked.
     """
     if any(name in document.text for name in _API_CHUNKING):
         document = replace(document, tree=_with_short_names(document.tree))
-    diagnostics = validate_tree(document.tree, schema, part)
+    diagnostics = validate_tree(document.tree, schema, definition)
     if not diagnostics:
         return document
     problems = locate_diagnostics(Documents(document), diagnostics)
@@ -76,8 +76,7 @@ def resolve_includes(main: Document, env: str | None, variables: Mapping[str, st
     texts: dict[TreePath, str] = {("include", number): text for number, text in enumerate(tree.get("include") or ())}
     texts = {path: expander.expand_text(text, path) for path, text in texts.items()}
     raise_if_any(documents, expander.diagnostics)
-    flaws = [(path, text, *flaw) for path, text in texts.items() if (flaw := pattern_problem(text))]
-    raise_if_any(documents, [Diagnostic(path, f"`{text}` {flaw}", hint) for path, text, flaw, hint in flaws])
+    raise_if_any(documents, [flaw for path, text in texts.items() for flaw in check_pattern(path, text)])
     return {path: compile_pattern(text) for path, text in texts.items()}
 
 
@@ -169,7 +168,8 @@ def _typed_manifest(
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
     specs = [_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items())]
     for index, spec in enumerate(specs):
-        if spec.store.key in of_unknown_selection:  # its files are not reported: it may skip them
+        # Nothing is reported of its files: every flaw that can be skipped is, and any kind is taken.
+        if spec.store.key in of_unknown_selection:
             specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, formats=Formats(COMPATIBLE))
     return Manifest(
         owner_name=tree["owner"],

@@ -72,9 +72,9 @@ def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnos
 
 
 def resolve_variables(
-    tree: Tree, overrides: Mapping[str, str], env: str
+    tree: Tree, assignments: Mapping[str, str], env: str
 ) -> tuple[dict[str, Scalar], tuple[Diagnostic, ...]]:
-    """The value of every variable of a merged manifest; `overrides` are texts from the command line."""
+    """The value of every variable of a merged manifest; `assignments` are texts from the command line."""
     declarations = {
         name: value if isinstance(value, dict) else {"default": value}  # a plain value is the default
         for name, value in (tree.get("variables") or {}).items()
@@ -82,12 +82,12 @@ def resolve_variables(
     variables: dict[str, Scalar] = {}
     diagnostics = [
         Diagnostic(("variables",), f"the variable `{name}` is given but not declared", did_you_mean(name, declarations))
-        for name in overrides
+        for name in assignments
         if name not in declarations
     ]
     for name, declaration in declarations.items():
-        if name in overrides:
-            value = _parse_override(name, overrides[name], declaration)
+        if name in assignments:
+            value = _parse_assignment(name, assignments[name], declaration)
         else:
             value = _default_value(name, declaration, env)
         if isinstance(value, Diagnostic):
@@ -108,7 +108,7 @@ def _type_of(value: object) -> str:
     return "number" if isinstance(value, int | float) else "string"
 
 
-def _parse_override(name: str, text: str, declaration: Mapping[str, Any]) -> Scalar | Diagnostic:
+def _parse_assignment(name: str, text: str, declaration: Mapping[str, Any]) -> Scalar | Diagnostic:
     path = ("variables", name)
     if text != text.encode("utf-8", "ignore").decode():
         return Diagnostic(path, f"the value given for the variable `{name}` is not UTF-8 text", at_name=True)
@@ -140,6 +140,9 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
         return unclosed_diagnostic(path)
     for part in template:  # `${env}` and nothing else, so that the order of variables does not matter
         if isinstance(part, Placeholder) and (part.name != "env" or not env):
+            if part.name == "env":
+                message = "`${env}` has no value: the manifest has no environments"
+                return Diagnostic(path, message, "declare `environments`")
             message = f"`${{{part.name}}}` cannot be used in a variable's default"
             return Diagnostic(path, message, "only `${env}` can")
     return "".join(part if isinstance(part, str) else env for part in template)
@@ -154,7 +157,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
     result = dict(base)
     for name, value in change.items():
         path = (*parent, name)
-        # A null attribute removes the same one of an outer layer, which is merged later; a null format, the provider's.
+        # These nulls are kept for later: an attribute's removes that of an outer layer, a format's the provider's row.
         if value is None and _field_at(parent) not in ("attributes", "formats"):
             result.pop(name, None)
         elif isinstance(value, Mapping):

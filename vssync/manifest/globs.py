@@ -1,4 +1,7 @@
-"""Patterns over paths, which are relative to the manifest's root, in POSIX form and NFC."""
+"""Patterns over paths, which are relative to the manifest's root, in POSIX form and NFC.
+
+A pattern chooses a file that it matches, unless it does not lead to what the file lies behind.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from unicodedata import normalize
 
 from wcmatch import glob
 
-MAX_GLOBSTARS = 4  # more `**` take polynomial time on deep paths
+MAX_GLOBSTARS = 4  # each one more multiplies the time by the depth of a path
 NEVER_READ = (".git", ".vssync")
-# Why a file that a pattern matches is left out, unless the pattern's fixed part leads there.
+# Why a file that a pattern matches is left out unless the pattern leads to it.
 IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked"
 _WILDCARD = re.compile(r"[*?\[{\\]")
 _EMPTY_SEGMENTS = re.compile(r"^(?:\./+)+|(?<=/)(?:\./|/)+")  # `docs//a.md`, `./docs/./a.md`
@@ -38,7 +41,7 @@ class Pattern:
         return self.start.rpartition("/")[0]
 
     def leads_to(self, path: str) -> bool:
-        """Whether its fixed part names a file or folder, or something in it: what is named so is meant."""
+        """Whether the part before its wildcards names `path`, or something in it: who names it means it."""
         fixed = self.start if self.is_literal else self.folder
         return f"{fixed}/".startswith(f"{path}/")
 
@@ -78,8 +81,8 @@ def pattern_problem(text: str, *, narrows: bool = False) -> tuple[str, str] | No
 def compile_pattern(text: str, *, narrows: bool = False) -> Pattern:
     """The pattern of a valid text.
 
-    One that `narrows` a selection matches hidden names like others, and all that is in a folder which it names: its
-    last part has no wildcard then but `{a,b}`.
+    One that `narrows` a selection matches hidden names, too. If its last part has no wildcard but `{a,b}`, it may name
+    a folder, and matches all that is in it.
     """
     path = _EMPTY_SEGMENTS.sub("", normalize("NFC", text))
     if narrows:
@@ -88,14 +91,13 @@ def compile_pattern(text: str, *, narrows: bool = False) -> Pattern:
     flags = _FLAGS | glob.DOTGLOB if narrows else _FLAGS
     names_folder = narrows and not re.search(r"[*?\[]", path.rpartition("/")[2])
     paths = (path, f"{path}/**") if names_folder else (path,)
+    is_literal = wildcard is None and not narrows
     return Pattern(
         text=text,
         start=path[: wildcard.start()] if wildcard else path,
-        is_literal=wildcard is None and not narrows,
+        is_literal=is_literal,
         mentions_hidden=bool(_MENTIONS_HIDDEN.search(path)),
-        matches=path.__eq__
-        if wildcard is None and not narrows
-        else re.compile("|".join(glob.translate(paths, flags=flags)[0])).match,
+        matches=path.__eq__ if is_literal else re.compile("|".join(glob.translate(paths, flags=flags)[0])).match,
     )
 
 
@@ -109,7 +111,8 @@ class FoundFile:
     path: str
     size: int
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
-    behind: str = ""  # the ignored file or folder, or the link, that only a pattern which leads to it passes, in NFC
+    # The link, or the ignored file or folder, it lies behind, in NFC: only patterns that lead to that choose the file.
+    behind: str = ""
     absence: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
 
     @property
@@ -128,7 +131,7 @@ class Listing:
         self.files = [file for _, file in pairs]
         self._behind = [pair for pair in pairs if pair[1].behind]
 
-    def matching(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
+    def chosen_by(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
         """The files a pattern chooses, with their NFC paths. Only paths that begin like it are tried."""
         first = bisect_left(self.paths, pattern.start)
         end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))

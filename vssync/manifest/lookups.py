@@ -26,7 +26,10 @@ _TIMESTAMP = re.compile(  # YAML 1.1's type library; the zone may also be writte
     r"(?:[ \t]*(?P<zone>[Zz]|[-+][0-9]{2}(?::?[0-9]{2})?))?)?"
 )
 
-_DRAFT_LINE = re.compile(r"(?im)^(?:draft[ \t]*[:=][ \t]*(?:true|yes|on)|published[ \t]*[:=][ \t]*(?:false|no|off))\b")
+_SAYS_DRAFT = re.compile(  # in front matter of any form that cannot be read, in lower case
+    r"""(?mx) (?:^|[{,]) [ \t]* ["']?
+    (?: draft["']?\s*[:=]\s*["']?(?:true|yes|on) | published["']?\s*[:=]\s*["']?(?:false|no|off) ) \b"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ NO_FINDINGS = Findings()
 
 
 def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date: str = "") -> Findings:
-    """The values of these lookups in a Markdown text, which is empty for a file that can have no such sources."""
+    """What these lookups come to in a file; `text` is empty but for Markdown, which alone has fields and headings."""
     page = _Page(text, file_name, commit_date)
     values: dict[Lookup, Scalar] = {}
     dated: list[Lookup] = []
@@ -115,8 +118,8 @@ class _Page:
             return False
         try:
             fields = self._fields()
-        except ManifestError:  # a page is not published for a typo in it
-            return _DRAFT_LINE.search(words) is not None
+        except ManifestError:  # a typo must not publish a draft
+            return _SAYS_DRAFT.search(words) is not None
         values = {name.lower(): str(value).lower() for name, value in fields.items()}
         return values.get("draft") in ("true", "yes", "on") or values.get("published") in ("false", "no", "off")
 
@@ -124,7 +127,8 @@ class _Page:
         """The fields of its front matter. Raises ManifestError."""
         if self._block and not self._front_matter:
             self._front_matter = self._block.parse(self._file_name)
-            self._block = self._block if self._front_matter else None
+            if not self._front_matter:
+                self._block = None  # it is text between two `---`, in which headings count
         return self._front_matter.fields if self._front_matter else {}
 
     def value_of(self, source: Source) -> Any:
@@ -140,8 +144,8 @@ class _Page:
         return None if _is_empty(value) else value
 
     def _heading(self) -> str | None:
-        with suppress(ManifestError):  # reported for the fields that are asked for
-            self._fields()
+        with suppress(ManifestError):  # what is wrong with it is reported for the fields that are asked for
+            self._fields()  # tells whether the block is front matter
         return find_heading(self._text[self._block.end :] if self._block else self._text) or None
 
     def problem_at(self, source: Source, message: str) -> Problem:

@@ -31,7 +31,7 @@ from vssync.text import join_words
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read of a file: its SHA-256 (empty where the file was not hashed), size in bytes, and its text."""
+    """What was read of a file: its SHA-256 (empty where it was not hashed), size in bytes, and what its text says."""
 
     sha256: str = ""
     size: int = 0
@@ -42,7 +42,7 @@ class Reading:
 
 def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
     """What attributes are looked up in a file; it must be read if there are any."""
-    return file.settings.lookups if file.source else frozenset()
+    return file.settings.lookups if file.disk_file else frozenset()
 
 
 def resolve_desired(
@@ -55,7 +55,7 @@ def resolve_desired(
     resolver = _Resolver(manifest.owner_name, readings)
     selections = tuple(selection for selection in selections if not selection.spec.has_unknown_selection)
     stores = tuple(resolver.resolve_store(selection) for selection in selections)
-    if problems := (*resolver.problems, *locate_diagnostics(manifest.documents, resolver.diagnostics())):
+    if problems := (*resolver.document_problems, *locate_diagnostics(manifest.documents, resolver.diagnostics())):
         raise ManifestError(problems)
     staying = tuple(store for store in stores if not store.removed)
     removed = tuple(store for store in stores if store.removed)
@@ -74,10 +74,10 @@ class _Resolver:
         self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
         self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
         # (path an attribute is written at, its name or "" for all) -> (message, hint, paths of files)
-        self._problems: dict[tuple[TreePath, str], tuple[str, str, list[str]]] = {}
+        self._attribute_flaws: dict[tuple[TreePath, str], tuple[str, str, list[str]]] = {}
         self._missing: dict[int, tuple[FileSettings, set[Source]]] = {}  # fields that none of their files has, by `id`
         self._skipped: dict[str, str] = {}
-        self.problems: list[Problem] = []  # of documents
+        self.document_problems: list[Problem] = []
 
     def resolve_store(self, selection: Selection) -> DesiredStore:
         """The store with its files, but for those with which something is wrong."""
@@ -88,9 +88,9 @@ class _Resolver:
         )
 
     def _resolve(self, spec: StoreSpec, file: SelectedFile) -> DesiredFile | None:
-        source, settings = file.source, file.settings
-        file_path = source.nfc_path if source else file.key
-        reading = self._readings.get(source.path) if source else None
+        disk_file, settings = file.disk_file, file.settings
+        file_path = disk_file.nfc_path if disk_file else file.key
+        reading = self._readings.get(disk_file.path) if disk_file else None
         if reading is None and lookups_in(file):
             return None  # why it could not be read is reported already
         looked_up: Mapping[Lookup, Scalar] = {}
@@ -98,9 +98,8 @@ class _Resolver:
             if reading.findings.is_draft and "!draft" not in spec.skip:
                 self._skipped[file.key] = "draft"
                 return None
-            reason = "empty" if reading.is_blank else "broken"
-            if problems := self._problems_of(file, reading):
-                self._report_or_skip(spec, file, reason, problems)
+            if problems := _document_problems(file, reading):
+                self._report_or_skip(spec, file, "empty" if reading.is_blank else "broken", problems)
                 return None
             looked_up = reading.findings.values
             if settings.lookups:
@@ -109,7 +108,7 @@ class _Resolver:
             attributes = resolve_attributes(settings, file_path, looked_up)
         except MissingFolder as error:
             hint = "ask for fewer folders, or set it to `null` in an override for files that have fewer"
-            self._add_problem(file, error.attribute, looked_up, str(error), hint)
+            self._note_attribute_flaw(file, error.attribute, looked_up, str(error), hint)
             return None
         if attributes is not settings.constant_attributes:
             typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
@@ -118,9 +117,9 @@ class _Resolver:
             self._checked.add(id(attributes))
             for name, message in find_attribute_problems(attributes):
                 hint = "shorten it, or set it to `null` in an override" if name else "set some of them to `null`"
-                self._add_problem(file, name, looked_up, message, hint)
-        filename, sha256, size = file.filename, "", source.size if source else 0
-        if reading:
+                self._note_attribute_flaw(file, name, looked_up, message, hint)
+        filename, sha256, size = file.filename, "", disk_file.size if disk_file else 0
+        if reading and reading.sha256:
             sha256, size = reading.sha256, reading.size
         if sha256 and Placeholder("digest") in settings.filename:
             digest = upload_digest(self._owner_name, sha256)
@@ -130,38 +129,24 @@ class _Resolver:
             filename=filename,
             attributes=attributes,
             chunking=settings.chunking,
-            path=source.path if source else "",
+            path=disk_file.path if disk_file else "",
             file_id=file.entry.file_id,
             size=size,
             sha256=sha256,
             dated=_dated_attributes(settings, reading.findings) if reading and reading.findings.dated else (),
         )
 
-    def _problems_of(self, file: SelectedFile, reading: Reading) -> list[Problem]:
-        """What is wrong with a document, with ways out."""
-        if reading.is_blank and file.source:
-            message = "the file holds nothing but white space, which no search finds"
-            return [Problem(file.source.path, 0, 0, message, "exclude it")]
-        if reading.flaw or file.settings.lookups.isdisjoint(reading.findings.problems):
-            return [reading.flaw] if reading.flaw else []
-        nulls: dict[Problem, list[str]] = {}
-        for name, values in file.settings.choices.items():
-            for value in values:
-                if isinstance(value, Lookup) and (problem := reading.findings.problems.get(value)):
-                    nulls.setdefault(problem, []).append(f"`{name}: null`")
-        hints = {
-            problem: f"{problem.hint or 'fix the document'}, set {join_words(nulls[problem])}" for problem in nulls
-        }
-        return [replace(problem, hint=f"{hint} in an override") for problem, hint in hints.items()]
-
-    def _report_or_skip(self, spec: StoreSpec, file: SelectedFile, reason: str, problems: list[Problem]) -> None:
+    def _report_or_skip(
+        self, spec: StoreSpec, file: SelectedFile, reason: str, problems: Mapping[Problem, list[str]]
+    ) -> None:
         """Reports what is wrong with a document; it is skipped where wildcards match it and `skip` says so."""
-        can_be_skipped = file.entry.pattern is not None and not file.entry.pattern.is_literal
-        if can_be_skipped and reason in spec.skip:
+        if file.entry.has_wildcards and reason in spec.skip:
             self._skipped[file.key] = reason
             return
-        more = f", or add `skip: [{reason}]`" if can_be_skipped else ""
-        self.problems += [replace(problem, hint=problem.hint + more) for problem in problems]
+        more = [f"add `skip: [{reason}]`"] if file.entry.has_wildcards else []
+        for problem, ways_out in problems.items():
+            *ways, last = *ways_out, *more
+            self.document_problems.append(replace(problem, hint=", ".join([*ways, f"or {last}" if ways else last])))
 
     def _note_fields(self, settings: FileSettings, fields: Collection[Source]) -> None:
         if id(settings) not in self._missing:
@@ -186,21 +171,41 @@ class _Resolver:
             if not is_in_some
         ]
 
-    def _add_problem(
+    def _note_attribute_flaw(
         self, file: SelectedFile, attribute: str, looked_up: Mapping[Lookup, Scalar], message: str, hint: str
     ) -> None:
         layers, path = file.settings.layers, file.entry.layer.path
-        problem = (attribute_origin(layers, attribute, looked_up)[0] if attribute else path, attribute)
-        _, _, file_paths = self._problems.setdefault(problem, (message, hint, []))
-        file_paths.append(file.source.nfc_path if file.source else file.key)
+        place = (attribute_origin(layers, attribute, looked_up)[0] if attribute else path, attribute)
+        _, _, file_paths = self._attribute_flaws.setdefault(place, (message, hint, []))
+        file_paths.append(file.disk_file.nfc_path if file.disk_file else file.key)
 
     def diagnostics(self) -> list[Diagnostic]:
-        """Everything that was wrong."""
+        """What was wrong with attributes."""
         diagnostics: list[Diagnostic] = []
-        for (written_at, _), (message, hint, file_paths) in self._problems.items():
+        for (written_at, _), (message, hint, file_paths) in self._attribute_flaws.items():
             more = f" and {len(file_paths) - 1:,} more" if len(file_paths) > 1 else ""
             diagnostics.append(Diagnostic(written_at, f"{message} (`{file_paths[0]}`{more})", hint))
         return diagnostics
+
+
+def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, list[str]]:
+    """What is wrong with a document, with the ways out of each."""
+    if reading.is_blank and file.disk_file:
+        message = "the file holds nothing but white space, which no search finds"
+        return {Problem(file.disk_file.path, 0, 0, message): ["exclude it"]}
+    if reading.flaw:
+        return {reading.flaw: [reading.flaw.hint]}
+    if file.settings.lookups.isdisjoint(reading.findings.problems):
+        return {}
+    nulls: dict[Problem, list[str]] = {}
+    for name, values in file.settings.choices.items():
+        for value in values:
+            if isinstance(value, Lookup) and (problem := reading.findings.problems.get(value)):
+                nulls.setdefault(problem, []).append(f"`{name}: null`")
+    return {
+        problem: [problem.hint or "fix the document", f"set {join_words(names)} in an override"]
+        for problem, names in nulls.items()
+    }
 
 
 def _dated_attributes(settings: FileSettings, findings: Findings) -> tuple[str, ...]:
@@ -242,7 +247,7 @@ def provenance(
 
 
 def lookups_to_trace(manifest: Manifest, store_key: str, file: DesiredFile) -> frozenset[Lookup]:
-    """The lookups of a file, and one for each of their sources."""
+    """The lookups of a file, and one for each of their sources, by whose values `provenance` tells the source."""
     lookups = merge_layers(_entry_and_layers(manifest, store_key, file)[1]).lookups if file.path else frozenset()
     return lookups.union(*map(_of_each_source, lookups))
 

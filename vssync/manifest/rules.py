@@ -71,7 +71,7 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
         yield from _check_entry((*path, "files", number), entry, environment)
     for number, override in enumerate(store.get("overrides") or ()):
         yield from _check_layer((*path, "overrides", number), override, ignored)
-        yield from _check_pattern((*path, "overrides", number, "match"), override["match"], narrows=True)
+        yield from check_pattern((*path, "overrides", number, "match"), literal_text(override["match"]), narrows=True)
     first_entry: dict[str, int] = {}
     for number, entry in enumerate(entries):
         file_id = entry.get("file_id")
@@ -107,9 +107,9 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
                 message = f"an entry with `file_id` cannot have `{name}`: it names one File"
                 yield Diagnostic((*path, name), message, f"move `{name}` to another entry", at_name=True)
     else:
-        yield from _check_pattern((*path, "path"), entry["path"])
+        yield from check_pattern((*path, "path"), literal_text(entry["path"]))
     for number, pattern in enumerate(entry.get("exclude") or ()):
-        yield from _check_pattern((*path, "exclude", number), pattern, narrows=True)
+        yield from check_pattern((*path, "exclude", number), literal_text(pattern), narrows=True)
     declared = environment.declared_keys
     for number, name in enumerate(text.removeprefix("!") for text in entry.get("only") or ()):
         if not any(name == pattern or fnmatchcase(name, pattern) for pattern in declared):
@@ -117,8 +117,9 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
             yield Diagnostic((*path, "only", number), f"there is no environment `{name}`", hint)
 
 
-def _check_pattern(path: TreePath, text: str, *, narrows: bool = False) -> Iterator[Diagnostic]:
-    if problem := pattern_problem(literal_text(text), narrows=narrows):
+def check_pattern(path: TreePath, text: str, *, narrows: bool = False) -> Iterator[Diagnostic]:
+    """What is wrong with a pattern, filled in and without escapes; `narrows` as in `pattern_problem`."""
+    if problem := pattern_problem(text, narrows=narrows):
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
 
@@ -160,7 +161,7 @@ def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, 
             valid["service"] = {"provider": "compatible"}  # the one that takes any file
         elif path[0] == "stores":
             by_store[str(path[1])].append(path[2:])
-        else:  # the root: no file can be looked for
+        else:  # `root`, all else that can be wrong by now: no file can be looked for
             valid["root"] = "."
             by_store = {key: [*paths, ("files",)] for key, paths in by_store.items()}
     valid["stores"] = {key: _without_invalid_fields(key, store, by_store[key]) for key, store in tree["stores"].items()}

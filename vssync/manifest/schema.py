@@ -29,7 +29,7 @@ MANIFEST_VERSION = 1
 MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
 _CHUNKING = "chunking: {size: 800, overlap: 400}"
-_HABITS = {  # what people write instead, by a field and one that is allowed in its place
+_HABITS = {  # how to write it, by a field that people try and one that tells where they are: it is allowed there
     ("name", "owner"): "owner: product-docs",
     ("vector_stores", "stores"): "stores:\n  guide: {files: [{path: docs/**/*.md}]}",
     ("front_matter", "attributes"): "attributes:\n  title: {from: front_matter}",
@@ -77,13 +77,13 @@ _extend: Any = validators.extend  # untyped in jsonschema
 SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_as_written, "pattern": _check_pattern})
 
 
-def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], part: str = "") -> tuple[Diagnostic, ...]:
-    """Everything wrong with a tree by the schema, or by the definition of it that `part` names."""
+def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition: str = "") -> tuple[Diagnostic, ...]:
+    """Everything wrong with a tree by the schema, or by the definition of it that `definition` names."""
     version = tree.get("version")
-    if not part and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
+    if not definition and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
         return (Diagnostic(("version",), message, "upgrade vssync, or write `version: 1`"),)
-    inlined = _inline_references(schema["definitions"][part] if part else schema, schema)
+    inlined = _inline_references(schema["definitions"][definition] if definition else schema, schema)
     errors = SchemaValidator(inlined).iter_errors(tree)
     return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
 
@@ -114,7 +114,9 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
             if name not in allowed and not (name.startswith("x-") and takes_x_fields):
                 place = f" in {subject}" if path else ""
                 message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{place}"
-                habit = next((form for (old, new), form in _HABITS.items() if old == name and new in allowed), "")
+                habit = next(
+                    (form for (tried, neighbour), form in _HABITS.items() if tried == name and neighbour in allowed), ""
+                )
                 hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
                 hint = f"write\n{indent(habit, ' ' * 6)}" if habit else hint
                 yield Diagnostic((*path, name), message, hint, at_name=True)

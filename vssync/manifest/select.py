@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from unicodedata import normalize
 
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
@@ -29,7 +30,7 @@ class SelectedFile:
     filename: str  # the upload name, with zeros for a digest, which is known only when the file has been read
     entry: FileEntry
     settings: FileSettings
-    source: FoundFile | None = None  # None for a File declared by id
+    disk_file: FoundFile | None = None  # None for a File declared by id
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Selection:
 
     spec: StoreSpec
     files: tuple[SelectedFile, ...]  # sorted by key
-    skipped: Mapping[str, str]  # by the key of a file that `skip` leaves out, its reason
+    skipped: Mapping[str, str]  # by key, why a file that a pattern matches is left out: by `skip`, .gitignore or a link
     met: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that some file of an entry matches
     unmet: Mapping[TreePath, str] = field(default_factory=dict)  # and those that none does, by their place
     warnings: tuple[Diagnostic, ...] = ()
@@ -54,13 +55,14 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
 
 
 def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
-    """What a selection may not mean, such as an `exclude` that meets nothing in any store: what it names is published.
+    """Warnings of what was likely not meant.
 
-    Two keys that differ only in case are kept apart by git and the services, and not by every machine's disk.
+    An `exclude` that meets nothing in any store is one: what it was to keep out is published. Two keys that differ only
+    in case are kept apart by git and the services, and not by every machine's disk.
     """
     met = frozenset[str]().union(*(selection.met for selection in selections))
     unmet = {path: text for selection in selections for path, text in selection.unmet.items() if text not in met}
-    hints = {text: _nearest_name(text, listing.paths) or "fix it, or remove it" for text in set(unmet.values())}
+    hints = {text: _spelling_hint(text, listing.paths) or "fix it, or remove it" for text in set(unmet.values())}
     diagnostics = [
         Diagnostic(
             path, f"`{text}` matches no file that {'an' if path[-1] == 'match' else 'this'} entry chooses", hints[text]
@@ -71,7 +73,7 @@ def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing
     return tuple(dict.fromkeys(locate_diagnostics(manifest.documents, diagnostics)))
 
 
-def _nearest_name(pattern: str, paths: Sequence[str]) -> str:
+def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
     """A hint for a pattern, from the folders and files that exist."""
     word = pattern.strip("*/")
     folders = {path.rpartition("/")[0] for path in paths} - {""}
@@ -102,6 +104,11 @@ def _formats_hint(extension: str) -> str:
     return f", or write `formats: {{{extension}: {sent_as}}}`{condition}"
 
 
+def _key_of(entry: FileEntry, nfc_path: str) -> str:
+    """The key of a file, in NFC like its path. Raises MissingFolder."""
+    return normalize("NFC", fill_template(entry.key, nfc_path)) if entry.key else nfc_path
+
+
 class _StoreSelector:
     """Selects the files of one store, and collects what is wrong: diagnostics of entries, problems of files."""
 
@@ -111,8 +118,7 @@ class _StoreSelector:
         self.problems: list[Problem] = []
         self._met: set[str] = set()
         self._unmet: dict[TreePath, str] = {}
-        self.skipped: dict[str, str] = {}
-        self._overrides = [(override.pattern.start, override.pattern.matches) for override in spec.overrides]
+        self._skipped: dict[str, str] = {}
         self._settings: dict[tuple[int, ...], FileSettings] = {}  # by the indexes of an entry and its overrides
 
     def select(self, listing: Listing) -> Selection:
@@ -122,13 +128,14 @@ class _StoreSelector:
         for file in files:
             other = first.setdefault(file.key, file)
             if other is not file:
-                names = [each.source.path if each.source else each.entry.file_id for each in (other, file)]
+                names = [each.disk_file.path if each.disk_file else each.entry.file_id for each in (other, file)]
                 message = f"`{names[0]}` and `{names[1]}` have the same key: `{file.key}`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
+        # Each set of overrides that matched a file is a key here, behind the index of the entry.
         met_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self.spec.overrides if files else ()):
             self._note_pattern(override.pattern, (*override.layer.path, "match"), number in met_overrides)
-        skipped = {key: reason for key, reason in self.skipped.items() if key not in first}
+        skipped = {key: reason for key, reason in self._skipped.items() if key not in first}
         warnings = (*_case_pairs(first), *self._unsure(skipped, listing))
         return Selection(self.spec, tuple(files), skipped, frozenset(self._met), self._unmet, warnings)
 
@@ -136,7 +143,7 @@ class _StoreSelector:
         """A warning where files are left out that git may track: nobody can say without git."""
         if count := sum(reason == IGNORED_WITHOUT_GIT for reason in skipped.values()):
             message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
-            hint = "git would say which of them it tracks; those that are live stay until then"
+            hint = "git can say which of them it tracks; until it is asked, the live copies stay"
             yield Diagnostic(("stores", self.spec.store.key), message, hint)
 
     def _note_pattern(self, pattern: Pattern, path: TreePath, is_met: bool) -> None:
@@ -150,15 +157,15 @@ class _StoreSelector:
         selected_by: dict[str, FileEntry] = {}
         for index, entry in enumerate(self.spec.entries):
             if entry.file_id:
-                key = fill_template(entry.key, "")
+                key = _key_of(entry, "")
                 filename = upload_name(PATH_TEMPLATE, key, "")
                 yield SelectedFile(key, filename, entry, self._settings_for(index, key))
                 continue
             shared_with: dict[TreePath, list[str]] = {}  # one diagnostic per pair of entries, however many files
-            for nfc_path, source in self._matches(entry, listing):
+            for nfc_path, disk_file in self._selected_by(entry, listing):
                 if (other := selected_by.setdefault(nfc_path, entry)) is not entry:
                     shared_with.setdefault(other.layer.path, []).append(nfc_path)
-                elif file := self._select_or_report(index, nfc_path, source):
+                elif file := self._select_or_report(index, nfc_path, disk_file):
                     yield file
             for other_path, shared in shared_with.items():
                 subject = f"`{shared[0]}`" + (f" and {len(shared) - 1:,} more files are" if len(shared) > 1 else " is")
@@ -166,24 +173,24 @@ class _StoreSelector:
                 hint = "narrow one of them, or use `exclude`"
                 self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
-    def _matches(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
+    def _selected_by(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
         is_empty, behind = True, ""
         excluded: list[str] = []
-        for nfc_path, source in listing.left_out(entry.pattern):
+        for nfc_path, disk_file in listing.left_out(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
                 continue
-            behind = source.behind
+            behind = disk_file.behind
             with suppress(MissingFolder):
-                self.skipped[fill_template(entry.key, nfc_path) if entry.key else nfc_path] = source.absence
-        for nfc_path, source in listing.matching(entry.pattern):
+                self._skipped[_key_of(entry, nfc_path)] = disk_file.absence
+        for nfc_path, disk_file in listing.chosen_by(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
             else:
                 is_empty = False
-                yield nfc_path, source
+                yield nfc_path, disk_file
         for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
             self._note_pattern(exclude, (*entry.layer.path, "exclude", number), any(map(exclude.matches, excluded)))
         if is_empty and not entry.optional:
@@ -194,33 +201,29 @@ class _StoreSelector:
                 hint = "begin the pattern with that path if they are meant, or add `optional: true`"
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
-    def _select_or_report(self, index: int, nfc_path: str, source: FoundFile) -> SelectedFile | None:
+    def _select_or_report(self, index: int, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:
         """A file that the entry of this index matches; None if it cannot be used, which is reported, or is skipped."""
         entry, settings = self.spec.entries[index], self._settings_for(index, nfc_path)
-        if source.problem:
-            self._add_problem(source, source.problem)
+        if disk_file.problem:
+            self._add_problem(disk_file, disk_file.problem)
             return None
         try:
-            key = fill_template(entry.key, nfc_path) if entry.key else nfc_path
+            key = _key_of(entry, nfc_path)
             name = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
         except MissingFolder as error:
-            self._add_problem(source, str(error), "choose fewer files, or ask for fewer folders")
+            self._add_problem(disk_file, str(error), "choose fewer files, or ask for fewer folders")
             return None
         if not key or not name:
             noun = "key" if not key else "upload name"
-            self._add_problem(source, f"the {noun} made for it is empty", "fix the template")
+            self._add_problem(disk_file, f"the {noun} made for it is empty", "fix the template")
             return None
         filename = self.spec.formats.sent_name(name)
-        is_accepted = self._accept_or_report(entry, key, source, "" if filename else name)
-        return SelectedFile(key, filename, entry, settings, source) if is_accepted else None
+        is_accepted = self._accept_or_report(entry, key, disk_file, name, filename)
+        return SelectedFile(key, filename, entry, settings, disk_file) if is_accepted else None
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
         """The settings of a file that the entry of this index selects, made once for all files of the same layers."""
-        matching = [
-            number
-            for number, (start, matches) in enumerate(self._overrides)
-            if nfc_path.startswith(start) and matches(nfc_path)
-        ]
+        matching = [number for number, override in enumerate(self.spec.overrides) if override.pattern.matches(nfc_path)]
         settings = self._settings.get((index, *matching))
         if settings is None:
             overrides = (self.spec.overrides[number].layer for number in matching)
@@ -228,31 +231,30 @@ class _StoreSelector:
             self._settings[index, *matching] = settings
         return settings
 
-    def _accept_or_report(self, entry: FileEntry, key: str, source: FoundFile, unsupported_name: str) -> bool:
+    def _accept_or_report(self, entry: FileEntry, key: str, disk_file: FoundFile, name: str, filename: str) -> bool:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so."""
-        limit = self.provider.max_file_bytes
-        if unsupported_name:
-            extension = extension_of(unsupported_name)
+        limit, extension, more = self.provider.max_file_bytes, extension_of(name), ""
+        if not filename:  # `formats` and the provider take no file of this name
             # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
-            owner = "`formats`" if extension in self.spec.formats.rows else f"the provider `{self.provider.name}`"
-            reason, message = "unsupported", f"{subject} is not among those of {owner}"
-        elif source.size == 0:
+            more = _formats_hint(extension) if is_real_extension else ""
+            reason, message = "unsupported", f"{subject} is not among those of the provider `{self.provider.name}`"
+            if extension in self.spec.formats.rows:
+                message = f"`formats` says that {subject} is not taken"
+        elif disk_file.size == 0:
             reason, message = "empty", "the file is empty, and services refuse empty files"
-        elif source.size > limit:
-            reason, message = "too_large", f"the file has {source.size:,} bytes; {limit:,} are allowed"
+        elif disk_file.size > limit:
+            reason, message = "too_large", f"the file has {disk_file.size:,} bytes; {limit:,} are allowed"
         else:
             return True
-        assert entry.pattern is not None
-        if entry.pattern.is_literal:
-            self._add_problem(source, message, "remove the entry")
+        if not entry.has_wildcards:
+            self._add_problem(disk_file, message, "remove the entry")
         elif reason in self.spec.skip:
-            self.skipped[key] = reason
+            self._skipped[key] = reason
         else:
-            more = _formats_hint(extension) if unsupported_name and is_real_extension else ""
-            self._add_problem(source, message, f"exclude it, or add `skip: [{reason}]`{more}")
+            self._add_problem(disk_file, message, f"exclude it, or add `skip: [{reason}]`{more}")
         return False
 
-    def _add_problem(self, source: FoundFile, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(source.path, 0, 0, message, hint))
+    def _add_problem(self, disk_file: FoundFile, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(disk_file.path, 0, 0, message, hint))

@@ -1,7 +1,7 @@
 """A manifest as typed values, for one environment, and what its layers say of a file.
 
-A File, with a capital, is the service's uploaded object; a file is one on disk. Files go by their NFC path, relative
-to the root: `nfc_path`. For a File declared by id, its key stands in.
+A File, with a capital, is the service's uploaded object; a file is one on disk. On disk, a file goes by its NFC path
+relative to the root, `nfc_path`; for a File declared by id, the key stands in.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, ServiceSpec, extension_of
 from vssync.providers import COMPATIBLE, Provider
 
-SKIP_REASONS = frozenset(("unsupported", "empty", "too_large", "broken"))  # why a file may be left out
+# What `skip` may name; drafts are left out unless it has `!draft`.
+SKIP_REASONS = frozenset(("unsupported", "empty", "too_large", "broken"))
 AttributeValue = Scalar | Template | Lookup | None
 
 
@@ -49,11 +50,14 @@ class FileEntry:
     file_id: str = ""
     key: Template = ()  # empty where the path is the key; without placeholders for a `file_id`
 
+    @property
+    def has_wildcards(self) -> bool:
+        """Whether it may match many files: what is wrong with one of them may be skipped."""
+        return self.pattern is not None and not self.pattern.is_literal
+
     def selects(self, nfc_path: str) -> bool:
         """Whether it selects a file."""
-        pattern = self.pattern
-        is_match = pattern is not None and nfc_path.startswith(pattern.start) and pattern.matches(nfc_path)
-        return bool(is_match) and not self.excludes(nfc_path)
+        return self.pattern is not None and bool(self.pattern.matches(nfc_path)) and not self.excludes(nfc_path)
 
     def excludes(self, nfc_path: str) -> bool:
         """Whether `exclude` takes out a file that its pattern matches."""
@@ -66,7 +70,7 @@ class FileEntries:
     def __init__(self, entries: Iterable[FileEntry] = ()) -> None:
         self._all = tuple(entries)
         self._by_id = {entry.file_id: entry for entry in self._all if entry.file_id}
-        self._with_wildcards = tuple(entry for entry in self._all if entry.pattern and not entry.pattern.is_literal)
+        self._with_wildcards = tuple(entry for entry in self._all if entry.has_wildcards)
         literal = ((entry.pattern.start, entry) for entry in self._all if entry.pattern and entry.pattern.is_literal)
         self._by_nfc_path = {nfc_path: entry for nfc_path, entry in literal if entry.selects(nfc_path)}
 
@@ -82,7 +86,7 @@ class FileEntries:
             return self._by_id[file_id]
         if entry := self._by_nfc_path.get(nfc_path):
             return entry
-        # Where several match it, it lies behind what only the one whose fixed part leads there passes.
+        # Several may match a file behind a link or in an ignored folder; only one begins with its path: the longest.
         matching = (entry for entry in self._with_wildcards if entry.selects(nfc_path))
         return max(matching, key=lambda entry: len(entry.pattern.folder) if entry.pattern else 0)
 
@@ -109,10 +113,15 @@ class Formats:
         return extension if self.provider.takes(extension) else None
 
     def sent_name(self, name: str) -> str:
-        """An upload name with what the file is sent as appended, so that no two names meet; empty if not supported."""
+        """The name a file is sent under: `a.adoc` becomes `a.adoc.txt`, so that it meets no `a.txt`.
+
+        Empty for a kind that is not supported.
+        """
         extension = extension_of(name)
         sent_as = self.sent_as(extension)
-        return name if sent_as == extension else upload_name((name, sent_as), "", "") if sent_as else ""
+        if sent_as == extension:
+            return name
+        return upload_name((name, sent_as), "", "") if sent_as else ""  # cut where it is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,7 @@ class StoreSpec:
     layer: Layer
     entries: FileEntries = field(default_factory=FileEntries)
     overrides: tuple[Override, ...] = ()
-    skip: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()  # SKIP_REASONS that apply, and `!draft`
     formats: Formats = Formats(COMPATIBLE)
     has_unknown_selection: bool = False  # a mistake hides which files it takes: none is reported
 
@@ -161,7 +170,9 @@ class FileSettings:
     layers: tuple[Layer, ...]  # outermost first
     chunking: Chunking
     filename: Template
-    choices: Mapping[str, tuple[AttributeValue, ...]]  # of each attribute, the innermost first: lookups, then a value
+    choices: Mapping[
+        str, tuple[AttributeValue, ...]
+    ]  # of each attribute, in turn: lookups from the inside out, up to a plain value
     constant_attributes: Attributes | None  # the same for each of the files; None where they may differ
     lookups: frozenset[Lookup]  # all that may give an attribute of a file
 

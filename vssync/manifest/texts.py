@@ -22,7 +22,7 @@ _FENCED = re.compile(
     r"(?ms)(?:(?P<yaml>---)|(?P<fence>\+\+\+|;;;))[ \t]*\r?\n(?P<body>.*?)^(?(yaml)(?:---|\.\.\.)|(?P=fence))[ \t]*\r?$"
 )
 _JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # Hugo: the object itself; `{{` and `{%` are templates
-_NAMED_VALUE = re.compile(r"[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
+_NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
 _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
 
 
@@ -32,17 +32,17 @@ class FrontMatter:
 
     fields: Mapping[str, Any]
     file_name: str
-    source: str  # as it stands in the file, from its first line
+    text: str  # as it stands in the file, from its first line
     is_toml: bool = False
 
     def problem_at(self, path: TreePath, message: str) -> Problem:
         """What is wrong with the value of a field, with its line in the document."""
         if not self.is_toml:
-            document = Document(self.file_name, self.source, self.fields)
+            document = Document(self.file_name, self.text, self.fields)
             return locate_diagnostics(Documents(document), [Diagnostic(path, message)])[0]
         assignment = re.compile(rf"(?m)^[ \t]*(?:[^\n=]*\.)?[\"']?{re.escape(str(path[-1]))}[\"']?[ \t]*=")
-        match = assignment.search(self.source)
-        line = self.source.count("\n", 0, match.start()) + 1 if match else 0
+        match = assignment.search(self.text)
+        line = self.text.count("\n", 0, match.start()) + 1 if match else 0
         return Problem(self.file_name, line, 1 if match else 0, message)
 
 
@@ -59,17 +59,17 @@ class Block:
 
         Raises ManifestError where it was meant as front matter and cannot be read.
         """
-        source = f"\n{self.body}"  # after the line of the fence
+        text = f"\n{self.body}"  # after the line of the fence
         if self.fence == "---":
             fields = _parse_yaml(self.body, file_name)
-            return None if fields is None else FrontMatter(fields, file_name, source)
+            return None if fields is None else FrontMatter(fields, file_name, text)
         if self.fence == "+++":
-            return FrontMatter(_parse_toml(self.body, file_name), file_name, source, is_toml=True)
+            return FrontMatter(_parse_toml(self.body, file_name), file_name, text, is_toml=True)
         if self.fence == "{":
-            source = self.body
+            text = self.body
         elif not self.body.lstrip().startswith("{"):  # the braces may be left out
-            source = f"{{{source}}}"
-        return FrontMatter(parse_json(source, file_name), file_name, source)
+            text = f"{{{text}}}"
+        return FrontMatter(parse_json(text, file_name), file_name, text)
 
 
 def find_front_matter(text: str) -> Block | None:
@@ -116,8 +116,6 @@ def _parse_float(text: str) -> float:
     return float(text) if number is None else number
 
 
-# OpenAI's page on file search: text is UTF-8, UTF-16 or ASCII.
-_BYTE_ORDER_MARKS = ((codecs.BOM_UTF16_LE, "utf-16", "UTF-16"), (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"))
 _FRONT_MATTER_EXTENSIONS = (".md", ".markdown", ".mdx")
 
 
@@ -154,10 +152,10 @@ class TextReader:
         if self.flaw:
             return
         if self._decoder is None:
+            # OpenAI's page on file search: text is UTF-8, UTF-16 or ASCII.
             codec = "utf-8-sig"
-            for mark, codec_of_mark, name in _BYTE_ORDER_MARKS:
-                if data.startswith(mark):
-                    codec, self._encoding = codec_of_mark, name
+            if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                codec, self._encoding = "utf-16", "UTF-16"
             self._decoder = codecs.getincrementaldecoder(codec)()
         try:
             text = self._decoder.decode(data, final)

@@ -181,7 +181,7 @@ class _TreeBuilder:
             hint = "a name that starts with `*` or `{` needs quotes"
             raise self._unreadable(event, "a field's name must be plain text", hint)
         if self._wanted:
-            # The field that waits for this value, or its number in a list, of each collection it is in.
+            # Of each open collection, outermost first: the field that waits for its value, or the next item's number.
             path = tuple(len(outer.value) if outer.name is None else outer.name for outer in self._open)
             if path in self._wanted:
                 position = self._position(event)

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
     SHARED_CHUNKS = "shared_chunks"  # a file of the same text goes first, and search finds this one after that
+    DENIED = "denied"  # this credential may not read stores themselves; `detail` says what then
     IMPOSSIBLE = "impossible"  # the service cannot do it; `detail` says what
     UNLISTED = "unlisted"  # not all of a store's files could be listed
 
@@ -86,6 +87,7 @@ class NoteKind(StrEnum):
     DESCRIPTION = "description"  # cannot be changed in place
     UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
+    PINNED_ONLY = "pinned_only"  # stores themselves cannot be read: those that the manifest pins stand for all
     GHOSTS = "ghosts"  # the service counts more files than it has
 
 
@@ -335,3 +337,8 @@ def find_convergence(plan: Plan, undone: Collection[str] | None = None) -> Conve
     open_keys = noted | (changed if undone is None else set(undone))
     as_declared = frozenset(store.key for store in plan.stores) - open_keys
     return Convergence(as_declared, reached=not (open_keys or plan.refusals))
+
+
+def count_uncompared(plan: Plan) -> int:
+    """How many files were adopted and never compared: they count as declared, as far as anybody knows."""
+    return sum(note.count for store in plan.stores for note in store.notes if note.kind is NoteKind.UNCOMPARED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vssync.model.plan import Action, Plan, find_convergence
+from vssync.model.plan import Action, Plan, Reason, count_uncompared, find_convergence
 
 
 class Status(StrEnum):
@@ -57,6 +57,13 @@ class Report:
     throttled: float = 0.0  # of `seconds`, those in which the service had asked to pause
     already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
     held: tuple[Orphan, ...] = ()  # uploads that were to be deleted, and stay because stores of others hold them
+
+    @property
+    def uncompared(self) -> int:
+        """How many files were adopted and never compared; `converged` takes them for what the manifest wants."""
+        done = {(outcome.store, outcome.key) for outcome in self.outcomes if outcome.status is Status.DONE}
+        files = (change for store in self.plan.stores for change in store.files if Reason.UNCOMPARED in change.reasons)
+        return count_uncompared(self.plan) + sum((change.store, change.key) in done for change in files)
 
     @property
     def converged(self) -> bool:

@@ -352,10 +352,13 @@ class Contents:
     count: int = 0  # of files, by the service
     verdict: Verdict = Verdict.WHOLE
     problem: str = ""  # why the service lists none of its files
+    is_counted: bool = True  # otherwise `count` is how many files several readings showed
 
     @property
     def counted(self) -> str:
         """How many files there are and how many are listed, where these differ."""
+        if not self.is_counted:
+            return f"of {self.count:,} files that were listed, the last reading has {len(self.files):,}"
         return f"the service counts {self.count:,} files in it and lists {len(self.files):,}"
 
     @property
@@ -377,8 +380,9 @@ class Snapshot:
     stores: tuple[LiveStore, ...] = ()  # all that it lists, and those created here that it knows but does not list
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
-    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that this machine created
+    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that are this machine's
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
+    stores_denied: int = 0  # the status that denied reading stores themselves: the pinned ones stand for all
     uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 
 

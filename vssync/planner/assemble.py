@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.errors import VssyncError
@@ -76,7 +76,7 @@ def make_plan(
     for store in desired.removed:
         if store.key in matches.removed:
             store_plans += plan_removed(store, matches.removed[store.key], context)
-    by_key = tuple(sorted(store_plans, key=lambda store: store.key))
+    by_key = tuple(_note_denial(sorted(store_plans, key=lambda store: store.key), snapshot.stores_denied))
     plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores) + len(desired.removed))
     return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
 
@@ -158,6 +158,8 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         files=tuple(
             _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
             if change.keep and change.keep.id in batches.cancelled_wait_ids
+            else replace(change, reuse="")
+            if change.reuse in context.snapshot.gone_uploads
             else change
             for change in draft.changes
         ),
@@ -208,6 +210,19 @@ def _live_digest(draft: StoreDraft, contents: Contents) -> str:
         return UNKNOWN
     files = {wanted.key_digest: wanted.file for wanted in draft.wanted_files}
     return live_content_digest(draft.classified, files, draft.context.store.ignore_attributes)
+
+
+def _note_denial(stores: list[StorePlan], status: int) -> Iterator[StorePlan]:
+    """The stores, of which the first that is live says what the plan could not see; `status` is 0 where that is all."""
+    detail = (
+        f"the service answers {status} for them, so the stores that are pinned here stand for all: none is created, "
+        "deleted or looked for"
+    )
+    for store in stores:
+        is_first = bool(status and store.id)
+        status = 0 if is_first else status
+        notes = (*store.notes, Note(NoteKind.PINNED_ONLY, detail=detail))
+        yield replace(store, notes=notes) if is_first else store
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,6 +227,8 @@ class _KeyDecision:
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
         """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
         copies, declared_id = self.copies, self.wanted.declared_id
+        if reuse and reuse.id in self.context.common.snapshot.gone_uploads:
+            reuse = None
         attached_id = declared_id or (reuse.id if reuse else "")  # of the File to attach; empty before its upload
         serving = self._newest(copies, CopyState.OK)
         completed = [copy for copy in copies if copy.file.status is FileStatus.COMPLETED]

@@ -48,6 +48,8 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
     Raises Refused when two live stores carry its mark for a reason other than parallel first applies or a lost reply.
     """
+    if context.snapshot.stores_denied and not (store.external and store.id and match.live):
+        return _refuse_store(match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store))
     for live in (*match.live, *match.expired):
         if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
@@ -269,6 +271,14 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
         for name, (before, after) in pairs.items()
         if before != after
     )
+
+
+def denied_text(store: DesiredStore) -> str:
+    """What to do about a store that is not one of those whose files are all that this credential may read."""
+    if store.external and store.id:
+        return f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it"
+    pin = "`external: true`" if store.id else "`id:` and `external: true`"
+    return f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
 
 
 def newer_mark_problem(live: LiveStore) -> str:

@@ -14,7 +14,7 @@ from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason, StoreC
 from vssync.model.state import Contents, DesiredStore, LiveStore, Removal
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
 from vssync.planner.context import PlanContext, StorePlanContext
-from vssync.planner.decide_store import newer_mark_problem
+from vssync.planner.decide_store import denied_text, newer_mark_problem
 from vssync.planner.find_stores import StoreMatch, StoreMatches
 from vssync.planner.store_files import count_others, deletion_of, draft_files, sort_changes
 from vssync.text import count_noun
@@ -50,6 +50,10 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
     Of several, all but the first are called `key@id`.
     """
+    if context.snapshot.stores_denied and not (store.external and store.id and match.live):
+        change, _ = _refuse((Reason.DENIED,), denied_text(store))
+        yield StorePlan(store.key, store.name, desired=store.settings, change=change)
+        return
     yielded = 0
     for live in match.live if match.by_name else (*match.live, *match.expired):
         key = f"{store.key}@{live.id}" if yielded else store.key

@@ -284,7 +284,8 @@ def _offered_uploads(draft: StoreDraft, needed: Collection[UploadIdentity]) -> I
         identity = (wanted.file.sha256, wanted.file.filename)
         copies = draft.classified.ours.get(wanted.key_digest, ()) if identity in needed else ()
         staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == wanted.content]
-        uploads = [copy for copy in staying if copy.upload_name_digest == wanted.name_digest]
+        existing = [copy for copy in staying if copy.id not in draft.context.common.snapshot.gone_uploads]
+        uploads = [copy for copy in existing if copy.upload_name_digest == wanted.name_digest]
         newest = newest_copy(uploads, CopyState.OK, draft.context.now)
         if newest and newest.mark.owner == draft.context.common.owner:
             yield identity, newest.id

@@ -42,6 +42,7 @@ def report_json(report: Report, kind: str = "report") -> str:
         requests=report.requests,
         repeated=report.repeated,
         throttled=round(report.throttled, 3),
+        uncompared=report.uncompared,
         stores=dict(report.store_ids),
         counts={status.value: sum(outcome.status is status for outcome in report.outcomes) for status in Status},
         already=list(report.already),

@@ -117,7 +117,7 @@ def _note_row(note: Note, store: StorePlan) -> PlanRow:
     detail = note.detail if second else wording.note_text(note)
     below = tuple(escape_control(line) for line in detail.splitlines() if line.strip())
     sign = wording.SIGNS[Action.REFUSE] if note.kind in OPEN_NOTES else ""
-    if note.kind in (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE):
+    if note.kind in (NoteKind.DESCRIPTION, NoteKind.LEFT_STORE, NoteKind.PINNED_ONLY):
         text = "a second store, kept" if second else wording.NOTES[note.kind]
         return PlanRow(sign, STORE, text, below=below, noun="store")
     key = escape_control(note.key) or count_noun(note.count, "file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action, NoteKind, Plan, StorePlan, find_convergence
+from vssync.model.plan import Action, NoteKind, Plan, StorePlan, count_uncompared, find_convergence
 from vssync.planner.estimate import count_attached, count_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.layout import (
@@ -119,7 +119,9 @@ def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
         declared = sum(store.desired is not None for store in plan.stores)
         stores = wording.scope_text(plan) or count_noun(declared, "store")
         verb = "matches" if counts.unchanged == 1 else "match"
-        return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest."]
+        uncompared = count_uncompared(plan)
+        but = f", {uncompared:,} of them {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
+        return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest{but}."]
     scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
     cost = estimate_cost(plan)
     lines = [scope, _batches_line(plan, cost.batches), wording.cost_line(cost)]

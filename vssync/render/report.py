@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from vssync.model.plan import Action, StorePlan
+from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.planner.estimate import count_changes
 from vssync.render import wording
@@ -120,5 +120,6 @@ def apply_line(report: Report) -> str:
     parts += [f"{count_noun(cancelled, 'batch')} {wording.DONE[Action.CANCEL]}"] if cancelled else []
     parts.append(f"{states[Status.FAILED]:,} failed")
     parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
+    parts += [f"{report.uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}"] if report.uncompared else []
     parts += wording.open_parts(count_changes(*report.plan.stores))
     return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."

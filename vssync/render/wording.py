@@ -60,6 +60,7 @@ REASONS = {
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
     Reason.SHARED_CHUNKS: "shares its text with one that goes",
+    Reason.DENIED: "no permission",
     Reason.IMPOSSIBLE: "not supported",
     Reason.UNLISTED: "not completely listed",
 }
@@ -82,6 +83,7 @@ NOTES = {
     NoteKind.DESCRIPTION: "description cannot change",
     NoteKind.UPLOAD_GONE: "File deleted, still listed",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
+    NoteKind.PINNED_ONLY: "stores themselves cannot be read",
     NoteKind.GHOSTS: "counted by the service, and not there",
 }
 

@@ -37,8 +37,11 @@ class GitUnreadable(VssyncError):
     """Git gave no answer; the message says why: "git is not installed"."""
 
 
-def run_git(folder: Path, *arguments: str, timeout: float = _LISTING_TIMEOUT) -> bytes:
-    """What git prints in a folder. Raises GitUnreadable where there is no git, or it refuses the work tree."""
+def run_git(folder: Path, *arguments: str, timeout: float = _LISTING_TIMEOUT, empty_code: int = 0) -> bytes:
+    """What git prints in a folder; `empty_code` is the exit code by which a command says "nothing".
+
+    Raises GitUnreadable where there is no git, it takes too long, or it fails.
+    """
     try:
         command = _command(folder, arguments)
         done = run(command, capture_output=True, timeout=timeout, stdin=DEVNULL, env=_environment(), check=False)
@@ -46,7 +49,7 @@ def run_git(folder: Path, *arguments: str, timeout: float = _LISTING_TIMEOUT) ->
         raise GitUnreadable(f"git took longer than {timeout:.0f} s") from None
     except OSError:
         raise GitUnreadable("git is not installed") from None
-    if done.returncode:
+    if done.returncode not in (0, empty_code):
         raise GitUnreadable(_first_line(done.stderr))
     return done.stdout
 
@@ -75,10 +78,8 @@ def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
 
     A filter is a program; those of the user's own configuration run as ever. Submodules are not looked into.
     """
-    try:
-        listed = run_git(folder, "config", "--show-scope", "--name-only", "-z", "--get-regexp", _FILTERS)
-    except GitUnreadable:  # there is none
-        listed = b""
+    question = ("config", "--show-scope", "--name-only", "-z", "--get-regexp", _FILTERS)
+    listed = run_git(folder, *question, timeout=timeout, empty_code=1)
     fields = listed.decode("utf-8", "surrogateescape").split("\0")
     names = [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in ("local", "worktree")]
     if any("=" in name for name in names):
@@ -88,16 +89,20 @@ def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
     return run_git(folder, *overruling, *command, timeout=timeout)
 
 
-def tracked_files(tree: Path) -> frozenset[str]:
-    """The paths of a work tree that git tracks, relative to it and in NFC. Raises GitUnreadable."""
+def _require_git(tree: Path) -> None:
     if not has_git(tree):
         raise GitUnreadable("there is no .git")
+
+
+def tracked_files(tree: Path) -> frozenset[str]:
+    """The paths of a work tree that git tracks, relative to it and in NFC. Raises GitUnreadable."""
+    _require_git(tree)
     names = run_git(tree, "ls-files", "-z").decode("utf-8", "surrogateescape")
     return frozenset((names if names.isascii() else normalize("NFC", names)).split("\0"))
 
 
 def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """The author dates (YYYY-MM-DD, UTC) of the commits that `git log -1 -- PATH` names; without files in no commit.
+    """For each file that some commit has, the author date (YYYY-MM-DD, UTC) of the one that `git log -1 -- PATH` names.
 
     Paths are relative to `root`, spelled as on disk. Each work tree's history is read once, however many files it has.
     Raises VssyncError where git cannot be read, and for a shallow clone, whose oldest commit seems to add every file.
@@ -105,8 +110,7 @@ def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
     dates: dict[str, str] = {}
     for tree, group in _group_by_tree(root, paths).items():
         try:
-            if not has_git(tree):
-                raise GitUnreadable("there is no .git")
+            _require_git(tree)
             if run_git(tree, "rev-parse", "--is-shallow-repository").strip() == b"true":
                 way_out = "fetch all of it: `fetch-depth: 0` in a workflow, or `git fetch --unshallow`"
                 raise VssyncError(f"{tree}: is a shallow clone, whose history has no dates of most files; {way_out}")
@@ -117,10 +121,10 @@ def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
 
 
 def _group_by_tree(root: Path, paths: Iterable[str]) -> dict[Path, dict[str, str]]:
-    """For each work tree, its own and those nested in it: paths in it, and the same from `root`."""
+    """The paths by work tree (the one around `root`, and those in it): relative to the tree, and relative to `root`."""
     outermost = find_work_tree(root)
     prefix = f"{root.relative_to(outermost).as_posix()}/" if root != outermost else ""
-    trees: dict[str, tuple[Path, int]] = {"": (outermost, 0)}  # by folder, and how much of a path leads to the tree
+    trees: dict[str, tuple[Path, int]] = {"": (outermost, 0)}  # by folder; with the length of what leads to the tree
     groups: dict[Path, dict[str, str]] = {}
 
     def tree_of(folder: str) -> tuple[Path, int]:
@@ -170,24 +174,24 @@ def _resolve_dates(
 ) -> dict[bytes, str]:
     """Follows each path from the newest commit to the one that `git log -1` names.
 
-    As git does: past a merge to the first parent that has the same file; a commit without such a parent made it as it
-    is. `diffs` has, for each commit and parent, the paths that differ; for a first commit, all it holds.
+    As git does: where a parent has the same file, it goes on to the first such parent; the commit where none has it is
+    the one. `diffs` has, for each commit and parent, the paths that differ; for a first commit, all it holds.
     """
     dates: dict[bytes, str] = {}
     pending: dict[bytes, set[bytes]] = {}
     remaining = len(wanted)
     for number, commit in enumerate(commits):
-        changed = pending.pop(commit.id, set()) if number else set(wanted)
+        reached = pending.pop(commit.id, set()) if number else set(wanted)
         for parent in commit.parents or (None,):
             difference = next(diffs)
-            if same := changed - difference:
-                changed &= difference
+            if same := reached - difference:
+                reached -= same
                 if parent is None:
                     remaining -= len(same)
                 else:
                     pending.setdefault(parent, set()).update(same)
-        dates |= dict.fromkeys(changed, commit.date)
-        remaining -= len(changed)
+        dates |= dict.fromkeys(reached, commit.date)
+        remaining -= len(reached)
         if not remaining:
             break
     return dates

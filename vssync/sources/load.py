@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
-from vssync.manifest.diagnostics import Diagnostic, Documents, SourceLocation, adding_problems, raise_if_any
+from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, raise_if_any
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_warnings, select_files
@@ -71,16 +71,16 @@ def load_sources(
 ) -> LoadedManifest:
     """Reads a manifest and the files it names, resolved for one environment.
 
-    Without `hashed`, files have a size and no SHA-256. `on_hashed` is called with the numbers of files and bytes read
-    so far. Raises ManifestError with every problem of the manifest and its files, but those that may only follow from
-    another, and VssyncError where an attribute is a commit's date and git cannot tell it.
+    Without `hashed`, only files are read that attributes are looked up in: there is no SHA-256, and drafts and blank
+    files are left out only among those. `on_hashed` is called with the numbers of files and bytes read so far. Raises
+    ManifestError with every problem of the manifest and its files, but those that may only follow from another, and
+    VssyncError where an attribute is a commit's date and git cannot tell it.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
     sandbox = sandbox_around(file.parent, allow_outside)
     if not sandbox.allows(file):
-        message = f"the manifest leads by a link out of {sandbox.folders[0]}, or into its .git or .vssync"
-        raise ManifestError((Problem(str(file), 0, 0, message, ALLOW_HINT),))
+        raise ManifestError((Problem(str(file), 0, 0, f"the manifest {sandbox.way_out}", ALLOW_HINT),))
     manifest = _load_manifest(file, folder, sandbox, env, variables)
     with adding_problems(manifest.problems):
         root = _find_root(manifest, folder, sandbox)
@@ -99,14 +99,9 @@ def load_sources(
     return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
-def locate_values(loaded: LoadedManifest, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
-    """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    return diagnostics.locate_values(loaded.manifest.documents, paths)
-
-
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
     """Where one value is written, as people read it: vssync.yaml:12:11."""
-    return str(locate_values(loaded, (path,))[path])
+    return str(diagnostics.locate_values(loaded.manifest.documents, (path,))[path])
 
 
 def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, resolve.Provenance]:
@@ -132,7 +127,7 @@ def _load_manifest(
     with adding_problems(main.problems):
         patterns = resolve_includes(main, env, variables)
         listing = walk_files(str(folder), patterns.values(), sandbox)
-        matches = {path: [file for _, file in listing.matching(pattern)] for path, pattern in patterns.items()}
+        matches = {path: [file for _, file in listing.chosen_by(pattern)] for path, pattern in patterns.items()}
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
         distinct = {file.path: file for files in matches.values() for file in files}
@@ -191,10 +186,11 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
 
 def _commit_dates(root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
     """The date of the last commit of each file that has an attribute from it, by path. Raises VssyncError."""
-    files = [file for selection in selections for file in selection.files if file.source]
-    settings = {id(file.settings): file.settings for file in files}
-    dated = {key for key, each in settings.items() if any(GIT_DATE in lookup.sources for lookup in each.lookups)}
-    paths = [file.source.path for file in files if file.source and id(file.settings) in dated]
+    paths = [
+        file.disk_file.path
+        for file in (file for selection in selections for file in selection.files)
+        if file.disk_file and any(GIT_DATE in lookup.sources for lookup in file.settings.lookups)
+    ]
     return author_dates(root, paths) if paths else {}
 
 
@@ -205,7 +201,7 @@ class ReadJob:
     path: str
     lookups: frozenset[Lookup] = frozenset()
     is_text: bool = False  # it must be text that services can read
-    has_front_matter: bool = False  # it may have front matter and headings
+    may_have_front_matter: bool = False  # and front matter and headings
     commit_date: str = ""
 
 
@@ -214,24 +210,24 @@ def _read_jobs(selections: tuple[Selection, ...], hashed: bool, commit_dates: Ma
     jobs: dict[str, ReadJob] = {}
     for file in (file for selection in selections for file in selection.files):
         lookups = resolve.lookups_in(file)
-        if file.source and (lookups or hashed):
-            job = _read_job(file.source.path, file.filename, lookups, commit_dates)
+        if file.disk_file and (lookups or hashed):
+            job = _read_job(file.disk_file.path, file.filename, lookups, commit_dates)
             if earlier := jobs.get(job.path):
                 job = replace(
                     job,
                     lookups=job.lookups | earlier.lookups,
                     is_text=job.is_text or earlier.is_text,
-                    has_front_matter=job.has_front_matter or earlier.has_front_matter,
+                    may_have_front_matter=job.may_have_front_matter or earlier.may_have_front_matter,
                 )
             jobs[job.path] = job
     return tuple(jobs.values())
 
 
 def _read_job(path: str, filename: str, lookups: frozenset[Lookup], commit_dates: Mapping[str, str]) -> ReadJob:
-    """A file is what its name says, or the name that it is uploaded under."""
+    """How to read a file: as text, or for front matter, if its name or its upload name has such an extension."""
     extensions = (extension_of(path), extension_of(filename))
-    has_front_matter = any(map(may_have_front_matter, extensions))
-    return ReadJob(path, lookups, any(map(is_text, extensions)), has_front_matter, commit_dates.get(path, ""))
+    may_have_fields = any(map(may_have_front_matter, extensions))
+    return ReadJob(path, lookups, any(map(is_text, extensions)), may_have_fields, commit_dates.get(path, ""))
 
 
 _ReadResult = tuple[resolve.Reading, tuple[Problem, ...]]
@@ -288,7 +284,7 @@ def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
 
 def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     """What the job asks of a file; None if the file changed meanwhile. Raises OSError."""
-    if not (hashed or job.has_front_matter):
+    if not (hashed or job.may_have_front_matter):
         return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date)), ()
     digest, text, is_pointer = hashlib.sha256(), TextReader(), False
     with open(path, "rb", buffering=0) as file:
@@ -313,7 +309,7 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     if text.flaw:
         flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
         return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
-    head = text.head if job.has_front_matter else ""
+    head = text.head if job.may_have_front_matter else ""
     is_blank = job.is_text and text.is_blank and left <= 0
     findings = look_up(job.lookups, head, job.path, job.commit_date)
     return resolve.Reading(sha256, before.st_size, findings, is_blank=is_blank), ()

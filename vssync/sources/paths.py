@@ -31,7 +31,12 @@ class Sandbox:
     Only the person who runs vssync can allow more. `.git`, which may hold a credential, and `.vssync` are never read.
     """
 
-    folders: tuple[Path, ...]
+    folders: tuple[Path, ...]  # that of the manifest first, then those of `--allow-outside`
+
+    @property
+    def way_out(self) -> str:
+        """What is wrong with a link that leads out of it."""
+        return f"leads by a link out of {self.folders[0]}, or into its .git or .vssync"
 
     def allows(self, path: Path | str) -> bool:
         """Whether a path, links followed, lies inside."""

@@ -22,8 +22,10 @@ from vssync.sources.git import GitUnreadable, tracked_files
 from vssync.sources.ignore import IgnoreFile
 from vssync.sources.paths import ALLOW_HINT, Sandbox, find_work_tree, from_disk, on_disk
 
-_OUTSIDE = "leads by a link out of the manifest's root, or into .git or .vssync"
-_TWINS = "its name, or that of a folder it is in, is another's in another Unicode form; rename one"
+_TWINS = (
+    "another file or folder has the same name but for its Unicode form (its own, or that of a folder it is in); "
+    "rename one"
+)
 _GITIGNORE = ".gitignore"
 _MARKERS = (".git", _GITIGNORE)
 _MAX_IGNORE_BYTES = 1 << 20
@@ -74,7 +76,7 @@ class _Folder:
     has_rules: bool = True  # not so where `.gitignore` files say nothing more
     behind: str = ""  # the ignored folder or the last link that it lies behind, in NFC
     absence: str = ""  # why only a pattern that leads there takes its files
-    is_counted: bool = False  # no pattern leads there: its files are only counted
+    is_listed_only: bool = False  # no pattern leads there: its files are named, and not inspected
     problem: str = ""  # of every file in it
 
 
@@ -94,13 +96,14 @@ class _Walker:
     def __init__(self, root: str, sandbox: Sandbox, patterns: Collection[Pattern]) -> None:
         self._root, self._sandbox = root, sandbox
         self._enters_hidden = any(pattern.mentions_hidden for pattern in patterns)
-        self._scopes = {pattern.start if pattern.is_literal else pattern.folder for pattern in patterns}
-        self._scopes |= {scope[:end] for scope in self._scopes for end, char in enumerate(scope) if char == "/"}
+        # What patterns lead to: the part before their wildcards, and all folders around it.
+        self._named = {pattern.start if pattern.is_literal else pattern.folder for pattern in patterns}
+        self._named |= {path[:end] for path in self._named for end, char in enumerate(path) if char == "/"}
         self.problems: list[Problem] = []
         self.git_problem = ""
         self._folders: dict[str, _Folder | None] = {"": self._find_root()}  # on the way to patterns, by NFC path
         self._scans: dict[str, tuple[_Folder, list[_Entry]]] = {}  # of these
-        self._counted: set[str] = set()  # real folders that links lead to
+        self._link_targets: set[str] = set()  # folders, behind each of which it went once
 
     def _find_root(self) -> _Folder:
         """The root, with the `.gitignore` files of the folders around it in its work tree.
@@ -122,11 +125,15 @@ class _Walker:
         """The `.gitignore` of a folder; None where it cannot be used, which is a problem."""
         try:
             with open(path, "rb") as file:
-                text = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape")
-            return IgnoreFile(text, folder.tree_path[:-1], folder.ignore_file)
+                content = file.read(_MAX_IGNORE_BYTES + 1)
+            if len(content) > _MAX_IGNORE_BYTES:
+                raise ValueError(f"it has more than {_MAX_IGNORE_BYTES:,} bytes")
+            return IgnoreFile(content.decode("utf-8", "surrogateescape"), folder.tree_path[:-1], folder.ignore_file)
         except (OSError, ValueError) as error:
             message = f"git's rules in this file cannot be used: {_reason(error)}"
-            self.problems.append(Problem(folder.tree_path + _GITIGNORE, 0, 0, message))
+            place = _printable(from_disk(Path(os.path.relpath(path, self._root)).as_posix()))
+            hint = "mend it: without its rules, what git ignores would be published"
+            self.problems.append(Problem(place, 0, 0, message, hint))
             return None
 
     def starting_folders(self, folders: set[str]) -> Iterator[_Folder]:
@@ -150,8 +157,9 @@ class _Walker:
                 elif inner := self._enter(folder, entry):
                     folders.append(inner)
                 elif _is_link(entry.file):
-                    behind = folder.behind or normalize("NFC", entry.path)
-                    yield FoundFile(entry.path, 0, "", behind, folder.absence or LINKED)
+                    # One that is not entered stands for all behind it: a pattern that matches it says what it missed.
+                    absence = folder.absence if folder.is_listed_only else LINKED
+                    yield FoundFile(_printable(entry.path), 0, "", _nfc(entry.path), absence)
 
     def look_up(self, path: str) -> Iterator[FoundFile]:
         """The file with an NFC path from the root; none if it does not exist."""
@@ -188,7 +196,7 @@ class _Walker:
             with os.scandir(self._absolute(folder)) as scan:
                 files = list(scan)
         except OSError as error:
-            if not folder.is_counted:
+            if not folder.is_listed_only:
                 message = f"the folder cannot be read: {_reason(error)}"
                 hint = "make it readable, or choose files elsewhere; its files cannot be told from deleted ones"
                 self.problems.append(Problem(_printable(folder.path[:-1]) or ".", 0, 0, message, hint))
@@ -221,23 +229,23 @@ class _Walker:
         is_ignored = not is_link and _is_ignored(folder, name, is_folder=True)
         if not (is_link or is_ignored):
             return inner
-        nfc_path = normalize("NFC", entry.path)
-        is_counted = nfc_path not in self._scopes
-        inner = replace(inner, has_rules=False, behind=nfc_path, is_counted=is_counted)
+        nfc_path = _nfc(entry.path)
+        is_listed_only = nfc_path not in self._named
+        inner = replace(inner, has_rules=False, behind=nfc_path, is_listed_only=is_listed_only)
         if is_ignored:
             return replace(inner, absence=IGNORED)
-        return replace(inner, absence=LINKED) if self._follows(folder, entry, is_named=not is_counted) else None
+        return replace(inner, absence=LINKED) if self._follows(folder, entry, is_named=not is_listed_only) else None
 
     def _follows(self, folder: _Folder, entry: _Entry, *, is_named: bool) -> bool:
-        """Whether to walk behind a link: where a pattern leads there, or else once, to count what it leaves out."""
+        """Whether to walk behind a link: where a pattern leads there, or else once, to name what is left out."""
         if not self._sandbox.allows(entry.file.path):
             if is_named:
-                self.problems.append(Problem(entry.path, 0, 0, _OUTSIDE, ALLOW_HINT))
+                self.problems.append(Problem(entry.path, 0, 0, self._sandbox.way_out, ALLOW_HINT))
             return False
         target = os.path.realpath(entry.file.path)
         is_loop = self._absolute(folder).resolve().is_relative_to(target)
-        is_first = not (is_loop or folder.behind or target in self._counted)
-        self._counted.add(target)
+        is_first = not (is_loop or folder.behind or target in self._link_targets)
+        self._link_targets.add(target)
         return is_named or is_first
 
     def _absolute(self, folder: _Folder) -> Path:
@@ -245,18 +253,16 @@ class _Walker:
 
     def _to_file(self, folder: _Folder, entry: _Entry) -> FoundFile:
         """The file an entry of a folder is or links to."""
-        path, absence, behind = entry.path, folder.absence, folder.behind
-        if not path.isascii() and (printable := _printable(path)) != path:
-            return FoundFile(printable, 0, "the name of the file, or of a folder it is in, is not UTF-8; rename it")
+        path, absence, behind = _printable(entry.path), folder.absence, folder.behind
         if absence == IGNORED or (not absence and _is_ignored(folder, entry.name, is_folder=False)):
             absence = folder.tree.absence_of(folder.tree_path + entry.name)
             self.git_problem = folder.tree.problem or self.git_problem
-            behind = (behind or normalize("NFC", path)) if absence else ""
-            if absence and (folder.is_counted or (not folder.behind and behind not in self._scopes)):
-                return FoundFile(path, 0, "", behind, absence)
-        elif folder.is_counted:
+            behind = (behind or _nfc(path)) if absence else ""
+        if absence and (folder.is_listed_only or (not folder.behind and behind not in self._named)):
             return FoundFile(path, 0, "", behind, absence)
         size, problem = self._inspect(entry)
+        if path != entry.path:
+            problem = "the name of the file, or of a folder it is in, is not UTF-8; rename it"
         return FoundFile(path, size, entry.problem or problem, behind, absence)
 
     def _inspect(self, entry: _Entry) -> tuple[int, str]:
@@ -273,7 +279,7 @@ class _Walker:
         if not stat.S_ISREG(status.st_mode):
             return 0, "is not a regular file"
         is_outside = is_link and not self._sandbox.allows(entry.file.path)
-        return status.st_size, f"{_OUTSIDE}; {ALLOW_HINT}" if is_outside else ""
+        return status.st_size, f"{self._sandbox.way_out}; {ALLOW_HINT}" if is_outside else ""
 
 
 def _is_ignored(folder: _Folder, name: str, *, is_folder: bool) -> bool:
@@ -298,7 +304,11 @@ def _is_link(file: os.DirEntry[str]) -> bool:
 
 def _printable(path: str) -> str:
     """A path, with `?` for what is not UTF-8 in it."""
-    return path.encode("utf-8", "replace").decode()
+    return path if path.isascii() else path.encode("utf-8", "replace").decode()
+
+
+def _nfc(path: str) -> str:
+    return normalize("NFC", _printable(path))
 
 
 def _reason(error: Exception) -> str:

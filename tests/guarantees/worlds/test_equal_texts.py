@@ -30,7 +30,10 @@ STEPS: tuple[Mapping[str, str | None], ...] = (
 )
 
 
-@pytest.mark.parametrize("spoken", ["compatible", "local,shares-chunks=on", "local,shares-chunks=on,stale-filters=on"])
+@pytest.mark.parametrize(
+    "spoken",
+    ["compatible", *(f"local,shares-chunks=on{more}" for more in ("", ",stale-filters=on", ",late-deletions=30"))],
+)
 def test_what_stays_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoken: str) -> None:
     monkeypatch.setattr(os, "fsync", lambda _file: None)
     with closing(World(tmp_path, spoken)) as world:

@@ -13,15 +13,16 @@ import pytest
 
 from tests.guarantees.test_converge import SCENARIOS as TREES
 from tests.guarantees.worlds.scenarios import SCENARIOS, Scenario
-from tests.guarantees.worlds.test_switches import ENDS, KNOWN, NAMES, SETTINGS
+from tests.guarantees.worlds.test_switches import ENDS, NAMES, SETTINGS
 from tests.guarantees.worlds.world import World, assert_as_desired
 from vssync.providers import COMPATIBLE, PROVIDERS, Provider
 
 MIXES, SHARE = 20, 0.15
-LEFT_OUT = ENDS.keys() | {setting for setting, _, _ in KNOWN}  # what does not converge alone
+LEFT_OUT = ENDS.keys()  # what does not converge alone
 HIDDEN = (  # of the first, nothing but the second gives a clue
     ("late-files", "late-counts"),
     ("short-files", "late-counts"),
+    *((hiding, "stores-iam-only") for hiding in ("late-files", "short-files", "cut-after", "empty-after")),
     ("cut-after", "late-counts"),
     ("cut-after", "ignores-order"),
     ("empty-after", "ignores-order"),
@@ -42,18 +43,11 @@ def mix(seed: int) -> str:
 WORLDS: dict[str, tuple[str, Provider]] = {name: (name, provider) for name, provider in PROVIDERS.items()}
 WORLDS |= {f"mix{seed}": (mix(seed), COMPATIBLE) for seed in range(MIXES)}
 
-KNOWN_HERE: tuple[tuple[set[str], tuple[str, ...], str], ...] = (  # of dialects with all of these
-    ({"shares-chunks=on", "late-deletions=30"}, ("move",), "a late deletion takes the chunks of the new copy along"),
-    ({"empty-after=3", "short-files=2"}, ("adopt",), "files are created while a listing is short"),
-)
-
 
 def cases() -> Iterator[Any]:
     for world, (spoken, provider) in WORLDS.items():
         for name, play in PLAYS.items():
-            reasons = [reason for parts, plays, reason in KNOWN_HERE if parts <= {*spoken.split(",")} and name in plays]
-            marks = [pytest.mark.xfail(strict=True, reason=reasons[0])] if reasons else []
-            yield pytest.param(spoken, provider, play, id=f"{world}-{name}", marks=marks)
+            yield pytest.param(spoken, provider, play, id=f"{world}-{name}")
 
 
 @pytest.mark.slow
@@ -69,10 +63,3 @@ def test_every_scenario_in_many_worlds(
         for tree in sorted(path for path in play.iterdir() if path.is_dir()):
             world.lay(tree)
             assert_as_desired(world, world.apply())
-
-
-def test_every_row_is_of_a_case() -> None:
-    dialects = [set(spoken.split(",")) for spoken, _ in WORLDS.values()]
-    for parts, plays, _ in KNOWN_HERE:
-        assert any(parts <= dialect for dialect in dialects), parts
-        assert set(plays) <= PLAYS.keys()

@@ -98,7 +98,10 @@ class World:
             loaded = load_manifest(self.settings)
             stated = {**loaded.desired.service.capabilities, **self.capabilities}
             service = replace(loaded.desired.service, provider=self.provider.name, capabilities=stated)
-            self._loaded = replace(loaded, desired=replace(loaded.desired, service=service))
+            stores = loaded.desired.stores
+            if self.dialect.stores_iam_only:  # then somebody else makes the stores
+                stores = tuple(replace(each, external=True, id=self._id_of(each.name)) for each in stores)
+            self._loaded = replace(loaded, desired=replace(loaded.desired, service=service, stores=stores))
         return self._loaded
 
     def lay(self, tree: Path) -> None:
@@ -106,6 +109,12 @@ class World:
         self._loaded = None
         self.docs.mkdir(exist_ok=True)
         lay_tree(tree, self.docs)
+
+    def _id_of(self, name: str) -> str:
+        """The id of a store, which is made where there is none of this name."""
+        if name not in self.stores():
+            self.make_by_hand(name, {}, {})
+        return self.stores()[name][0]
 
     @contextmanager
     def session(self) -> Iterator[tuple[Session, Recorder]]:
@@ -138,7 +147,8 @@ class World:
         return {row[0] for row in self._rows("select id from files where id not in (select id from store_files)")}
 
     def _rows(self, query: str) -> list[Any]:
-        """What the service has in its database."""
+        """What the service has in its database, which it makes when it is opened."""
+        assert self.service
         with closing(sqlite3.connect(self.folder / "live/service.db")) as database:
             return database.execute(query).fetchall()
 
@@ -160,14 +170,18 @@ class World:
     def make_by_hand(self, store: str, files: Mapping[str, bytes], attributes: Mapping[str, Any]) -> None:
         """Somebody makes a store and looks at it; some services take no attributes."""
         address = f"{self.endpoint.control_url}/vector_stores"
-        store_id = self.send("POST", address, json={"name": store})["id"]
+        admin = {"authorization": "Signature of an administrator"}
+        if store not in self.stores():
+            self.send("POST", address, json={"name": store}, headers=admin)
+        (store_id,) = self.stores()[store]
+        self.send("GET", f"vector_stores/{store_id}/files")
         self.clock.sleep(60)
         given = {"attributes": attributes} if self.dialect.takes_attributes else {}
         for name, content in files.items():
             file = self.send("POST", "files", data={"purpose": "assistants"}, files={"file": (name, content)})["id"]
             self.send("POST", f"vector_stores/{store_id}/files", json={"file_id": file, **given})
         for _ in range(3):
-            self.send("GET", address)
+            self.send("GET", address, headers=admin)
 
     def search(self, store: str, queries: Sequence[str], filters: Any = None) -> list[dict[str, Any]]:
         """What an application finds by these."""

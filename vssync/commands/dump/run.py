@@ -144,7 +144,7 @@ def _list_local(folders: Iterable[str], root: Path) -> tuple[FoundFile, ...]:
     """Every file of these folders that a pattern can name."""
     patterns = [compile_pattern(f"{literal_pattern(folder[:-1])}/**" if folder else "**") for folder in folders]
     listing = walk_files(str(root), patterns, sandbox_around(root, ()).around(root))
-    return tuple({file.path: file for pattern in patterns for _, file in listing.matching(pattern)}.values())
+    return tuple({file.path: file for pattern in patterns for _, file in listing.chosen_by(pattern)}.values())
 
 
 def _match_local(
