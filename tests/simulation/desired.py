@@ -200,7 +200,7 @@ def _as_loaded(session: Session) -> Wanted:
             values = (file.key, file.filename, file.attributes, chunking, file.path, file.file_id, size, sha256)
             files[digest16(file.key)] = WantedFile(*values, dated=file.dated)
         names = (*_SETTINGS, "metadata", "expires_after_days")
-        settings = {name: getattr(store, name) for name in names}
+        settings = {name: value for name in names if (value := getattr(store, name)) is not None}
         limits = {"max_delete": store.guards.max_delete, "max_replace": store.guards.max_replace}
         settings["guards"] = {name: (limit.share, limit.count) for name, limit in limits.items()}
         skipped = {key: why for key, why in store.skipped.items() if why not in _LEAVING}

@@ -137,7 +137,7 @@ def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext)
         else ""
     )
     way_out = (
-        "remove this line if the store is to stay"
+        "take the entry out of the manifest if the store is to stay"
         if owner or not ours
         else f"to restore its mark, declare the store once more with `id: {live.id}` and apply with --adopt"
     )
