@@ -173,7 +173,7 @@ def test_an_external_store_of_which_not_all_is_listed(tmp_path: Path) -> None:
         assert vssync(tmp_path, "apply", "--yes").code == 0
     result, before, after = run_against(tmp_path, ("only-page",), *DESTROY, more=", external: true")
     assert (result.code, after) == (3, before)
-    assert f"{NUMBERS}: 200 changes held back" in flowing(result.out)
+    assert f"{NUMBERS}: 200 changes left for later" in flowing(result.out)
     result, _, after = run_against(tmp_path, (), *DESTROY, more=", external: true")
     assert (result.code, after) == (0, (set(), set()))
 

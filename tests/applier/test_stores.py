@@ -86,11 +86,11 @@ def test_what_an_application_adds_to_the_metadata_after_the_plan_stays(
     with place.work() as work:
         plan = make_plan_now(work, PLAIN)
         (store,) = work.client.list_stores()
-        work.client.update_store(store.id, {"metadata": {**store.metadata, "app": "on"}})
+        work.client.update_store(store.id, {"metadata": {**store.metadata, "app": "on", "name": "x"}})
         assert apply_plan(work, plan, Silent()).converged
         metadata = work.client.get_store(store.id).metadata
     team = {"": "a", "metadata: {team: b}": "b"}.get(change)
-    assert (metadata["app"], metadata.get("team")) == ("on", team)
+    assert (metadata["app"], metadata["name"], metadata.get("team")) == ("on", "x", team)
     assert list(place.plan().changes()) == []
 
 

@@ -12,8 +12,9 @@ import pytest
 from tests.applier.world import Place, killed
 from vssync.api.parse import AttachmentEntry
 from vssync.errors import Refused
+from vssync.model.convergence import find_convergence
 from vssync.model.marks import without_ours
-from vssync.model.plan import Action, Options, Reason, find_convergence
+from vssync.model.plan import Action, Options, Reason
 from vssync.model.state import AUTO, LiveFile, LiveStore
 
 HEAD = "version: 1\nowner: kb\nstores:\n"

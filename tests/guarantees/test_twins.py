@@ -67,8 +67,10 @@ def make_plan(machine: Machine, options: Options = PLAIN) -> Plan:
         return make_plan_now(work, options)
 
 
-def carry_out(machine: Machine, made: Plan, wrap: Callable[[httpx.BaseTransport], httpx.BaseTransport]) -> Report:
-    with machine.work(wrap) as work:
+def carry_out(
+    machine: Machine, made: Plan, wrap: Callable[[httpx.BaseTransport], httpx.BaseTransport], *faults: str
+) -> Report:
+    with machine.work(wrap, faults=faults) as work:
         return apply_plan(work, made, Silent())
 
 
@@ -96,8 +98,11 @@ def completed_keys(machine: Machine) -> set[str]:
         return {str(file.attributes["vssync_key"]) for file in work.client.list_files(store.id)}
 
 
-def apply_both(first: Machine, second: Machine, at: int) -> list[Report]:
-    """Both plan, and then the second applies when the first has made so many requests; its report comes first."""
+def apply_both(first: Machine, second: Machine, at: int, *faults: str) -> list[Report]:
+    """Both plan, and then the second applies when the first has made so many requests; its report comes first.
+
+    The faults are met by the first.
+    """
     plans = [make_plan(first), make_plan(second)]
     assert [store.id for made in plans for store in made.stores] == ["", ""]
     reports: list[Report] = []
@@ -109,7 +114,7 @@ def apply_both(first: Machine, second: Machine, at: int) -> list[Report]:
 
     meanwhile([])
     first.clock.now += 1
-    reports.append(carry_out(first, plans[0], lambda inner: Counting(inner, meanwhile)))
+    reports.append(carry_out(first, plans[0], lambda inner: Counting(inner, meanwhile), *faults))
     return reports
 
 
@@ -127,6 +132,23 @@ def test_two_first_applies_end_in_one_store(machines: tuple[Machine, Machine], a
     assert apply_now(second).converged  # where both attached their copies, one of each goes
     assert list(make_plan(first).changes()) == []
     assert completed_keys(first) == set(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("provider", "faults", "is_reported"),
+    [("local", ["status=403:DELETE:/vector_stores/*"], True), ("local,ghost-stores=600", [], False)],
+)
+def test_an_own_store_that_was_left_is_told_from_the_one_in_use(
+    machines: tuple[Machine, Machine], provider: str, faults: list[str], *, is_reported: bool
+) -> None:
+    """It stays where it could not be deleted; one that was deleted may still be listed, and is no second store."""
+    first, second = machines
+    first.provider = second.provider = provider
+    _, report = apply_both(first, second, 0, *faults)
+    used = dict(report.store_ids)["docs"]
+    (own,) = {store.id for store in stores_of(first)} - {used}
+    detail = f"beside {used}, which this run uses, {own} was made for the same key; plan again"
+    assert [outcome.detail for outcome in report.outcomes if not outcome.key] == [detail if is_reported else ""]
 
 
 def test_stores_that_do_not_see_each_other_are_named_by_the_run_that_ends_last(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.render.builders import change, create, plan, store
+from vssync.model.convergence import OPEN_NOTES, find_convergence
 from vssync.model.plan import (
-    OPEN_NOTES,
     Action,
     BatchChange,
     Note,
@@ -15,7 +15,6 @@ from vssync.model.plan import (
     Refusal,
     StoreChange,
     StorePlan,
-    find_convergence,
 )
 from vssync.model.report import Outcome, Report, Status
 from vssync.model.state import FileCounts

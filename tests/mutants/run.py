@@ -140,8 +140,8 @@ MUTANTS = (
     Mutant(
         "a-store-that-was-written-is-ours",
         "vssync/applier/stores.py",
-        "if mark != (live",
-        "if not mark and (live",
+        "if mark != live_mark:",
+        "if not mark and live_mark:",
         ("tests/applier/test_stores.py",),
     ),
     Mutant(
@@ -228,7 +228,7 @@ MUTANTS = (
     Mutant(
         "gc-without-looking",
         "vssync/commands/gc.py",
-        "for file_id in find_holders(client, session.pool, client.list_stores() if orphans else (), list(orphans)):",
+        "for file_id in find_holders(client, session.pool, stores, list(orphans)):",
         "for file_id in ():",
         ("tests/applier/test_gc.py", "tests/journal/test_writer.py", *CRASH),
     ),

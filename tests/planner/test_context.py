@@ -10,7 +10,7 @@ import pytest
 from tests.planner.builders import desired_file, desired_store, live_copy, live_store, plan, summary
 from vssync.errors import UsageProblem
 from vssync.model.plan import Options, Plan
-from vssync.model.state import Contents
+from vssync.model.state import Contents, Verdict
 
 NEW = desired_file("docs/new.md", "N")
 CHANGED = desired_file("docs/[a].md", "A2")
@@ -70,6 +70,10 @@ def test_a_live_key_and_a_desired_one_are_both_addresses(address: str) -> None:
 GONE = Contents((live_copy(desired_file("gone.md"), id="g1"),))
 LEFT = (live_store(desired_store(key="left"), id="vs_left"), Contents((live_copy(desired_file("x.md"), id="x1"),)))
 HELD = desired_store(key="held", id="vs_held", description="pinned, and not there")
+SHORT = [
+    (live_store(desired_store(key=key), id=f"vs_{key}"), Contents(count=2, verdict=Verdict.SHORT))
+    for key in ("short", "old")
+]
 
 
 @pytest.mark.parametrize(
@@ -86,12 +90,14 @@ HELD = desired_store(key="held", id="vs_held", description="pinned, and not ther
         ({"excludes": ("left/typo.md",)}, "left/typo.md"),
         ({"targets": ("a",), "excludes": ("left/x.md",)}, ""),
         ({"excludes": ("held/x.md",)}, ""),
+        ({"targets": ("short/unlisted.md",)}, ""),
+        ({"excludes": ("old/unlisted.md",)}, ""),
     ],
 )
 def test_only_a_key_that_was_looked_for_is_unknown(options: dict[str, Any], unknown: str) -> None:
-    """What lies out of scope was not listed, so that no key is missing there."""
-    stores = (desired_store(NEW, key="a"), desired_store(key="b"), HELD)
-    live = [(live_store(desired_store(key="b"), id="vs_b"), GONE), LEFT]
+    """What lies out of scope was not listed, and some stores only in part, so that no key is missing there."""
+    stores = (desired_store(NEW, key="a"), desired_store(key="b"), desired_store(key="short"), HELD)
+    live = [(live_store(desired_store(key="b"), id="vs_b"), GONE), LEFT, *SHORT]
     if unknown:
         with pytest.raises(UsageProblem, match=f"^{unknown}: "):
             plan(stores, live, **options)

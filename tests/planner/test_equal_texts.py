@@ -119,6 +119,37 @@ def test_what_would_hide_a_file_that_is_not_in_the_plan_is_held_back(
     assert ("--allow-gap" in change.detail) is (action == "refuse")
 
 
+OTHERS = tuple(f"x{number}" for number in range(15))
+REJECTED = copy_of("c", status=FileStatus.FAILED, error="unsupported_file")
+CROWDED = copy_of("c", ignore=OTHERS, live={"lang": "de", **dict.fromkeys(OTHERS, 1)})
+REFUSED: dict[str, Case] = {
+    "of bytes that the service rejects": (
+        (A, doc("b", "B"), C),
+        (*TWINS, REJECTED),
+        ("a.md replace shared_chunks", "b.md replace content_changed shared_chunks", "c.md refuse refused"),
+    ),
+    "of too many attributes, and its file would be hidden": (
+        (A, doc("b", "B"), C),
+        (*TWINS, CROWDED),
+        ("b.md refuse content_changed not_allowed", "c.md refuse drifted impossible"),
+    ),
+    "of too many attributes, and its file is the only one that stays": (
+        (C,),
+        (copy_of("b"), CROWDED),
+        ("b.md refuse not_in_manifest not_allowed", "c.md refuse drifted impossible"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "copies", "changes"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_is_carried_out_for_no_text_and_hides_no_file(
+    files: tuple[DesiredFile, ...], copies: tuple[LiveFile, ...], changes: tuple[str, ...]
+) -> None:
+    planned = plan_store(files, copies, capabilities=SHARED, settings={"ignore_attributes": OTHERS}).files
+    assert tuple(f"{key} {action} {' '.join(reasons)}" for key, action, reasons in map(summary, planned)) == changes
+    assert not any(change.drop or change.reuse or change.gap for change in planned if change.action == "refuse")
+
+
 def test_equal_files_are_a_warning() -> None:
     (note,) = plan_store((A, B, doc("c", "C")), (), capabilities=SHARED).notes
     assert (note.kind, note.count) == ("equal_texts", 2)

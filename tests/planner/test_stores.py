@@ -19,9 +19,10 @@ from tests.planner.builders import (
     unmarked,
 )
 from vssync.errors import Refused
+from vssync.model.convergence import find_convergence
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT
-from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan, find_convergence
+from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan
 from vssync.model.state import (
     Capabilities,
     Contents,
@@ -418,6 +419,31 @@ def test_only_the_store_of_a_parallel_first_apply_may_go(
     assert " ".join(f"{store.key} {told(store)}" for store in others) == expected
 
 
+@pytest.mark.parametrize(
+    ("allowed", "expected"), [(False, "guide@vs1  left_store"), (True, "guide@vs1 delete not_in_manifest ")]
+)
+def test_a_pin_leaves_the_other_store_of_the_key_to_be_seen_and_deleted(*, allowed: bool, expected: str) -> None:
+    live = [(live_store(), FULL), (live_store(id="vs2", created_at=9_000), FULL)]
+    pinned, other = plan(replace(OURS, id="vs2"), live, allow_store_deletes=allowed).stores
+    assert (pinned.id, told(pinned), pinned.notes) == ("vs2", "", ())
+    assert f"{other.key} {told(other)} {' '.join(note.kind for note in other.notes)}" == expected
+
+
+@pytest.mark.parametrize(
+    ("owner", "options"),
+    [("", {"made_here": {"vs1": "guide", "vs2": "guide"}}), ("kb/dev", {"adopt_from": ("kb/dev",)})],
+)
+def test_two_stores_that_match_without_a_mark_of_the_key_are_not_said_to_carry_one(
+    owner: str, options: dict[str, Any]
+) -> None:
+    live = [
+        live_store(desired_store(key=key, name="guide"), id=f"vs{n}", owner=owner, created_at=n * 4_000)
+        for n, key in ((1, "x"), (2, "y"))
+    ]
+    with pytest.raises(Refused, match=r"two live stores match it: .*`id: vs1` or `id: vs2`"):
+        only(GUIDE, *live, **options)
+
+
 B, EDITED = desired_file("b.md", "B"), desired_file(content="A2")
 HELD_BACK: list[tuple[str, DesiredStore, tuple[LiveFile, ...], list[tuple[str, str]]]] = [
     ("nothing to do", OURS, (live_copy(),), []),
@@ -454,7 +480,7 @@ def test_what_is_held_back_is_counted_and_other_stores_go_on() -> None:
     live = [(live_store(), SHORT), (live_store(other, id="vs2"), EMPTY)]
     guide, whole = plan((desired_store(desired_file(), B, desired_file("c.md", "C")), other), live).stores
     assert guide.change
-    assert "2 changes held back" in guide.change.detail
+    assert "2 changes left for later" in guide.change.detail
     assert [change.action for change in whole.files] == [Action.CREATE]
 
 
@@ -687,11 +713,13 @@ def test_a_person_is_told_how_many_files_carry_our_mark() -> None:
     assert told(only(desired_store(id="vs1"), LOST, contents=contents, adopt=True)) == "adopt unmarked"
 
 
-def test_the_run_that_restores_a_mark_removes_nothing() -> None:
+@pytest.mark.parametrize("targets", [(), ("guide/a.md", "guide/[bgn]*")])
+def test_the_run_that_restores_a_mark_removes_nothing(targets: tuple[str, ...]) -> None:
+    """The mark is restored where only files are targets, too: without it none of their copies could ever go."""
     files = Contents(
         (live_copy(), live_copy(B, id="f2"), live_copy(B, id="f3"), live_copy(desired_file("gone.md"), id="f4"))
     )
-    (found,) = plan(desired_store(EDITED, B, desired_file("new.md", "N")), [(LOST, files)]).stores
+    (found,) = plan(desired_store(EDITED, B, desired_file("new.md", "N")), [(LOST, files)], targets=targets).stores
     assert [(change.key, change.action.value) for change in found.files] == [
         ("a.md", "refuse"), ("b.md", "refuse"), ("gone.md", "refuse"), ("new.md", "create"),
     ]  # fmt: skip

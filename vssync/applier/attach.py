@@ -52,7 +52,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:
-        # The journal cannot be written, so this request was not sent; those for other chunkings may have been.
+        # The journal cannot be written, so nothing more is sent. Of one uniform batch per chunking, some may have been.
         return leave_unattached(store, files, error)
     return [_record_accepted(store, batch)]
 
@@ -176,7 +176,7 @@ def _handle_refusal(
 
 
 def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
-    """Settles a file by the error of a request that was about it alone."""
+    """Settles a file by the error of the request to attach it."""
     if error.answer.code == "unsupported_file":
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
     store.record_refusal(error, [file.put.key])
@@ -257,7 +257,10 @@ def _attach_missing(
 
 
 def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
-    """Settles files by an error that is not about them. Their uploads stay: the next run can use them."""
+    """Settles files by an error that is not about them. Their uploads stay: the next run can use them.
+
+    Returns no batches, so that callers can return that.
+    """
     store.record_refusal(error, [file.put.key for file in files])
     for file in files:
         store.settle(file.put.key, result_of_error(error))

@@ -25,7 +25,7 @@ from vssync.planner.attributes import preserved_attributes
 from vssync.sources.paths import on_disk
 
 _SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
-_MAX_WORDS, _MAX_BYTES = 40, 4096
+_QUERY_WORDS, _QUERY_BYTES = 40, 4096  # of a search for one file; the bytes are read from its beginning
 _STALE_SEARCH = (
     "searches here do not filter by attributes that are changed in place: put `capabilities: {updates_reach_search: "
     "false}` under `service`, so that plans attach such a file anew"
@@ -160,7 +160,7 @@ def learn_whether_updates_reach_search(
     Where that fails, the mark counts a try too many, which matters only to a file that has failed in five runs.
     """
     run = store.run
-    if run.capabilities.updates_reach_search is not None or not run.service.claim("updates_reach_search"):
+    if run.capabilities.updates_reach_search is not None or not run.service.is_first("updates_reach_search"):
         return
     updated = replace(mark, tries=mark.tries + 1)
     query = _words_of(run.settings.root, file)
@@ -189,8 +189,8 @@ def _finds(store: StoreContext, query: str, mark: Mark) -> bool:
 
 
 def _words_of(root: Path, file: DesiredFile) -> str:
-    """Words to search a file with: some of its own, and of its name."""
+    """Words by which a search finds a file: some of its name and of its text."""
     text = file.filename
     with suppress(OSError), (root / on_disk(file.path)).open("rb") as source:
-        text += " " + source.read(_MAX_BYTES).decode(errors="ignore")
-    return " ".join(re.findall(r"\w{3,30}", text)[:_MAX_WORDS]) or file.key
+        text += " " + source.read(_QUERY_BYTES).decode(errors="ignore")
+    return " ".join(re.findall(r"\w{3,30}", text)[:_QUERY_WORDS]) or file.key

@@ -48,7 +48,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
     if len(ended) == len(states):
         store.last_progress = store.client.clock.monotonic()
     states = {file.file_id: _with_reason(states[file.file_id], file) for file in batch.files}
-    retries = store.run.pool.map(lambda file: _settle(store, file, states[file.file_id]), batch.files)
+    settled = store.run.pool.map(lambda file: _settle(store, file, states[file.file_id]), batch.files)
     completed: list[str] = []
     failures: list[tuple[str, IngestError | None]] = []
     for file in batch.files:
@@ -63,10 +63,10 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
             if live.error and live.error.code == "unsupported_file":
                 service.record_refused_type(extension, key)
     store.intake.record(completed, failures)
-    failed = [retry for retry in retries if retry]
-    for each in failed:
-        store.run.results.set_result_if_interrupted(store.key, [each.file.put.key], each.result)
-    return [], failed
+    to_retry = [failed for failed in settled if failed]
+    for failed in to_retry:
+        store.run.results.set_result_if_interrupted(store.key, [failed.file.put.key], failed.result)
+    return [], to_retry
 
 
 def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, LiveFile | VssyncError] | None:

@@ -201,7 +201,7 @@ class Results:
 
 
 class ServiceRecord:
-    """What a run learns about the service: capabilities that it lacks, file types that it refuses. Thread-safe."""
+    """What a run learns about the service, and what it did once already for all stores. Thread-safe."""
 
     def __init__(self, capabilities: Capabilities) -> None:
         self.deletes_late = False  # a deleted file stayed for longer than is waited for
@@ -213,7 +213,7 @@ class ServiceRecord:
         self._accepted: set[str] = set()  # file types that were attached
         self._completed: set[str] = set()  # and ingested
         self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._claims: dict[str, float] = {}  # what was claimed, and when
+        self._asked: dict[str, float] = {}  # when `is_first` last said yes, by subject
 
     def record_missing(self, capability: MissingCapability) -> None:
         """Records that the service lacks a capability: from now on the run does without."""
@@ -247,12 +247,12 @@ class ServiceRecord:
                 return False
             return len(self._refused.get(extension, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
 
-    def claim(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
-        """Whether the caller is the first to claim a subject, or the first after so many seconds."""
+    def is_first(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
+        """Whether nobody asked for this subject before, or nobody within the `again_after` seconds before `now`."""
         with self._lock:
-            is_first = now - self._claims.get(subject, -inf) >= again_after
+            is_first = subject not in self._asked or now - self._asked[subject] >= again_after
             if is_first:
-                self._claims[subject] = now
+                self._asked[subject] = now
             return is_first
 
 
@@ -305,7 +305,7 @@ class ApplyRun:
 
     def announce(self, text: str, *, again_after: float = inf) -> None:
         """Tells the watcher, unless it was told so less than `again_after` seconds ago: it may hold for many files."""
-        if self.service.claim(text, self.client.clock.monotonic(), again_after=again_after):
+        if self.service.is_first(text, self.client.clock.monotonic(), again_after=again_after):
             self.watcher.on_message(text)
 
 
@@ -316,7 +316,7 @@ class StoreContext:
     run: ApplyRun
     steps: StoreSteps
     id: str  # at the service; the steps have that of the store before it was replaced
-    is_own: bool = False  # an answer said that this run made it; one found after a lost reply may be another machine's
+    made_id: str = ""  # of the store that an answer said this run made; one found after a lost reply may be another's
     may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)

@@ -93,7 +93,10 @@ class StoreFeed:
         self._attach([*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])])
 
     def _attach(self, files: Sequence[PendingFile]) -> None:
-        """Attaches files. Before the first, while they were uploaded, another machine's store had time to be listed."""
+        """Attaches files. Before the first, it looks for a store that another machine made for the same key.
+
+        That one had time to be listed while the files were uploaded.
+        """
         if self._store.may_have_twin:
             try:
                 join_twin(self._store)

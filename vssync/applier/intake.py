@@ -12,7 +12,7 @@ from vssync.text import count_noun
 
 PAUSES = (10.0, 30.0, 60.0)  # seconds before a file is tried once more, and before each probe of an outage
 _OUTAGE_FAILURES, _OUTAGE_FILES = 10, 3  # since a file was completed
-_SAME_REFUSALS = 5  # in a row, after which all others would get the same answer
+_REFUSED_FILES = 5  # with the same answer, in one request or several: all others would get it, too
 _ABOUT_A_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
 _TOO_LARGE = 413
 
@@ -75,7 +75,7 @@ class RefusalStreak:
             if identity is None or identity != self._answer:
                 self._answer, self._keys = identity, set()
             self._keys.update(keys if identity else ())
-            return len(self._keys) >= _SAME_REFUSALS
+            return len(self._keys) >= _REFUSED_FILES
 
     def reset(self) -> None:
         """Ends the streak, since a file was accepted."""

@@ -164,7 +164,7 @@ class UploadLedger:
             return (*(Orphan(id_, entry.description) for id_, entry in unattached), *self._suspects)
 
     def _move(self, file_id: str, state: UploadState, description: str = "") -> None:
-        """Changes an upload's state and reason; a change that the table does not allow is ignored."""
+        """Changes an upload's state and description; a change that the table does not allow is ignored."""
         with self._lock:
             entry = self._entries.get(file_id)
             if entry is None:

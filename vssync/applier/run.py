@@ -47,7 +47,7 @@ _INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run 
 _INTERRUPT_POLLS = 40  # in that time
 
 
-def apply_steps(run: ApplyRun, plan: Plan) -> Report:
+def carry_out(run: ApplyRun, plan: Plan) -> Report:
     """Carries out a plan, and reports what became of every change; errors of the service are in the report."""
     started = run.client.clock.monotonic()
     all_steps = plan_steps(plan)

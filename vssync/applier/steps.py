@@ -89,7 +89,7 @@ class StoreSteps:
     ignored_attributes: tuple[str, ...] = ()  # those that others own: `Put` and `Update` send them along, marks do not
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
-    adopts: tuple[str, ...] = ()  # keys of files that `setup` adopts with the store: until then its mark says so
+    adopts: tuple[str, ...] = ()  # keys of the files to adopt after `setup`: until all are, the store's mark says so
     cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
     puts: tuple[Put, ...] = ()  # files to bring in; old copies go afterwards, or first where there is a gap
     unproven: frozenset[str] = frozenset()  # extensions among them, of which one file is tried first
@@ -139,7 +139,7 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     is_release = change is not None and change.action is Action.UPDATE and Reason.RELEASED in change.reasons
     setup = change if change and change.action in _SETUP and not is_release else None
     drops = tuple(step for step in steps if isinstance(step, Drop))
-    goes = change is not None and change.action is Action.DELETE
+    is_deleted = change is not None and change.action is Action.DELETE
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
@@ -154,8 +154,8 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         updates=tuple(step for step in steps if isinstance(step, Update)),
         copy_waits=tuple(step for step in steps if isinstance(step, Wait)),
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
-        drops=() if goes else drops,
-        leaving=drops if goes else (),
+        drops=() if is_deleted else drops,
+        leaving=drops if is_deleted else (),
         teardown=change if change and (is_release or change.action in _TEARDOWN) else None,
     )
 
@@ -195,8 +195,9 @@ def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
     mark = mark_for(owner, file, ignored, origin=origin, tries=change.tries)
     old = next((copy for copy in change.drop if copy.id == change.reuse), None)
     if old and not file.file_id:
-        if isinstance(was := old.mark, Mark):
-            mark = replace(mark, origin=was.origin, content=was.content, name_digest=was.name_digest, source=was.source)
+        if isinstance(old_mark := old.mark, Mark):
+            origin, content, name_digest = old_mark.origin, old_mark.content, old_mark.name_digest
+            mark = replace(mark, origin=origin, content=content, name_digest=name_digest, source=old_mark.source)
         else:
             mark = _mark_of_adopted(mark, file, change, old)
     existing_id = file.file_id or change.reuse

@@ -16,6 +16,7 @@ from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.wait import VISIBILITY_GRACE, poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
+from vssync.model.convergence import HELD_BACK
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
@@ -28,7 +29,7 @@ from vssync.model.marks import (
     parse_store_mark,
     without_ours,
 )
-from vssync.model.plan import HELD_BACK, Action, Plan, Reason, StoreChange
+from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import Contents, LiveStore, StoreSettings
 from vssync.planner.context import Scope
@@ -44,11 +45,14 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
     if change is None or settings is None:
         return store
     if store.is_new:
-        store.id, store.is_own = _create(run, settings, change, store_steps.store_id)
+        store.id, is_answered = _create(run, settings, change, store_steps.store_id)
+        store.made_id = store.id if is_answered else ""
         store.may_have_twin = True
         return store
     mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
-    written_names = {field.name.removeprefix("metadata.") for field in change.fields} | {STORE_OWNER, STORE_PROTECT}
+    prefix = "metadata."
+    changed_names = {field.name.removeprefix(prefix) for field in change.fields if field.name.startswith(prefix)}
+    written_names = changed_names | {STORE_OWNER, STORE_PROTECT}
 
     def merge(metadata: Mapping[str, str]) -> dict[str, str]:
         others = {name: value for name, value in metadata.items() if name not in written_names}
@@ -110,15 +114,16 @@ def release_store(store: StoreContext) -> Result:
 def delete_store(store: StoreContext) -> Result:
     """Deletes a store, or the one that was replaced, if everything else was done; then our uploads in it may go.
 
-    Its files go with it: a request for each would change nothing that lasts.
+    Its files go with it, so none is detached by itself.
     """
     run, steps, store_id = store.run, store.steps, store.steps.store_id
     statuses = run.results.statuses(store.key)
+    # None: of the files that go with the store, which the caller began.
     is_done = all(status in (Status.DONE, None) for status in statuses.values())
     if run.stopping or not is_done or any(put.key not in statuses for put in steps.all_puts):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
-        # If this fails, the store keeps our mark, and later plans list it after the new one.
+        # If this fails, it keeps our mark: later plans use the new store, and show this one as a second.
         with suppress(VssyncError):
             store.writes.update_metadata(store_id, without_ours)
         run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
@@ -202,7 +207,7 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
 
 @contextmanager
 def _unknown_if_unread(context: str) -> Iterator[None]:
-    """Makes what a write led to unknown, not failed, where it cannot be read afterwards."""
+    """Turns an error of the reads after a write into LostReply: what became of the write is unknown, and not failed."""
     try:
         yield
     except ServiceError as error:
@@ -267,7 +272,8 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
 def join_twin(store: StoreContext) -> None:
     """Before the first attach: goes on in another machine's store where that comes first, and deletes its own.
 
-    Raises VssyncError where the stores cannot be listed.
+    `made_id` stays if that worked: a list may still show the store. Raises VssyncError where the stores cannot be
+    listed.
     """
     twins = _list_twins(store, store.client.list_stores())
     store.may_have_twin = False
@@ -280,11 +286,13 @@ def join_twin(store: StoreContext) -> None:
     if first.id == own.id:
         return
     contents = contents_by_id[own.id]
-    if store.is_own and contents and not (contents.files or contents.unlisted):
+    made_id, store.made_id = store.made_id, ""
+    if made_id and contents and not (contents.files or contents.unlisted):
         with suppress(VssyncError):  # it stays, then, and the run says so at its end
-            store.writes.delete_store(own.id, ())
+            store.writes.delete_store(made_id, ())
+            store.made_id = made_id
     store.run.announce(f"{store.key}: another run made {first.id} at the same time; this one goes on in that store")
-    store.id, store.is_own = first.id, False
+    store.id = first.id
 
 
 def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None:
@@ -313,7 +321,7 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
             )
         elif twins := _list_twins(store, listed):
             others = " and ".join(live.id for live in twins)
-            detail = f"another run made {others} for the same key while this one made {store.id}; plan again"
+            detail = f"beside {store.id}, which this run uses, {others} was made for the same key; plan again"
         else:
             continue
         run.results.record_result(store.key, "", Result(Status.UNKNOWN, detail))
@@ -345,11 +353,10 @@ def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
 
 
 def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:
-    """Other stores with the mark of this owner and key; one that the new store replaces does not count."""
-    own_ids, mark = (store.id, store.steps.store_id), _mark_of(store)
-    others = ((live, live.mark) for live in stores if live.id not in own_ids and not live.is_expired)
-    identity = (mark.owner, mark.key)
-    return [live for live, mark in others if isinstance(mark, StoreMark) and (mark.owner, mark.key) == identity]
+    """Other stores with the mark of this owner and key; one that this run replaces or deleted does not count."""
+    own_ids, claim = (store.id, store.made_id, store.steps.store_id), _mark_of(store).claim
+    others = (live for live in stores if live.id not in own_ids and not live.is_expired)
+    return [live for live in others if isinstance(live.mark, StoreMark) and live.mark.claim == claim]
 
 
 def _read_contents(store: StoreContext, live: LiveStore) -> Contents | None:

@@ -39,7 +39,7 @@ class PendingFile:
 
 @dataclass(frozen=True, slots=True)
 class InFlightBatch:
-    """Files accepted for ingestion at `sent`, on the monotonic clock; without a `batch_id`, they are read singly."""
+    """Files accepted for ingestion at `sent`, on the monotonic clock; without a `batch_id`, only the files are read."""
 
     files: tuple[PendingFile, ...]
     batch_id: str = ""
@@ -130,7 +130,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
 
 
 def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
-    """Where equal texts share chunks, changes the marks of copies that are about to lose theirs with the first.
+    """Where equal texts share chunks, changes the marks of the copies that lose their chunks with the first.
 
     A run that is killed after the first was detached then leaves none that looks right: the next plan sees other
     chunking, and attaches the file anew. That takes a service that can update attributes.
@@ -162,9 +162,9 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
     """The id of an upload: one that an earlier run left, one that this run made for another store, or a new one."""
 
     def is_usable(file_id: str) -> bool:
-        """Whether an upload of an earlier run is still there, as it was made."""
+        """Whether an upload of an earlier run is still there, as large as it was made."""
         upload = _find_upload(store, file_id)
-        return upload is not None and upload.size == put.file.size and bool(upload.created_at)
+        return upload is not None and upload.size == put.file.size
 
     file_id = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
     store.run.watcher.on_upload_ready(store.key, put.file.size)

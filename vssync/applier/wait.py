@@ -15,15 +15,16 @@ from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
 
 Reading = TypeVar("Reading")
-# All in seconds.
+# Seconds:
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # between two polls, unless the service asks for another; they double
 _MILESTONES = (5.0, 15.0, 60.0)  # without progress, at which a wait is announced
 INGESTION_DEADLINE = 600.0  # without progress, after which a run no longer waits for a file or batch
 VISIBILITY_GRACE = 120.0  # for which a new object may stay invisible
-_BATCH_GRACE = 30.0  # for which a new batch may
-_MIN_WAIT = 60.0  # that any wait lasts, even if nothing moved for long before it
-_UNFINISHED = "each counts as it is, and the next plan waits for those in progress"
+_BATCH_GRACE = 30.0  # for which a new batch may stay invisible
+_MIN_WAIT = 60.0  # left of a timeout that was used up before the wait began
 DELETION_WAIT = 60.0  # without progress, for all deletions of a run together
+
+_IF_UNFINISHED = "each counts as it is, and the next plan waits for those in progress"
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
 _COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
@@ -34,7 +35,7 @@ def poll_until(
     read: Callable[[], Reading],
     *,
     is_done: Callable[[Reading], bool] = bool,
-    progress_of: Callable[[Reading], Hashable] = bool,
+    progress_of: Callable[[Reading], Hashable] | None = None,
     hint_of: Callable[[Reading], float | None] = lambda _: None,
     timeout: float = INGESTION_DEADLINE,
     since: float | None = None,
@@ -51,7 +52,6 @@ def poll_until(
     A wait that takes long is announced: for what (`subject`), and what follows if it is in vain (`consequence`).
     """
     clock = run.client.clock
-    has_progress = progress_of is not bool
     last: Hashable = None
     waited = 0.0
     if since is not None:
@@ -61,7 +61,7 @@ def poll_until(
         reading = read()
         if is_done(reading):
             return reading
-        progress = progress_of(reading)
+        progress = progress_of(reading) if progress_of else bool(reading)
         has_moved = progress != last
         if has_moved:
             waited = waited if last is None else 0.0  # the first reading moved nothing
@@ -75,7 +75,7 @@ def poll_until(
         if any(idle <= milestone < idle + pause for milestone in _MILESTONES):
             is_first = idle <= _MILESTONES[0]
             verb = "Waiting" if is_first else f"After {format_elapsed(idle)} still waiting"
-            limit = format_elapsed(timeout) + (" without progress" if has_progress else "")
+            limit = format_elapsed(timeout) + (" without progress" if progress_of else "")
             # Many wait for the same at a time, and later waits for it are news only if they drag on.
             again_after = inf if is_first else _MILESTONES[-1]
             run.announce(f"{verb} for {subject}, at most {limit}; then {consequence}", again_after=again_after)
@@ -108,7 +108,7 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
         hint_of=lambda poll: poll.poll_after,
         since=since,
         subject=_ingestion_of(store),
-        consequence=_UNFINISHED,
+        consequence=_IF_UNFINISHED,
     ).batch.status.ended
 
 
@@ -127,6 +127,7 @@ def wait_for_files(
     """
     states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, _NOT_VISIBLE)
     states |= {file.id: file for file in listed if file.id in states}
+    total = 0  # files of the store
 
     def find_unfinished() -> list[str]:
         return [file_id for file_id, file in states.items() if isinstance(file, LiveFile) and not file.status.ended]
@@ -147,9 +148,9 @@ def wait_for_files(
             states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
         return len(find_unfinished())
 
-    unfinished = find_unfinished()
-    total = store.client.get_store(store.id).counts.total if len(unfinished) > 1 else 0
-    if unfinished:
+    if unfinished := find_unfinished():
+        if len(unfinished) > 1:
+            total = store.client.get_store(store.id).counts.total
         poll_until(
             store.run,
             count_unfinished,
@@ -158,9 +159,9 @@ def wait_for_files(
             since=since,
             timeout=timeout,
             subject=_ingestion_of(store),
-            consequence=_UNFINISHED,
+            consequence=_IF_UNFINISHED,
         )
-        unfinished = find_unfinished()  # of which a listing may be cut or late
+        unfinished = find_unfinished()  # read one by one at last: a listing may leave some out, or be late
         states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
     return states
 

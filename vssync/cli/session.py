@@ -95,7 +95,7 @@ def print_plan(plan: Plan, output_format: str, options: CommandOptions, *, detai
 
 def plan_exit_code(plan: Plan, *, detailed: bool) -> int:
     """The exit code of a command that made or showed this plan."""
-    from vssync.model.plan import find_convergence
+    from vssync.model.convergence import find_convergence
 
     if plan.refusals:
         return process.REFUSED
@@ -120,7 +120,7 @@ def apply_and_report(
     """
     from vssync.cli.progress import apply_progress
     from vssync.commands.apply import apply_plan
-    from vssync.model.plan import find_convergence
+    from vssync.model.convergence import find_convergence
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
     from vssync.render.report import already_text, report_text

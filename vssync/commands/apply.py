@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
-from vssync.applier.run import apply_steps
+from vssync.applier.run import carry_out
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused, VssyncError
@@ -45,7 +45,7 @@ def apply_plan(
         stamp, in_flight = None if plan.empty else _stamp(session), session.settings.batches_in_flight
         settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast, in_flight, stamp)
         run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
-        report = apply_steps(run, plan)
+        report = carry_out(run, plan)
         reaches = run.capabilities.updates_reach_search
         if reaches is not None and settings.capabilities.updates_reach_search is None:
             remember_search_capability(session.state_folder, reaches=reaches)

@@ -14,7 +14,8 @@ from vssync.commands import plan as planning
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.endpoints import Caller
-from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, StoreChange, find_convergence
+from vssync.model.convergence import find_convergence
+from vssync.model.plan import BatchChange, Counts, FileChange, Options, Plan, Refusal, StoreChange
 from vssync.model.report import Report
 from vssync.planner.estimate import count_changes
 from vssync.render.json import plan_json

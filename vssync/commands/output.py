@@ -12,7 +12,8 @@ from shlex import quote
 
 from vssync.document import document
 from vssync.errors import VssyncError
-from vssync.model.plan import Action, Plan, StorePlan, find_convergence
+from vssync.model.convergence import find_convergence
+from vssync.model.plan import Action, Plan, StorePlan
 from vssync.planner.content_digest import UNKNOWN
 from vssync.render import wording
 from vssync.text import escape_ci_commands, escape_control

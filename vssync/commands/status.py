@@ -10,8 +10,9 @@ from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import provenance
+from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
-from vssync.model.plan import HELD_BACK, Options
+from vssync.model.plan import Options
 from vssync.model.state import LiveFile
 from vssync.planner.assemble import make_plan
 from vssync.planner.context import Scope

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vssync.model.plan import Action, Plan, Reason, count_uncompared, find_convergence
+from vssync.model.convergence import count_uncompared, find_convergence
+from vssync.model.plan import Action, Plan, Reason
 
 
 class Status(StrEnum):

@@ -57,8 +57,9 @@ def make_plan(
     """The plan that makes the live state what the manifest says, with the guards' refusals in it.
 
     The snapshot holds the contents of `match_stores(...).ids_to_list`; `already_replaced` are files, by store and key,
-    whose `--replace` was done by an earlier apply of the same saved plan. Raises Refused for a store of another owner
-    and for two of ours with one key, UsageProblem for an address that matches nothing.
+    whose `--replace` was done by an earlier apply of the same saved plan. Raises VssyncError for a service without
+    attributes, Refused where it is not clear which live store is meant or whose it is, UsageProblem for an address that
+    matches nothing.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
@@ -68,13 +69,13 @@ def make_plan(
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    planned_drafts = [draft for draft in drafts if not decisions[draft.context.store.key].skips_files]
-    _check_addresses(desired, planned_drafts, matches, context)
+    listed_drafts = [draft for draft in drafts if decisions[draft.context.store.key].lists_files]
+    _check_addresses(desired, listed_drafts, matches, context)
     store_plans = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     leftovers = [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
     store_plans += plan_undeclared(matches, leftovers, context)
     for store in desired.removed:
-        if store.key in matches.removed:
+        if store.key in matches.removed and scope.includes_all_files(store.key):
             store_plans += plan_removed(store, matches.removed[store.key], context)
     by_key = tuple(_note_denial(sorted(store_plans, key=lambda store: store.key), snapshot.stores_denied))
     plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores) + len(desired.removed))
@@ -115,25 +116,25 @@ def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
 
 
 def _check_addresses(
-    desired: Desired, planned_drafts: Sequence[StoreDraft], matches: StoreMatches, context: PlanContext
+    desired: Desired, listed_drafts: Sequence[StoreDraft], matches: StoreMatches, context: PlanContext
 ) -> None:
     """Raises UsageProblem for an address of a store or key that is neither desired, skipped, nor live under our mark.
 
-    Where files were not listed, as in a store out of scope, an address may name any key.
+    Where not all files were listed, as in a store out of scope, an address may name any key.
     """
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
     claims = (live.claim for live in context.snapshot.stores)
-    live_stores = (key for owner, key in claims if key and owner == desired.owner)
-    declared_stores = (store.key for store in (*desired.stores, *desired.removed))
-    keys_by_store: dict[str, set[str] | None] = dict.fromkeys((*live_stores, *declared_stores))
+    live_keys = (key for owner, key in claims if key and owner == desired.owner)
+    keys_by_store: dict[str, set[str] | None] = dict.fromkeys(live_keys)
     for store_key, live in matches.undeclared:
         contents = context.snapshot.contents.get(live.id)
-        if contents and not contents.problem:
+        if contents and not contents.shortfall:
             classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
-    for draft in planned_drafts:
+    keys_by_store |= dict.fromkeys(store.key for store in (*desired.stores, *desired.removed))
+    for draft in listed_drafts:
         store = draft.context.store
         desired_keys = (file.key for file in store.files)
         keys_by_store[store.key] = {*desired_keys, *store.skipped, *draft.classified.our_keys}
@@ -145,10 +146,11 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     contents = _contents_of(decision, context)
     batches = _decide_batches(draft, live, contents)
     leftovers = () if context.options.allow_store_deletes else decision.leftovers
-    unused = "carries the same mark and is not in use; --allow-store-deletes removes it"
-    leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{other.id} {unused}") for other in leftovers)
-    # The files of a refused or replaced store were not listed for this plan, so the service's own count is shown.
-    is_counted = live is not None and decision.planned_live is None and not (decision.is_new and live.is_expired)
+    leftover_text = "matches, too, and is not in use; --allow-store-deletes removes it"
+    leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{other.id} {leftover_text}") for other in leftovers)
+    # No file of a refused or replaced store is planned, so the service's own count is shown; the files of an expired
+    # store that is replaced count as gone.
+    shows_count = live is not None and decision.planned_live is None and not (decision.is_new and live.is_expired)
     return StorePlan(
         key=store.key,
         name=store.name,
@@ -167,7 +169,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         notes=(*decision.notes, *leftover_notes, *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
-        live=live.counts.total if live and is_counted else len(contents.files),
+        live=live.counts.total if live and shows_count else len(contents.files),
         unlisted=contents.unlisted,
         wanted=len(store.files),
         unproven=draft.unproven_extensions,
@@ -179,24 +181,25 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
 
 
 def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
-    """The store's own change, as far as it is in scope and its files allow it."""
+    """The store's own change. Out of scope are only its settings: its files cannot be planned without other changes."""
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)
-    if change and change.action is Action.UPDATE and not context.scope.includes_settings(store.key):
+    is_settings = change is not None and change.action is Action.UPDATE and not decision.restores_mark
+    if is_settings and not context.scope.includes_settings(store.key):
         return None
     if change and decision.is_short:
-        waiting = f"{count_noun(draft.waiting, 'change')} held back; " if draft.waiting else ""
-        detail = f"{change.detail}: {waiting}nothing is added or removed until it lists all; plan again later"
+        postponed = f"{count_noun(draft.postponed, 'change')} left for later; " if draft.postponed else ""
+        detail = f"{change.detail}: {postponed}nothing is added or removed until it lists all; plan again later"
         return replace(change, detail=detail)
     return change
 
 
 def _keep_adopting(change: StoreChange, draft: StoreDraft, live: LiveStore | None) -> StoreChange | None:
     """The change of a store that is being adopted: if files are left to adopt, its mark still says so afterwards."""
-    is_left = any(note.kind is NoteKind.ADOPTABLE for note in draft.notes)
-    is_refused = any(change.action is Action.REFUSE and Reason.UNMARKED in change.reasons for change in draft.changes)
-    if draft.context.includes_all_files and not (is_left or is_refused):
+    has_adoptable = any(note.kind is NoteKind.ADOPTABLE for note in draft.notes)
+    has_refused = any(file.action is Action.REFUSE and Reason.UNMARKED in file.reasons for file in draft.changes)
+    if draft.context.includes_all_files and not (has_adoptable or has_refused):
         return change
     mark = parse_store_mark(change.metadata[STORE_OWNER])
     assert isinstance(mark, StoreMark)
@@ -240,8 +243,8 @@ class BatchDecisions:
 def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
     """Changes and notes, oldest batch first; none unless the whole store is in scope.
 
-    A batch is ours when the store's note names it or every file in it carries our mark; any other is shown, but never
-    cancelled or waited for.
+    A batch is ours when the store's metadata names it (`vssync_batches`) or every file in it carries our mark; any
+    other is shown, but never cancelled or waited for.
     """
     if live is None or not draft.context.includes_all_files:
         return BatchDecisions()

@@ -28,7 +28,7 @@ def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collec
 
     The copy's mark has the digest of what was last sent, and its `echo` that of what the service then reported.
     """
-    if attributes_equal(file, copy.file.attributes, ignored_names):
+    if attributes_plainly_equal(file, copy.file.attributes, ignored_names):
         return AttributeDifference()
     live = normalise_attributes(copy.file.attributes, ignored_names)
     desired = normalise_attributes(with_key(file.attributes, file.key), ignored_names)
@@ -63,7 +63,7 @@ def preserved_attributes(live: Attributes, ignored_names: Collection[str]) -> di
     return {name: live[name] for name in sorted(ignored_names) if name in live}
 
 
-def attributes_equal(file: DesiredFile, live: Attributes, ignored_names: Collection[str]) -> bool:
+def attributes_plainly_equal(file: DesiredFile, live: Attributes, ignored_names: Collection[str]) -> bool:
     """A quick check that finds most equal attributes; False means that they must be compared in full."""
     if ignored_names:
         live = {name: value for name, value in live.items() if name not in ignored_names}

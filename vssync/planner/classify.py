@@ -54,8 +54,8 @@ class OwnedCopy:
         return RecordedCopy.of(self.file)
 
     @property
-    def is_refused(self) -> bool:
-        """Whether the service refuses these bytes for good, so that trying again is of no use."""
+    def is_rejected(self) -> bool:
+        """Whether the service rejects these bytes for good, so that trying again is of no use."""
         return self.file.error is not None and self.file.error.is_permanent
 
     def state(self, now: int) -> CopyState:

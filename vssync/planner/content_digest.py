@@ -52,15 +52,15 @@ def live_content_digest(
             copy.mark.key_digest,
             copy.mark.content,
             copy.id if copy.mark.content == DECLARED else "",
-            digests.of(attributes_sent(copy, files.get(copy.mark.key_digest), ignored_names)),
+            digests.of(effective_attributes(copy, files.get(copy.mark.key_digest), ignored_names)),
             copy.mark.chunking_digest,
         )
         for copy in copies
     )
 
 
-def attributes_sent(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
-    """A copy's live attributes; those of its file where the service reports only its own version of them."""
+def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
+    """The attributes that count: the manifest's where the service merely reports them in its own form, else live."""
     if file and not compare_attributes(file, copy, ignored_names).fields:
         return file.attributes
     return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}

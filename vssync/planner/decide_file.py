@@ -1,19 +1,20 @@
 """The decision table: what to do about one desired key, from all our live copies of it together.
 
 A copy is right when its content, chunking and upload name are the manifest's. It is dead when it failed, was cancelled
-or stalled, and refused when the service says that it cannot read these bytes. The first row that fits:
+or stalled, and rejected when the service says that it cannot read these bytes. The first row that fits:
 
     --replace names the key     a new copy, unless a right one is being ingested: wait for that
     a right completed one       keep it; update its attributes where they differ; other copies go
     a right one being ingested  wait for it; other copies go when it is completed
-    a right refused one         needs attention, unless --retry-failed; it stays, and the newest completed one serves
+    a right rejected one        needs attention, unless --retry-failed; it stays, and the newest completed one serves
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
     only wrong unusable ones    create; they go when the new copy is completed
     none                        create
 
 A change leaves a gap when for a while no completed copy of the key is in the store, so that searches miss the file. A
-store takes a File only once, so attaching the same upload again always leaves one.
+store takes a File only once: to attach an upload again it is detached first, which leaves a gap unless another
+completed copy serves meanwhile.
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, short_digest
 from vssync.model.plan import Action, FieldChange, FileChange, Reason, RecordedCopy
 from vssync.model.state import AUTO, FileStatus
-from vssync.planner.attributes import AttributeDifference, attributes_equal, compare_attributes, preserved_attributes
+from vssync.planner.attributes import (
+    AttributeDifference,
+    attributes_plainly_equal,
+    compare_attributes,
+    preserved_attributes,
+)
 from vssync.planner.classify import Copies, CopyState, DigestedFile, OwnedCopy
 from vssync.planner.context import StorePlanContext
 
@@ -49,7 +55,7 @@ def _is_plainly_unchanged(wanted: DigestedFile, copy: OwnedCopy, context: StoreP
         file.status is FileStatus.COMPLETED
         and (mark.key_digest, mark.content, mark.chunking_digest, mark.name_digest, mark.owner) == expected
         and not (wanted.declared_id or context.common.scope.replace_requests)
-        and attributes_equal(wanted.file, file.attributes, context.store.ignore_attributes)
+        and attributes_plainly_equal(wanted.file, file.attributes, context.store.ignore_attributes)
     )
 
 
@@ -89,8 +95,8 @@ class _KeyDecision:
             return self._keep(current)
         if busy:
             return (self._await_copy(busy),)
-        if not self.context.common.options.retry_failed and any(copy.is_refused for copy in right):
-            return self._refuse(next(copy for copy in reversed(right) if copy.is_refused))
+        if not self.context.common.options.retry_failed and any(copy.is_rejected for copy in right):
+            return self._leave_rejected(next(copy for copy in reversed(right) if copy.is_rejected))
         if dead := self._newest(right, CopyState.DEAD):
             reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
             change = self._new_copy(Action.REPLACE, reason, reuse=dead)
@@ -108,7 +114,8 @@ class _KeyDecision:
     def _can_take(self, copy: OwnedCopy) -> bool:
         """Whether a copy can become the key's own.
 
-        An upload marked with another key can be taken only where attributes can be updated.
+        An upload marked with another key can be taken only where attributes can be updated. A declared File always is:
+        the store cannot hold it a second time under the right key.
         """
         updates = self.context.common.capabilities.attribute_updates
         return updates or bool(self.wanted.declared_id) or copy.mark.key_digest == self.wanted.key_digest
@@ -120,7 +127,10 @@ class _KeyDecision:
         return common.options.allow_gap or common.capabilities.shares_chunks
 
     def _keep(self, current: OwnedCopy) -> tuple[FileChange, ...]:
-        """Keeps a right completed copy: at most its attributes are written, and the other copies go."""
+        """Keeps a right completed copy and drops the others; its attributes are written where they differ.
+
+        Where search would not see the write, the file is attached anew instead.
+        """
         others = tuple(copy.recorded for copy in self.copies if copy is not current)
         change = self._update_attributes(current)
         if change and change.action is Action.REPLACE:
@@ -141,7 +151,7 @@ class _KeyDecision:
         taken_over = current.mark.owner != self.context.common.owner
         if not (difference.fields or moved or taken_over):
             return None
-        shown, was = _without_key(difference, moved=moved), current.key if moved else ""
+        shown, was = _as_shown(difference, moved=moved), current.key if moved else ""
         reasons = ((Reason.OTHER_OWNER,) if taken_over else ()) + shown.reasons
         capabilities = self.context.common.capabilities
         if capabilities.updates_reach_search is False and difference.fields:
@@ -156,7 +166,7 @@ class _KeyDecision:
             was=was,
         )
         if not capabilities.attribute_updates:
-            detail = "the service cannot change attributes in place; --replace uploads the file again"
+            detail = "the service cannot change attributes in place; --replace attaches the file anew"
             return change.refused(Reason.IMPOSSIBLE, detail=detail)
         return refuse_too_many_attributes(change)
 
@@ -175,16 +185,16 @@ class _KeyDecision:
         )
         return refuse_too_many_attributes(change) if difference.fields else change
 
-    def _refuse(self, refused: OwnedCopy) -> tuple[FileChange, ...]:
-        """Uploads nothing; of the copies, the refused one and the newest completed one stay."""
+    def _leave_rejected(self, rejected: OwnedCopy) -> tuple[FileChange, ...]:
+        """Uploads nothing; of the copies, the one that the service rejects and the newest completed one stay."""
         serving = self._newest(self.copies, CopyState.OK)
         change = replace(
             self._change(Action.REFUSE, Reason.REFUSED),
-            keep=refused.recorded,
-            tries=refused.mark.tries,
-            detail=f"{_failure_text(refused)}; change the file, or try again with --retry-failed",
+            keep=rejected.recorded,
+            tries=rejected.mark.tries,
+            detail=f"{_failure_text(rejected)}; change the file, or try again with --retry-failed",
         )
-        others = tuple(copy.recorded for copy in self.copies if copy is not refused and copy is not serving)
+        others = tuple(copy.recorded for copy in self.copies if copy is not rejected and copy is not serving)
         return (change, self._delete_superseded(serving, others)) if others else (change,)
 
     def _replace(self, serving: OwnedCopy) -> FileChange:
@@ -216,7 +226,7 @@ class _KeyDecision:
             return change
         moved = serving.mark.key_digest != self.wanted.key_digest
         difference = compare_attributes(self.wanted.file, serving, self.context.store.ignore_attributes)
-        shown = _without_key(difference, moved=moved)
+        shown = _as_shown(difference, moved=moved)
         return replace(
             change,
             reasons=(*change.reasons, *shown.reasons),
@@ -254,8 +264,8 @@ class _KeyDecision:
         return replace(self._change(Action.DELETE, Reason.SUPERSEDED), desired=None, keep=keep, drop=others)
 
 
-def _without_key(difference: AttributeDifference, *, moved: bool) -> AttributeDifference:
-    """The difference as a plan shows it: a move changes `vssync_key`, which alone is not worth a second reason."""
+def _as_shown(difference: AttributeDifference, *, moved: bool) -> AttributeDifference:
+    """The difference as a plan shows it: a move is the reason MOVED, and the changed `vssync_key` no second one."""
     if not moved:
         return difference
     fields = tuple(field for field in difference.fields if field.name != KEY)

@@ -31,11 +31,16 @@ class StoreDecision:
     live: LiveStore | None = None  # the live store it is about
     change: StoreChange | None = None
     notes: tuple[Note, ...] = ()
-    leftovers: tuple[LiveStore, ...] = ()  # others with the same mark: a create whose reply was lost leaves one
+    leftovers: tuple[LiveStore, ...] = ()  # others that match: a create whose reply was lost leaves one
     is_new: bool = False  # it will be created, so none of its files is live yet
     skips_files: bool = False  # it needs attention first, so none of its files is planned
     is_short: bool = False  # not all of its files are listed, so nothing is added and nothing removed
-    restores_mark: bool = False  # its mark was removed, and until that is restored nothing else is
+    restores_mark: bool = False  # others removed its mark: this plan writes it back, and removes no copy before that
+
+    @property
+    def lists_files(self) -> bool:
+        """Whether all keys of the store are known, live ones included."""
+        return not (self.skips_files or self.is_short)
 
     @property
     def planned_live(self) -> LiveStore | None:
@@ -46,7 +51,7 @@ class StoreDecision:
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
     """What becomes of a desired store.
 
-    Raises Refused when two live stores carry its mark for a reason other than parallel first applies or a lost reply.
+    Raises Refused when two live stores match it for a reason other than parallel first applies or a lost reply.
     """
     if context.snapshot.stores_denied and not (store.external and store.id and match.live):
         return _refuse_store(match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store))
@@ -102,7 +107,7 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
 def _decide_twins(
     store: DesiredStore, winner: LiveStore, others: Sequence[LiveStore], context: PlanContext
 ) -> tuple[tuple[LiveStore, ...], list[Note]]:
-    """Of the other stores with this mark, those that may be deleted, and notes on those that may not be yet.
+    """Of the other stores that match, those that may be deleted, and notes on those that may not be yet.
 
     Raises Refused for one that neither a first apply on another machine nor a lost reply explains.
     """
@@ -111,13 +116,13 @@ def _decide_twins(
     for live in others:
         contents = context.snapshot.contents[live.id]
         if contents.problem:
-            detail = f"{live.id} carries the same mark and is not in use: {contents.problem}"
+            detail = f"{live.id} matches, too, and is not in use: {contents.problem}"
             notes.append(Note(NoteKind.LEFT_STORE, detail=detail))
         elif not is_parallel(live, winner, contents, context.owners):
             raise Refused(
-                f"{store.key}: two live stores carry its mark: {winner.name} ({winner.id}) and {live.name} "
-                f"({live.id}). Pin the right one with `id: {winner.id}` or `id: {live.id}`; the other is then a store "
-                "that left the manifest."
+                f"{store.key}: two live stores match it: {winner.name} ({winner.id}) and {live.name} ({live.id}). "
+                f"Pin the right one with `id: {winner.id}` or `id: {live.id}`. The other then stays; if it carries "
+                "your mark, a plan shows it, and --allow-store-deletes removes it."
             )
         elif context.snapshot.now - live.created_at <= MIN_TWIN_AGE:
             detail = "was made by a parallel first apply, which may still be running; plan again in 10 minutes"
@@ -245,7 +250,7 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
 def _merge_metadata(store: DesiredStore, live: LiveStore | None, owner: str) -> dict[str, str]:
     """The whole map to send: live merged with ours, without keys that an earlier apply set and the manifest dropped.
 
-    Any value of `vssync_protect` protects a store, so a live value is kept.
+    Where the manifest protects the store, a live `vssync_protect` is kept as it is: any value protects.
     """
     live_metadata, mark = (live.metadata, _readable_mark(live)) if live else ({}, None)
     dropped = {name for name in live_metadata if mark and mark.set_by_us(name) and name not in store.metadata}
@@ -267,7 +272,7 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
     mark = _readable_mark(live)
     is_drift = mark is not None and mark.settings_digest == desired_digest  # the manifest still wants what was sent
     return tuple(
-        FieldChange(name, before, after, drifted=is_drift and name != "protect")  # its digest does not cover `protect`
+        FieldChange(name, before, after, drifted=is_drift and name != "protect")  # which the mark's digest leaves out
         for name, (before, after) in pairs.items()
         if before != after
     )

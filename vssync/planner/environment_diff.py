@@ -24,7 +24,7 @@ from vssync.model.state import (
     Snapshot,
 )
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files, digest_files
-from vssync.planner.content_digest import UNKNOWN, attributes_sent, content_digest, live_content_digest
+from vssync.planner.content_digest import UNKNOWN, content_digest, effective_attributes, live_content_digest
 from vssync.planner.context import PlanContext, Scope
 from vssync.planner.decide_store import StoreDecision, decide_store
 from vssync.planner.find_stores import match_stores
@@ -35,7 +35,7 @@ Values = Mapping[str, Scalar | None]
 
 @dataclass(frozen=True, slots=True)
 class StoreSide:
-    """A store in one environment: its files by key, and its content digest. `problem`: why neither can be told."""
+    """A store in one environment: settings, files by key, content digest; or `problem`, why these are not known."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Values] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class StoreDiff:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs, neither settings nor files."""
+        """Whether both sides have the store, and neither settings nor files differ."""
         return self.same_content and not (self.settings or self.changed)
 
 
@@ -105,7 +105,7 @@ class EnvironmentDiff:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs but the environments' names."""
+        """Whether both sides have every store, and nothing differs but the environments' names."""
         return not self.service and all(store.same for store in self.stores)
 
 
@@ -155,13 +155,13 @@ def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabiliti
     for store in desired.stores:
         decision = decide_store(store, matches.by_key[store.key], context)
         live, problem = decision.live, _problem_of(decision, snapshot)
-        side = _live_store(desired.owner, live, snapshot, store) if live and not problem else None
+        side = _live_side(desired.owner, live, snapshot, store) if live and not problem else None
         stores[store.key] = StoreSide(problem=problem) if problem else side
     for key, live in matches.undeclared:
         unique_key = f"{key}@{live.id}" if key in stores else key
         contents = snapshot.contents.get(live.id, Contents(problem=f"{live.id} is expired"))
         problem = contents.shortfall
-        stores[unique_key] = StoreSide(problem=problem) if problem else _live_store(desired.owner, live, snapshot)
+        stores[unique_key] = StoreSide(problem=problem) if problem else _live_side(desired.owner, live, snapshot)
     return EnvironmentState(name, stores, texts=_texts_by_digest(desired, snapshot), is_live=True)
 
 
@@ -175,7 +175,7 @@ def _texts_by_digest(desired: Desired, snapshot: Snapshot) -> dict[str, str]:
 
 
 def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
-    """Why nobody can say what a store holds; empty also where there is none."""
+    """Why nobody can say what a store holds; empty where that is known, and where there is no store."""
     live, change = decision.live, decision.change
     contents = snapshot.contents.get(live.id, Contents()) if live else Contents()
     if contents.shortfall or change is None or not decision.skips_files:
@@ -183,7 +183,7 @@ def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
     return "" if live is None and Reason.MISSING in change.reasons else change.detail
 
 
-def _live_store(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredStore | None = None) -> StoreSide:
+def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredStore | None = None) -> StoreSide:
     """A store of ours as its service lists it; without `store`, one that left the manifest."""
     files = {key_digest(file.key): file for file in store.files} if store else {}
     ignored_names = store.ignore_attributes if store else ()
@@ -191,20 +191,23 @@ def _live_store(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredS
     classified = classify_files(listed, (owner,))
     values = {
         key: _live_values(copy, files.get(copy.mark.key_digest), ignored_names)
-        for key, copy in _copies_by_name(classified)
+        for key, copy in _labelled_copies(classified)
     }
     is_ours = live.mark.set_by_us if isinstance(live.mark, StoreMark) else lambda _: False
     settings = {
         "description": live.description,
         "expires_after_days": live.expires_after_days,
         "metadata": {name: value for name, value in live.metadata.items() if is_ours(name)},
-        "unmanaged": len(listed) - len(classified.our_ids),
+        "unmanaged": len(listed) - len(classified.our_ids),  # of other people's files, which have no key to stand under
     }
     return StoreSide(settings, values, live_content_digest(classified, files, ignored_names))
 
 
-def _copies_by_name(classified: ClassifiedFiles) -> Iterator[tuple[str, OwnedCopy]]:
-    """Every copy of ours under its key; of several, the newest that search finds has it, and the others a number."""
+def _labelled_copies(classified: ClassifiedFiles) -> Iterator[tuple[str, OwnedCopy]]:
+    """Our copies, each with the key it is shown under.
+
+    Of several of one key, the newest that search finds bears the key itself, the others `key (copy 2)` and so on.
+    """
     for copies in (*classified.ours.values(), classified.provisional):
         by_use = [*reversed(copies)]
         by_use.sort(key=lambda copy: copy.file.status is not FileStatus.COMPLETED)
@@ -219,7 +222,7 @@ def _live_values(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Seque
         "content": UNKNOWN if mark.is_uncompared else copy.id if mark.content == DECLARED else mark.content,
         "chunking": mark.chunking_digest,
         "filename": None if copy.upload_name_digest == NONE else copy.upload_name_digest,
-        **_attribute_values(attributes_sent(copy, file, ignored_names)),
+        **_attribute_values(effective_attributes(copy, file, ignored_names)),
     }
 
 

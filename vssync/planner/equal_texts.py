@@ -18,6 +18,7 @@ from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import newest_copy
 
 _MAX_NAMED = 3  # keys in a note
+_WITHOUT_CHUNKS = (FileStatus.FAILED, FileStatus.CANCELLED)
 
 
 def order_equal_texts(
@@ -77,30 +78,36 @@ def _refuse_hiding(
 ) -> list[FileChange]:
     """The changes; refused are those that remove a text which a file outside this plan has, too.
 
-    Outside it are others' files, and copies of ours that stay and are not in scope.
+    Outside it are others' files, and copies of ours that stay under a key that is refused or that is not desired in
+    scope.
     """
     dropped_ids = {copy.id for change in changes for copy in change.drop}
-    planned = {wanted.key_digest for wanted in in_scope}
+    refused_keys = _refused_keys(changes)
+    planned = {wanted.key_digest for wanted in in_scope if wanted.key not in refused_keys}
     holders = {
         _text_of(copy.mark): copy.key
         for digest, copies in classified.ours.items()
         for copy in copies
-        if digest not in planned and copy.id not in dropped_ids
+        if digest not in planned and copy.id not in dropped_ids and copy.file.status not in _WITHOUT_CHUNKS
     }
     for owner, files in classified.foreign.items():
         holders |= {_text_of(file.mark): f"{file.id} of {owner}" for file in files}
 
     def check(change: FileChange) -> FileChange:
         hidden = sorted(_removed_texts(change) & holders.keys())
-        text = "has the same text, and search would no longer find it; --allow-gap does it all the same"
-        return change.refused(Reason.NOT_ALLOWED, detail=f"{holders[hidden[0]]} {text}") if hidden else change
+        problem = "has the same text, and search would no longer find it; --allow-gap does it all the same"
+        return change.refused(Reason.NOT_ALLOWED, detail=f"{holders[hidden[0]]} {problem}") if hidden else change
 
     return list(map(check, changes))
 
 
+def _refused_keys(changes: Sequence[FileChange]) -> set[str]:
+    return {change.key for change in changes if change.action is Action.REFUSE}
+
+
 def _shared_texts(changes: Sequence[FileChange], in_scope: Sequence[DigestedFile]) -> set[str]:
     """The texts that one file loses and another file keeps or gets."""
-    refused_keys = {change.key for change in changes if change.action is Action.REFUSE}
+    refused_keys = _refused_keys(changes)
     keys_by_text: dict[str, set[str]] = {}
     for wanted in in_scope:
         if wanted.file.sha256 and wanted.key not in refused_keys:
@@ -121,7 +128,8 @@ def _order_around_removals(
 
     SHARED_CHUNKS as a reason makes the applier drop its copies first and attach after all removals.
     """
-    if not shared & {*_removed_texts(change), change.desired.sha256 if change.desired else ""}:
+    texts = {*_removed_texts(change), change.desired.sha256 if change.desired else ""}
+    if change.action is Action.REFUSE or not shared & texts:
         return change
     reasons = (*change.reasons, Reason.SHARED_CHUNKS)
     if change.attaches:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
+from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import STORE_OWNER, Mark, Origin, StoreMark, parse_store_mark
-from vssync.model.plan import HELD_BACK, Action, Counts, FileChange, NoteKind, Plan, Reason, RecordedCopy, StorePlan
+from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, Reason, RecordedCopy, StorePlan
 from vssync.model.state import Capabilities, FileStatus, LiveStore
 from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket
@@ -25,7 +26,7 @@ class Cost:
     uploads: int = 0
     batches: int = 0  # to be created
     requests: int = 0  # where nothing fails, and everything has ended when it is first asked for
-    polls: int = 0  # more at most, where nothing moves until the waits are given up
+    polls: int = 0  # further requests, at most: where nothing moves until every wait is given up
     seconds: float = 0.0  # that the provider's rate limits make it take at least; 0 without limits
 
 
@@ -97,8 +98,9 @@ def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabil
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
     asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
     actions = {change.action for store in plan.stores for change in store.files if change.desired}
-    tries = 3 if actions & {Action.CREATE, Action.REPLACE} else 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
-    return sum(asks) + expired + (tries if capabilities.updates_reach_search is None else 0)
+    # The mark is written, searched for and written back; a copy that is attached already is read before.
+    probe = 3 if actions & {Action.CREATE, Action.REPLACE} else 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
+    return sum(asks) + expired + (probe if capabilities.updates_reach_search is None else 0)
 
 
 def upload_size(change: FileChange) -> int | None:
@@ -174,14 +176,16 @@ def _count_pages(files: int) -> int:
 
 def _count_ends(plan: Plan) -> int:
     """Requests at the end: new stores are listed; so are stores and files after deletions; uploads are deleted."""
-    looks = [
+    listings = [
         _count_pages(store.live + count_attached(store))
         for store in plan.stores
         if not _is_deleted(store) and any(_leaving(store))
     ]
-    goes = any(store.change and store.change.action in (Action.DELETE, Action.REPLACE) for store in plan.stores)
-    deletes = bool(looks) or goes
-    return any(map(_is_created, plan.stores)) + deletes + sum(looks) + len(_uploads_to_delete(plan))
+    any_store_goes = any(
+        store.change and store.change.action in (Action.DELETE, Action.REPLACE) for store in plan.stores
+    )
+    lists_stores = bool(listings) or any_store_goes
+    return any(map(_is_created, plan.stores)) + lists_stores + sum(listings) + len(_uploads_to_delete(plan))
 
 
 def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
@@ -202,7 +206,7 @@ def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) ->
 
 
 def _count_setup(store: StorePlan) -> int:
-    """Requests about the store itself. Before the first file of a new one, the stores are listed for a second one."""
+    """Requests about the store itself. Before a new one gets its first file, another machine's is looked for."""
     change = store.change
     match change.action if change else None:
         case Action.CREATE:
@@ -227,8 +231,9 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
         puts = (change for change in store.files if change.attaches)
         feeds = len({Reason.SHARED_CHUNKS in change.reasons for change in puts})
         is_noted = store.managed is not None and not store.managed.external and capabilities.store_updates
-        notes = feeds * (1 if capabilities.list_batches else 4) if is_noted else 0
-        return notes + sum(2 + _count_pages(len(files)) for files in rounds)
+        # To ask whether batches are listed; if not, a note of them is written and removed, with two requests each.
+        note_requests = feeds * (1 if capabilities.list_batches else 4) if is_noted else 0
+        return note_requests + sum(2 + _count_pages(len(files)) for files in rounds)
     sends = attached if capabilities.one_by_one else attached + _count_batches(store, capabilities)
     return sends + sum(_count_reads(len(files), store.live + attached) for files in rounds)
 

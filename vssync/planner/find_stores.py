@@ -82,14 +82,14 @@ def match_stores(
     """
     scope = Scope.of(options)
     matcher = _StoreMatcher(desired, options, stores, made_here or {})
-    stores_by_key = sorted(desired.stores, key=lambda store: store.key)
-    by_key = {store.key: matcher.match(store) for store in stores_by_key if scope.touches_store(store.key)}
-    removed_stores = (store for store in desired.removed if scope.includes_all_files(store.key))
+    in_order = sorted(desired.stores, key=lambda store: store.key)
+    by_key = {store.key: matcher.match(store) for store in in_order if scope.touches_store(store.key)}
+    removed_stores = (store for store in desired.removed if scope.touches_store(store.key))
     removed = {store.key: matcher.match_removed(store) for store in removed_stores}
     matches = {**by_key, **removed}
     _refuse_shared(matches)
     matched_ids = {live.id for match in matches.values() for live in (*match.live, *match.expired)}
-    declared_ids = matcher.reserved_ids | matched_ids
+    declared_ids = matcher.pinned_ids | matched_ids
     undeclared: list[tuple[str, LiveStore]] = []
     for (owner, key), marked in sorted(matcher.by_mark.items()):
         if owner == desired.owner and scope.touches_store(key):

@@ -11,7 +11,7 @@ from vssync.model.state import FileStatus, Limit
 from vssync.planner.store_files import StoreDraft
 
 MIN_FILES_FOR_SHARE = 10  # in a store with fewer files of ours, a share says nothing
-MIN_FILES_TO_RELATE = 3  # with at least this many live keys and none wanted, a store is taken to be another manifest's
+ENOUGH_KEYS_UNRELATED = 3  # with so many live keys and none wanted, a store is taken to be another manifest's
 
 _DEFAULT_MANIFEST = "."
 _SPECIAL_FLAGS = {"manifest": "-f", "env": "-e", "variables": "--var", "targets": "-t", "excludes": "--exclude"}
@@ -58,7 +58,7 @@ def is_unrelated(draft: StoreDraft) -> bool:
     if any(copy.id in file_ids or not contents.isdisjoint((copy.mark.content, copy.mark.source)) for copy in live):
         return False
     live_folders = {folder for copy in live for folder in _folders_above(copy.key)}
-    return len(ours) >= MIN_FILES_TO_RELATE or live_folders.isdisjoint(
+    return len(ours) >= ENOUGH_KEYS_UNRELATED or live_folders.isdisjoint(
         folder for file in files for folder in _folders_above(file.key)
     )
 
@@ -131,7 +131,8 @@ def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> s
         text += f", limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
     elif limit:
         percent = _round_share(100 * limit.share)
-        shown = next((text for digits in range(6) if float(text := f"{share:.{digits}f}") > percent), f"{share}")
+        candidates = (f"{share:.{digits}f}" for digits in range(6))
+        shown = next((number for number in candidates if float(number) > percent), str(share))
         text = f"{shown}%, limit {limit}"
     return f"{store.key}: {count:,} of {store.owned:,} live files would be {verb} ({text})."
 

@@ -16,7 +16,7 @@ from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_store import denied_text, newer_mark_problem
 from vssync.planner.find_stores import StoreMatch, StoreMatches
-from vssync.planner.store_files import count_others, deletion_of, draft_files, sort_changes
+from vssync.planner.store_files import deletion_of, draft_files, note_others, sort_changes
 from vssync.text import count_noun
 
 _Decision = tuple[StoreChange | None, tuple[FileChange, ...]]
@@ -41,7 +41,7 @@ def plan_undeclared(
         kept_note = Note(
             NoteKind.LEFT_STORE, count=len(contents.files), detail=": ".join(filter(None, (live.id, contents.problem)))
         )
-        notes = () if decision[0] else (kept_note, *count_others(classified))
+        notes = () if decision[0] else (kept_note, *note_others(classified))
         yield _store_plan(unique_key, live, context, decision, notes)
 
 
@@ -60,7 +60,7 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         decision = _remove(key, store, live, match, context)
         if any(decision):
             goes = decision[0] is not None and decision[0].action is Action.DELETE
-            notes = () if goes else count_others(_contents_of(live, context)[1])
+            notes = () if goes else note_others(_contents_of(live, context)[1])
             plan = _store_plan(key, live, context, decision, notes)
             yield plan if yielded else replace(plan, desired=store.settings)
             yielded += 1
@@ -170,8 +170,8 @@ def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContex
             problems.append(f"{contents.counted}, so {unlisted:,} more may not be ours")
             way_out = f"try again later, or {way_out}"
         return _refuse((reason, Reason.NOT_ALLOWED), f"{', and '.join(problems)}: {way_out}")
-    copies_by_key = (*classified.ours.values(), *([copy] for copy in classified.provisional))
-    deletions = (replace(deletion_of(key, copies), reasons=(reason,)) for copies in copies_by_key)
+    copy_groups = (*classified.ours.values(), *([copy] for copy in classified.provisional))
+    deletions = (replace(deletion_of(key, copies), reasons=(reason,)) for copies in copy_groups)
     return StoreChange(Action.DELETE, (reason,)), sort_changes(deletions)
 
 

@@ -35,7 +35,7 @@ class StoreDraft:
     changes: tuple[FileChange, ...] = ()
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
-    waiting: int = 0  # changes left out until the service lists all files
+    postponed: int = 0  # changes left out until the service lists all files
 
     @property
     def dropped_keys_by_id(self) -> dict[str, str]:
@@ -146,11 +146,10 @@ def _finished_moves(
     classified: ClassifiedFiles,
     context: StorePlanContext,
 ) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
-    """Maps the newest old copy of each moved key, by File id, to where it moved and the completed copy there.
+    """For each key whose file has moved, by the id of its newest copy: the desired key, and the completed copy there.
 
-    It moved if exactly one desired key has the same content and a right completed copy, which is younger: of equal
-    files that were attached together, one may leave the manifest. An interrupted run leaves such old copies; deleting
-    them does not count for the guards.
+    That copy must be the only one of this content, and younger: two equal files that were attached together are no
+    move. An interrupted run leaves such old copies; deleting them does not count for the guards.
     """
     contents = {copies[-1].mark.content for copies in unclaimed}
     targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
@@ -212,7 +211,7 @@ def _counted_notes(
     uncompared_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
     attributes_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
     notes = [
-        *count_others(classified, adopted_ids),
+        *note_others(classified, adopted_ids),
         *(Note(NoteKind.SHARED_KEY, wanted.key, detail=foreign_owners[wanted.key_digest]) for wanted in shared),
         Note(NoteKind.UNCOMPARED, count=uncompared, detail=uncompared_text),
         Note(NoteKind.NO_TEXT, count=len(without_text), detail=join_first(without_text)),
@@ -222,7 +221,7 @@ def _counted_notes(
     return [note for note in notes if note.count]
 
 
-def count_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
+def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
     """Counts of a store's files without a mark that can be read, and of those of each other owner."""
     others = [file for file in (*classified.unmarked, *classified.unreadable) if file.id not in adopted_ids]
     unmanaged = [Note(NoteKind.UNMANAGED, count=len(others))] if others else []
@@ -242,14 +241,15 @@ def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: Store
 def limit_to_listed(draft: StoreDraft) -> StoreDraft:
     """The draft with only what is safe although not all files are listed: attributes of listed copies are written.
 
-    What is not listed may be a copy of any key: a new one would double it, and a superseded one may be the only other.
+    A file that is not listed may be a copy of any key. So nothing is uploaded, which might be there already, and
+    nothing is removed, since what is listed may be the last good copy.
     """
     changes = tuple(
         change
         for change in draft.changes
         if change.action in (Action.UPDATE, Action.AWAIT, Action.REFUSE) and not (change.drop or change.was)
     )
-    return replace(draft, changes=changes, waiting=len(draft.changes) - len(changes))
+    return replace(draft, changes=changes, postponed=len(draft.changes) - len(changes))
 
 
 def refuse_removals(draft: StoreDraft) -> StoreDraft:

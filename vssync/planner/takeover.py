@@ -71,9 +71,7 @@ def decide_claimants(
             else:
                 changes.append(_take_over(wanted, candidate, own_copies, context))
         else:
-            remaining = () if wanted.declared_id else own_copies
-            refusals = _refuse_attached(wanted, classified, context)
-            changes += refusals or decide_file(wanted, remaining, context)
+            changes += _refuse_attached(wanted, classified, context) or decide_file(wanted, own_copies, context)
     moved_ids = frozenset(copy.id for copies in former_copies.values() for copy in copies)
     return Claims(tuple(changes), tuple(notes), moved_ids)
 
@@ -89,22 +87,22 @@ def _find_former_copies(
     if not claimants:
         return {}
     by_file_id = {copy.id: copies for copies in available for copy in copies}
-    by_content: dict[tuple[str, ...], list[Copies]] = {}
+    by_identity: dict[tuple[str, ...], list[Copies]] = {}
     for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True) if context.store.prune else ():
         completed = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
         named = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
-        for content in {*named, *(content[:2] for content in named)}:
-            by_content.setdefault(content, []).append(copies)
+        for identity in {*named, *(full[:2] for full in named)}:  # with and without the name
+            by_identity.setdefault(identity, []).append(copies)
     former_copies = {
         wanted.key: by_file_id[wanted.declared_id] for wanted in claimants if wanted.declared_id in by_file_id
     }
     moved_ids = {copies[0].id for copies in former_copies.values()}  # a key's copies go together: one stands for all
     for name_counts in (True, False):
         for wanted in claimants:
-            content = (wanted.content, wanted.chunking_digest)
+            unnamed = (wanted.content, wanted.chunking_digest)
             names = (wanted.name_digest, NONE)
-            for alike in [(*content, name) for name in names] if name_counts else [content]:
-                free = by_content.get(alike, [])
+            for identity in [(*unnamed, name) for name in names] if name_counts else [unnamed]:
+                free = by_identity.get(identity, [])
                 while free and free[-1][0].id in moved_ids:
                     free.pop()
                 if free and not wanted.declared_id and wanted.key not in former_copies:
@@ -250,7 +248,10 @@ def _pair(
     likeness: Likeness,
     match_key: MatchKey,
 ) -> Iterator[tuple[str, LiveFile]]:
-    """Pairs a key with a file of the same match key if no other has it; with equal bytes, any pairs will do."""
+    """Pairs desired keys with files for which `match_key` gives the same value.
+
+    That is one with one, or as many as there are where the bytes are equal.
+    """
     files: dict[Hashable, list[LiveFile]] = {}
     for file, upload in free:
         if likeness is not Likeness.UNCOMPARED or not upload.sha256:
@@ -274,7 +275,7 @@ class PendingComparison:
 
 
 def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Options) -> Iterator[PendingComparison]:
-    """What must be compared before files are adopted: those with the size of a file without a copy.
+    """Unmarked files to compare before any is adopted: each as large as a desired file of which we have no copy.
 
     Names do not count: some services change them.
     """

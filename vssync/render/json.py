@@ -10,8 +10,9 @@ from dataclasses import asdict
 from vssync import planfile
 from vssync.document import document
 from vssync.errors import Problem
+from vssync.model.convergence import find_convergence
 from vssync.model.marks import Mark
-from vssync.model.plan import Action, NoteKind, Plan, StorePlan, find_convergence
+from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
 from vssync.planner.estimate import count_changes

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from vssync.model.convergence import OPEN_NOTES
 from vssync.model.plan import (
-    OPEN_NOTES,
     Action,
     FieldChange,
     FileChange,

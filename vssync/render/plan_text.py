@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vssync.model.plan import Action, NoteKind, Plan, StorePlan, count_uncompared, find_convergence
+from vssync.model.convergence import count_uncompared, find_convergence
+from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.planner.estimate import count_attached, count_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.layout import (

@@ -64,16 +64,20 @@ class World:
         return open_service(self.folder / "live", clock=self.clock.monotonic, options=options)
 
     @cached_property
-    def endpoint(self) -> Endpoint:
+    def urls(self) -> tuple[str, str]:
+        """The data address and the control address."""
         data, control = ("openai/v1", "20231130/openai/v1") if self.dialect.split else ("v1", "v1")
-        urls = f"http://local/{data}", f"http://local/{control}"
+        return f"http://local/{data}", f"http://local/{control}"
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
         capabilities = self.loaded.desired.service.declared_capabilities
-        return Endpoint(self.provider, *urls, HEADERS, HEADERS, AuthKind.NONE, capabilities=capabilities)
+        return Endpoint(self.provider, *self.urls, HEADERS, HEADERS, AuthKind.NONE, capabilities=capabilities)
 
     @cached_property
     def http(self) -> httpx.Client:
         """An application beside vssync, at the data address."""
-        return httpx.Client(transport=LocalTransport(self.service), base_url=self.endpoint.data_url, headers=HEADERS)
+        return httpx.Client(transport=LocalTransport(self.service), base_url=self.urls[0], headers=HEADERS)
 
     @property
     def docs(self) -> Path:
@@ -169,7 +173,7 @@ class World:
 
     def make_by_hand(self, store: str, files: Mapping[str, bytes], attributes: Mapping[str, Any]) -> None:
         """Somebody makes a store and looks at it; some services take no attributes."""
-        address = f"{self.endpoint.control_url}/vector_stores"
+        address = f"{self.urls[1]}/vector_stores"
         admin = {"authorization": "Signature of an administrator"}
         if store not in self.stores():
             self.send("POST", address, json={"name": store}, headers=admin)
