@@ -9,7 +9,7 @@ import pytest
 
 from tests.guarantees.test_converge import assert_nothing_to_do
 from tests.simulation.judged import apply_plan, make_plan_now
-from tests.support import Silent, open_test_session
+from tests.support import Clock, Silent, open_test_session
 from vssync.commands.destroy import plan_destruction
 from vssync.commands.session import Session
 from vssync.model.marks import KEY, MARK, STORE_OWNER
@@ -140,7 +140,8 @@ def test_old_copies_that_a_run_left_of_moved_files_are_no_deletions_to_guard(fol
     (folder / "guide").mkdir()
     for path in list(folder.glob("*.md")):
         path.rename(folder / "guide" / path.name)
-    with open_test_session(folder, faults=("status=403:DELETE:/vector_stores/*/files/*",)) as (session, _):
+    later, faults = Clock(Clock().now + 60), ("status=403:DELETE:/vector_stores/*/files/*",)
+    with open_test_session(folder, later, faults=faults) as (session, _):
         plan = make_plan_now(session, Options())
         assert (plan.refusals, len(plan.stores[0].files)) == ((), 15)
         assert not apply_plan(session, plan, Silent()).converged

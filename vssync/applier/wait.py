@@ -186,8 +186,16 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
                 raise
             return False
 
+    def list_ids() -> set[str]:
+        try:
+            return {file.id for file in store.client.list_files(store.id)}
+        except ServiceError as error:
+            if error.answer.status not in _COUNTED_AS_GONE:
+                raise
+            return set(file_ids)  # each is asked for
+
     def find_attached() -> set[str]:
-        listed = {file.id for file in store.client.list_files(store.id)} if is_listed else set(file_ids)
+        listed = list_ids() if is_listed else set(file_ids)
         doubtful = [file_id for file_id in file_ids if file_id in listed]  # some listings show what is gone
         return set(compress(doubtful, store.run.pool.map(is_attached, doubtful)))
 
