@@ -115,6 +115,7 @@ def test_an_update_keeps_what_the_mark_knows_of_the_content() -> None:
 
 def test_a_move_writes_the_new_key() -> None:
     (update,) = steps([desired_file("b.md", filename="a.md")], [live_copy()]).updates
+    assert update.mark
     assert (update.mark.key_digest, update.attributes[KEY], update.file_id) == (key_digest("b.md"), "b.md", "f1")
 
 
@@ -134,6 +135,7 @@ def test_adoption_adds_a_mark_that_does_not_claim_too_much(
     uploads = [Upload("ext", "a.md", 1, 1, sha256=sha256)]
     made = steps([file], [stranger], adopt=True, uploads=uploads, adopting=True)
     (update,) = made.updates
+    assert update.mark
     assert (update.mark.origin, update.mark.content, made.puts) == (origin, content, ())
 
 
@@ -142,6 +144,7 @@ def test_attributes_of_others_go_along_and_stay_out_of_the_mark() -> None:
     made = steps([A], [live], settings={"ignore_attributes": ("reviewed",)})
     (update,) = made.updates
     assert update.attributes == {"lang": "en", KEY: "a.md", "reviewed": True}
+    assert update.mark
     assert update.mark.attributes_digest == attributes_digest({"lang": "en", KEY: "a.md"})
     assert made.ignored_attributes == ("reviewed",)
 

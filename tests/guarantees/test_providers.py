@@ -77,3 +77,9 @@ def test_every_provider_converges(tmp_path: Path, provider: str, spoken: str, ca
         assert converge(tmp_path) == 12
         change_files(tmp_path)
         assert converge(tmp_path) > 3
+        declared = (tmp_path / "vssync.yaml").read_text()
+        for store in ("removed: keep", "", "removed: delete"):  # given up, taken over again, deleted
+            head, _, fields = declared.partition("  guide:\n")
+            guide = f"  guide: {{{store}}}\n" if store else f"  guide:\n    adopt: true\n{fields}"
+            (tmp_path / "vssync.yaml").write_text(head + guide)
+            assert converge(tmp_path) == 12

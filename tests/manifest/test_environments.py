@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest
+from vssync.errors import ManifestError
 from vssync.manifest.environments import merge_trees
-from vssync.model.state import AUTO, Chunking, DesiredStore
+from vssync.model.state import AUTO, Chunking, DesiredStore, Removal
 
 TEXT = """
 service: {provider: oci, region: us-chicago-1, project: p}
@@ -158,3 +159,31 @@ def test_included_files_hold_further_stores(tmp_path: Path) -> None:
     )
     assert [store.name for store in loaded.desired.stores] == ["acme-dev-1", "beta-dev", "guide-dev"]
     assert files_by_key(loaded, 0)["docs/intro.md"].attributes == {"t": "acme"}
+
+
+@pytest.mark.parametrize(
+    ("base", "env", "expected"),
+    [
+        ("{removed: delete}", "{}", (Removal.DELETE, "guide-dev")),
+        ("{removed: delete, name: g, id: vs_1, was: [old]}", "{removed: keep}", (Removal.KEEP, "g")),
+        ("{files: [{path: docs/a.md}], prune: false}", "{removed: keep}", (Removal.KEEP, "guide-dev")),
+        ("{removed: delete}", "{removed: null, files: [{path: docs/a.md}]}", None),
+        ("{removed: delete}", "{files: [{path: docs/a.md}]}", "cannot have `files`"),
+        ("{name: g}", "{removed: keep, adopt: true}", "cannot have `adopt`"),
+    ],
+)
+def test_an_environment_says_whether_a_store_is_removed(tmp_path: Path, base: str, env: str, expected: object) -> None:
+    """Where it is, `defaults` give it nothing but its name, and the manifest only what says which store it is."""
+    text = f"""
+        defaults: {{name: "${{store}}-${{env}}", metadata: {{team: docs}}, skip: [empty]}}
+        stores: {{guide: {base}}}
+        environments: {{dev: {{stores: {{guide: {env}}}}}}}
+        """
+    if isinstance(expected, str):
+        with pytest.raises(ManifestError, match=expected):
+            load_manifest(tmp_path, text, {"docs/a.md": "x"}, env="dev")
+        return
+    desired = load_manifest(tmp_path, text, {"docs/a.md": "x"}, env="dev").desired
+    assert [(store.removed, store.name) for store in desired.removed] == ([expected] if expected else [])
+    assert [store.key for store in desired.stores] == ([] if expected else ["guide"])
+    assert all(not store.metadata for store in desired.removed)

@@ -59,7 +59,7 @@ def test_a_manifest_is_small_enough_to_know() -> None:
 
 def test_defaults_are_a_store_without_what_is_its_own() -> None:
     store, defaults = DEFINITIONS["store"]["properties"], DEFINITIONS["defaults"]["properties"]
-    assert set(defaults) == set(store) - {"id", "was", "adopt", "external"}
+    assert set(defaults) == set(store) - {"id", "was", "adopt", "external", "removed"}
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,15 @@ def plan(
         made_here or {},
     )
     return make_plan(
-        Desired(owner, ServiceSpec(), stores), snapshot, Options(**options), capabilities or Capabilities()
+        Desired(
+            owner,
+            ServiceSpec(),
+            tuple(store for store in stores if not store.removed),
+            tuple(store for store in stores if store.removed),
+        ),
+        snapshot,
+        Options(**options),
+        capabilities or Capabilities(),
     )
 
 

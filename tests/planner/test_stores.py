@@ -19,6 +19,7 @@ from tests.planner.builders import (
     unmarked,
 )
 from vssync.errors import Refused
+from vssync.model.convergence import find_convergence
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT
 from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan
@@ -31,6 +32,7 @@ from vssync.model.state import (
     Limit,
     LiveFile,
     LiveStore,
+    Removal,
     ServiceSpec,
     StoreStatus,
     Upload,
@@ -209,6 +211,121 @@ def test_what_becomes_of_a_store_that_left(
 def test_our_files_of_a_deleted_store_are_listed() -> None:
     (found,) = plan((), [(live_store(), FULL)], allow_store_deletes=True).stores
     assert [change.action for change in found.files] == [Action.DELETE]
+
+
+REMOVED = desired_store(removed=Removal.DELETE)
+GIVEN_UP = desired_store(removed=Removal.KEEP)
+PROTECTED = live_store(metadata={**live_store().metadata, STORE_PROTECT: "true", "vssync_batches": "b1", "team": "x"})
+MIXED = Contents((*FULL.files, *(replace(file, id="f2") for file in NOT_OURS.files)))
+REMOVALS = [
+    ("deleted", REMOVED, [live_store()], FULL, {}, ["delete removed: delete removed"]),
+    ("gone", REMOVED, [], FULL, {}, [":"]),
+    ("given up and gone", GIVEN_UP, [], FULL, {}, [":"]),
+    ("protected", REMOVED, [PROTECTED], FULL, {}, ["refuse removed protected:"]),
+    ("others' files in it", REMOVED, [live_store()], MIXED, {}, ["refuse removed not_allowed:"]),
+    (
+        "theirs too",
+        REMOVED,
+        [live_store()],
+        MIXED,
+        {"delete_unmanaged": len(NOT_OURS.files)},
+        ["delete removed: delete removed"],
+    ),
+    ("expired", REMOVED, [live_store(status=EXPIRED)], FULL, {}, ["delete removed:"]),
+    ("two of them", REMOVED, [live_store(), live_store(id="vs2")], Contents(), {}, ["delete removed:"] * 2),
+    ("of this name, without a mark", REMOVED, [marked_by("")], Contents(), {}, ["refuse unmarked:"]),
+    ("of this name, another's", REMOVED, [marked_by("other")], Contents(), {}, ["refuse other_owner:"]),
+    (
+        "pinned, ours under another key",
+        desired_store(key="more", id="vs1", removed=Removal.DELETE),
+        [live_store()],
+        Contents(),
+        {},
+        ["refuse unmarked:"],
+    ),
+    (
+        "under a former key",
+        desired_store(key="more", was=("guide",), removed=Removal.DELETE),
+        [live_store()],
+        Contents(),
+        {},
+        ["delete removed:"],
+    ),
+    ("given up", GIVEN_UP, [PROTECTED], MIXED, {}, ["update released: update released"]),
+    ("given up, without files", GIVEN_UP, [live_store()], Contents(), {}, ["update released:"]),
+    ("given up, its mark lost", GIVEN_UP, [marked_by("")], FULL, {}, ["refuse unmarked:"]),
+    ("given up before", GIVEN_UP, [marked_by("")], NOT_OURS, {}, [":"]),
+    ("handed over", GIVEN_UP, [marked_by("other")], NOT_OURS, {}, [":"]),
+    ("given up, expired", GIVEN_UP, [live_store(status=EXPIRED)], FULL, {}, ["refuse released expired:"]),
+    (
+        "given up, no updates of files",
+        GIVEN_UP,
+        [live_store()],
+        FULL,
+        {"capabilities": Capabilities(attribute_updates=False)},
+        ["refuse released impossible:"],
+    ),
+    (
+        "given up, no updates of stores",
+        GIVEN_UP,
+        [live_store()],
+        Contents(),
+        {"capabilities": Capabilities(store_updates=False)},
+        ["refuse released impossible:"],
+    ),
+    (
+        "given up, listed in part",
+        GIVEN_UP,
+        [live_store()],
+        replace(FULL, verdict=Verdict.SHORT, count=9),
+        {},
+        ["refuse released unlisted:"],
+    ),
+    ("external", replace(REMOVED, external=True), [marked_by("")], MIXED, {}, [": delete removed"]),
+    ("external, given up", replace(GIVEN_UP, external=True), [marked_by("other")], MIXED, {}, [": update released"]),
+    ("external, nothing of ours", replace(REMOVED, external=True), [marked_by("")], NOT_OURS, {}, [":"]),
+    (
+        "external, of a name that two have",
+        replace(REMOVED, external=True),
+        [marked_by(""), marked_by("", id="vs2")],
+        FULL,
+        {},
+        ["refuse unmarked:"] * 2,
+    ),
+    ("out of scope", REMOVED, [live_store()], FULL, {"targets": ("other",)}, []),
+    ("in scope in part", REMOVED, [live_store()], FULL, {"targets": ("guide/a.md",)}, []),
+]
+
+
+@pytest.mark.parametrize(
+    ("store", "live", "contents", "options", "expected"),
+    [case[1:] for case in REMOVALS],
+    ids=[case[0] for case in REMOVALS],
+)
+def test_what_becomes_of_a_store_that_the_manifest_removes(
+    store: DesiredStore, live: list[LiveStore], contents: Contents, options: dict[str, Any], expected: list[str]
+) -> None:
+    planned = plan((store, desired_store(key="other")), [(each, contents) for each in live], **options)
+    stores = [each for each in planned.stores if each.key != "other"]
+    files = [f" {change.action} {' '.join(change.reasons)}" for each in stores for change in each.files]
+    assert [f"{told(each)}:{''.join(files)}" for each in stores] == expected
+    assert [each.desired is not None for each in stores] == [True, False][: len(stores)]
+    assert planned.declared == 2
+    done = {each.key for each in stores if expected == [":"]}
+    assert done == find_convergence(planned).as_declared - {"other"}
+    is_protected = bool(stores and stores[0].change and Reason.PROTECTED in stores[0].change.reasons)
+    assert bool(planned.refusals) is is_protected
+
+
+def test_what_is_given_up_keeps_all_but_our_marks() -> None:
+    copies = [live_copy(desired_file("a.md", attributes={"lang": "de"}), id=f"f{n}", at=n) for n in (1, 2)]
+    (found,) = plan(GIVEN_UP, [(PROTECTED, Contents(tuple(copies)))]).stores
+    assert found.change
+    assert found.change.metadata == {"team": "x"}
+    assert {change.key: dict(change.preserve) for change in found.files} == {
+        "a.md": {"lang": "de"},
+        "a.md@f1": {"lang": "de"},
+    }
 
 
 STORE_REASONS = {

@@ -94,6 +94,8 @@ def check_action(claim: Claim, case: Case) -> str:
         is_surplus = of.file is None or len(of.copies) > 1
         is_surplus |= any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
         return "" if is_surplus and of.change.get("drop") else "it is wanted"
+    if claim.value == "update" and of.change["reasons"] == ["released"]:
+        return "" if any(map(of.is_mine, of.keep)) else "it does not carry this owner's mark"
     if claim.value == "refuse" and "not_in_manifest" in of.change["reasons"]:
         return "it is wanted" if of.file else ""
     if claim.value == "refuse" and any(copy.has_odd_mark for copy in of.keep):
@@ -137,6 +139,8 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
         len(of.copies) > 1 or any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
     ),
     "not_in_manifest": lambda of: of.file is None,
+    "removed": lambda of: of.change["store"].partition("@")[0] in of.case.wanted.removed,
+    "released": lambda of: of.change["store"].partition("@")[0] in of.case.wanted.removed,
     "destroy": lambda of: of.file is None,  # of a manifest that wants nothing
     "ingesting": lambda of: any(copy.status == "in_progress" for copy in of.keep),
     "ingest_failed": lambda of: of.any_copy(lambda copy: copy.status == "failed"),
@@ -264,7 +268,9 @@ def _check_setting(claim: Claim, field: Values, case: Case) -> str:
 @checks("FileChange.preserve{}")
 def check_preserve(claim: Claim, case: Case) -> str:
     of = Subject(claim, case)
-    ignored = of.store.ignored if of.store else ()
+    ignored = of.store.ignored if of.store else frozenset()
+    if of.change["reasons"] == ["released"]:  # all that is there but our own
+        ignored = frozenset(name for copy in of.named for name in copy.attributes if not name.startswith("vssync_"))
     values = [{name: copy.attributes[name] for name in ignored if name in copy.attributes} for copy in of.named]
     return "" if any(same_values(claim.value, value) for value in [*values, {}]) else f"they are {values}"
 
@@ -321,7 +327,7 @@ class StoreSubject:
     """A change of a store itself."""
 
     def __init__(self, key: str, change: Values, case: Case) -> None:
-        self.case, self.change = case, change
+        self.case, self.change, self.key = case, change, key.partition("@")[0]
         self.wanted, self.live = case.wanted.stores.get(key), case.store(key)
         self.deviation = (
             settings_deviation(case.wanted.owner, self.wanted, self.live) if self.wanted and self.live else ""
@@ -340,6 +346,8 @@ _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "moved": lambda of: of.wanted is not None and of.live is not None and of.live.mark[1] != of.wanted.key,
     "expired": lambda of: of.live is not None and of.live.is_expired,
     "not_in_manifest": lambda of: of.wanted is None or of.live is not None,
+    "removed": lambda of: of.key in of.case.wanted.removed,
+    "released": lambda of: of.key in of.case.wanted.removed,
     "destroy": lambda of: of.live is not None,
     "protected": lambda of: of.live is not None,
     "not_allowed": lambda of: of.change["action"] == "refuse",
@@ -385,6 +393,9 @@ def check_store_reasons(claim: Claim, case: Case) -> str:
 def check_metadata(claim: Claim, case: Case) -> str:
     """The whole map to send: what is wanted, our mark, and what others wrote."""
     of = StoreSubject(store_key(claim), claim.holder, case)
+    if claim.holder["reasons"] == ["released"]:
+        others = of.live.metadata if of.live else {}
+        return differs(claim.value, {name: others[name] for name in others if not name.startswith("vssync_")})
     if of.wanted is None or claim.holder["action"] in ("delete", "refuse"):
         return differs(claim.value, {})
     missing = [name for name, value in of.wanted.metadata.items() if claim.value.get(name) != value]

@@ -78,11 +78,17 @@ class Wanted:
     owner: str
     service: Mapping[str, Any]
     stores: Mapping[str, WantedStore]
+    removed: Mapping[str, WantedStore] = field(default_factory=dict)  # those to be deleted or given up
+
+    @property
+    def declared(self) -> Mapping[str, WantedStore]:
+        """All stores that the manifest names."""
+        return {**self.stores, **self.removed}
 
 
 _TOP = {"version", "owner", "service", "defaults", "stores"}
 _LAYER = {"attributes", "chunking"}
-_SETTINGS = {"prune", "protect", "external", "id", "was", "adopt", "description", "ignore_attributes"}
+_SETTINGS = {"prune", "protect", "external", "id", "was", "adopt", "removed", "description", "ignore_attributes"}
 _STORE = {"name", "files", "overrides", "skip", "metadata", "expires_after", "guards", *_LAYER, *_SETTINGS}
 _LEAVING = ("draft", "ignored", "linked")  # left out, and not kept live
 _ENTRY = {"path", "exclude", "optional", *_LAYER}
@@ -111,7 +117,12 @@ def _read(tree: dict[str, Any], root: Path) -> Wanted:
     defaults = tree.get("defaults") or {}
     _only(defaults, _STORE)
     stores = {key: _store(key, defaults, value or {}, root) for key, value in tree["stores"].items()}
-    return Wanted(tree["owner"], tree.get("service") or {}, stores)
+    return _wanted(tree["owner"], tree.get("service") or {}, stores)
+
+
+def _wanted(owner: str, service: Mapping[str, Any], stores: Mapping[str, WantedStore]) -> Wanted:
+    removed = {key: store for key, store in stores.items() if store.settings.get("removed")}
+    return Wanted(owner, service, {key: stores[key] for key in stores if key not in removed}, removed)
 
 
 def _only(tree: Mapping[str, Any], names: set[str]) -> None:
@@ -184,7 +195,7 @@ def _as_loaded(session: Session) -> Wanted:
     """The program's reading, but for the bytes."""
     desired, root = session.loaded.desired, session.loaded.root
     stores = {}
-    for store in desired.stores:
+    for store in (*desired.stores, *desired.removed):
         files = {}
         for file in store.files:
             content = (root / file.path).read_bytes() if file.path else b""
@@ -194,9 +205,9 @@ def _as_loaded(session: Session) -> Wanted:
             values = (file.key, file.filename, file.attributes, chunking, file.path, file.file_id, size, sha256)
             files[digest16(file.key)] = WantedFile(*values, dated=file.dated)
         names = (*_SETTINGS, "metadata", "expires_after_days")
-        settings = {name: getattr(store, name) for name in names}
+        settings = {name: value for name in names if (value := getattr(store, name)) is not None}
         limits = {"max_delete": store.guards.max_delete, "max_replace": store.guards.max_replace}
         settings["guards"] = {name: (limit.share, limit.count) for name, limit in limits.items()}
         stores[store.key] = WantedStore(store.key, store.name, files, store.skipped, settings)
     service = {name: getattr(desired.service, name) for name in desired.service.__slots__}
-    return Wanted(desired.owner, service, stores)
+    return _wanted(desired.owner, service, stores)

@@ -123,6 +123,8 @@ class Case:
         state = state or self.run.after
         key, _, store_id = key.partition("@")
         wanted = self.wanted.stores.get(key)
+        if not store_id and key in self.wanted.removed:
+            return next(iter(self.to_remove(key, state)), None)
         pinned = store_id or (str(wanted.settings.get("id") or "") if wanted else "")
         if pinned:
             return state.stores.get(pinned)
@@ -131,9 +133,21 @@ class Case:
         found = marked or [live for live in by_name if not live.is_expired] or by_name
         return min(found, key=lambda live: (live.is_expired, not live.files), default=None)
 
+    def to_remove(self, key: str, state: State) -> list[TrueStore]:
+        """The live stores to delete or give up, or that stand in the way of that."""
+        wanted, owner, marked = self.wanted.removed[key], self.wanted.owner, self.marked(key, state)
+        store_id = str(wanted.settings.get("id") or "")
+        others = [live for live in state.stores.values() if not live.is_expired and live.mark[0] != owner]
+        named = [live for live in others if (live.id == store_id if store_id else live.name == wanted.name)]
+        if wanted.settings.get("external"):
+            return [live for live in named if any(file.owner == owner for file in live.files)]
+        if wanted.settings["removed"] == "keep":
+            named = [live for live in named if any(file.owner == owner for file in live.files)]
+        return [live for live in marked if store_id in ("", live.id)] or named
+
     def marked(self, key: str, state: State) -> list[TrueStore]:
         """The stores that carry this owner's mark for a key, or for one that it had before."""
-        wanted = self.wanted.stores.get(key)
+        wanted = self.wanted.declared.get(key)
         keys = {key, *(wanted.settings.get("was") or () if wanted else ())}
         return [live for live in state.stores.values() if live.mark[0] == self.wanted.owner and live.mark[1] in keys]
 
@@ -176,14 +190,16 @@ class Case:
     def _find_deviations(self, state: State) -> Iterator[str]:
         for store in self.wanted.stores.values():
             yield from self.store_deviations(store, state)
+        for key in filter(self.in_scope, self.wanted.removed):
+            yield from (f"{key}: {live.id} is to be removed" for live in self.to_remove(key, state))
         for live in state.stores.values():
             owner, key = live.mark
             if owner == self.wanted.owner and key not in self._keys() and self.in_scope(key):
                 yield f"{key}: the store left the manifest"
 
     def _keys(self) -> set[str]:
-        stores = self.wanted.stores.values()
-        return {*self.wanted.stores, *(key for store in stores for key in store.settings.get("was") or ())}
+        stores = self.wanted.declared.values()
+        return {*self.wanted.declared, *(key for store in stores for key in store.settings.get("was") or ())}
 
     def store_deviations(self, store: WantedStore, state: State) -> Iterator[str]:
         """In what a store is not as wanted."""

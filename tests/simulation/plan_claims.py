@@ -113,20 +113,22 @@ def stores_of(case: Case) -> list[Values]:
 def check_stores(claim: Claim, case: Case) -> str:
     """All that the manifest has within the scope, and all that carry the owner's mark."""
     said = [store["key"] for store in claim.value]
-    should_be = {key for key in case.wanted.stores if case.in_scope(key)}
+    should_be = {key for key in case.wanted.declared if case.in_scope(key)}
     missing = should_be - set(said)
-    strange = [key for key in said if key not in case.wanted.stores and not case.store(key)]
+    strange = [key for key in said if key not in case.wanted.declared and not case.store(key)]
     return f"{missing} is missing" if missing else f"{strange} does not exist" if strange else ""
 
 
 @checks("StorePlan.key", "status.Store.key")
 def check_store_key(claim: Claim, case: Case) -> str:
-    return "" if claim.value in case.wanted.stores or case.store(claim.value) else "there is no such store"
+    return "" if claim.value in case.wanted.declared or case.store(claim.value) else "there is no such store"
 
 
 @checks("StorePlan.name", "status.Store.name", "output.Store.name")
 def check_store_name(claim: Claim, case: Case) -> str:
-    wanted, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
+    wanted, live = case.wanted.declared.get(store_key(claim)), case.store(store_key(claim))
+    if store_key(claim) in case.wanted.removed and live:
+        wanted = None  # its name is that of what is there
     names = {wanted.name} if wanted else set()
     return "" if claim.value in names | ({live.name} if live and not wanted else set()) else f"it is {names}"
 
@@ -161,14 +163,14 @@ def check_is_desired(claim: Claim, case: Case) -> str:
     """A file is desired but where its copies go."""
     is_said = claim.value if claim.name == "status.Store.in_manifest" else claim.value is not None
     if claim.name in ("StorePlan.desired?", "status.Store.in_manifest"):
-        return differs(is_said, store_key(claim) in case.wanted.stores)
+        return differs(is_said, store_key(claim) in case.wanted.declared)
     _, file, _ = subject(claim, case)
     if claim.name == "FileChange.desired?" and claim.holder["action"] == "delete":
         return differs(is_said, False)
     return differs(is_said, file is not None)
 
 
-_STORE_FIELDS = ("description", "expires_after_days", "protect", "external", "id", "prune", "adopt")
+_STORE_FIELDS = ("description", "expires_after_days", "protect", "external", "id", "prune", "adopt", "removed")
 
 
 @checks(
@@ -176,7 +178,7 @@ _STORE_FIELDS = ("description", "expires_after_days", "protect", "external", "id
     "DesiredStore.ignore_attributes[]",
 )
 def check_desired_store(claim: Claim, case: Case) -> str:
-    store, name = case.wanted.stores[store_key(claim)], str(claim.path[-1])
+    store, name = case.wanted.declared[store_key(claim)], str(claim.path[-1])
     own = {"key": store.key, "name": store.name, "metadata": store.metadata}
     default = True if name == "prune" else type(claim.value)() if claim.value is not None else None
     return differs(claim.value, own.get(name, store.settings.get(name, default)))

@@ -54,7 +54,9 @@ def check_store_ids(claim: Claim, case: Case) -> str:
                 continue
             return f"{key}: {store_id} does not exist"
         owner = case.run.after.stores[store_id].mark[0]
-        wanted = case.wanted.stores.get(key)
+        wanted = case.wanted.declared.get(key)
+        if wanted and wanted.settings.get("removed") == "keep":
+            continue
         if owner != case.wanted.owner and not (wanted and wanted.settings.get("external")):
             return f"{key}: {store_id} is not ours"
     return ""
@@ -156,6 +158,8 @@ def _undone(outcome: Values, changes: list[Values], case: Case) -> str:
     if not outcome["key"]:
         if outcome["action"] == "delete":
             return "it exists" if live else ""
+        if changes[0]["reasons"] == ["released"]:
+            return "it carries our mark" if live else ""
         if store is None or live is None or live.is_expired:
             return "it does not exist"
         return settings_deviation(case.wanted.owner, store, live)
@@ -243,7 +247,9 @@ def check_agrees(claim: Claim, case: Case) -> str:
             deviations = [deviation for deviation in deviations if deviation.startswith(f"{file['address']}: ")]
     else:
         store, live = case.wanted.stores.get(store_key(claim)), case.store(store_key(claim))
-        deviations = list(case.store_deviations(store, case.run.after)) if store else ["the store left the manifest"]
+        is_done = store is None and live is None and store_key(claim) in case.wanted.removed
+        left = [] if is_done else ["the store left the manifest"]
+        deviations = list(case.store_deviations(store, case.run.after)) if store else left
         deviations += [f"{batch} is in progress" for batch in live.batches] if live else []
     if claim.value:
         return "; ".join(deviations)

@@ -208,7 +208,7 @@ _COUNTED = {"add": "create", "change": "update", "wait": "await"}
 
 @checks("plan.declared")
 def check_declared(claim: Claim, case: Case) -> str:
-    return differs(claim.value, len(case.wanted.stores))
+    return differs(claim.value, len(case.wanted.declared))
 
 
 @checks("File.held_back[]")
@@ -250,7 +250,8 @@ def check_other_counts(claim: Claim, case: Case) -> str:
         return "" if claim.value <= len(live.batches if live else ()) else "there are fewer batches"
     if name == "left":
         twins = max(0, len(case.marked(said["key"], case.run.after)) - 1)
-        return differs(claim.value, twins if store else int(said["action"] is None))
+        is_left = said["action"] is None and said["key"] not in case.wanted.removed
+        return differs(claim.value, twins if store else int(is_left))
     most = sum(1 for _ in _held_back(store, live, case)) if store and live else 0  # of those alike in name
     return "" if claim.value <= most else f"at most {most} are"
 
@@ -362,7 +363,12 @@ def takes_over(change: Mapping[str, Any]) -> bool:
 
 def _unmanaged_are_counted(claim: Claim, live: TrueStore | None, case: Case) -> str:
     change = claim.holder.get("change") or {}
-    if live is None or live.is_expired or claim.holder.get("desired") is None or change.get("action") == "refuse":
+    if (
+        live is None
+        or live.is_expired
+        or claim.holder.get("desired") is None
+        or change.get("action") in ("refuse", "delete")
+    ):
         return ""
     adopted = {each["keep"]["id"] for each in claim.holder["changes"] if takes_over(each) and each.get("keep")}
     others = [file for file in live.files if file.owner != case.wanted.owner and file.id not in adopted]
@@ -397,6 +403,6 @@ def check_uncompared(claim: Claim, case: Case) -> str:
 @checks("status.Store.unmanaged", "status.Store.uncompared")
 def check_unmanaged(claim: Claim, case: Case) -> str:
     live, owner = case.store(store_key(claim)), case.wanted.owner
-    files = live.files if live else ()
+    files = live.files if live and claim.holder["action"] != "delete" else ()
     is_counted = [file.is_uncompared if claim.path[-1] == "uncompared" else file.owner != owner for file in files]
     return differs(claim.value, sum(is_counted))

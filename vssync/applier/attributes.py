@@ -45,17 +45,27 @@ class MarkLost(VssyncError):
 
 
 def update_attributes(store: StoreContext, step: Update) -> Result:
-    """Writes all of a file's attributes and its mark, and makes sure that the service keeps them.
+    """Writes all of a file's attributes and its mark, and makes sure that the service keeps them; or gives it up.
 
     Fails if the run has learned since the plan that updates do not reach searches.
     """
     run = store.run
+    if step.mark is None:
+        return _release_file(store, step)
     if run.capabilities.updates_reach_search is False and run.settings.capabilities.updates_reach_search is None:
         return Result(Status.FAILED, _STALE_SEARCH)
     if run.service.lists_attributes is False:
         return Result(Status.SKIPPED, _UNLISTED_MARKS)
     file = store.writes.set_attributes(store.id, step.file_id, step.attributes, step.mark)
     ensure_attributes(store, file, step.attributes, step.mark)
+    return DONE
+
+
+def _release_file(store: StoreContext, step: Update) -> Result:
+    """Takes our mark and key from a file; whether they are gone is read where the answer still shows them."""
+    file = store.writes.set_attributes(store.id, step.file_id, step.attributes, None)
+    if file.mark and store.client.get_file(store.id, step.file_id).mark:
+        return Result(Status.FAILED, f"{step.file_id}: the service accepted new attributes and kept the mark")
     return DONE
 
 
@@ -134,7 +144,7 @@ def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark
 
 def learn_from_copy(store: StoreContext, step: Update) -> None:
     """Learns whether updates reach searches, with a file whose attributes are to be changed, before any is changed."""
-    if store.run.capabilities.updates_reach_search is None:
+    if step.file and store.run.capabilities.updates_reach_search is None:
         with suppress(VssyncError):
             live = store.client.get_file(store.id, step.file_id)
             if isinstance(live.mark, Mark):

@@ -28,6 +28,7 @@ from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_st
 from vssync.applier.stores import (
     delete_store,
     end_adoption,
+    release_store,
     set_up_store,
     stamp_stores,
     verify_new_stores,
@@ -37,7 +38,7 @@ from vssync.applier.upload import PendingFile, prepare_files
 from vssync.applier.wait import DELETION_WAIT, poll_until, wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation
-from vssync.model.plan import Plan
+from vssync.model.plan import Action, Plan
 from vssync.model.report import Orphan, Report, Status
 from vssync.model.state import FileStatus, LiveFile
 
@@ -180,7 +181,10 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
 
 
 def _tear_down(store: StoreContext) -> None:
-    """Deletes a store; the files that go with it share its result."""
+    """Deletes a store, and the files that go with it share its result; or gives it up."""
+    if store.steps.teardown and store.steps.teardown.action is Action.UPDATE:
+        store.run.results.record_result(store.key, "", release_store(store))
+        return
     leaving, results = store.steps.leaving, store.run.results
     for drop in leaving:
         results.record_start(store.key, drop.key)

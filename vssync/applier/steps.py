@@ -58,10 +58,10 @@ class Update:
     """Attributes to write in place; `attributes` is the whole map to send beside the mark."""
 
     key: str
-    file: DesiredFile
+    file: DesiredFile | None  # None where the file is given up
     file_id: str
     attributes: Attributes
-    mark: Mark
+    mark: Mark | None  # None takes the old one away
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class StoreSteps:
     drops: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
     late_puts: tuple[Put, ...] = ()  # their old copies go before the drops, and they come in after them
     leaving: tuple[Drop, ...] = ()  # copies that go with the store
-    teardown: StoreChange | None = None  # the store itself is deleted, or the old one where it was replaced
+    teardown: StoreChange | None = None  # the store itself is deleted or given up, or the old one where it was replaced
 
     @property
     def all_puts(self) -> tuple[Put, ...]:
@@ -136,7 +136,8 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, ignored, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
-    setup = change if change and change.action in _SETUP else None
+    is_release = change is not None and change.action is Action.UPDATE and Reason.RELEASED in change.reasons
+    setup = change if change and change.action in _SETUP and not is_release else None
     drops = tuple(step for step in steps if isinstance(step, Drop))
     is_deleted = change is not None and change.action is Action.DELETE
     return StoreSteps(
@@ -155,7 +156,7 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         batch_waits=tuple(BatchStep(batch.id) for batch in store_plan.batches if batch.action is Action.AWAIT),
         drops=() if is_deleted else drops,
         leaving=drops if is_deleted else (),
-        teardown=change if change and change.action in _TEARDOWN else None,
+        teardown=change if change and (is_release or change.action in _TEARDOWN) else None,
     )
 
 
@@ -217,8 +218,9 @@ def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
 def _update(owner: str, ignored: tuple[str, ...], change: FileChange) -> Update:
     """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
     file, old = change.desired, change.keep
-    assert file
     assert old
+    if file is None:
+        return Update(change.key, None, old.id, change.preserve, None)
     origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
     mark = mark_for(owner, file, ignored, origin=origin)
     if isinstance(old.mark, Mark):

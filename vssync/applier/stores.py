@@ -20,7 +20,6 @@ from vssync.model.convergence import HELD_BACK
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
-    RESERVED_PREFIX,
     STORE_APPLIED,
     STORE_OWNER,
     STORE_PROTECT,
@@ -28,6 +27,7 @@ from vssync.model.marks import (
     StoreMark,
     fit_metadata,
     parse_store_mark,
+    without_ours,
 )
 from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
@@ -94,6 +94,23 @@ def end_adoption(store: StoreContext) -> Result:
     return DONE
 
 
+def release_store(store: StoreContext) -> Result:
+    """Takes our mark from a store, if those of all its files are gone: until then it says whose they are."""
+    run, store_id = store.run, store.steps.store_id
+    statuses = run.results.statuses(store.key)
+    if run.stopping or any(status not in (Status.DONE, None) for status in statuses.values()):
+        return Result(
+            Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again in the same way"
+        )
+    try:
+        live = run.writes.update_metadata(store_id, without_ours)
+        if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
+            return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
+    except VssyncError as error:
+        return result_of_error(error)
+    return DONE
+
+
 def delete_store(store: StoreContext) -> Result:
     """Deletes a store, or the one that was replaced, if everything else was done; then our uploads in it may go.
 
@@ -106,7 +123,10 @@ def delete_store(store: StoreContext) -> Result:
     if run.stopping or not is_done or any(put.key not in statuses for put in steps.all_puts):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
-        _release_store(store)
+        # If this fails, it keeps our mark: later plans use the new store, and show this one as a second.
+        with suppress(VssyncError):
+            store.writes.update_metadata(store_id, without_ours)
+        run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
         return DONE
     # No plan reads the files of an expired store.
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
@@ -121,21 +141,6 @@ def delete_store(store: StoreContext) -> Result:
     for file_id in uploads:
         run.ledger.schedule_delete(file_id, f"upload in {store.key}'s deleted store")
     return DONE
-
-
-def _release_store(store: StoreContext) -> None:
-    """Takes our metadata from a store that was replaced and is kept: nobody knows what is in it.
-
-    If that fails, it keeps our mark: later plans use the new store, and show this one as a second.
-    """
-    old_id = store.steps.store_id
-
-    def without_ours(metadata: Mapping[str, str]) -> dict[str, str]:
-        return {name: value for name, value in metadata.items() if not name.startswith(RESERVED_PREFIX)}
-
-    with suppress(VssyncError):
-        store.writes.update_metadata(old_id, without_ours)
-    store.run.announce(f"{store.key}: {old_id} was replaced and is kept, since its files cannot be listed")
 
 
 def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
@@ -238,12 +243,12 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     time = datetime.fromtimestamp(run.client.service_date or run.client.clock.wall_time(), UTC)
     text = str(replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}"))
     stamped = [
-        (written[store.key], store.desired)
+        (written[store.key], store.managed)
         for store in plan.stores
         if store.key in written
         and store.key not in failed
-        and store.desired
-        and not (store.desired.external or store.unlisted)
+        and store.managed
+        and not (store.managed.external or store.unlisted)
         and scope.includes_all_files(store.key)
         and not any(note.kind in HELD_BACK for note in store.notes)
     ]

@@ -79,7 +79,7 @@ class Writes:
         with self.journal.around(Write(Operation.DETACH, store_id, (file_id,), name, size, sha256, is_our_upload)):
             self.client.detach_file(store_id, file_id)
 
-    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark) -> LiveFile:
+    def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None) -> LiveFile:
         with self.journal.around(Write(Operation.ATTRIBUTES, store_id, (file_id,))):
             return self.client.set_attributes(store_id, file_id, attributes, mark)
 

@@ -23,8 +23,9 @@ def plan_destruction(
     listed and that `delete_unlisted` does not name by key or id, and an external one of which not all is listed.
     """
     desired = session.loaded.desired
-    external = tuple(replace(store, files=(), skipped={}) for store in desired.stores if store.external)
-    emptied = replace(session.loaded, desired=replace(desired, stores=external))
+    external = (store for store in (*desired.stores, *desired.removed) if store.external)
+    emptied_stores = tuple(replace(store, files=(), skipped={}, removed=None) for store in external)
+    emptied = replace(session.loaded, desired=replace(desired, stores=emptied_stores, removed=()))
     options = Options(
         allow_store_deletes=True,
         delete_unmanaged=delete_unmanaged,

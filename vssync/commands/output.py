@@ -48,7 +48,7 @@ def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
     Raises VssyncError for one that cannot be searched.
     """
     as_declared = find_convergence(plan).as_declared
-    return tuple(_store_output(store, store.key in as_declared) for store in plan.stores if store.desired)
+    return tuple(_store_output(store, store.key in as_declared) for store in plan.stores if store.managed)
 
 
 def _store_output(store: StorePlan, current: bool) -> StoreOutput:

@@ -110,7 +110,8 @@ class Session:
     credential: Credential | None = None
 
     def __post_init__(self) -> None:
-        self.client.pinned_stores = {store.id: store.name for store in self.loaded.desired.stores if store.id}
+        stores = (*self.loaded.desired.stores, *self.loaded.desired.removed)
+        self.client.pinned_stores = {store.id: store.name for store in stores if store.id}
 
     @property
     def state_folder(self) -> Path:

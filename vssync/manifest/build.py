@@ -27,7 +27,7 @@ from vssync.manifest.spec import (
     StoreSpec,
 )
 from vssync.manifest.yaml_loader import Document, TreePath
-from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, Scalar, ServiceSpec
+from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, Removal, Scalar, ServiceSpec
 from vssync.providers import COMPATIBLE, PROVIDERS
 
 _API_CHUNKING = {"max_chunk_size_tokens": "size", "chunk_overlap_tokens": "overlap"}  # OpenAI spec, static chunking
@@ -221,6 +221,7 @@ def _desired_store(key: str, tree: Tree) -> DesiredStore:
         id=literal_text(tree.get("id") or ""),
         was=tuple(tree.get("was") or ()),
         adopt=bool(tree.get("adopt")),
+        removed=Removal(removed) if (removed := tree.get("removed")) else None,
         guards=Guards(**guards),
         ignore_attributes=tuple(map(literal_text, tree.get("ignore_attributes") or ())),
     )

@@ -15,7 +15,8 @@ from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
 
 Tree = Mapping[str, Any]
-NEVER_INHERITED = ("id", "was", "adopt", "external")  # fields of one store, never of several
+NEVER_INHERITED = ("id", "was", "adopt", "external", "removed")  # fields of one store, never of several
+WITH_REMOVED = ("name", "id", "external", "was")  # fields that say which live store `removed` is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,8 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
 def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
     """The base with the change laid over it: `null` removes, mappings are merged, all else replaces what was there.
 
-    `service`, `chunking` and each attribute are replaced whole. `parent` is the path of both trees in the manifest.
+    `service`, `chunking` and each attribute are replaced whole. A store that the change removes keeps only what says
+    which one it is. `parent` is the path of both trees in the manifest.
     """
     result = dict(base)
     for name, value in change.items():
@@ -160,6 +162,10 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
             result.pop(name, None)
         elif isinstance(value, Mapping):
             is_whole = _field_at(path) in ("service", "chunking") or _field_at(parent) == "attributes"
+            if parent == ("stores",) and value.get("removed") and name in result:
+                result[name] = {
+                    field: set_to for field, set_to in (result[name] or {}).items() if field in WITH_REMOVED
+                }
             is_merged = not is_whole and isinstance(result.get(name), Mapping)
             # Merged into {}, too: that drops its nulls.
             result[name] = merge_trees(result[name] if is_merged else {}, value, path)
@@ -183,6 +189,8 @@ def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
     stores: dict[str, dict[str, Any]] = {}
     for key, store in (tree.get("stores") or {}).items():
         path = ("stores", key)
-        inherited = merge_trees({}, defaults, path)  # without what `defaults` sets to null
+        is_removed = bool(store and store.get("removed"))
+        fields = {name: value for name, value in defaults.items() if name in WITH_REMOVED or not is_removed}
+        inherited = merge_trees({}, fields, path)  # without what `defaults` sets to null
         stores[key] = merge_trees(inherited, store or {}, path)
     return stores

@@ -57,7 +57,9 @@ def resolve_desired(
     stores = tuple(resolver.resolve_store(selection) for selection in selections)
     if problems := (*resolver.document_problems, *locate_diagnostics(manifest.documents, resolver.diagnostics())):
         raise ManifestError(problems)
-    desired = Desired(manifest.owner, manifest.service, stores)
+    staying = tuple(store for store in stores if not store.removed)
+    removed = tuple(store for store in stores if store.removed)
+    desired = Desired(manifest.owner, manifest.service, staying, removed)
     return desired, locate_diagnostics(manifest.documents, resolver.warnings())
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.environments import Environment, Tree
+from vssync.manifest.environments import WITH_REMOVED, Environment, Tree
 from vssync.manifest.globs import pattern_problem
 from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
 from vssync.manifest.yaml_loader import TreePath
+from vssync.text import join_words
 
 
 def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
@@ -53,6 +54,17 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
         subject = f"`{format_path(path)}`"
         message = f"{subject} has {count} metadata names with those of `defaults`; {MAX_METADATA} are allowed"
         yield Diagnostic((*path, "metadata"), message, "remove some; `null` removes an inherited one")
+    others = (
+        [name for name in store if name not in (*WITH_REMOVED, "removed") and not name.startswith("x-")]
+        if store.get("removed")
+        else []
+    )
+    if others:
+        message = f"a store that is `removed` cannot have {join_words([f'`{name}`' for name in others])}"
+        hint = (
+            f"beside `removed`, leave only {join_words([f'`{name}`' for name in WITH_REMOVED])}, as far as they are set"
+        )
+        yield Diagnostic((*path, "removed"), message, hint, at_name=True)
     yield from _check_layer(path, store, ignored)
     for number, entry in enumerate(entries):
         yield from _check_layer((*path, "files", number), entry, ignored)
@@ -119,7 +131,19 @@ INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item o
 # takes a file.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
-        *("name", "id", "external", "was", "adopt", "description", "metadata", "expires_after", "prune", "protect"),
+        *(
+            "name",
+            "id",
+            "external",
+            "was",
+            "adopt",
+            "removed",
+            "description",
+            "metadata",
+            "expires_after",
+            "prune",
+            "protect",
+        ),
         *("guards", "chunking", "attributes", "ignore_attributes"),
     )
 )

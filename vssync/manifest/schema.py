@@ -38,6 +38,8 @@ _HABITS = {  # how to write it, by a field that people try and one that tells wh
     ("batch", "guards"): "service:\n  capabilities: {batch_size: 500}",
     ("batch_size", "capabilities"): "capabilities:\n  batch_size: 500",
     ("not", "only"): 'only: ["!prod"]',
+    **{(name, "removed"): "removed: delete" for name in ("delete", "deleted", "destroy", "state", "ensure")},
+    ("keep", "removed"): "removed: keep",
     ("path", "files"): "files:\n  - path: docs/**/*.md",
     ("paths", "files"): "files:\n  - path: docs/**/*.md",
     ("exclude", "files"): "files:\n  - {path: docs/**/*.md, exclude: [docs/drafts]}",
@@ -185,7 +187,7 @@ def _explain(error: Violation, subject: str) -> tuple[str, str]:
             message = f"{subject} must be {_join_alternatives(allowed_types)}, not {_type_name(value)}"
             return message, _type_hint(value, allowed_types)
         case "enum":
-            allowed = [str(word) for word in limit]
+            allowed = [str(word) for word in limit if word is not None]
             choices = _join_alternatives([f"`{word}`" for word in allowed])
             return f"{subject} must be {choices}, not {shown}", did_you_mean(str(value), allowed)
         case "pattern":

@@ -23,8 +23,9 @@ def find_convergence(plan: Plan, undone: Collection[str] | None = None) -> Conve
     """How far all is as declared: before an apply, or after one that left changes undone in the stores `undone`.
 
     A store is as declared when each of its desired files is completed, as desired, under our mark; when nothing in it
-    is held back, refused, waited for, unknown, or still to be deleted; and when the manifest declares it. What
-    `prune: false` or `skip` keeps does not count, nor do uploads that no store lists.
+    is held back, refused, waited for, unknown, or still to be deleted; and when the manifest declares it, or says to
+    remove it and nothing of that is left to do. What `prune: false` or `skip` keeps does not count, nor do uploads that
+    no store lists.
     """
     changed = {store.key for store in plan.stores if store.change or store.files or store.batches}
     noted = {store.key for store in plan.stores if any(note.kind in OPEN_NOTES for note in store.notes)}

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from vssync.limits import MAX_PAIRS, MAX_VALUE_LENGTH
 from vssync.text import shorten_middle
@@ -26,6 +27,7 @@ NEEDS_METADATA = "without metadata no store can carry the mark that says who own
 PROVISIONAL = "0" * 16  # the key of a copy that was attached and not yet marked for itself
 NONE = "-"  # in a mark: no upload name of ours, or no conversion
 
+_Value = TypeVar("_Value")
 _HEX16 = r"[0-9a-f]{16}"
 _OWNER = r"[^;\x00-\x1f]{1,140}"
 _CONVERTERS = r"[a-z0-9][a-z0-9._+-]{0,63}"
@@ -163,6 +165,11 @@ def parse_stamp(text: str) -> ApplyStamp | None:
     """A store's stamp from its text; None if the text is not one."""
     match = _STAMP.fullmatch(text)
     return ApplyStamp(match[2], match[3], match[4], match[1]) if match else None
+
+
+def without_ours(values: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Attributes or metadata without those that we leave on a live object."""
+    return {name: value for name, value in values.items() if not name.startswith(RESERVED_PREFIX)}
 
 
 def fit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     NOT_IN_MANIFEST = "not_in_manifest"
     DRAFT = "draft"  # its front matter says so now
     IGNORED = "ignored"  # its file is there, and a `.gitignore` names it now
+    REMOVED = "removed"  # the manifest says `removed: delete`
+    RELEASED = "released"  # the manifest says `removed: keep`: our marks go, and nothing else
     DESTROY = "destroy"  # everything of this owner goes
     INGESTING = "ingesting"  # a copy as desired is being ingested
     INGEST_FAILED = "ingest_failed"
@@ -220,6 +222,11 @@ class StorePlan:
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keys, as `DesiredStore.left_out` has them
+
+    @property
+    def managed(self) -> StoreSettings | None:
+        """What is desired of a store that stays managed; None for one that left the manifest or is to be removed."""
+        return None if self.desired is None or self.desired.removed else self.desired
 
     @property
     def unmanaged(self) -> int:

@@ -161,6 +161,13 @@ def extension_of(path: str) -> str:
     return f".{extension.lower()}" if stem.strip(".") else ""
 
 
+class Removal(StrEnum):
+    """What becomes of a store that the manifest says to remove."""
+
+    DELETE = "delete"  # it goes, with our files
+    KEEP = "keep"  # only our marks go
+
+
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
     """What the manifest says of a store besides its files."""
@@ -176,6 +183,7 @@ class StoreSettings:
     id: str = ""
     was: tuple[str, ...] = ()
     adopt: bool = False
+    removed: Removal | None = None  # None for a store that stays
     guards: Guards = Guards()
     ignore_attributes: tuple[str, ...] = ()
 
@@ -209,6 +217,7 @@ class Desired:
     owner: str
     service: ServiceSpec
     stores: tuple[DesiredStore, ...]
+    removed: tuple[DesiredStore, ...] = ()  # those that the manifest says to remove; they have no files
 
 
 class FileStatus(StrEnum):

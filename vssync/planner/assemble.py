@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.errors import VssyncError
@@ -31,10 +31,11 @@ from vssync.planner import store_files
 from vssync.planner.classify import ClassifiedFiles, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
-from vssync.planner.decide_store import StoreDecision, decide_store, decide_undeclared_store
+from vssync.planner.decide_store import StoreDecision, decide_store
 from vssync.planner.estimate import count_lookups
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
+from vssync.planner.removal import plan_removed, plan_undeclared
 from vssync.planner.store_files import StoreDraft
 from vssync.providers import PROVIDERS
 from vssync.text import count_noun
@@ -71,9 +72,13 @@ def make_plan(
     listed_drafts = [draft for draft in drafts if decisions[draft.context.store.key].lists_files]
     _check_addresses(desired, listed_drafts, matches, context)
     store_plans = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
-    store_plans += _plan_undeclared(matches, decisions, context)
+    leftovers = [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
+    store_plans += plan_undeclared(matches, leftovers, context)
+    for store in desired.removed:
+        if store.key in matches.removed and scope.includes_all_files(store.key):
+            store_plans += plan_removed(store, matches.removed[store.key], context)
     by_key = tuple(_note_denial(sorted(store_plans, key=lambda store: store.key), snapshot.stores_denied))
-    plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores))
+    plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores) + len(desired.removed))
     return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
 
 
@@ -128,7 +133,7 @@ def _check_addresses(
         if contents and not contents.shortfall:
             classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
-    keys_by_store |= dict.fromkeys(store.key for store in desired.stores)
+    keys_by_store |= dict.fromkeys(store.key for store in (*desired.stores, *desired.removed))
     for draft in listed_drafts:
         store = draft.context.store
         desired_keys = (file.key for file in store.files)
@@ -209,44 +214,6 @@ def _live_digest(draft: StoreDraft, contents: Contents) -> str:
         return UNKNOWN
     files = {wanted.key_digest: wanted.file for wanted in draft.wanted_files}
     return live_content_digest(draft.classified, files, draft.context.store.ignore_attributes)
-
-
-def _plan_undeclared(
-    matches: StoreMatches, decisions: Mapping[str, StoreDecision], context: PlanContext
-) -> Iterator[StorePlan]:
-    """The plans of stores of ours that the manifest does not declare.
-
-    Of several with one key, all but the first are called `key@id`. Leftovers beside a store in use are included only
-    where stores may be deleted; otherwise the plan of the store in use has a note on them.
-    """
-    undeclared = list(matches.undeclared)
-    if context.options.allow_store_deletes:
-        undeclared += [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
-    used_keys = set(decisions)
-    for key, live in undeclared:
-        unique_key = f"{key}@{live.id}" if key in used_keys else key
-        used_keys.add(unique_key)
-        contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
-        classified = classify_files(contents.files, (context.owner,))
-        not_ours = len(contents.files) - len(classified.our_ids)
-        in_scope = context.scope.includes_all_files(key)
-        change = decide_undeclared_store(unique_key, live, not_ours, contents, context.options) if in_scope else None
-        copy_groups = (*classified.ours.values(), *([copy] for copy in classified.provisional))
-        deleted = copy_groups if change and change.action is Action.DELETE else ()
-        kept_note = Note(
-            NoteKind.LEFT_STORE, count=len(contents.files), detail=": ".join(filter(None, (live.id, contents.problem)))
-        )
-        yield StorePlan(
-            key=unique_key,
-            name=live.name,
-            id=live.id,
-            change=change,
-            files=store_files.sort_changes(store_files.deletion_of(unique_key, copies) for copies in deleted),
-            notes=() if change else (kept_note, *store_files.note_others(classified)),
-            owned=len(classified.ours),
-            live=len(contents.files),
-            unlisted=contents.unlisted,
-        )
 
 
 def _note_denial(stores: list[StorePlan], status: int) -> Iterator[StorePlan]:

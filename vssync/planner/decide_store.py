@@ -16,8 +16,8 @@ from vssync.model.marks import (
     UnreadableMark,
     fit_metadata,
 )
-from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Reason, StoreChange
-from vssync.model.state import Contents, DesiredStore, LiveStore, Scalar, Verdict
+from vssync.model.plan import Action, FieldChange, Note, NoteKind, Reason, StoreChange
+from vssync.model.state import DesiredStore, LiveStore, Scalar, Verdict
 from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import StoreMatch, is_parallel, twin_order
 
@@ -54,9 +54,9 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     Raises Refused when two live stores match it for a reason other than parallel first applies or a lost reply.
     """
     if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        return _refuse_store(match.live[0] if match.live else None, (Reason.DENIED,), _denied_text(store))
+        return _refuse_store(match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store))
     for live in (*match.live, *match.expired):
-        if problem := _newer_mark_problem(live):
+        if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
     if len(match.live) > 1 and match.by_name:
         ids = ", ".join(live.id for live in match.live)
@@ -73,38 +73,6 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         return _refuse_store(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
     return _refuse_if_not_creatable(StoreDecision(change=change, is_new=True), context)
-
-
-def decide_undeclared_store(
-    key: str, live: LiveStore, not_ours: int, contents: Contents, options: Options
-) -> StoreChange | None:
-    """What becomes of a store of ours that left the manifest; None when it is kept.
-
-    `not_ours` is how many of its listed files are not ours. Files that the service counts but does not list are taken
-    for others', too: nobody can say whose they are.
-    """
-    if not options.allow_store_deletes:
-        return None
-    if problem := _newer_mark_problem(live):
-        return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.UNREADABLE), detail=problem)
-    if live.metadata.get(STORE_PROTECT):
-        return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.PROTECTED), detail="it is protected")
-    if contents.problem:
-        unknown = f"what its {contents.count:,} files are, and whose, is not known"
-        if {key, key.partition("@")[0], live.id}.intersection(options.delete_unlisted):
-            return StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST, Reason.UNLISTED), detail=unknown)
-        detail = f"{contents.problem}\n{unknown}: `vssync destroy --delete-unlisted {live.id}` deletes it all the same"
-        return StoreChange(Action.REFUSE, (Reason.NOT_IN_MANIFEST, Reason.UNLISTED, Reason.NOT_ALLOWED), detail=detail)
-    unlisted = contents.unlisted
-    if not_ours + unlisted > (options.delete_unmanaged or 0):
-        way_out = f"--delete-unmanaged {not_ours + unlisted}"
-        problems = [f"{not_ours:,} files in it are not ours"] if not_ours else []
-        if unlisted:
-            problems.append(f"{contents.counted}, so {unlisted:,} more may not be ours")
-            way_out = f"try again later, or {way_out}"
-        reasons = (Reason.NOT_IN_MANIFEST, Reason.NOT_ALLOWED)
-        return StoreChange(Action.REFUSE, reasons, detail=f"{', and '.join(problems)}: {way_out}")
-    return StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
 
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
@@ -310,7 +278,7 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
     )
 
 
-def _denied_text(store: DesiredStore) -> str:
+def denied_text(store: DesiredStore) -> str:
     """What to do about a store that is not one of those whose files are all that this credential may read."""
     if store.external and store.id:
         return f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it"
@@ -318,7 +286,7 @@ def _denied_text(store: DesiredStore) -> str:
     return f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
 
 
-def _newer_mark_problem(live: LiveStore) -> str:
+def newer_mark_problem(live: LiveStore) -> str:
     """What is wrong with a mark that a newer version wrote; empty for any other store."""
     mark = live.mark
     return f"{mark.problem}; upgrade vssync" if isinstance(mark, UnreadableMark) and mark.version else ""

@@ -97,7 +97,7 @@ def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabil
     sizes = [live.counts.total for live in stores if live.id not in seen_ids]
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
     asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
-    actions = {change.action for store in plan.stores for change in store.files}
+    actions = {change.action for store in plan.stores for change in store.files if change.desired}
     # The mark is written, searched for and written back; a copy that is attached already is read before.
     probe = 3 if actions & {Action.CREATE, Action.REPLACE} else 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
     return sum(asks) + expired + (probe if capabilities.updates_reach_search is None else 0)
@@ -230,7 +230,7 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
     if capabilities.batches and capabilities.batch_files:
         puts = (change for change in store.files if change.attaches)
         feeds = len({Reason.SHARED_CHUNKS in change.reasons for change in puts})
-        is_noted = store.desired is not None and not store.desired.external and capabilities.store_updates
+        is_noted = store.managed is not None and not store.managed.external and capabilities.store_updates
         # To ask whether batches are listed; if not, a note of them is written and removed, with two requests each.
         note_requests = feeds * (1 if capabilities.list_batches else 4) if is_noted else 0
         return note_requests + sum(2 + _count_pages(len(files)) for files in rounds)
@@ -275,7 +275,7 @@ def _count_file_requests(change: FileChange) -> int:
 
 def _is_stamped(plan: Plan, store: StorePlan, capabilities: Capabilities) -> bool:
     """Whether an apply leaves its stamp in a store: it writes to it, and leaves nothing undone."""
-    if store.desired is None or store.desired.external or store.unlisted or not capabilities.store_updates:
+    if store.managed is None or store.managed.external or store.unlisted or not capabilities.store_updates:
         return False
     if any(note.kind in HELD_BACK for note in store.notes) or not Scope.of(plan.options).includes_all_files(store.key):
         return False

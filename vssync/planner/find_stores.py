@@ -33,6 +33,7 @@ class StoreMatches:
     """Which live stores match those of the manifest, and which of ours match none."""
 
     by_key: Mapping[str, StoreMatch] = field(default_factory=dict)
+    removed: Mapping[str, StoreMatch] = field(default_factory=dict)  # of the stores that the manifest says to remove
     undeclared: tuple[tuple[str, LiveStore], ...] = ()  # each with the key in its mark; several may have one key
 
     @property
@@ -47,7 +48,7 @@ class StoreMatches:
     @property
     def ids_to_list(self) -> tuple[str, ...]:
         """The ids of stores whose contents must be listed before planning, sorted. Expired ones cannot be listed."""
-        matched = [live for match in self.by_key.values() for live in match.live]
+        matched = [live for match in (*self.by_key.values(), *self.removed.values()) for live in match.live]
         undeclared = [live for _, live in self.undeclared if not live.is_expired]
         return tuple(sorted({live.id for live in (*matched, *undeclared)}))
 
@@ -83,14 +84,17 @@ def match_stores(
     matcher = _StoreMatcher(desired, options, stores, made_here or {})
     in_order = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in in_order if scope.touches_store(store.key)}
-    _refuse_shared(by_key)
-    matched_ids = {live.id for match in by_key.values() for live in (*match.live, *match.expired)}
+    removed_stores = (store for store in desired.removed if scope.touches_store(store.key))
+    removed = {store.key: matcher.match_removed(store) for store in removed_stores}
+    matches = {**by_key, **removed}
+    _refuse_shared(matches)
+    matched_ids = {live.id for match in matches.values() for live in (*match.live, *match.expired)}
     declared_ids = matcher.pinned_ids | matched_ids
     undeclared: list[tuple[str, LiveStore]] = []
     for (owner, key), marked in sorted(matcher.by_mark.items()):
         if owner == desired.owner and scope.touches_store(key):
             undeclared += [(key, live) for live in marked if live.id not in declared_ids]
-    return StoreMatches(by_key, tuple(undeclared))
+    return StoreMatches(by_key, removed, tuple(undeclared))
 
 
 def _refuse_shared(by_key: Mapping[str, StoreMatch]) -> None:
@@ -126,7 +130,9 @@ class _StoreMatcher:
             if all(claim := live.claim):
                 self.by_mark.setdefault(claim, []).append(live)
         self.pinned_ids = {store.id for store in desired.stores if store.id}
-        keys = {key for store in desired.stores if not store.external for key in (store.key, *store.was)}
+        all_stores = (*desired.stores, *desired.removed)
+        self.keys = {store.key for store in all_stores}
+        keys = {key for store in all_stores if not store.external for key in (store.key, *store.was)}
         marked = (live.id for key in keys for live in self.by_mark.get((desired.owner, key), ()))
         self.reserved_ids = self.pinned_ids.union(marked)
 
@@ -148,6 +154,18 @@ class _StoreMatcher:
         usable = [live for live in free if not live.is_expired]
         return _as_match(usable) if usable else self._match_name(store)
 
+    def match_removed(self, store: DesiredStore) -> StoreMatch:
+        """Matches by a mark of this key alone; if there is none, `by_name`: what is there in its place."""
+        if store.external:
+            return self.match(store)
+        pinned = [self.by_id[store.id]] if store.id in self.by_id else []
+        marked = self._find_marked(self.desired.owner, store)
+        if ours := [live for live in (pinned if store.id else marked) if live in marked]:
+            return _as_match(ours)
+        named = [live for live in self.by_name.get(store.name, ()) if live.claim[0] != self.desired.owner]
+        free = [live for live in named if live.id not in self.pinned_ids]
+        return _as_match(pinned if store.id else free, by_name=True)
+
     def _match_name(self, store: DesiredStore) -> StoreMatch:
         """The usable stores of this name that nobody else owns; if there are none, those of `--adopt-from` owners.
 
@@ -164,8 +182,7 @@ class _StoreMatcher:
 
     def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
         """Stores with this owner's mark of the key, or of a former key that no store of the manifest has now."""
-        keys = {other.key for other in self.desired.stores}
-        former_keys = [key for key in store.was if key not in keys]
+        former_keys = [key for key in store.was if key not in self.keys]
         marked = [live for key in (store.key, *former_keys) for live in self.by_mark.get((owner, key), ())]
         return [live for live in marked if live.id not in self.pinned_ids]
 
@@ -175,7 +192,8 @@ class _StoreMatcher:
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
                 f"Give this one another {'`id:`' if store.id else 'name'}, or take the store over with "
-                f"--adopt-from {owner}."
+                f"--adopt-from {owner}. If {owner} hands it over, `removed: keep` is applied there first, and "
+                "`adopt: true` here after that."
             )
 
 

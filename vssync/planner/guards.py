@@ -25,15 +25,15 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
     refusals: list[Refusal] = []
     for store in plan.stores:
         if store.change and Reason.PROTECTED in store.change.reasons:
-            if Reason.NOT_IN_MANIFEST in store.change.reasons:
+            if {Reason.NOT_IN_MANIFEST, Reason.REMOVED} & set(store.change.reasons):
                 verb, way_out = "deleted", "To delete it, first apply it with `protect: false`."
             else:  # then only the manifest protects it
                 verb, way_out = "replaced", "To replace it, first set `protect: false` in the manifest."
             message = f"{store.key}: the store is protected and would be {verb}."
             refusals.append(Refusal(message, store.key, (way_out, *_commands(store, plan))))
-        elif store.desired:
-            refusals += _check_unrelated(store, plan) or _check_deletes(store, store.desired.guards.max_delete, plan)
-            refusals += _check_replaces(store, store.desired.guards.max_replace, plan)
+        elif store.managed:
+            refusals += _check_unrelated(store, plan) or _check_deletes(store, store.managed.guards.max_delete, plan)
+            refusals += _check_replaces(store, store.managed.guards.max_replace, plan)
     return tuple(refusals)
 
 

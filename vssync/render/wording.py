@@ -41,6 +41,8 @@ REASONS = {
     Reason.NOT_IN_MANIFEST: "not in the manifest",
     Reason.DRAFT: "a draft now",
     Reason.IGNORED: "ignored by git",
+    Reason.REMOVED: "removed: delete",
+    Reason.RELEASED: "removed: keep",
     Reason.DESTROY: "destroy",
     Reason.INGESTING: "being ingested",
     Reason.INGEST_FAILED: "ingestion failed",

@@ -1,0 +1,222 @@
+"""Stores that leave: those of ours that the manifest does not declare any more, and those it says to remove.
+
+`removed: delete` deletes a store with our files; `removed: keep` only takes our marks away. Either acts on a store with
+our mark for its key, and of an external one on our files: what merely has its name or id is not ours to remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from vssync.model.marks import STORE_PROTECT, without_ours
+from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
+from vssync.model.state import Contents, DesiredStore, LiveStore, Removal
+from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
+from vssync.planner.context import PlanContext, StorePlanContext
+from vssync.planner.decide_store import denied_text, newer_mark_problem
+from vssync.planner.find_stores import StoreMatch, StoreMatches
+from vssync.planner.store_files import deletion_of, draft_files, note_others, sort_changes
+from vssync.text import count_noun
+
+_Decision = tuple[StoreChange | None, tuple[FileChange, ...]]
+
+
+def plan_undeclared(
+    matches: StoreMatches, leftovers: Iterable[tuple[str, LiveStore]], context: PlanContext
+) -> Iterator[StorePlan]:
+    """The plans of stores of ours that the manifest does not declare.
+
+    Of several with one key, all but the first are called `key@id`. Leftovers beside a store in use are included only
+    where stores may be deleted; otherwise the plan of the store in use has a note on them.
+    """
+    options, used_keys = context.options, set(matches.by_key)
+    for key, live in (*matches.undeclared, *(leftovers if options.allow_store_deletes else ())):
+        unique_key = f"{key}@{live.id}" if key in used_keys | matches.removed.keys() else key
+        used_keys.add(unique_key)
+        contents, classified = _contents_of(live, context)
+        decision: _Decision = None, ()
+        if options.allow_store_deletes and context.scope.includes_all_files(key):
+            decision = _delete_store(unique_key, live, Reason.NOT_IN_MANIFEST, context)
+        kept_note = Note(
+            NoteKind.LEFT_STORE, count=len(contents.files), detail=": ".join(filter(None, (live.id, contents.problem)))
+        )
+        notes = () if decision[0] else (kept_note, *note_others(classified))
+        yield _store_plan(unique_key, live, context, decision, notes)
+
+
+def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -> Iterator[StorePlan]:
+    """The plans of the live stores that the manifest says to remove; one without changes where nothing is left to do.
+
+    Of several, all but the first are called `key@id`.
+    """
+    if context.snapshot.stores_denied and not (store.external and store.id and match.live):
+        change, _ = _refuse((Reason.DENIED,), denied_text(store))
+        yield StorePlan(store.key, store.name, desired=store.settings, change=change)
+        return
+    yielded = 0
+    for live in match.live if match.by_name else (*match.live, *match.expired):
+        key = f"{store.key}@{live.id}" if yielded else store.key
+        decision = _remove(key, store, live, match, context)
+        if any(decision):
+            goes = decision[0] is not None and decision[0].action is Action.DELETE
+            notes = () if goes else note_others(_contents_of(live, context)[1])
+            plan = _store_plan(key, live, context, decision, notes)
+            yield plan if yielded else replace(plan, desired=store.settings)
+            yielded += 1
+    if not yielded:
+        yield StorePlan(store.key, store.name, desired=store.settings)
+
+
+def _store_plan(
+    key: str,
+    live: LiveStore,
+    context: PlanContext,
+    decision: _Decision,
+    notes: Sequence[Note],
+) -> StorePlan:
+    change, files = decision
+    contents, classified = _contents_of(live, context)
+    return StorePlan(
+        key=key,
+        name=live.name,
+        id=live.id,
+        change=change,
+        files=files,
+        notes=tuple(notes),
+        owned=len(classified.ours),
+        live=len(contents.files),
+        unlisted=contents.unlisted,
+    )
+
+
+def _contents_of(live: LiveStore, context: PlanContext) -> tuple[Contents, ClassifiedFiles]:
+    """What a store holds, and whose that is; an expired one cannot be listed."""
+    contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
+    return contents, classify_files(contents.files, (context.owner,))
+
+
+def _remove(key: str, store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext) -> _Decision:
+    """What becomes of one live store of the name, id or mark of a store to remove."""
+    contents, classified = _contents_of(live, context)
+    is_release = store.removed is Removal.KEEP
+    if store.external:
+        if contents.shortfall:
+            return _refuse((Reason.UNLISTED,), contents.shortfall)
+        if len(match.live) > 1 and classified.our_copies:
+            detail = f"several stores are named {store.name}; choose one with `id:`"
+            return _refuse((Reason.UNMARKED,), f"{live.id} holds files of ours, and {detail}")
+        return (
+            _release(key, live, context, is_marked=False)
+            if is_release
+            else (None, _delete_files(store, contents, context))
+        )
+    if match.by_name:
+        return _refuse_unmarked(store, live, context)
+    return _release(key, live, context) if is_release else _delete_store(key, live, Reason.REMOVED, context)
+
+
+def _refuse(reasons: tuple[Reason, ...], detail: str) -> _Decision:
+    return StoreChange(Action.REFUSE, reasons, detail=detail), ()
+
+
+def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext) -> _Decision:
+    """Refuses to remove what has the name or id of a store and not its mark.
+
+    Once the marks are gone, `removed: keep` is done, whoever the store belongs to by now.
+    """
+    contents, classified = _contents_of(live, context)
+    ours = len(classified.our_copies)
+    if store.removed is Removal.KEEP and not ours:
+        return _refuse((Reason.UNLISTED,), contents.shortfall) if contents.shortfall else (None, ())
+    owner, key = live.claim
+    has = f"the mark of {owner} for {key}" if owner else "no mark of this key"
+    its_files = (
+        f", and {ours:,} of its {count_noun(len(contents.files), 'file')} {'carries' if ours == 1 else 'carry'} ours"
+        if ours
+        else ""
+    )
+    way_out = (
+        "take the entry out of the manifest if the store is to stay"
+        if owner or not ours
+        else f"to restore its mark, declare the store once more with `id: {live.id}` and apply with --adopt"
+    )
+    detail = f"{live.id} is here in its place and carries {has}{its_files}, so nothing is removed; {way_out}"
+    return _refuse((Reason.UNMARKED if owner in ("", context.owner) else Reason.OTHER_OWNER,), detail)
+
+
+def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContext) -> _Decision:
+    """The deletion of a store of ours with its files, or its refusal.
+
+    Files that the service counts but does not list are taken for others': nobody can say whose they are.
+    """
+    contents, classified = _contents_of(live, context)
+    options = context.options
+    if problem := newer_mark_problem(live):
+        return _refuse((reason, Reason.UNREADABLE), problem)
+    if live.metadata.get(STORE_PROTECT):
+        return _refuse((reason, Reason.PROTECTED), "it is protected")
+    if contents.problem:
+        unknown = f"what its {contents.count:,} files are, and whose, is not known"
+        if {key, key.partition("@")[0], live.id}.intersection(options.delete_unlisted):
+            return StoreChange(Action.DELETE, (reason, Reason.UNLISTED), detail=unknown), ()
+        detail = f"{contents.problem}\n{unknown}: `vssync destroy --delete-unlisted {live.id}` deletes it all the same"
+        return _refuse((reason, Reason.UNLISTED, Reason.NOT_ALLOWED), detail)
+    not_ours, unlisted = len(contents.files) - len(classified.our_copies), contents.unlisted
+    if not_ours + unlisted > (options.delete_unmanaged or 0):
+        way_out = f"--delete-unmanaged {not_ours + unlisted}"
+        problems = [f"{not_ours:,} files in it are not ours"] if not_ours else []
+        if unlisted:
+            problems.append(f"{contents.counted}, so {unlisted:,} more may not be ours")
+            way_out = f"try again later, or {way_out}"
+        return _refuse((reason, Reason.NOT_ALLOWED), f"{', and '.join(problems)}: {way_out}")
+    copy_groups = (*classified.ours.values(), *([copy] for copy in classified.provisional))
+    deletions = (replace(deletion_of(key, copies), reasons=(reason,)) for copies in copy_groups)
+    return StoreChange(Action.DELETE, (reason,)), sort_changes(deletions)
+
+
+def _delete_files(store: DesiredStore, contents: Contents, context: PlanContext) -> tuple[FileChange, ...]:
+    """The deletions of all our files in a store, as if the manifest chose none."""
+    changes = draft_files(contents, StorePlanContext(context, store)).changes
+    return tuple(
+        replace(
+            change,
+            reasons=tuple(Reason.REMOVED if reason is Reason.NOT_IN_MANIFEST else reason for reason in change.reasons),
+        )
+        for change in changes
+    )
+
+
+def _release(key: str, live: LiveStore, context: PlanContext, *, is_marked: bool = True) -> _Decision:
+    """The writes that take our marks from the files of a store and, after that, from the store itself."""
+    contents, classified = _contents_of(live, context)
+    capabilities = context.capabilities
+    problem, reason = newer_mark_problem(live) if is_marked else "", Reason.UNREADABLE
+    if contents.shortfall:
+        problem, reason = contents.shortfall, Reason.UNLISTED
+    elif live.is_expired:
+        problem, reason = "an expired store cannot be changed; `removed: delete` deletes it", Reason.EXPIRED
+    elif (is_marked and not capabilities.store_updates) or (
+        classified.our_copies and not capabilities.attribute_updates
+    ):
+        problem, reason = "the service cannot take marks away: it changes nothing in place", Reason.IMPOSSIBLE
+    if problem:
+        return _refuse((Reason.RELEASED, reason), problem)
+    change = StoreChange(Action.UPDATE, (Reason.RELEASED,), metadata=without_ours(live.metadata)) if is_marked else None
+    return change, sort_changes(_release_files(key, classified.our_copies))
+
+
+def _release_files(store_key: str, copies: Sequence[OwnedCopy]) -> Iterator[FileChange]:
+    """The writes that take our marks from files. Of several copies of a key, all but the newest are called `key@id`."""
+    used_keys = set[str]()
+    for copy in reversed(copies):
+        key = f"{copy.key}@{copy.id}" if copy.key in used_keys else copy.key
+        used_keys.add(key)
+        yield FileChange(
+            store_key,
+            key,
+            Action.UPDATE,
+            (Reason.RELEASED,),
+            keep=copy.recorded,
+            preserve=without_ours(copy.file.attributes),
+        )
