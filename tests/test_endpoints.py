@@ -9,7 +9,7 @@ import pytest
 
 from vssync.endpoints import Caller, Endpoint, EndpointError, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
-from vssync.model.state import ServiceSpec
+from vssync.model.service import ServiceSpec
 from vssync.providers import OCI, PROVIDERS, AuthKind
 
 PROJECT = "ocid1.generativeaiproject.oc1..p"

@@ -21,7 +21,7 @@ from vssync.endpoints import Caller, EndpointError, resolve_endpoint
 from vssync.errors import Answer, ManifestError
 from vssync.local.ingestion import READABLE
 from vssync.model.plan import Action, Options
-from vssync.model.state import ServiceSpec
+from vssync.model.service import ServiceSpec
 from vssync.planner.estimate import estimate_cost
 from vssync.providers import PROVIDERS, TEXT_EXTENSIONS, AuthKind, Bucket, Hint, Provider, RequiredField, WizardField
 from vssync.sources.schemas import schema_text

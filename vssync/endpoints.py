@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from vssync.address import HOST, PORTS, Address, parse_address
 from vssync.errors import UsageProblem, VssyncError
-from vssync.model.state import Capabilities, ServiceSpec
+from vssync.model.service import Capabilities, ServiceSpec
 from vssync.providers import PROVIDERS, AuthKind, Provider, Regions
 
 

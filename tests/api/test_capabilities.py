@@ -22,7 +22,8 @@ from vssync.errors import Answer, ServiceError
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.transport import LocalTransport
-from vssync.model.state import AUTO, Capabilities
+from vssync.model.service import Capabilities
+from vssync.model.state import AUTO
 
 
 def refusal(status: int, message: str = "", code: str = "", param: str = "") -> ServiceError:

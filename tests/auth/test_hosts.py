@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vssync.endpoints import Caller, Endpoint, EndpointError, resolve_endpoint
 from vssync.errors import VssyncError
-from vssync.model.state import ServiceSpec
+from vssync.model.service import ServiceSpec
 from vssync.providers import AuthKind
 
 

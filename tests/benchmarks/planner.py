@@ -17,7 +17,8 @@ from typing import TypeVar
 
 from tests.planner.builders import OWNER, desired_file, live_copy, live_store
 from vssync.model.plan import Options, Plan
-from vssync.model.state import Contents, Desired, DesiredFile, DesiredStore, LiveFile, ServiceSpec, Snapshot
+from vssync.model.service import ServiceSpec
+from vssync.model.state import Contents, Desired, DesiredFile, DesiredStore, LiveFile, Snapshot
 from vssync.planfile import dump, load
 from vssync.planner.assemble import make_plan
 from vssync.render.layout import View

@@ -10,7 +10,8 @@ import pytest
 from vssync.commands.output import output_dotenv, output_github, output_id, output_json, output_text, store_outputs
 from vssync.errors import VssyncError
 from vssync.model.plan import Action, FileChange, Plan, Reason, StoreChange, StorePlan
-from vssync.model.state import DesiredStore, ServiceSpec
+from vssync.model.service import ServiceSpec
+from vssync.model.state import DesiredStore
 
 DIGEST, WANTED = "d" * 64, "e" * 64
 

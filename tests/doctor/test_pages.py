@@ -14,7 +14,7 @@ from vssync.endpoints import Caller, resolve_endpoint
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document
-from vssync.model.state import Capabilities
+from vssync.model.service import Capabilities
 from vssync.providers import PROVIDERS, Bucket
 from vssync.sources.schemas import load_schema
 

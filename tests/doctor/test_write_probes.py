@@ -19,7 +19,7 @@ from vssync.local.app import Service, open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
-from vssync.model.state import ServiceSpec
+from vssync.model.service import ServiceSpec
 from vssync.providers import PROVIDERS, AuthKind
 
 PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1.compartment.oc1..bbbb"

@@ -13,17 +13,8 @@ from vssync.commands.dump.entries import DumpedFile, OmittedFile, dumped_files, 
 from vssync.commands.dump.manifest import DumpedStore, is_equivalent, manifest_of_store, manifest_text
 from vssync.commands.dump.matching import Confidence, RemoteFile
 from vssync.manifest.globs import FoundFile
-from vssync.model.state import (
-    AUTO,
-    Attributes,
-    Chunking,
-    FileStatus,
-    IngestError,
-    LiveFile,
-    LiveStore,
-    ServiceSpec,
-    StoreStatus,
-)
+from vssync.model.service import ServiceSpec
+from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, IngestError, LiveFile, LiveStore, StoreStatus
 from vssync.sources.schemas import load_schema
 
 SCHEMA = load_schema("manifest.schema.json")

@@ -16,7 +16,8 @@ from vssync.commands.dump.run import DumpRequest, dump_store
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Connection, Settings, load_manifest, open_connection, open_session
 from vssync.model.plan import Action, Options
-from vssync.model.state import Chunking, ServiceSpec
+from vssync.model.service import ServiceSpec
+from vssync.model.state import Chunking
 
 PAGES = {"intro.md": b"# Intro\nHello.\n", "start.md": b"# Start\nGo.\n"}
 

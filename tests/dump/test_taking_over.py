@@ -29,7 +29,8 @@ from vssync.local.faults.kind import FaultContext
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
 from vssync.model.plan import Action, Options
-from vssync.model.state import AUTO, Attributes, ServiceSpec
+from vssync.model.service import ServiceSpec
+from vssync.model.state import AUTO, Attributes
 from vssync.threads import Pool
 
 CLOSED = ("status=403:GET:/files/*/content",)

@@ -20,7 +20,8 @@ from vssync.errors import VssyncError
 from vssync.manifest.texts import with_other_line_ends
 from vssync.model.marks import KEY
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason
-from vssync.model.state import Scalar, ServiceSpec
+from vssync.model.service import ServiceSpec
+from vssync.model.state import Scalar
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
 from vssync.render.layout import View
 from vssync.render.plan_text import plan_text

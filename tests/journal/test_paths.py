@@ -13,7 +13,7 @@ from vssync.endpoints import Caller, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal.folder import exclusive_lock, journal_folder
 from vssync.journal.writer import Journal, read_past
-from vssync.model.state import ServiceSpec
+from vssync.model.service import ServiceSpec
 
 
 def test_a_home_that_is_a_checkout_is_no_place_for_it_and_one_without_git_is(

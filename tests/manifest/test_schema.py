@@ -10,7 +10,8 @@ import pytest
 from jsonschema import Draft7Validator
 
 from vssync.manifest.schema import SchemaValidator
-from vssync.model.state import Capabilities, DesiredStore, ServiceSpec
+from vssync.model.service import Capabilities, ServiceSpec
+from vssync.model.state import DesiredStore
 from vssync.sources.schemas import load_schema
 
 SCHEMA = load_schema("manifest.schema.json")

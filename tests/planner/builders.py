@@ -12,8 +12,8 @@ from vssync.applier.steps import Drop, Put, StoreSteps, Wait
 from vssync.model.digests import mark_for, store_mark_for, with_key
 from vssync.model.marks import STORE_OWNER, Mark, Origin
 from vssync.model.plan import FileChange, Options, Plan, StorePlan
+from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import (
-    Capabilities,
     Chunking,
     Contents,
     Desired,
@@ -26,7 +26,6 @@ from vssync.model.state import (
     LiveFile,
     LiveStore,
     Scalar,
-    ServiceSpec,
     Snapshot,
     StoreStatus,
     Upload,

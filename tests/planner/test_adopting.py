@@ -23,16 +23,8 @@ from vssync.applier.steps import plan_steps
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_OWNER, Origin, short_digest
 from vssync.model.plan import Action, Plan, StorePlan
-from vssync.model.state import (
-    Capabilities,
-    Contents,
-    DesiredFile,
-    DesiredStore,
-    FileStatus,
-    LiveFile,
-    ServiceSpec,
-    Upload,
-)
+from vssync.model.service import Capabilities, ServiceSpec
+from vssync.model.state import Contents, DesiredFile, DesiredStore, FileStatus, LiveFile, Upload
 
 A = desired_file()
 TWIN = replace(A, key="z/a.md")

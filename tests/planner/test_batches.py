@@ -10,7 +10,8 @@ import pytest
 from tests.planner.builders import desired_file, live_batch, live_copy, plan_store, summary, unmarked
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, NoteKind, StorePlan
-from vssync.model.state import Capabilities, FileStatus, LiveBatch, LiveFile
+from vssync.model.service import Capabilities
+from vssync.model.state import FileStatus, LiveBatch, LiveFile
 
 BUSY = FileStatus.IN_PROGRESS
 FILES = [desired_file(f"{name}.md", name) for name in "abcd"]

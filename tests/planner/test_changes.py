@@ -8,7 +8,8 @@ import pytest
 
 from tests.planner.builders import NOW, OLD, desired_file, live_copy, plan_store
 from vssync.model.plan import FieldChange, FileChange, NoteKind
-from vssync.model.state import AUTO, Capabilities, Chunking, DesiredFile, FileStatus
+from vssync.model.service import Capabilities
+from vssync.model.state import AUTO, Chunking, DesiredFile, FileStatus
 
 A = desired_file()
 EXT = desired_file("terms.pdf", file_id="ext")

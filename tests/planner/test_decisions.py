@@ -21,7 +21,8 @@ from tests.planner.builders import (
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import KEY, PROVISIONAL, Origin, UnreadableMark, parse_mark
 from vssync.model.plan import Action, NoteKind, Reason
-from vssync.model.state import Capabilities, DesiredFile, FileStatus, LiveFile
+from vssync.model.service import Capabilities
+from vssync.model.state import DesiredFile, FileStatus, LiveFile
 
 A = desired_file()
 MAY_BE_TRACKED = "ignored_without_git"

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from vssync.model.state import AUTO, Attributes, Chunking, Desired, DesiredFile, DesiredStore, ServiceSpec
+from vssync.model.service import ServiceSpec
+from vssync.model.state import AUTO, Attributes, Chunking, Desired, DesiredFile, DesiredStore
 from vssync.planner.environment_diff import EnvironmentDiff, compare_environments, declared_environment
 from vssync.render.diff import diff_json, diff_text
 from vssync.render.layout import View

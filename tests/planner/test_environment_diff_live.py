@@ -23,8 +23,8 @@ from tests.planner.builders import (
     with_mark,
 )
 from vssync.model.digests import chunking_digest
+from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import (
-    Capabilities,
     Contents,
     Desired,
     DesiredFile,
@@ -32,7 +32,6 @@ from vssync.model.state import (
     FileStatus,
     LiveFile,
     LiveStore,
-    ServiceSpec,
     Snapshot,
     StoreStatus,
     Verdict,

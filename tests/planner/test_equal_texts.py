@@ -23,7 +23,8 @@ from tests.planner.builders import (
 from vssync.applier.steps import plan_steps
 from vssync.model.marks import Mark
 from vssync.model.plan import Plan
-from vssync.model.state import Capabilities, Contents, DesiredFile, FileStatus, LiveFile
+from vssync.model.service import Capabilities
+from vssync.model.state import Contents, DesiredFile, FileStatus, LiveFile
 
 SHARED = Capabilities(shares_chunks=True)
 BLIND = Capabilities(shares_chunks=True, updates_reach_search=False)

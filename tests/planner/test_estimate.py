@@ -12,7 +12,8 @@ from tests.render import builders
 from tests.render.builders import change, copy, create, deleted, desired, plan, replaced, store, update
 from vssync.applier.steps import plan_steps
 from vssync.model.plan import Action, Counts, FieldChange, FileChange, Plan, Reason
-from vssync.model.state import Capabilities, FileCounts, ServiceSpec
+from vssync.model.service import Capabilities, ServiceSpec
+from vssync.model.state import FileCounts
 from vssync.planner.estimate import Cost, count_changes, count_lookups, estimate_cost
 from vssync.providers import PROVIDERS, Bucket
 

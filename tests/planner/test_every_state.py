@@ -28,7 +28,8 @@ from tests.planner.builders import desired_store as store_of
 from vssync.applier.steps import plan_steps
 from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, Plan
-from vssync.model.state import Capabilities, Contents, DesiredFile, FileStatus, IngestError, LiveFile
+from vssync.model.service import Capabilities
+from vssync.model.state import Contents, DesiredFile, FileStatus, IngestError, LiveFile
 
 UPLOADED = desired_file()
 DECLARED = desired_file(file_id="ext")

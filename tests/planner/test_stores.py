@@ -23,8 +23,8 @@ from vssync.model.convergence import find_convergence
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT
 from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan
+from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import (
-    Capabilities,
     Contents,
     Desired,
     DesiredStore,
@@ -33,7 +33,6 @@ from vssync.model.state import (
     LiveFile,
     LiveStore,
     Removal,
-    ServiceSpec,
     StoreStatus,
     Upload,
     Verdict,

@@ -28,7 +28,8 @@ from vssync.model.plan import (
     StorePlan,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
-from vssync.model.state import AUTO, Attributes, DesiredFile, FileCounts, FileStatus, ServiceSpec, StoreSettings
+from vssync.model.service import ServiceSpec
+from vssync.model.state import AUTO, Attributes, DesiredFile, FileCounts, FileStatus, StoreSettings
 
 # Parts of a plan: every argument optional, so that a test names only what it is about.
 

@@ -28,6 +28,7 @@ from vssync.model.plan import (
     StoreChange,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.service import ServiceSpec
 from vssync.model.state import (
     AUTO,
     Desired,
@@ -38,7 +39,6 @@ from vssync.model.state import (
     LiveBatch,
     LiveFile,
     SearchHit,
-    ServiceSpec,
 )
 from vssync.render.batches import LiveBatchRow, batches_json, batches_text
 from vssync.render.json import plan_gitlab, plan_json, report_json

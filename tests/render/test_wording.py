@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vssync.model.plan import Action, Counts, NoteKind, Reason
-from vssync.model.state import FileCounts, ServiceSpec
+from vssync.model.service import ServiceSpec
+from vssync.model.state import FileCounts
 from vssync.planner.estimate import Cost
 from vssync.render import wording
 from vssync.text import (

@@ -17,7 +17,7 @@ from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
 from vssync.applier.wait import VISIBILITY_GRACE, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
-from vssync.model.state import Capabilities
+from vssync.model.service import Capabilities
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
 _LOOK_AFTER_ERROR = 15.0  # seconds for what the service answered with an error, and may have done all the same

@@ -20,7 +20,8 @@ from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
 from vssync.model.report import Outcome, Status
-from vssync.model.state import Capabilities, FileStatus, LiveFile
+from vssync.model.service import Capabilities
+from vssync.model.state import FileStatus, LiveFile
 from vssync.threads import Pool
 
 # After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a

@@ -16,7 +16,7 @@ from vssync.providers import PROVIDERS
 from vssync.text import escape_control
 
 if TYPE_CHECKING:
-    from vssync.model.state import ServiceSpec
+    from vssync.model.service import ServiceSpec
 
 _connection = partial(option, heading=CONNECTION)
 
@@ -84,7 +84,7 @@ def _select_service(
 ) -> tuple[ServiceSpec, Path]:
     """The service that --provider names, or the manifest's, and the manifest that an embedded one lies beside."""
     from vssync.commands.session import load_manifest
-    from vssync.model.state import ServiceSpec
+    from vssync.model.service import ServiceSpec
 
     if provider:
         return ServiceSpec(provider, region=options.region, **fields), target.parent

@@ -17,7 +17,7 @@ from vssync.auth.credential import Credential
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal.folder import journal_folder, read_search_capability
-from vssync.model.state import Capabilities, ServiceSpec
+from vssync.model.service import Capabilities, ServiceSpec
 from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
 from vssync.sources.paths import find_work_tree
 from vssync.threads import Pool

@@ -17,7 +17,8 @@ from vssync.manifest.globs import Pattern
 from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, upload_name
 from vssync.manifest.yaml_loader import TreePath
-from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, ServiceSpec, extension_of
+from vssync.model.service import ServiceSpec
+from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, extension_of
 from vssync.providers import COMPATIBLE, Provider
 
 # What `skip` may name; drafts are left out unless it has `!draft`.

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from vssync.model import state
 from vssync.model.marks import AnyMark
-from vssync.model.state import Attributes, DesiredFile, FileStatus, Limit, LiveFile, Scalar, ServiceSpec, StoreSettings
+from vssync.model.service import ServiceSpec
+from vssync.model.state import Attributes, DesiredFile, FileStatus, Limit, LiveFile, Scalar, StoreSettings
 
 
 class Action(StrEnum):

@@ -26,7 +26,8 @@ from vssync.model.plan import (
     StoreChange,
     StorePlan,
 )
-from vssync.model.state import Capabilities, Contents, Desired, DesiredStore, FileStatus, LiveStore, Snapshot, Verdict
+from vssync.model.service import Capabilities
+from vssync.model.state import Contents, Desired, DesiredStore, FileStatus, LiveStore, Snapshot, Verdict
 from vssync.planner import store_files
 from vssync.planner.classify import ClassifiedFiles, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest

@@ -11,7 +11,8 @@ from wcmatch import glob
 
 from vssync.errors import UsageProblem
 from vssync.model.plan import Options
-from vssync.model.state import Capabilities, DesiredStore, Snapshot
+from vssync.model.service import Capabilities
+from vssync.model.state import DesiredStore, Snapshot
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
 

@@ -11,9 +11,9 @@ from typing import Any
 from vssync.model.digests import chunking_digest, normalise_attributes, values_equal
 from vssync.model.marks import DECLARED, NONE, StoreMark, key_digest
 from vssync.model.plan import FieldChange, Options, Reason
+from vssync.model.service import Capabilities
 from vssync.model.state import (
     AUTO,
-    Capabilities,
     Contents,
     Desired,
     DesiredFile,

@@ -11,7 +11,8 @@ from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import STORE_OWNER, Mark, Origin, StoreMark, parse_store_mark
 from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, Reason, RecordedCopy, StorePlan
-from vssync.model.state import Capabilities, FileStatus, LiveStore
+from vssync.model.service import Capabilities
+from vssync.model.state import FileStatus, LiveStore
 from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
-from vssync.model.state import FileCounts, Scalar, ServiceSpec
+from vssync.model.service import ServiceSpec
+from vssync.model.state import FileCounts, Scalar
 from vssync.planner.estimate import Cost
 from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words, shorten_middle
 

@@ -18,7 +18,8 @@ from vssync.commands.doctor.search_probes import SearchProbes
 from vssync.errors import ServiceError, VssyncError
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.model.marks import NEEDS_ATTRIBUTES, NEEDS_METADATA
-from vssync.model.state import Attributes, Capabilities, Chunking, FileStatus, LiveBatch, LiveFile, Scalar
+from vssync.model.service import Capabilities
+from vssync.model.state import Attributes, Chunking, FileStatus, LiveBatch, LiveFile, Scalar
 
 _DEFAULTS = Capabilities()
 CHUNKING = Chunking(200, 50)

@@ -31,7 +31,8 @@ from vssync.manifest.resolve import resolve_desired
 from vssync.manifest.select import select_files
 from vssync.manifest.yaml_loader import parse_document
 from vssync.model.marks import StoreMark
-from vssync.model.state import Attributes, DesiredFile, LiveStore, ServiceSpec
+from vssync.model.service import ServiceSpec
+from vssync.model.state import Attributes, DesiredFile, LiveStore
 from vssync.render import wording
 from vssync.render.yaml_writer import yaml_text
 from vssync.text import count_noun, escape_control

@@ -22,7 +22,8 @@ from vssync.errors import NotFound, UsageProblem
 from vssync.limits import MAX_METADATA
 from vssync.manifest.globs import FoundFile, compile_pattern
 from vssync.model.marks import RESERVED_PREFIX, StoreMark
-from vssync.model.state import FileStatus, LiveFile, LiveStore, ServiceSpec, Upload
+from vssync.model.service import ServiceSpec
+from vssync.model.state import FileStatus, LiveFile, LiveStore, Upload
 from vssync.sources.paths import sandbox_around
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
