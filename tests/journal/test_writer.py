@@ -27,6 +27,7 @@ from vssync.commands.batches import cancel_batch, list_batches
 from vssync.commands.destroy import plan_destruction
 from vssync.errors import Interrupted, UsageProblem, VssyncError
 from vssync.journal import records
+from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.records import (
     InterruptedRun,
     JournalSummary,
@@ -38,7 +39,7 @@ from vssync.journal.records import (
     encode_line,
     read_records,
 )
-from vssync.journal.writer import Journal, describe_interrupted, read_past
+from vssync.journal.writer import Journal, read_past
 from vssync.model.report import Status
 from vssync.model.state import FileStatus
 

@@ -12,7 +12,8 @@ from vssync.applier.writes import Writes
 from vssync.commands.session import Session, prepare_for_writes
 from vssync.errors import Refused, VssyncError
 from vssync.journal.folder import exclusive_lock, lock_holder, remember_search_capability
-from vssync.journal.writer import Journal, describe_interrupted, read_past
+from vssync.journal.interrupted import describe_interrupted
+from vssync.journal.writer import Journal, read_past
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report

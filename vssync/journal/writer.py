@@ -20,7 +20,6 @@ from vssync.errors import Interrupted, LostReply, VssyncError
 from vssync.journal import records
 from vssync.journal.folder import check_folder, prepare_folder, write_error
 from vssync.journal.records import JournalState, JournalSummary, Write, WriteResult
-from vssync.text import count_noun
 
 _NAME = "journal.jsonl"
 # Lines that no longer matter are dropped while the run goes on, whenever the journal is larger than both.
@@ -41,37 +40,6 @@ def _read(path: Path) -> JournalState:
         return JournalState()
     except OSError as error:
         raise VssyncError(f"{path}: the journal cannot be read: {error.strerror}; make it readable") from error
-
-
-def describe_interrupted(summary: JournalSummary, holder: int = 0) -> str:
-    """A few lines about the last run and what is left over, or "" where every run came to its own end.
-
-    `holder` is the id of the process that has the lock. Where it is the last run's, this is still at work, and its
-    uploads are not left over: it is about to attach them.
-    """
-    if not summary.interrupted:
-        return ""
-    *older, last = summary.interrupted
-    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last.began))
-    process = f"process {last.pid} on {last.host}, started {started}"
-    writes = count_noun(last.done, "write")
-    if last.pid == holder:
-        return f"A run is in progress: {process}, {writes} so far."
-    unknown = f" and {len(last.unknown):,} with an unknown result" if last.unknown else ""
-    lines = [f"A run was interrupted: {process}, after {writes}{unknown}. Run it again to continue."]
-    if older:
-        lines.append(f"{len(older)} more {'was' if len(older) == 1 else 'were'} interrupted before it.")
-    if summary.unattached:
-        lines.append(
-            f"Uploaded, and possibly not attached: {count_noun(len(summary.unattached), 'file')}; `vssync apply` reuses"
-            " those it can, `vssync gc` lists the rest."
-        )
-    if summary.suspected:
-        lines.append(
-            f"{count_noun(len(summary.suspected), 'file')} may have been uploaded although no reply came: "
-            "`vssync gc --suspected`."
-        )
-    return "\n".join(lines)
 
 
 class Journal:
