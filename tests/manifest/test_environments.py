@@ -9,7 +9,8 @@ import pytest
 from tests.manifest.builders import files_by_key, load_manifest
 from vssync.errors import ManifestError
 from vssync.manifest.environments import merge_trees
-from vssync.model.state import AUTO, Chunking, DesiredStore, Removal
+from vssync.model.marks import Removal
+from vssync.model.state import AUTO, Chunking, DesiredStore
 
 TEXT = """
 service: {provider: oci, region: us-chicago-1, project: p}

@@ -21,7 +21,7 @@ from tests.planner.builders import (
 from vssync.errors import Refused
 from vssync.model.convergence import find_convergence
 from vssync.model.digests import store_mark_for
-from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT
+from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT, Removal
 from vssync.model.plan import Action, NoteKind, Options, Reason, StorePlan
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import (
@@ -32,7 +32,6 @@ from vssync.model.state import (
     Limit,
     LiveFile,
     LiveStore,
-    Removal,
     StoreStatus,
     Upload,
     Verdict,

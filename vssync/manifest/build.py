@@ -27,8 +27,9 @@ from vssync.manifest.spec import (
     StoreSpec,
 )
 from vssync.manifest.yaml_loader import Document, TreePath
+from vssync.model.marks import Removal
 from vssync.model.service import ServiceSpec
-from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, Removal, Scalar
+from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, Scalar
 from vssync.providers import COMPATIBLE, PROVIDERS
 
 _API_CHUNKING = {"max_chunk_size_tokens": "size", "chunk_overlap_tokens": "overlap"}  # OpenAI spec, static chunking

@@ -167,6 +167,13 @@ def parse_stamp(text: str) -> ApplyStamp | None:
     return ApplyStamp(match[2], match[3], match[4], match[1]) if match else None
 
 
+class Removal(StrEnum):
+    """What becomes of a store that the manifest says to remove."""
+
+    DELETE = "delete"  # it goes, with our files
+    KEEP = "keep"  # only our marks go
+
+
 def without_ours(values: Mapping[str, _Value]) -> dict[str, _Value]:
     """Attributes or metadata without those that we leave on a live object."""
     return {name: value for name, value in values.items() if not name.startswith(RESERVED_PREFIX)}

@@ -12,6 +12,7 @@ from vssync.model.marks import (
     STORE_OWNER,
     UNCOMPARED,
     Mark,
+    Removal,
     StoreMark,
     UnreadableMark,
     parse_store_mark,
@@ -44,10 +45,7 @@ AUTO = Chunking()
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A guard's limit: a share of a store's files of ours (0..1), or a number of files when `count` is set.
-
-    Its text is "30%" or "412", as in a manifest and on a command line.
-    """
+    """A guard's limit: a share of a store's files of ours (0..1, shown as "30%"), or `count`, a number of them."""
 
     share: float = 1.0
     count: int | None = None
@@ -104,13 +102,6 @@ def extension_of(path: str) -> str:
     """A file's extension in lower case, with its dot (".md"); empty without one, as for the hidden file `a/.md`."""
     stem, _, extension = path[path.rfind("/") + 1 :].rpartition(".")
     return f".{extension.lower()}" if stem.strip(".") else ""
-
-
-class Removal(StrEnum):
-    """What becomes of a store that the manifest says to remove."""
-
-    DELETE = "delete"  # it goes, with our files
-    KEEP = "keep"  # only our marks go
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from vssync.model.marks import STORE_PROTECT, without_ours
+from vssync.model.marks import STORE_PROTECT, Removal, without_ours
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
-from vssync.model.state import Contents, DesiredStore, LiveStore, Removal
+from vssync.model.state import Contents, DesiredStore, LiveStore
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
 from vssync.planner.context import PlanContext, StorePlanContext
 from vssync.planner.decide_store import denied_text, newer_mark_problem
