@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.applier.world import Counting, Place, Seen, killed, live
+from tests.planner.builders import live_copy, live_store
 from tests.simulation.judged import apply_plan, plan_destruction
 from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
+from vssync.applier import deletions
+from vssync.applier.context import Deletion
 from vssync.model.plan import Options
 from vssync.model.report import Report, Status
-from vssync.model.state import AUTO
+from vssync.model.state import AUTO, Contents, Verdict
+from vssync.threads import Pool
 
 MANIFEST = """\
 version: 1
@@ -152,6 +158,23 @@ def test_a_store_that_cannot_be_asked_keeps_the_uploads(place: Place) -> None:
     assert live(place).loose == {orphan.file_id}
     assert place.gc(delete=True) == ()
     assert live(place).loose == set()
+
+
+def test_a_listing_in_part_is_no_proof_that_a_store_does_not_hold_an_upload() -> None:
+    store = live_store(id="vs_b")
+    attached = live_copy(id="file-shared")
+    client = SimpleNamespace(
+        list_stores=lambda: [store],
+        list_all_files=lambda _store: Contents(count=1, verdict=Verdict.SHORT),
+        is_attached=lambda _store_id, file_id: file_id == attached.id,
+        get_file=lambda _store_id, _file_id: attached,
+    )
+    ledger = SimpleNamespace(pending_deletes=lambda: {attached.id: "the upload of a.md"})
+    deletion = Deletion("b", "old.md", store.id, "file-old")
+    run: Any = SimpleNamespace(client=client, pool=Pool(1), ledger=ledger, deletions=[deletion])
+    look = deletions._look(run)
+    assert not look.shows(deletion)
+    assert deletions._find_holders_after_deletions(run, [store.id], look, [attached.id]) == {attached.id: [store]}
 
 
 def test_an_expired_store_that_cannot_be_listed_keeps_no_uploads(place: Place) -> None:

@@ -126,12 +126,14 @@ def _look(run: ApplyRun) -> LastLook:
     for deletion in run.deletions:
         if deletion.file_id:
             by_store.setdefault(deletion.store_id, []).append(deletion.file_id)
+    pending = run.ledger.pending_deletes()
 
     def list_files(store_id: str) -> Mapping[str, LiveFile] | VssyncError:
         try:
             listing = run.client.list_all_files(stores.get(store_id) or run.client.get_store(store_id))
             files = {file.id: file for file in listing.files}
-            unseen = () if listing.verdict is Verdict.WHOLE else set(by_store[store_id]) - files.keys()
+            # What a listing in part leaves out may be there: what was deleted from it, and uploads that are to go.
+            unseen = () if listing.verdict is Verdict.WHOLE else {*by_store[store_id], *pending} - files.keys()
             attached = (file_id for file_id in unseen if run.client.is_attached(store_id, file_id))
             return files | {file_id: run.client.get_file(store_id, file_id) for file_id in attached}
         except VssyncError as error:
