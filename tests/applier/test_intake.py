@@ -42,9 +42,9 @@ def test_a_store_has_an_outage_when_many_files_fail_and_none_is_completed(
 def test_what_is_said_depends_on_whether_others_were_completed() -> None:
     intake = Intake()
     intake.record([], [(key, BROKEN) for key in "abc"])
-    assert str(intake) == "ingests nothing now: server_error"
+    assert intake.summary == "ingests nothing now: server_error"
     intake.record(["a"], [])
-    assert str(intake) == "2 files failed: server_error"
+    assert intake.summary == "2 files failed: server_error"
 
 
 def refusal(status: int = 422, code: str = "", message: str = "no") -> ServiceError:

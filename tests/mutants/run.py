@@ -332,8 +332,8 @@ MUTANTS = (
     Mutant(
         "each-detached-file-is-read-although-it-is-gone",
         "vssync/applier/wait.py",
-        "is_listed = store.client",
-        "is_listed = False and store.client",
+        "is_listing_cheaper = store.client",
+        "is_listing_cheaper = False and store.client",
         ("tests/applier/test_reattaching.py",),
     ),
     Mutant(

@@ -20,7 +20,7 @@ from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.service import Capabilities
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
-_LOOK_AFTER_ERROR = 15.0  # seconds for what the service answered with an error, and may have done all the same
+_LOOK_AFTER_ERROR = 15.0  # seconds to look for files whose attaching the service may have done despite its error
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
 
 
@@ -41,7 +41,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         return []
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(files) > 1 and capabilities.one_by_one:
-        # A request each, since one response says nothing of the others. They are polled together, by one listing.
+        # Each by a call of its own, which handles the errors of that file. One listing polls them all, as one batch.
         batches_of_each = store.run.pool.map(lambda file: attach(store, [file], retries), files)
         attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
         return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
@@ -52,7 +52,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:
-        # The journal cannot be written, so nothing more is sent. Of one uniform batch per chunking, some may have been.
+        # The journal cannot be written, so nothing more is sent. Of several uniform batches, the first may be.
         return leave_unattached(store, files, error)
     return [_record_accepted(store, batch)]
 
@@ -194,7 +194,8 @@ def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[
 def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], error: ServiceError) -> bool:
     """Whether one of the files was refused because the store holds it already.
 
-    Some services have an error code for that. With another code, the store is asked, where it is about a single file.
+    Some services have an error code for that. Otherwise the store is asked, unless the refusal is about several files
+    or about a file's type.
     """
     code = error.answer.code
     if len(files) > 1 or code in ("file_already_attached", "unsupported_file"):

@@ -45,7 +45,7 @@ class MarkLost(VssyncError):
 
 
 def update_attributes(store: StoreContext, step: Update) -> Result:
-    """Writes all of a file's attributes and its mark, and makes sure that the service keeps them; or gives it up.
+    """Writes all of a file's attributes and its mark, and makes sure that the service keeps them; or releases the file.
 
     Fails if the run has learned since the plan that updates do not reach searches.
     """
@@ -72,8 +72,10 @@ def _release_file(store: StoreContext, step: Update) -> Result:
 def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
     """Makes sure that a file carries its mark; records in the mark's `echo` how the service changed its attributes.
 
-    Where all is as it was sent, that takes no request. A missing or old mark is sent once more, and an `echo` takes a
-    write of its own. Raises MarkLost where the service keeps no attributes, VssyncError where it keeps the old ones.
+    Where all is as it was sent, that takes no request, except for the first files of a run: a listing must show that it
+    has their attributes. A missing or old mark is sent once more, and an `echo` takes a write of its own.
+
+    Raises MarkLost where the service keeps no attributes or lists none, VssyncError where it keeps the old ones.
     """
     if not live.attributes and live.mark is None:  # perhaps only the listing leaves attributes out
         live = store.client.get_file(store.id, live.id)
@@ -90,9 +92,9 @@ def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mar
 
 
 def _ensure_listed(store: StoreContext, file_id: str) -> None:
-    """Makes sure, until one file of a run shows it, that a listing has the attributes of a file that has some.
+    """Makes sure that listings have the attributes of files; once one file of a run has shown it, nothing is asked.
 
-    Raises MarkLost where it has not.
+    Raises MarkLost where they have not.
     """
 
     def is_listed_with_attributes() -> bool | None:
@@ -112,7 +114,7 @@ def _ensure_listed(store: StoreContext, file_id: str) -> None:
                 is_done=lambda is_listed: is_listed is not False,
                 timeout=_LISTING_TIMEOUT,
                 subject=f"the listing of {store.key} to have the attributes of its files",
-                consequence="the run ends",
+                consequence="no more files are brought in or updated",
             )
     if service.lists_attributes is False:
         raise MarkLost(f"{file_id}: {_UNLISTED_MARKS}")

@@ -114,7 +114,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError
                 return FailedFile(file, result)
     except MarkLost as error:
         # The new copy is detached now, since without a mark no later run can tell that it is ours; and the run brings
-        # in no more files. But where the old copy is gone already, it is kept: searches find it even unmarked.
+        # in no more files. But where the old copy is gone already, the new one is kept: searches find it even unmarked.
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
         if not file.put.before_attach:
             with suppress(VssyncError):

@@ -173,7 +173,7 @@ class Results:
             self.any_failed |= record.result.status is Status.FAILED
 
     def statuses(self, store_key: str) -> dict[str, Status | None]:
-        """How each change of a store that was tried has ended, by key; None for one under way."""
+        """How each change of a store that was begun or settled has ended, by key; None for one under way."""
         with self._lock:
             records = [(key, record) for (of_store, key), record in self._records.items() if of_store == store_key]
             return {key: record.result.status if record.result else None for key, record in records}

@@ -56,8 +56,8 @@ class LastLook:
 def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> tuple[Orphan, ...]:
     """Records the result of each deletion whose end is not as it should be, and deletes the scheduled uploads.
 
-    `stores` are those of this run: those that are gone are removed. Returns the uploads that stay because stores of
-    others hold them; any other that stays is left to the ledger, with the reason.
+    `stores` are those of this run; the list is changed: it loses those that are gone. Returns the uploads that stay
+    because stores of others hold them; any other that stays is left to the ledger, with the reason.
     """
     pending = run.ledger.pending_deletes()
     if not (run.deletions or pending):

@@ -1,4 +1,4 @@
-"""Feeds a store with files: so many batches in flight, one file of each unknown kind at first, failed files once more.
+"""Feeds a store with files: a few batches in flight, of each unproven type one file first, failed files again.
 
 Where a store ingests nothing, one file at a time is tried with growing pauses, and all others stay as they are: the
 next run begins anew.
@@ -22,7 +22,7 @@ from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
 
-_MAX_TRIALS = 3  # of a file type; where none of these files comes to an end, the others are sent all the same
+_MAX_TRIALS = 3  # of a file type; where they neither prove nor refute it, its other files are sent all the same
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
 _NOTHING_PREPARED: Mapping[str, PendingFile] = {}
 
@@ -180,7 +180,7 @@ class StoreFeed:
             for put in untried:
                 store.settle_untried(put.key)
         elif intake.failing:
-            store.run.announce(f"{store.key}: {intake}")
+            store.run.announce(f"{store.key}: {intake.summary}")
 
 
 class UnfinishedBatchNote:

@@ -48,8 +48,9 @@ class Intake:
         """Whether so many files failed in a row that the next one would most likely fail, too."""
         return self._failures >= _OUTAGE_FAILURES and len(self._failed_keys) >= _OUTAGE_FILES
 
-    def __str__(self) -> str:
-        """What to say of a store where tries ended without success."""
+    @property
+    def summary(self) -> str:
+        """What to tell the user where files failed and no tries are left."""
         if self.has_completed:
             return f"{count_noun(len(self.failing), 'file')} failed: {self.error}"
         return f"ingests nothing now: {self.error}"

@@ -169,7 +169,7 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
     if steps.copy_waits and not run.stopping:
         wait_for_copies(store, steps.copy_waits)
     late = _prepare_late(store, steps.late_puts)
-    # The drops may hide the texts of the late files, so each of these must be ready to be attached again.
+    # Where equal texts share chunks, a drop takes those of late files along: all must be ready to be attached again.
     if len(late) == len(steps.late_puts):
         store.for_each(steps.drops, drop_copy)
         wait_for_drops(store, steps.drops if late else ())
@@ -181,7 +181,7 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
 
 
 def _tear_down(store: StoreContext) -> None:
-    """Deletes a store, and the files that go with it share its result; or gives it up."""
+    """Deletes a store, and the files that go with it share its result; or releases it, so that only our mark goes."""
     if store.steps.teardown and store.steps.teardown.action is Action.UPDATE:
         store.run.results.record_result(store.key, "", release_store(store))
         return
@@ -198,12 +198,12 @@ def _tear_down(store: StoreContext) -> None:
 def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:
     """The files, by key, ready to be attached; their old copies are gone.
 
-    Those that are attached again are detached first: a run that is killed after that leaves no file that is listed as
-    completed although its chunks are gone.
+    Those that are attached again are detached first: the others' old copies take the chunks of equal texts along, and a
+    run that is killed then would leave files that are listed as completed and have no chunks.
     """
     prepared: dict[str, PendingFile] = {}
-    for is_reattached in (True, False):
-        group = [put for put in puts if bool(put.existing_id) is is_reattached and not store.run.stopping]
+    for has_file in (True, False):
+        group = [put for put in puts if bool(put.existing_id) is has_file and not store.run.stopping]
         prepared |= {file.put.key: file for file in prepare_files(store, group)}
     return prepared
 

@@ -58,7 +58,7 @@ class Update:
     """Attributes to write in place; `attributes` is the whole map to send beside the mark."""
 
     key: str
-    file: DesiredFile | None  # None where the file is given up
+    file: DesiredFile | None  # None where the file is released: our mark and key go
     file_id: str
     attributes: Attributes
     mark: Mark | None  # None takes the old one away
@@ -86,7 +86,7 @@ class StoreSteps:
 
     key: str
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
-    ignored_attributes: tuple[str, ...] = ()  # those that others own: `Put` and `Update` send them along, marks do not
+    ignored_attributes: tuple[str, ...] = ()  # those that others own: sent along, and left out of the digests in marks
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
     adopts: tuple[str, ...] = ()  # keys of the files to adopt after `setup`: until all are, the store's mark says so
@@ -97,9 +97,9 @@ class StoreSteps:
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     drops: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
-    late_puts: tuple[Put, ...] = ()  # their old copies go before the drops, and they come in after them
+    late_puts: tuple[Put, ...] = ()  # of texts whose chunks a drop takes along: detached before drops, attached after
     leaving: tuple[Drop, ...] = ()  # copies that go with the store
-    teardown: StoreChange | None = None  # the store itself is deleted or given up, or the old one where it was replaced
+    teardown: StoreChange | None = None  # the store itself is deleted or released, or the old one where it was replaced
 
     @property
     def all_puts(self) -> tuple[Put, ...]:

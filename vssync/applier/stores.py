@@ -81,12 +81,12 @@ def end_adoption(store: StoreContext) -> Result:
     if run.stopping or any(statuses.get(key) is not Status.DONE for key in steps.adopts):
         return Result(
             Status.SKIPPED,
-            "its adoption goes on, because not every file was adopted: apply again in the same way",
+            "its adoption is unfinished, because not every file was adopted: apply again with the same options",
         )
     mark = _mark_of(store)
     owner_entry = {STORE_OWNER: str(mark)}
     try:
-        if not mark.is_adopting:
+        if not mark.is_adopting:  # else the plan left files to adopt later, and the store's mark says so already
             live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
             _verify_mark(run, store.key, live, str(mark))
     except VssyncError as error:
@@ -98,9 +98,10 @@ def release_store(store: StoreContext) -> Result:
     """Takes our mark from a store, if those of all its files are gone: until then it says whose they are."""
     run, store_id = store.run, store.steps.store_id
     statuses = run.results.statuses(store.key)
+    # None: under way, as the caller has begun the store itself and the files that go with it.
     if run.stopping or any(status not in (Status.DONE, None) for status in statuses.values()):
         return Result(
-            Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again in the same way"
+            Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again with the same options"
         )
     try:
         live = run.writes.update_metadata(store_id, without_ours)
@@ -118,7 +119,7 @@ def delete_store(store: StoreContext) -> Result:
     """
     run, steps, store_id = store.run, store.steps, store.steps.store_id
     statuses = run.results.statuses(store.key)
-    # None: of the files that go with the store, which the caller began.
+    # None: under way, as the caller has begun the store itself and the files that go with it.
     is_done = all(status in (Status.DONE, None) for status in statuses.values())
     if run.stopping or not is_done or any(put.key not in statuses for put in steps.all_puts):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
@@ -128,7 +129,7 @@ def delete_store(store: StoreContext) -> Result:
             store.writes.update_metadata(store_id, without_ours)
         run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
         return DONE
-    # No plan reads the files of an expired store.
+    # Without `leaving`, the plan did not say what is in the store, as of one that is expired or replaced: it is listed.
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
     uploads = planned if steps.leaving else _uploads_in(run, store_id)
     try:
@@ -242,7 +243,7 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
     time = datetime.fromtimestamp(run.client.service_date or run.client.clock.wall_time(), UTC)
     text = str(replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}"))
-    stamped = [
+    to_stamp = [
         (written[store.key], store.managed)
         for store in plan.stores
         if store.key in written
@@ -266,14 +267,14 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
         with suppress(VssyncError):
             run.writes.update_metadata(store_id, add)
 
-    run.pool.map(leave_stamp, stamped)
+    run.pool.map(leave_stamp, to_stamp)
 
 
 def join_twin(store: StoreContext) -> None:
     """Before the first attach: goes on in another machine's store where that comes first, and deletes its own.
 
-    `made_id` stays if that worked: a list may still show the store. Raises VssyncError where the stores cannot be
-    listed.
+    `made_id` is cleared if that fails: then the store counts as a twin at the end of the run. If it worked, a listing
+    may still show the store, which must not count. Raises VssyncError where the stores cannot be listed.
     """
     twins = _list_twins(store, store.client.list_stores())
     store.may_have_twin = False
@@ -330,7 +331,7 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
 def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
     """At the end, reports each file that another run attached as well: the next apply removes one of the copies.
 
-    Only the newest files are listed: those of this run, and one page of what came before, while it was planned.
+    Only the newest files are listed: as many as this run attached, and one page of others, since the plan was made.
     """
 
     def verify(store: StoreContext) -> None:

@@ -65,8 +65,8 @@ def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]
 def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
     """The files whose detached copies have left the store; the others fail.
 
-    The store is asked after the last detach: some servers stand still for seconds at every answer that is an error, as
-    for a file that is gone, and a deletion that is under way meanwhile is done by half.
+    The store is asked only after the last detach, since the answer about a file that is gone is an error: some servers
+    stand still for seconds after one, and leave a deletion that is under way half done.
     """
     error: VssyncError | None = None
     detached = [file_id for file in files for file_id in file.detached]
@@ -91,7 +91,7 @@ def _settle_unprepared(store: StoreContext, put: Put, unused_id: str, error: Vss
 
 
 def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
-    """A file that was uploaded, if it was not, and whose old copies were just detached; None where that failed."""
+    """The file, uploaded if need be, its old copies just detached; None where that failed or was not tried."""
     if store.run.is_broken:
         return None
     if store.is_refused_type(put.file.extension):
@@ -172,7 +172,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
-    """Whether a File was completed since the plan, as wanted now: its batch was cancelled, perhaps too late."""
+    """Whether a File was completed since the plan, with the content, name and chunking that are wanted now."""
     try:
         file = store.client.get_file(store.id, put.existing_id)
     except NotFound:

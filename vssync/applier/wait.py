@@ -24,7 +24,7 @@ _BATCH_GRACE = 30.0  # for which a new batch may stay invisible
 _MIN_WAIT = 60.0  # left of a timeout that was used up before the wait began
 DELETION_WAIT = 60.0  # without progress, for all deletions of a run together
 
-_IF_UNFINISHED = "each counts as it is, and the next plan waits for those in progress"
+_IF_UNFINISHED = "the run goes on without those in progress, and the next plan waits for them"
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
 _COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
@@ -76,7 +76,7 @@ def poll_until(
             is_first = idle <= _MILESTONES[0]
             verb = "Waiting" if is_first else f"After {format_elapsed(idle)} still waiting"
             limit = format_elapsed(timeout) + (" without progress" if progress_of else "")
-            # Many wait for the same at a time, and later waits for it are news only if they drag on.
+            # Many threads wait for the same: its beginning is told once in a run, and that it drags on once a minute.
             again_after = inf if is_first else _MILESTONES[-1]
             run.announce(f"{verb} for {subject}, at most {limit}; then {consequence}", again_after=again_after)
         idle += pause
@@ -176,7 +176,7 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     After one file did not go in time, later ones are checked without waiting. An odd status, such as 400, counts as
     gone: the service said that it detached the file. Raises ServiceError where nothing can be read.
     """
-    is_listed = store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
+    is_listing_cheaper = store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
 
     def is_attached(file_id: str) -> bool:
         try:
@@ -195,7 +195,7 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
             return set(file_ids)  # each is asked for
 
     def find_attached() -> set[str]:
-        listed = list_ids() if is_listed else set(file_ids)
+        listed = list_ids() if is_listing_cheaper else set(file_ids)
         doubtful = [file_id for file_id in file_ids if file_id in listed]  # some listings show what is gone
         return set(compress(doubtful, store.run.pool.map(is_attached, doubtful)))
 

@@ -102,7 +102,7 @@ class Writes:
     ) -> LiveStore:
         """Writes what `edit` makes of a store's metadata, and `settings` with it; nothing where that is None.
 
-        With the `key` that the store then has in the manifest, its id is remembered.
+        Where `key` is given, the journal remembers that the store of this id has this key in the manifest.
 
         A write replaces the whole map (OpenAI spec). So it is read just before: of what others write to it, only what
         comes between these two requests is lost.
