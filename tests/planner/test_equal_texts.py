@@ -154,7 +154,7 @@ def test_a_refusal_is_carried_out_for_no_text_and_hides_no_file(
 def test_equal_files_are_a_warning() -> None:
     (note,) = plan_store((A, B, doc("c", "C")), (), capabilities=SHARED).notes
     assert (note.kind, note.count) == ("equal_texts", 2)
-    assert "a.md, b.md" in note.detail
+    assert "a.md and b.md" in note.detail
 
 
 @pytest.mark.parametrize(

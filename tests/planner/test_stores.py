@@ -706,7 +706,7 @@ def test_a_person_is_told_how_many_files_carry_our_mark() -> None:
     contents = Contents((live_copy(), NOBODYS, replace(NOBODYS, id="m")))
     refused = only(GUIDE, LOST, contents=contents, adopt=True).change
     assert refused
-    assert "1 of its 3 files carry ours" in refused.detail
+    assert "1 of its 3 files carries ours" in refused.detail
     assert told(only(desired_store(id="vs1"), LOST, contents=contents)) == "refuse unmarked not_allowed"
     assert told(only(desired_store(id="vs1"), LOST, contents=contents, adopt=True)) == "adopt unmarked"
 

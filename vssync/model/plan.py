@@ -63,9 +63,10 @@ class Reason(StrEnum):
     UNLISTED = "unlisted"  # not all of a store's files could be listed
 
 
-LEFT = frozenset((Reason.NOT_IN_MANIFEST, Reason.IGNORED, Reason.DRAFT))  # why a key that is live is wanted no more
+# Why a key that is live is wanted no more.
+REASONS_TO_LEAVE = frozenset((Reason.NOT_IN_MANIFEST, Reason.IGNORED, Reason.DRAFT))
 # Of what is left out of a store (`DesiredStore.skipped`), what does not stay live; the rest keeps its live copy.
-LEAVING = {"draft": Reason.DRAFT, "ignored": Reason.IGNORED, "linked": Reason.NOT_IN_MANIFEST}
+REASON_BY_SKIP = {"draft": Reason.DRAFT, "ignored": Reason.IGNORED, "linked": Reason.NOT_IN_MANIFEST}
 
 
 class NoteKind(StrEnum):

@@ -267,6 +267,11 @@ class LiveStore:
         mark = self.mark
         return mark.claim if mark else ("", "")
 
+    @property
+    def owner(self) -> str:
+        """The owner that its mark names; empty without one, or where it names none."""
+        return self.claim[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:

@@ -70,16 +70,17 @@ def make_plan(
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    listed_drafts = [draft for draft in drafts if decisions[draft.context.store.key].lists_files]
-    _check_addresses(desired, listed_drafts, matches, context)
+    complete_drafts = [draft for draft in drafts if decisions[draft.context.store.key].knows_all_keys]
+    _check_addresses(desired, complete_drafts, matches, context)
     store_plans = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     leftovers = [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
     store_plans += plan_undeclared(matches, leftovers, context)
     for store in desired.removed:
         if store.key in matches.removed and scope.includes_all_files(store.key):
             store_plans += plan_removed(store, matches.removed[store.key], context)
-    by_key = tuple(_note_denial(sorted(store_plans, key=lambda store: store.key), snapshot.stores_denied))
-    plan = Plan(desired.owner, desired.service, by_key, options, declared=len(desired.stores) + len(desired.removed))
+    sorted_plans = sorted(store_plans, key=lambda store: store.key)
+    plans = tuple(_note_denial(sorted_plans, snapshot.stores_denied))
+    plan = Plan(desired.owner, desired.service, plans, options, declared=len(desired.stores) + len(desired.removed))
     return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
 
 
@@ -117,7 +118,7 @@ def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
 
 
 def _check_addresses(
-    desired: Desired, listed_drafts: Sequence[StoreDraft], matches: StoreMatches, context: PlanContext
+    desired: Desired, complete_drafts: Sequence[StoreDraft], matches: StoreMatches, context: PlanContext
 ) -> None:
     """Raises UsageProblem for an address of a store or key that is neither desired, skipped, nor live under our mark.
 
@@ -135,7 +136,7 @@ def _check_addresses(
             classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
     keys_by_store |= dict.fromkeys(store.key for store in (*desired.stores, *desired.removed))
-    for draft in listed_drafts:
+    for draft in complete_drafts:
         store = draft.context.store
         desired_keys = (file.key for file in store.files)
         keys_by_store[store.key] = {*desired_keys, *store.skipped, *draft.classified.our_keys}
@@ -158,14 +159,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         id=live.id if live else "",
         desired=store.settings,
         change=_store_change(draft, decision, context),
-        files=tuple(
-            _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
-            if change.keep and change.keep.id in batches.cancelled_wait_ids
-            else replace(change, reuse="")
-            if change.reuse in context.snapshot.gone_uploads
-            else change
-            for change in draft.changes
-        ),
+        files=tuple(_finish_change(change, batches.cancelled_wait_ids, context) for change in draft.changes),
         batches=batches.changes,
         notes=(*decision.notes, *leftover_notes, *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
@@ -183,7 +177,10 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
 
 
 def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
-    """The store's own change. Out of scope are only its settings: its files cannot be planned without other changes."""
+    """The store's own change.
+
+    Only an update of settings can be out of scope: without a creation, adoption or refusal its files cannot be planned.
+    """
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)
@@ -217,17 +214,16 @@ def _live_digest(draft: StoreDraft, contents: Contents) -> str:
     return live_content_digest(draft.classified, files, draft.context.store.ignore_attributes)
 
 
-def _note_denial(stores: list[StorePlan], status: int) -> Iterator[StorePlan]:
-    """The stores, of which the first that is live says what the plan could not see; `status` is 0 where that is all."""
+def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan]:
+    """The stores; if the service denied reading them (`status` is not 0), the first live one says so in a note."""
     detail = (
         f"the service answers {status} for them, so the stores that are pinned here stand for all: none is created, "
         "deleted or looked for"
     )
+    first = next((store for store in stores if status and store.id), None)
     for store in stores:
-        is_first = bool(status and store.id)
-        status = 0 if is_first else status
         notes = (*store.notes, Note(NoteKind.PINNED_ONLY, detail=detail))
-        yield replace(store, notes=notes) if is_first else store
+        yield replace(store, notes=notes) if store is first else store
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +249,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
     noted_ids, our_ids = read_batch_note(live.metadata), draft.classified.our_ids
     statuses = {file.id: file.status for file in contents.files}
     awaited_ids = {change.keep.id for change in draft.changes if change.action is Action.AWAIT and change.keep}
-    dropped_keys = draft.dropped_keys_by_id
+    dropped_keys_by_id = draft.dropped_keys_by_id
     changes: list[BatchChange] = []
     notes: list[Note] = []
     cancelled_wait_ids: set[str] = set()
@@ -268,7 +264,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
         unfinished = {file_id for file_id in candidates if file_id in statuses and not statuses[file_id].ended}
         if not unfinished:
             continue  # nothing to wait for, whatever the batch's own status
-        unwanted = set() if batch.file_ids is None else unfinished & dropped_keys.keys()
+        unwanted = set() if batch.file_ids is None else unfinished & dropped_keys_by_id.keys()
         # Files that are still wanted can be attached again only if all of the batch's files are known.
         are_all_known = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
         # It is cancelled if most of what is left would only be removed again, and this plan can attach the rest again.
@@ -279,12 +275,19 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
             action=Action.CANCEL if is_cancelled else Action.AWAIT,
             reasons=(Reason.UNWANTED,) if is_cancelled else (Reason.INGESTING,),
             counts=batch.counts,
-            unwanted=tuple(sorted({dropped_keys[file_id] for file_id in unwanted})),
+            unwanted=tuple(sorted({dropped_keys_by_id[file_id] for file_id in unwanted})),
         )
         changes.append(change)
         if is_cancelled:
             cancelled_wait_ids |= unfinished & awaited_ids
     return BatchDecisions(tuple(changes), tuple(notes), frozenset(cancelled_wait_ids))
+
+
+def _finish_change(change: FileChange, cancelled_wait_ids: frozenset[str], context: PlanContext) -> FileChange:
+    """The change as it can be done: anew where its batch is cancelled, by an upload where its File is gone."""
+    if change.keep and change.keep.id in cancelled_wait_ids:
+        return _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
+    return replace(change, reuse="") if change.reuse in context.snapshot.gone_uploads else change
 
 
 def _retry_after_cancel(change: FileChange, *, shares_chunks: bool) -> FileChange:

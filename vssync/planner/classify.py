@@ -66,7 +66,7 @@ class OwnedCopy:
         return CopyState.BUSY if is_busy else CopyState.DEAD
 
 
-Copies = Sequence[OwnedCopy]  # all of one key, oldest first
+Copies = Sequence[OwnedCopy]  # those decided about together, oldest first; as a rule all of one key
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Content digests: two stores with equal ones hold the same knowledge.
 
-One is computed from what the manifest wants, the other from what the service holds. Since the digests of files say no
-more than that they differ, what changed by its line ends alone is found here, too.
+One is computed from what the manifest wants, the other from what the service holds. Also here: which of the changed
+files differ from their live copies in line ends alone.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _note_in_store(store: StorePlan, digests: Mapping[str, str]) -> StorePlan:
 
 
 def _live_contents(change: FileChange) -> set[str]:
-    """The contents of the live copies, of a file that is replaced since its content changed."""
+    """The contents of a file's live copies as marks name them; empty unless its content changed."""
     if Reason.CONTENT_CHANGED not in change.reasons:
         return set()
     copies = (change.keep, *change.drop)

@@ -139,11 +139,11 @@ class StorePlanContext:
 
     common: PlanContext
     store: DesiredStore
-    is_adopting: bool = False  # while what was in the store before it was managed is taken over
+    is_adopting: bool = False  # its first adoption goes on: unmarked files that are not equal are taken over, too
 
     @property
-    def adopts(self) -> bool:
-        """Whether unmarked files of equal bytes are taken over: a person says so for one run, or the manifest."""
+    def may_adopt(self) -> bool:
+        """Whether unmarked files of equal bytes are taken over, by `--adopt` or `adopt: true`."""
         return self.common.options.adopt or self.store.adopt
 
     @property

@@ -151,9 +151,11 @@ class _KeyDecision:
         taken_over = current.mark.owner != self.context.common.owner
         if not (difference.fields or moved or taken_over):
             return None
-        shown, was = _as_shown(difference, moved=moved), current.key if moved else ""
+        shown = _as_shown(difference, moved=moved)
+        was = current.key if moved else ""
         reasons = ((Reason.OTHER_OWNER,) if taken_over else ()) + shown.reasons
         capabilities = self.context.common.capabilities
+        # Where that is not known yet, the apply finds out before it changes any.
         if capabilities.updates_reach_search is False and difference.fields:
             change = self._new_copy(Action.REPLACE, *reasons, reuse=current if self._accepts_gap else None)
             return replace(change, fields=shown.fields, was=was)
@@ -265,7 +267,7 @@ class _KeyDecision:
 
 
 def _as_shown(difference: AttributeDifference, *, moved: bool) -> AttributeDifference:
-    """The difference as a plan shows it: a move is the reason MOVED, and the changed `vssync_key` no second one."""
+    """The difference as a plan shows it: a move is the reason MOVED, and its new `vssync_key` no field or reason."""
     if not moved:
         return difference
     fields = tuple(field for field in difference.fields if field.name != KEY)

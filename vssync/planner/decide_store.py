@@ -20,6 +20,7 @@ from vssync.model.plan import Action, FieldChange, Note, NoteKind, Reason, Store
 from vssync.model.state import DesiredStore, LiveStore, Scalar, Verdict
 from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import StoreMatch, is_parallel, twin_order
+from vssync.text import count_noun
 
 MIN_TWIN_AGE = 600  # seconds; the apply that created a younger store may be about to fill it
 
@@ -38,7 +39,7 @@ class StoreDecision:
     restores_mark: bool = False  # others removed its mark: this plan writes it back, and removes no copy before that
 
     @property
-    def lists_files(self) -> bool:
+    def knows_all_keys(self) -> bool:
         """Whether all keys of the store are known, live ones included."""
         return not (self.skips_files or self.is_short)
 
@@ -58,7 +59,7 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     for live in (*match.live, *match.expired):
         if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
-    if len(match.live) > 1 and match.by_name:
+    if len(match.live) > 1 and match.lacks_mark:
         ids = ", ".join(live.id for live in match.live)
         detail = f"several stores are named {store.name}: {ids}; choose one with `id:`"
         return _refuse_store(None, (Reason.UNMARKED,), detail)
@@ -100,7 +101,7 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
         notes.append(Note(NoteKind.DESCRIPTION, detail=detail))
     change = _update_settings(store, live, context, restores_mark=restores_mark)
     # The files of a store that is ours can be planned even if its settings cannot be changed.
-    skips_files = change is not None and change.action is Action.REFUSE and live.claim[0] != context.owner
+    skips_files = change is not None and change.action is Action.REFUSE and live.owner != context.owner
     return StoreDecision(live, change, tuple(notes), leftovers, skips_files=skips_files, restores_mark=restores_mark)
 
 
@@ -157,18 +158,23 @@ def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -
 def _refuse_unless_adopted(
     store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext
 ) -> StoreDecision | None:
-    """The refusal to use a store that carries no mark of this key, unless the user asked to take it over."""
+    """The refusal of a store found by name alone, or without a mark and with files of ours; None if it may be used.
+
+    `--adopt` and `adopt: true` allow the first; the second needs `--adopt` and `id:`.
+    """
+    # Under a mark that can be read, the files do not count: it says whose the store is.
     owners = [] if _readable_mark(live) else [file.owner for file in context.snapshot.contents[live.id].files]
     ours, total = owners.count(context.owner), len(owners)
-    adopts = context.options.adopt
-    is_chosen = (adopts and bool(store.id)) or (not ours and (adopts or store.adopt))
-    if is_chosen or not (match.by_name or ours):
+    is_adopted = context.options.adopt or store.adopt
+    is_allowed = (context.options.adopt and bool(store.id)) or (not ours and is_adopted)
+    if is_allowed or not (match.lacks_mark or ours):
         return None
     detail = f"{live.id} has this name and no mark of this key: --adopt"
     if ours:
         detail = (
-            f"{live.id} carries no mark, and {ours:,} of its {total:,} files carry ours: it lost its mark, or is a "
-            f"copy of another store; if it is the right one, `id: {live.id}` and --adopt take it over"
+            f"{live.id} carries no mark, and {ours:,} of its {count_noun(total, 'file')} "
+            f"{'carries' if ours == 1 else 'carry'} ours: it lost its mark, or is a copy of another store; if it is "
+            f"the right one, `id: {live.id}` and --adopt take it over"
         )
     return _refuse_store(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), detail)
 
@@ -217,7 +223,7 @@ def _update_settings(
     fields = _changed_settings(store, live, metadata)
     if not fields and metadata == dict(live.metadata):
         return None
-    is_ours = restores_mark or live.claim[0] == context.owner
+    is_ours = restores_mark or live.owner == context.owner
     reasons = (Reason.DRIFTED,) if restores_mark else _update_reasons(store, live, mark, context.owner)
     problem = ""
     if not context.capabilities.store_updates:
@@ -279,7 +285,7 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
 
 
 def denied_text(store: DesiredStore) -> str:
-    """What to do about a store that is not one of those whose files are all that this credential may read."""
+    """What to do about a store if this credential may not read stores, only the files of external ones pinned by id."""
     if store.external and store.id:
         return f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it"
     pin = "`external: true`" if store.id else "`id:` and `external: true`"

@@ -47,13 +47,14 @@ class StoreSide:
 class EnvironmentState:
     """One side of a comparison: its stores by key, None where one is not live; its service, where that is compared.
 
-    Marks have digests of upload names and chunkings; `texts` has what these are of, as far as it is known.
+    Marks have digests of upload names and chunkings; `plain_values` has the names and chunkings themselves, by digest,
+    as far as they are known.
     """
 
     name: str
     stores: Mapping[str, StoreSide | None]
     service: Mapping[str, Any] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
+    plain_values: Mapping[str, str] = field(default_factory=dict)
     is_live: bool = False
 
 
@@ -162,10 +163,10 @@ def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabiliti
         contents = snapshot.contents.get(live.id, Contents(problem=f"{live.id} is expired"))
         problem = contents.shortfall
         stores[unique_key] = StoreSide(problem=problem) if problem else _live_side(desired.owner, live, snapshot)
-    return EnvironmentState(name, stores, texts=_texts_by_digest(desired, snapshot), is_live=True)
+    return EnvironmentState(name, stores, plain_values=_plain_values_by_digest(desired, snapshot), is_live=True)
 
 
-def _texts_by_digest(desired: Desired, snapshot: Snapshot) -> dict[str, str]:
+def _plain_values_by_digest(desired: Desired, snapshot: Snapshot) -> dict[str, str]:
     """The upload names of the manifest, and the chunkings that it has or the service reports, by their digests."""
     files = [file for store in desired.stores for file in store.files]
     reported = (file.chunking for contents in snapshot.contents.values() for file in contents.files if file.chunking)
@@ -198,7 +199,7 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
         "description": live.description,
         "expires_after_days": live.expires_after_days,
         "metadata": {name: value for name, value in live.metadata.items() if is_ours(name)},
-        "unmanaged": len(listed) - len(classified.our_ids),  # of other people's files, which have no key to stand under
+        "unmanaged": len(listed) - len(classified.our_ids),  # how many are not ours: they have no key to be compared by
     }
     return StoreSide(settings, values, live_content_digest(classified, files, ignored_names))
 
@@ -229,18 +230,20 @@ def _live_values(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Seque
 def compare_environments(left: EnvironmentState, right: EnvironmentState) -> EnvironmentDiff:
     """The differences between two sides, both live or both declared."""
     keys = sorted({*left.stores, *right.stores})
-    texts = {**left.texts, **right.texts}
-    stores = tuple(_compare_stores(key, left.stores.get(key), right.stores.get(key), texts) for key in keys)
+    plain_values = {**left.plain_values, **right.plain_values}
+    stores = tuple(_compare_stores(key, left.stores.get(key), right.stores.get(key), plain_values) for key in keys)
     return EnvironmentDiff(left.name, right.name, _compare_values(left.service, right.service), stores, left.is_live)
 
 
-def _compare_stores(key: str, left: StoreSide | None, right: StoreSide | None, texts: Mapping[str, str]) -> StoreDiff:
+def _compare_stores(
+    store_key: str, left: StoreSide | None, right: StoreSide | None, plain_values: Mapping[str, str]
+) -> StoreDiff:
     if left is None or right is None or left.problem or right.problem:
-        return StoreDiff(key, left, right)
+        return StoreDiff(store_key, left, right)
     shared_keys = [key for key in left.files if key in right.files]
-    differences = ((key, _compare_files(left.files[key], right.files[key], texts)) for key in shared_keys)
+    differences = ((key, _compare_files(left.files[key], right.files[key], plain_values)) for key in shared_keys)
     return StoreDiff(
-        key,
+        store_key,
         left,
         right,
         settings=_compare_values(left.settings, right.settings),
@@ -250,10 +253,10 @@ def _compare_stores(key: str, left: StoreSide | None, right: StoreSide | None, t
     )
 
 
-def _compare_files(left: Values, right: Values, texts: Mapping[str, str]) -> Fields:
+def _compare_files(left: Values, right: Values, plain_values: Mapping[str, str]) -> Fields:
     def shown(name: str, values: Values) -> Scalar | None:
         value = values.get(name)
-        return texts.get(str(value), value) if name in ("chunking", "filename") else value
+        return plain_values.get(str(value), value) if name in ("chunking", "filename") else value
 
     names = [name for name in dict.fromkeys((*left, *right)) if _differs(name, left.get(name), right.get(name))]
     return tuple(FieldChange(name, shown(name, left), shown(name, right)) for name in names)

@@ -1,7 +1,7 @@
 """Where equal texts share chunks, removing one file hides the others of its text from search, until one is attached.
 
 So removals come first, then the attachments of the same text. If none of its files is attached anew, one that stays is
-attached again.
+attached again. A text is told by the SHA-256 of a file's bytes, which is what `texts` here are.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from vssync.planner.attributes import preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DigestedFile
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import newest_copy
+from vssync.text import join_first
 
-_MAX_NAMED = 3  # keys in a note
 _WITHOUT_CHUNKS = (FileStatus.FAILED, FileStatus.CANCELLED)
 
 
@@ -36,14 +36,14 @@ def order_equal_texts(
     in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
     if not context.common.options.allow_gap:
         changes = _refuse_hiding(changes, in_scope, classified)
-    shared = _shared_texts(changes, in_scope)
+    shared_texts = _shared_texts(changes, in_scope)
     attached_keys = {change.key for change in changes if change.attaches}
-    wanted_by_key = {wanted.key: wanted for wanted in in_scope} if shared else {}
-    ordered = [_order_around_removals(change, wanted_by_key, shared, attached_keys) for change in changes]
-    attached = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
+    wanted_by_key = {wanted.key: wanted for wanted in in_scope} if shared_texts else {}
+    ordered = [_order_around_removals(change, wanted_by_key, shared_texts, attached_keys) for change in changes]
+    attached_texts = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
     changed_keys = {change.key for change in ordered if change.desired}
     unchanged = [wanted for key, wanted in wanted_by_key.items() if key not in changed_keys]
-    return ordered + list(_attach_again(unchanged, shared - attached, classified, context))
+    return ordered + list(_attach_again(unchanged, shared_texts - attached_texts, classified, context))
 
 
 def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanContext) -> list[Note]:
@@ -55,8 +55,7 @@ def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanCon
         if wanted.file.sha256:
             keys.setdefault(wanted.file.sha256, []).append(wanted.key)
     equal = [key for group in keys.values() if len(group) > 1 for key in group]
-    names = ", ".join(equal[:_MAX_NAMED]) + (", ..." if len(equal) > _MAX_NAMED else "")
-    detail = f"search finds one of each text, under its attributes: {names}"
+    detail = f"search finds one of each text, under its attributes: {join_first(equal)}"
     return [Note(NoteKind.EQUAL_TEXTS, count=len(equal), detail=detail)] if equal else []
 
 
@@ -122,14 +121,14 @@ def _shared_texts(changes: Sequence[FileChange], in_scope: Sequence[DigestedFile
 
 
 def _order_around_removals(
-    change: FileChange, wanted_by_key: dict[str, DigestedFile], shared: set[str], attached_keys: Collection[str]
+    change: FileChange, wanted_by_key: dict[str, DigestedFile], shared_texts: set[str], attached_keys: Collection[str]
 ) -> FileChange:
     """The change; if it has to do with a shared text, it removes its copies before that text is attached anywhere.
 
     SHARED_CHUNKS as a reason makes the applier drop its copies first and attach after all removals.
     """
     texts = {*_removed_texts(change), change.desired.sha256 if change.desired else ""}
-    if change.action is Action.REFUSE or not shared & texts:
+    if change.action is Action.REFUSE or not shared_texts & texts:
         return change
     reasons = (*change.reasons, Reason.SHARED_CHUNKS)
     if change.attaches:
@@ -138,7 +137,7 @@ def _order_around_removals(
         return replace(change, drop=())  # the next plan removes them, and attaches the completed one again
     if change.key in attached_keys:
         return replace(change, keep=None)  # attached again after these drops, so it need not be completed before them
-    if change.keep and _text_of(change.keep.mark) in shared:
+    if change.keep and _text_of(change.keep.mark) in shared_texts:
         wanted = wanted_by_key[change.key]
         reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
         changed = replace(change, action=Action.REPLACE, reasons=reasons, desired=wanted.file, drop=drop)

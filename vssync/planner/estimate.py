@@ -63,7 +63,7 @@ def estimate_cost(plan: Plan) -> Cost:
     capabilities = plan.service.declared_capabilities
     attached = [count_attached(store) for store in plan.stores]
     batches = [_count_batches(store, capabilities) for store in plan.stores]
-    requests = uploads + plan.lookups + _count_ends(plan)
+    requests = uploads + plan.lookups + _count_closing_requests(plan)
     requests += sum(_count_requests(plan, store, capabilities) for store in plan.stores)
     counts = {
         Bucket.REQUESTS: requests,
@@ -92,16 +92,22 @@ def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabil
     """
     replaced = (store for store in plan.stores if store.change and store.change.action is Action.REPLACE)
     expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
-    expired = sum(live.counts.total for live in stores if live.id in expired_ids)  # uploads that no plan can read
-    uploads = len(_uploads_to_delete(plan)) + expired
+    # No plan reads the uploads in expired stores, and each is deleted by a request.
+    unread_uploads = sum(live.counts.total for live in stores if live.id in expired_ids)
+    uploads = len(_uploads_to_delete(plan)) + unread_uploads
     seen_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store)))
     sizes = [live.counts.total for live in stores if live.id not in seen_ids]
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
+    # Before a store is asked for one upload after the other, it is seen whether its files can be listed.
     asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
     actions = {change.action for store in plan.stores for change in store.files if change.desired}
     # The mark is written, searched for and written back; a copy that is attached already is read before.
-    probe = 3 if actions & {Action.CREATE, Action.REPLACE} else 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
-    return sum(asks) + expired + (probe if capabilities.updates_reach_search is None else 0)
+    probe = 0
+    if capabilities.updates_reach_search is None and actions & {Action.CREATE, Action.REPLACE}:
+        probe = 3
+    elif capabilities.updates_reach_search is None and actions & {Action.UPDATE, Action.ADOPT}:
+        probe = 4
+    return sum(asks) + unread_uploads + probe
 
 
 def upload_size(change: FileChange) -> int | None:
@@ -130,13 +136,19 @@ def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChang
         if change.attaches and (file := change.desired):
             is_tried = file.extension in tried
             tried |= {file.extension} & {*store.unproven}
-            (late if Reason.SHARED_CHUNKS in change.reasons else rest if is_tried else first).append(change)
+            if Reason.SHARED_CHUNKS in change.reasons:
+                late.append(change)
+            else:
+                (rest if is_tried else first).append(change)
     size = max(1, capabilities.batch_size)
     return [part[start : start + size] for part in (first, rest, late) for start in range(0, len(part), size)]
 
 
 def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
-    """How many batches will be created in a store, where the service has them: files of one chunking each, or any."""
+    """How many batches will be created in a store, where the service has them.
+
+    A batch takes files of any chunking if each brings its own (`batch_files`), otherwise of one.
+    """
     return sum(
         1 if capabilities.batch_files else len({change.desired.chunking for change in changes if change.desired})
         for changes in _rounds(store, capabilities)
@@ -175,8 +187,11 @@ def _count_pages(files: int) -> int:
     return max(1, ceil(files / PAGE_SIZE))
 
 
-def _count_ends(plan: Plan) -> int:
-    """Requests at the end: new stores are listed; so are stores and files after deletions; uploads are deleted."""
+def _count_closing_requests(plan: Plan) -> int:
+    """Requests at the end of an apply.
+
+    One looks whether new stores are listed; others, whether deleted stores and files are gone; and uploads are deleted.
+    """
     listings = [
         _count_pages(store.live + count_attached(store))
         for store in plan.stores
@@ -211,11 +226,12 @@ def _count_setup(store: StorePlan) -> int:
     change = store.change
     match change.action if change else None:
         case Action.CREATE:
-            return 2 + bool(count_attached(store))
+            return 2 + bool(count_attached(store))  # it is created, and read until it answers
         case Action.REPLACE:
             return 5 + bool(count_attached(store))  # the old one is read, listed and deleted, or read and released
         case Action.ADOPT if change and any(file.takes_over for file in store.files):
             mark = parse_store_mark(change.metadata.get(STORE_OWNER, ""))
+            # It is read and written, and once more when its adoption has ended.
             return 2 if isinstance(mark, StoreMark) and mark.is_adopting else 4
         case Action.UPDATE | Action.ADOPT:
             return 2  # its metadata is read before
@@ -229,18 +245,20 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
     """Requests that attach files, read how they ended, and note batches where the service does not list them."""
     rounds, attached = _rounds(store, capabilities), count_attached(store)
     if capabilities.batches and capabilities.batch_files:
-        puts = (change for change in store.files if change.attaches)
-        feeds = len({Reason.SHARED_CHUNKS in change.reasons for change in puts})
+        attaching = (change for change in store.files if change.attaches)
+        # Files that wait for a removal are attached in a second pass.
+        passes = len({Reason.SHARED_CHUNKS in change.reasons for change in attaching})
         is_noted = store.managed is not None and not store.managed.external and capabilities.store_updates
         # To ask whether batches are listed; if not, a note of them is written and removed, with two requests each.
-        note_requests = feeds * (1 if capabilities.list_batches else 4) if is_noted else 0
+        note_requests = passes * (1 if capabilities.list_batches else 4) if is_noted else 0
+        # A batch is created and polled once, and its files are listed.
         return note_requests + sum(2 + _count_pages(len(files)) for files in rounds)
     sends = attached if capabilities.one_by_one else attached + _count_batches(store, capabilities)
     return sends + sum(_count_reads(len(files), store.live + attached) for files in rounds)
 
 
 def _count_gap_looks(store: StorePlan, capabilities: Capabilities) -> int:
-    """Requests to see that copies that are detached before others are attached are gone: once for those of a round."""
+    """Requests that check, once per round, whether the copies detached ahead of it are gone."""
     gaps = Counter[tuple[int, bool]]()
     for number, changes in enumerate(_rounds(store, capabilities)):
         for change in changes:
@@ -248,14 +266,17 @@ def _count_gap_looks(store: StorePlan, capabilities: Capabilities) -> int:
             is_apart = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
             gaps[number, is_apart] += sum(change.gap or copy.id == existing_id for copy in change.drop)
     left = ((count, store.live - count) for count in gaps.values() if count)
-    return sum(1 + (count if files > PAGE_SIZE * count else _count_pages(files)) for count, files in left)
+    return sum(1 + _cheapest_read(count, files) for count, files in left)  # the store is read for its size
 
 
 def _count_reads(files: int, total: int) -> int:
+    """Requests to read some files of a store; for more than one, the store is read first, for its size."""
+    return 1 if files == 1 else 1 + _cheapest_read(files, total)
+
+
+def _cheapest_read(files: int, total: int) -> int:
     """Requests to read some files of a store: each by itself, or, where that is less, the pages of its listing."""
-    if files == 1:
-        return 1
-    return 1 + (files if total > PAGE_SIZE * files else _count_pages(total))
+    return files if total > PAGE_SIZE * files else _count_pages(total)
 
 
 def _count_file_requests(change: FileChange) -> int:

@@ -25,7 +25,7 @@ class StoreMatch:
 
     live: tuple[LiveStore, ...] = ()  # without the expired ones
     expired: tuple[LiveStore, ...] = ()  # these count only if nothing else matches
-    by_name: bool = False  # matched by name alone: they carry no mark of this key
+    lacks_mark: bool = False  # no mark of this key, only their name, or the `id:` of a store to remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class _StoreMatcher:
                 self._refuse_other_owner(store, pinned)
             return _as_match([pinned] if pinned else [])
         if store.external:
-            return _as_match(self.by_name.get(store.name, []), by_name=True)
+            return _as_match(self.by_name.get(store.name, []), lacks_mark=True)
         for owner in (self.desired.owner, *self.options.adopt_from):
             if marked := self._find_marked(owner, store):
                 return _as_match(marked)
@@ -155,16 +155,16 @@ class _StoreMatcher:
         return _as_match(usable) if usable else self._match_name(store)
 
     def match_removed(self, store: DesiredStore) -> StoreMatch:
-        """Matches by a mark of this key alone; if there is none, `by_name`: what is there in its place."""
+        """Matches by a mark of this key alone; if there is none, what has the store's name or id, as `lacks_mark`."""
         if store.external:
             return self.match(store)
         pinned = [self.by_id[store.id]] if store.id in self.by_id else []
         marked = self._find_marked(self.desired.owner, store)
         if ours := [live for live in (pinned if store.id else marked) if live in marked]:
             return _as_match(ours)
-        named = [live for live in self.by_name.get(store.name, ()) if live.claim[0] != self.desired.owner]
+        named = [live for live in self.by_name.get(store.name, ()) if live.owner != self.desired.owner]
         free = [live for live in named if live.id not in self.pinned_ids]
-        return _as_match(pinned if store.id else free, by_name=True)
+        return _as_match(pinned if store.id else free, lacks_mark=True)
 
     def _match_name(self, store: DesiredStore) -> StoreMatch:
         """The usable stores of this name that nobody else owns; if there are none, those of `--adopt-from` owners.
@@ -173,9 +173,9 @@ class _StoreMatcher:
         """
         named = self.by_name.get(store.name, [])
         usable = [live for live in named if live.id not in self.reserved_ids and not live.is_expired]
-        unowned = [live for live in usable if live.claim[0] in ("", self.desired.owner)]
-        if unowned or not usable:
-            return _as_match(unowned, by_name=True)
+        available = [live for live in usable if live.owner in ("", self.desired.owner)]
+        if available or not usable:
+            return _as_match(available, lacks_mark=True)
         for live in usable:
             self._refuse_other_owner(store, live)
         return _as_match(usable)
@@ -187,7 +187,7 @@ class _StoreMatcher:
         return [live for live in marked if live.id not in self.pinned_ids]
 
     def _refuse_other_owner(self, store: DesiredStore, live: LiveStore) -> None:
-        owner = live.claim[0]
+        owner = live.owner
         if owner not in ("", self.desired.owner, *self.options.adopt_from):
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
@@ -197,7 +197,7 @@ class _StoreMatcher:
             )
 
 
-def _as_match(stores: list[LiveStore], *, by_name: bool = False) -> StoreMatch:
+def _as_match(stores: list[LiveStore], *, lacks_mark: bool = False) -> StoreMatch:
     usable = tuple(live for live in stores if not live.is_expired)
     expired = tuple(live for live in stores if live.is_expired)
-    return StoreMatch(usable, expired, by_name)
+    return StoreMatch(usable, expired, lacks_mark)

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields, replace
 
 from vssync.model.marks import key_digest
-from vssync.model.plan import LEFT, Action, Options, Plan, Reason, Refusal, StorePlan
+from vssync.model.plan import REASONS_TO_LEAVE, Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import FileStatus, Limit
 from vssync.planner.store_files import StoreDraft
 
@@ -27,7 +27,7 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
         if store.change and Reason.PROTECTED in store.change.reasons:
             if {Reason.NOT_IN_MANIFEST, Reason.REMOVED} & set(store.change.reasons):
                 verb, way_out = "deleted", "To delete it, first apply it with `protect: false`."
-            else:  # then only the manifest protects it
+            else:  # a replacement: only the manifest's setting counts
                 verb, way_out = "replaced", "To replace it, first set `protect: false` in the manifest."
             message = f"{store.key}: the store is protected and would be {verb}."
             refusals.append(Refusal(message, store.key, (way_out, *_commands(store, plan))))
@@ -83,7 +83,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     """Refuses to delete more files than the limit, most of them, or all of them: one flag allows all three."""
     limit = plan.options.max_delete or limit
     deletions = [change for change in store.files if change.action is Action.DELETE]
-    count = sum(not LEFT.isdisjoint(change.reasons) for change in deletions)
+    count = sum(not REASONS_TO_LEAVE.isdisjoint(change.reasons) for change in deletions)
     is_emptied = store.wanted == 0 and count > 0
     most_leave = store.owned >= MIN_FILES_FOR_SHARE and count * 2 > store.owned
     is_over_limit = _exceeds(limit, count, store)

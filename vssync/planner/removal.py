@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from vssync.model.marks import STORE_PROTECT, Removal, without_ours
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
@@ -19,7 +20,10 @@ from vssync.planner.find_stores import StoreMatch, StoreMatches
 from vssync.planner.store_files import deletion_of, draft_files, note_others, sort_changes
 from vssync.text import count_noun
 
-_Decision = tuple[StoreChange | None, tuple[FileChange, ...]]
+
+class _RemovalDecision(NamedTuple):
+    change: StoreChange | None = None
+    files: tuple[FileChange, ...] = ()
 
 
 def plan_undeclared(
@@ -35,13 +39,13 @@ def plan_undeclared(
         unique_key = f"{key}@{live.id}" if key in used_keys | matches.removed.keys() else key
         used_keys.add(unique_key)
         contents, classified = _contents_of(live, context)
-        decision: _Decision = None, ()
+        decision = _RemovalDecision()
         if options.allow_store_deletes and context.scope.includes_all_files(key):
             decision = _delete_store(unique_key, live, Reason.NOT_IN_MANIFEST, context)
         kept_note = Note(
             NoteKind.LEFT_STORE, count=len(contents.files), detail=": ".join(filter(None, (live.id, contents.problem)))
         )
-        notes = () if decision[0] else (kept_note, *note_others(classified))
+        notes = () if decision.change else (kept_note, *note_others(classified))
         yield _store_plan(unique_key, live, context, decision, notes)
 
 
@@ -51,16 +55,19 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     Of several, all but the first are called `key@id`.
     """
     if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        change, _ = _refuse((Reason.DENIED,), denied_text(store))
-        yield StorePlan(store.key, store.name, desired=store.settings, change=change)
+        refusal = _refuse((Reason.DENIED,), denied_text(store))
+        yield StorePlan(store.key, store.name, desired=store.settings, change=refusal.change)
         return
     yielded = 0
-    for live in match.live if match.by_name else (*match.live, *match.expired):
+    # An expired store without our mark is no concern of ours.
+    candidates = match.live if match.lacks_mark else (*match.live, *match.expired)
+    for live in candidates:
         key = f"{store.key}@{live.id}" if yielded else store.key
         decision = _remove(key, store, live, match, context)
-        if any(decision):
-            goes = decision[0] is not None and decision[0].action is Action.DELETE
-            notes = () if goes else note_others(_contents_of(live, context)[1])
+        if decision.change or decision.files:
+            _, classified = _contents_of(live, context)
+            goes = decision.change is not None and decision.change.action is Action.DELETE
+            notes = () if goes else note_others(classified)
             plan = _store_plan(key, live, context, decision, notes)
             yield plan if yielded else replace(plan, desired=store.settings)
             yielded += 1
@@ -72,7 +79,7 @@ def _store_plan(
     key: str,
     live: LiveStore,
     context: PlanContext,
-    decision: _Decision,
+    decision: _RemovalDecision,
     notes: Sequence[Note],
 ) -> StorePlan:
     change, files = decision
@@ -96,8 +103,10 @@ def _contents_of(live: LiveStore, context: PlanContext) -> tuple[Contents, Class
     return contents, classify_files(contents.files, (context.owner,))
 
 
-def _remove(key: str, store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext) -> _Decision:
-    """What becomes of one live store of the name, id or mark of a store to remove."""
+def _remove(
+    key: str, store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext
+) -> _RemovalDecision:
+    """What becomes of one live store that has the name, the id or the mark of a store to remove."""
     contents, classified = _contents_of(live, context)
     is_release = store.removed is Removal.KEEP
     if store.external:
@@ -106,21 +115,19 @@ def _remove(key: str, store: DesiredStore, live: LiveStore, match: StoreMatch, c
         if len(match.live) > 1 and classified.our_copies:
             detail = f"several stores are named {store.name}; choose one with `id:`"
             return _refuse((Reason.UNMARKED,), f"{live.id} holds files of ours, and {detail}")
-        return (
-            _release(key, live, context, is_marked=False)
-            if is_release
-            else (None, _delete_files(store, contents, context))
-        )
-    if match.by_name:
+        if is_release:
+            return _release(key, live, context, is_marked=False)
+        return _RemovalDecision(files=_delete_files(store, contents, context))
+    if match.lacks_mark:
         return _refuse_unmarked(store, live, context)
     return _release(key, live, context) if is_release else _delete_store(key, live, Reason.REMOVED, context)
 
 
-def _refuse(reasons: tuple[Reason, ...], detail: str) -> _Decision:
-    return StoreChange(Action.REFUSE, reasons, detail=detail), ()
+def _refuse(reasons: tuple[Reason, ...], detail: str) -> _RemovalDecision:
+    return _RemovalDecision(StoreChange(Action.REFUSE, reasons, detail=detail))
 
 
-def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext) -> _Decision:
+def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext) -> _RemovalDecision:
     """Refuses to remove what has the name or id of a store and not its mark.
 
     Once the marks are gone, `removed: keep` is done, whoever the store belongs to by now.
@@ -128,7 +135,7 @@ def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext)
     contents, classified = _contents_of(live, context)
     ours = len(classified.our_copies)
     if store.removed is Removal.KEEP and not ours:
-        return _refuse((Reason.UNLISTED,), contents.shortfall) if contents.shortfall else (None, ())
+        return _refuse((Reason.UNLISTED,), contents.shortfall) if contents.shortfall else _RemovalDecision()
     owner, key = live.claim
     has = f"the mark of {owner} for {key}" if owner else "no mark of this key"
     its_files = (
@@ -145,7 +152,7 @@ def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext)
     return _refuse((Reason.UNMARKED if owner in ("", context.owner) else Reason.OTHER_OWNER,), detail)
 
 
-def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContext) -> _Decision:
+def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContext) -> _RemovalDecision:
     """The deletion of a store of ours with its files, or its refusal.
 
     Files that the service counts but does not list are taken for others': nobody can say whose they are.
@@ -157,22 +164,24 @@ def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContex
     if live.metadata.get(STORE_PROTECT):
         return _refuse((reason, Reason.PROTECTED), "it is protected")
     if contents.problem:
-        unknown = f"what its {contents.count:,} files are, and whose, is not known"
+        is_or_are = "is" if contents.count == 1 else "are"
+        unknown = f"what its {count_noun(contents.count, 'file')} {is_or_are}, and whose, is not known"
         if {key, key.partition("@")[0], live.id}.intersection(options.delete_unlisted):
-            return StoreChange(Action.DELETE, (reason, Reason.UNLISTED), detail=unknown), ()
+            return _RemovalDecision(StoreChange(Action.DELETE, (reason, Reason.UNLISTED), detail=unknown))
         detail = f"{contents.problem}\n{unknown}: `vssync destroy --delete-unlisted {live.id}` deletes it all the same"
         return _refuse((reason, Reason.UNLISTED, Reason.NOT_ALLOWED), detail)
     not_ours, unlisted = len(contents.files) - len(classified.our_copies), contents.unlisted
     if not_ours + unlisted > (options.delete_unmanaged or 0):
         way_out = f"--delete-unmanaged {not_ours + unlisted}"
-        problems = [f"{not_ours:,} files in it are not ours"] if not_ours else []
+        is_or_are = "is" if not_ours == 1 else "are"
+        problems = [f"{count_noun(not_ours, 'file')} in it {is_or_are} not ours"] if not_ours else []
         if unlisted:
             problems.append(f"{contents.counted}, so {unlisted:,} more may not be ours")
             way_out = f"try again later, or {way_out}"
         return _refuse((reason, Reason.NOT_ALLOWED), f"{', and '.join(problems)}: {way_out}")
     copy_groups = (*classified.ours.values(), *([copy] for copy in classified.provisional))
     deletions = (replace(deletion_of(key, copies), reasons=(reason,)) for copies in copy_groups)
-    return StoreChange(Action.DELETE, (reason,)), sort_changes(deletions)
+    return _RemovalDecision(StoreChange(Action.DELETE, (reason,)), sort_changes(deletions))
 
 
 def _delete_files(store: DesiredStore, contents: Contents, context: PlanContext) -> tuple[FileChange, ...]:
@@ -187,11 +196,12 @@ def _delete_files(store: DesiredStore, contents: Contents, context: PlanContext)
     )
 
 
-def _release(key: str, live: LiveStore, context: PlanContext, *, is_marked: bool = True) -> _Decision:
+def _release(key: str, live: LiveStore, context: PlanContext, *, is_marked: bool = True) -> _RemovalDecision:
     """The writes that take our marks from the files of a store and, after that, from the store itself."""
     contents, classified = _contents_of(live, context)
     capabilities = context.capabilities
-    problem, reason = newer_mark_problem(live) if is_marked else "", Reason.UNREADABLE
+    problem = newer_mark_problem(live) if is_marked else ""
+    reason = Reason.UNREADABLE
     if contents.shortfall:
         problem, reason = contents.shortfall, Reason.UNLISTED
     elif live.is_expired:
@@ -203,7 +213,7 @@ def _release(key: str, live: LiveStore, context: PlanContext, *, is_marked: bool
     if problem:
         return _refuse((Reason.RELEASED, reason), problem)
     change = StoreChange(Action.UPDATE, (Reason.RELEASED,), metadata=without_ours(live.metadata)) if is_marked else None
-    return change, sort_changes(_release_files(key, classified.our_copies))
+    return _RemovalDecision(change, sort_changes(_release_files(key, classified.our_copies)))
 
 
 def _release_files(store_key: str, copies: Sequence[OwnedCopy]) -> Iterator[FileChange]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from vssync.model.digests import attributes_digest
 from vssync.model.marks import Mark, key_digest
-from vssync.model.plan import LEAVING, Action, FileChange, Note, NoteKind, Reason
+from vssync.model.plan import REASON_BY_SKIP, Action, FileChange, Note, NoteKind, Reason
 from vssync.model.state import Contents, FileStatus, UploadIdentity
 from vssync.planner.classify import (
     ClassifiedFiles,
@@ -47,7 +47,9 @@ class StoreDraft:
         """The extensions of new copies that neither the provider nor a completed file of the store vouches for."""
         attached = {change.desired.extension for change in self.changes if change.desired and change.attaches}
         unproven = attached - self.context.common.vouched_extensions
-        for wanted in self.wanted_files if unproven else ():
+        if not unproven:
+            return ()
+        for wanted in self.wanted_files:
             copies = self.classified.ours.get(wanted.key_digest, ())
             if any(copy.file.status is FileStatus.COMPLETED for copy in copies):
                 unproven.discard(wanted.file.extension)
@@ -100,8 +102,11 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
 def _undesired_copies(
     classified: ClassifiedFiles, wanted_files: Sequence[DigestedFile], context: StorePlanContext
 ) -> tuple[list[Copies], list[Note]]:
-    """Our copies in scope under keys not in the manifest; most that it leaves out stay, with a note."""
-    kept = {key_digest(key): key for key, why in sorted(context.store.skipped.items()) if why not in LEAVING}
+    """Our copies in scope under keys that the manifest does not want, and a note on each that stays.
+
+    Of the keys that it leaves out, only drafts, ignored and linked files go.
+    """
+    kept = {key_digest(key): key for key, why in sorted(context.store.skipped.items()) if why not in REASON_BY_SKIP}
     notes = [
         Note(NoteKind.SKIPPED, key, detail=context.store.skipped[key].replace("_", " "))
         for digest, key in kept.items()
@@ -124,7 +129,7 @@ def _delete_unclaimed(
     if context.store.prune:
         moves = _finished_moves(unclaimed, in_scope, classified, context)
         skipped = context.store.skipped if unclaimed else {}
-        left_out = {key_digest(key): LEAVING[why] for key, why in skipped.items() if why in LEAVING}
+        left_out = {key_digest(key): REASON_BY_SKIP[why] for key, why in skipped.items() if why in REASON_BY_SKIP}
         for copies in unclaimed:
             change = deletion_of(store_key, copies)
             if target := moves.get(copies[-1].id):
@@ -134,7 +139,8 @@ def _delete_unclaimed(
             elif reason := left_out.get(copies[-1].mark.key_digest):
                 change = replace(change, reasons=(reason,))
             yield change
-    for copy in classified.provisional if context.includes_all_files else ():
+    provisional = classified.provisional if context.includes_all_files else ()
+    for copy in provisional:
         if copy.id not in moved_ids:
             detail = "left by an apply that did not finish"
             yield replace(deletion_of(store_key, [copy]), reasons=(Reason.SUPERSEDED,), detail=detail)
@@ -151,9 +157,11 @@ def _finished_moves(
     That copy must be the only one of this content, and younger: two equal files that were attached together are no
     move. An interrupted run leaves such old copies; deleting them does not count for the guards.
     """
+    if not unclaimed:
+        return {}
     contents = {copies[-1].mark.content for copies in unclaimed}
     targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
-    for wanted in in_scope if unclaimed else ():
+    for wanted in in_scope:
         if wanted.content in contents and not wanted.declared_id:
             right = [copy for copy in classified.ours.get(wanted.key_digest, ()) if wanted.matches(copy)]
             if current := newest_copy(right, CopyState.OK, context.now):
@@ -183,7 +191,11 @@ def _counted_notes(
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
-    """Counts of files without a mark of ours, of copies nobody compared, and of those reported otherwise than sent."""
+    """Notes on what the service holds.
+
+    These are others' files and shared keys, copies that nobody compared or that have no text, and those that are
+    reported otherwise than sent.
+    """
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
     foreign_owners = {
@@ -193,11 +205,11 @@ def _counted_notes(
         if isinstance(file.mark, Mark)
     }
     uncompared = other_chunking = other_attributes = 0
-    says_usage = any(copy.file.usage_bytes for copies in classified.ours.values() for copy in copies)
+    reports_usage = any(copy.file.usage_bytes for copies in classified.ours.values() for copy in copies)
     without_text: list[str] = []
     for wanted in in_scope:
         copies = classified.ours.get(wanted.key_digest, ())
-        current = newest_copy(copies, CopyState.OK, context.now) if says_usage else None
+        current = newest_copy(copies, CopyState.OK, context.now) if reports_usage else None
         if current and not current.file.usage_bytes and current.id not in dropped_ids:
             without_text.append(wanted.key)
         uncompared += sum(copy.mark.is_uncompared and copy.id not in dropped_ids for copy in copies)

@@ -56,8 +56,8 @@ def decide_claimants(
     """
     available = [*undesired, *([copy] for copy in classified.provisional)]
     former_copies = _find_former_copies(claimants, available, context)
-    uncopied = [wanted for wanted in claimants if wanted.declared_id or wanted.key_digest not in classified.ours]
-    candidates = find_candidates(uncopied, classified.unmarked, context)
+    open_files = [wanted for wanted in claimants if wanted.declared_id or wanted.key_digest not in classified.ours]
+    candidates = find_candidates(open_files, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for wanted in claimants:
@@ -88,7 +88,9 @@ def _find_former_copies(
         return {}
     by_file_id = {copy.id: copies for copies in available for copy in copies}
     by_identity: dict[tuple[str, ...], list[Copies]] = {}
-    for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True) if context.store.prune else ():
+    prunable = available if context.store.prune else ()
+    # Sorted backwards, since they are taken from the end.
+    for copies in sorted(prunable, key=lambda copies: copies[0].key, reverse=True):
         completed = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
         named = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
         for identity in {*named, *(full[:2] for full in named)}:  # with and without the name
@@ -97,11 +99,12 @@ def _find_former_copies(
         wanted.key: by_file_id[wanted.declared_id] for wanted in claimants if wanted.declared_id in by_file_id
     }
     moved_ids = {copies[0].id for copies in former_copies.values()}  # a key's copies go together: one stands for all
-    for name_counts in (True, False):
+    # First those of the same upload name, then any.
+    for with_name in (True, False):
         for wanted in claimants:
             unnamed = (wanted.content, wanted.chunking_digest)
             names = (wanted.name_digest, NONE)
-            for identity in [(*unnamed, name) for name in names] if name_counts else [unnamed]:
+            for identity in [(*unnamed, name) for name in names] if with_name else [unnamed]:
                 free = by_identity.get(identity, [])
                 while free and free[-1][0].id in moved_ids:
                     free.pop()
@@ -116,7 +119,7 @@ def _held_back_note(wanted: DigestedFile, candidate: Candidate, context: StorePl
 
     What was not compared is taken over only while the store's adoption goes on.
     """
-    if not context.adopts:
+    if not context.may_adopt:
         return Note(NoteKind.ADOPTABLE, wanted.key, detail=candidate.file.id)
     if candidate.likeness is not Likeness.UNCOMPARED or context.is_adopting:
         return None
@@ -142,7 +145,8 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
     elif candidate.likeness is Likeness.UNCOMPARED:
         reasons = [Reason.UNMARKED, Reason.UNCOMPARED]
         detail = f"matched by name and size; {_not_compared_text(context)}"
-    # Searches always see the attributes that a file is attached with; they may not see an update of them.
+    # Searches always see the attributes that a file is attached with; they may not see an update of them. Where that is
+    # not known, only a file that has a mark can be used to find out.
     is_reattached = not is_different and capabilities.updates_reach_search is not True
     is_replaced = is_different or is_reattached
     old = replace(RecordedCopy.of(file), filename=upload.filename if upload else "")
@@ -176,13 +180,14 @@ def refuse_unreadable(
     """
     if not classified.unreadable:
         return
-    uncopied = (wanted for wanted in wanted_files if wanted.key_digest not in classified.ours)
-    by_attribute_or_id = {key_attribute(wanted.key): wanted for wanted in uncopied}
+    without_copy = (wanted for wanted in wanted_files if wanted.key_digest not in classified.ours)
+    by_attribute_or_id = {key_attribute(wanted.key): wanted for wanted in without_copy}
     by_attribute_or_id |= {wanted.declared_id: wanted for wanted in wanted_files if wanted.declared_id}
     for file in classified.unreadable:
         assert isinstance(file.mark, UnreadableMark)
         wanted = by_attribute_or_id.get(file.id) or by_attribute_or_id.get(str(file.attributes.get(KEY, "")))
-        if context.is_in_scope(wanted.key) if wanted else context.includes_all_files:
+        is_in_scope = context.is_in_scope(wanted.key) if wanted else context.includes_all_files
+        if is_in_scope:
             way_out = "upgrade vssync" if file.mark.version else f"detach {file.id}, or take its `vssync_mark` away"
             key, desired = (wanted.key, wanted.file) if wanted else (file.id, None)
             change = FileChange(context.store.key, key, Action.REFUSE, (Reason.UNREADABLE,), desired)
@@ -204,6 +209,15 @@ def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context:
     ]
 
 
+Identify = Callable[[DesiredFile | Upload], Hashable]
+_LIKENESSES: tuple[tuple[Likeness, Identify], ...] = (  # and what must be equal, the surest first
+    (Likeness.SAME, lambda file: (file.filename, file.sha256)),
+    (Likeness.SAME, lambda file: file.sha256),
+    (Likeness.UNCOMPARED, lambda file: (file.filename, file.size)),
+    (Likeness.DIFFERENT, lambda file: file.filename),
+)
+
+
 def find_candidates(
     wanted_files: Sequence[DigestedFile], unmarked: Sequence[LiveFile], context: StorePlanContext
 ) -> dict[str, Candidate]:
@@ -223,46 +237,38 @@ def find_candidates(
         for file in unmarked
         if file.status is FileStatus.COMPLETED and file.id in uploads and file.id not in declared_ids
     }
-    for likeness, match_key in _MATCH_KEYS if context.is_adopting else _MATCH_KEYS[:-1]:
+    likenesses = _LIKENESSES if context.is_adopting else _LIKENESSES[:-1]
+    for likeness, identify in likenesses:
         is_uncertain = likeness is Likeness.UNCOMPARED and not context.is_adopting
         unmatched = [wanted for wanted in wanted_files if not (wanted.declared_id or wanted.key in candidates)]
-        for key, file in _pair(unmatched, list(free.values()), likeness, match_key):
+        for key, file in _pair(unmatched, list(free.values()), likeness, identify):
             del free[file.id]
             if not (is_uncertain and context.is_replace_requested(key)):
                 candidates[key] = Candidate(file, likeness)
     return candidates
 
 
-MatchKey = Callable[[DesiredFile | Upload], Hashable]
-_MATCH_KEYS: tuple[tuple[Likeness, MatchKey], ...] = (  # what must be equal, the surest first
-    (Likeness.SAME, lambda file: (file.filename, file.sha256)),
-    (Likeness.SAME, lambda file: file.sha256),
-    (Likeness.UNCOMPARED, lambda file: (file.filename, file.size)),
-    (Likeness.DIFFERENT, lambda file: file.filename),
-)
-
-
 def _pair(
     wanted_files: Sequence[DigestedFile],
     free: Sequence[tuple[LiveFile, Upload]],
     likeness: Likeness,
-    match_key: MatchKey,
+    identify: Identify,
 ) -> Iterator[tuple[str, LiveFile]]:
-    """Pairs desired keys with files for which `match_key` gives the same value.
+    """Pairs desired keys with files that `identify` gives the same value.
 
-    That is one with one, or as many as there are where the bytes are equal.
+    Only where one key meets one file; where the bytes are equal, in order, as many as both sides have.
     """
-    files: dict[Hashable, list[LiveFile]] = {}
+    files_by_identity: dict[Hashable, list[LiveFile]] = {}
     for file, upload in free:
         if likeness is not Likeness.UNCOMPARED or not upload.sha256:
-            files.setdefault(match_key(upload), []).append(file)
-    keys: dict[Hashable, list[str]] = {}
+            files_by_identity.setdefault(identify(upload), []).append(file)
+    keys_by_identity: dict[Hashable, list[str]] = {}
     for wanted in wanted_files:
-        keys.setdefault(match_key(wanted.file), []).append(wanted.key)
-    for value, matching_keys in keys.items():
-        matching_files = files.get(value, [])
-        if likeness is Likeness.SAME or len(matching_keys) == len(matching_files) == 1:
-            yield from zip(matching_keys, matching_files, strict=False)
+        keys_by_identity.setdefault(identify(wanted.file), []).append(wanted.key)
+    for identity, keys in keys_by_identity.items():
+        files = files_by_identity.get(identity, [])
+        if likeness is Likeness.SAME or len(keys) == len(files) == 1:
+            yield from zip(keys, files, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,8 +291,8 @@ def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Opti
             classified = classify_files(snapshot.contents[live.id].files, (desired.owner, *options.adopt_from))
             by_size: dict[int, list[DesiredFile]] = {}
             for file in store.files:
-                is_uncopied = not file.file_id and key_digest(file.key) not in classified.ours
-                if is_uncopied and scope.contains(store.key, file.key):
+                has_no_copy = not file.file_id and key_digest(file.key) not in classified.ours
+                if has_no_copy and scope.contains(store.key, file.key):
                     by_size.setdefault(file.size, []).append(file)
             for unmarked in classified.unmarked:
                 upload = snapshot.uploads.get(unmarked.id)
