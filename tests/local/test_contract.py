@@ -242,6 +242,7 @@ def everything_of_ours(client: Client) -> None:
     client.cancel_batch(store, client.create_batch(store, [AttachmentEntry(others[4], {}, AUTO)]).batch.id)
     client.get_batch(store, first)
     assert {file.id for file in client.list_files(store)} == {one, *others}
+    assert {file.id for file in client.list_newest_files(store)} == {one, *others}
     assert {file.id for file in client.read_files(store).rows} == {one, *others}
     live = client.get_store(store)
     assert client.list_all_files(live).files == client.require_all_files(live)

@@ -480,6 +480,8 @@ def test_a_copy_is_written_or_waited_for_only_with_room_for_its_attributes(
 FILE_ACTIONS = set(Action) - {Action.CANCEL}
 FILE_REASONS = set(Reason) - {
     Reason.DESTROY,
+    Reason.REMOVED,
+    Reason.RELEASED,
     Reason.SETTINGS_CHANGED,
     Reason.EXPIRED,
     Reason.UNWANTED,
@@ -489,7 +491,6 @@ FILE_REASONS = set(Reason) - {
     Reason.UNCOMPARED,  # see test_adopting
     Reason.UNLISTED,
     Reason.DENIED,
-    Reason.DESTROY,
 }
 FILE_NOTES = set(NoteKind) - {
     NoteKind.INCOMPARABLE,

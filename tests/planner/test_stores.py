@@ -621,6 +621,13 @@ def test_whose_contents_must_be_listed() -> None:
     assert [key for key, _ in matches.undeclared] == ["gone", "old"]
 
 
+def test_expired_stores_of_others_are_not_ours_to_delete() -> None:
+    """An external store is found by its name, which others may give to theirs."""
+    expired = [(marked_by(owner, id=f"vs{n}", status=EXPIRED), EMPTY) for n, owner in enumerate(("", "", "kb/dev"))]
+    found = plan((desired_store(external=True),), expired, allow_store_deletes=True).stores
+    assert [store.change.action for store in found if store.change] == [Action.REFUSE]
+
+
 MARKED = live_store(desired_store(key="old", name="shared"))
 
 

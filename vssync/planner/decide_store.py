@@ -67,7 +67,8 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     if match.expired:
         *leftovers, live = match.expired
         decision = _replace_unusable(store, live, Reason.EXPIRED, f"{live.id} is expired", context)
-        return replace(decision, leftovers=tuple(leftovers))
+        ours = (live for live in leftovers if live.claim[0] == context.owner)  # an external store is found by its name
+        return replace(decision, leftovers=tuple(ours))
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
         return _refuse_store(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
