@@ -82,7 +82,7 @@ FORM = [
         STORE + "    removed: delete\n    prune: false\n    skip: [empty]\n",
         (5, 5),
         "a store that is `removed` cannot have `prune` and `skip`",
-        "leave only `name`, `id`, `external` and `was`",
+        "only `name`, `id`, `external` and `was`",
     ),
     (STORE + "    removed: yes\n", (5, 14), "must be `delete` or `keep`, not `yes`", ""),
     (STORE + "    delete: true\n", (5, 5), "unknown field `delete`", "removed: delete"),
@@ -138,7 +138,14 @@ RULES = [
     (FILES + "      - path: .\n", (6, 15), "`.` is a folder", "write `**` for every file in it"),
     (FILES + "      - path: .git/config.md\n", (6, 15), "lies in `.git`, which is never read", ""),
     (FILES + '      - path: "**/a/**/b/**/c/**/d/**/*.md"\n', (6, 15), "has more than 4 `**`", "write fewer"),
-    (FILES + '      - path: "{1..2000}/*.md"\n', (6, 15), "is not a valid pattern", ""),
+    (FILES + '      - path: "{1..2000}/*.md"\n', (6, 15), "is not a valid pattern", "fewer alternatives"),
+    (
+        FILES + '      - {path: docs/**, exclude: ["{1..600}"]}\n',
+        (6, 35),
+        "is not a valid pattern",
+        "fewer alternatives",
+    ),
+    (STORE + '    overrides: [{match: "{1..600}"}]\n', (5, 25), "is not a valid pattern", "fewer alternatives"),
     (FILES + "      - {path: docs/**, exclude: [../x]}\n", (6, 35), "`../x` leaves `root`", ""),
     (
         FILES + "      - {file_id: f, key: k, optional: true}\n",
@@ -209,7 +216,8 @@ RULES = [
     (f"root: {'a/' * 5000}\n" + STORE, (3, 7), "is not a folder", ""),
     ("root: ..\n" + STORE, (3, 7), "the root `..` lies outside of", "--allow-outside"),
     ("include: [gone/*.yaml]\n" + STORE, (3, 11), "the pattern matches no file", ""),
-    ("include: [../*.yaml]\n" + STORE, (3, 11), "`../*.yaml` leaves `root`", ""),
+    ("include: [../*.yaml]\n" + STORE, (3, 11), "`../*.yaml` leaves the manifest's folder", "move the files into it"),
+    ("include: [/x.yaml]\n" + STORE, (3, 11), "is an absolute path", "relative to the manifest's folder"),
 ]
 
 
@@ -310,7 +318,8 @@ def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text
         ("{description: site address}", {}, "the variable `host` has no value", "give --var host=... (site address)"),
         ("", {"host": "\udcff"}, "the value given for the variable `host` is not UTF-8 text", ""),
         ("{type: number}", {"host": "many"}, "the variable `host` must be a number, not `many`", ""),
-        ("{type: number}", {"host": "1.10"}, "the variable `host` must be a number, not `1.10`", ""),
+        ("{type: number}", {"host": "1.10"}, "would not be kept as given: 1.10 is 1.1", "give 1.1 for the number, or"),
+        ("{default: 1}", {"host": ".inf"}, "the variable `host` is not a finite number: .inf", "`type: string`"),
         ("{default: true}", {"host": "yes"}, "the variable `host` must be true or false, not `yes`", ""),
         ("{type: number, default: x}", {}, "the default of the variable `host` is not a number", ""),
         ("{default: '${var.a}'}", {}, "`${var.a}` cannot be used in a variable's default", "only `${env}` can"),

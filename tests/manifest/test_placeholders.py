@@ -101,11 +101,11 @@ def test_what_placeholders_of_attributes_stand_for(tmp_path: Path, value: str, m
     [
         ("name: '${stor}'", "`${stor}` is not a placeholder", "did you mean `store`?"),
         ("name: '${path}'", "`${path}` cannot be used here", "use it in the attributes"),
-        ("name: '${digest}'", "`${digest}` cannot be used here", "use it in the attributes"),
+        ("name: '${digest}'", "`${digest}` cannot be used here", "use it in `filename`"),
         ("name: '${env}'", "`${env}` has no value", "declare `environments`"),
         ("name: '${var.hots}'", "`${var.hots}` is not declared", "did you mean `var.host`?"),
         ("name: 'a${'", "a placeholder `${` is not closed", "write `$${` for the text `${`"),
-        ("attributes: {a: '${digest}'}", "`${digest}` cannot be used here", "use it in the attributes"),
+        ("attributes: {a: '${digest}'}", "`${digest}` cannot be used here", "use it in `filename`"),
         ("attributes: {a: '${dir.x}'}", "`${dir.x}` is not a placeholder", "did you mean `dir.0`?"),
         ("attributes: {a: '${var.count'}", "a placeholder `${` is not closed", ""),
         ("attributes: {a: '${var.cash}${path}'}", "a value that ends in `$` stands before a placeholder", "put some"),

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -91,7 +92,7 @@ def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: floa
         ("&k a: 2\n", 1, 1, "a field's name must be plain text"),
         ("a: 1\n---\nb: 2\n", 2, 1, "a second document begins here"),
         ("a:\n\t- b\n", 2, 1, "not YAML"),
-        ("a: 1\nb: \x07\n", 2, 4, "the character U+0007 is not allowed"),
+        ("é: äöü\nb: \x07\n", 2, 4, "the character U+0007 is not allowed"),
         ("[" * 60, 1, 51, "nested more than 50 deep"),
         ("[" * 100_000, 1, 51, "nested more than 50 deep"),
         ("- " * 100_000, 1, 101, "nested more than 50 deep"),
@@ -117,6 +118,15 @@ def test_what_cannot_be_read_is_one_problem_at_its_place(text: str, line: int, c
     (problem,) = raised.value.problems
     assert message in problem.message
     assert (problem.line, problem.column) == (line, column)
+
+
+def test_the_reader_without_libyaml_tells_the_same_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vssync.manifest.yaml_loader._LOADER", yaml.SafeLoader)
+    with pytest.raises(ManifestError) as raised:
+        load_values("é: äöü\nb: \x07\n", "m.yaml")
+    (problem,) = raised.value.problems
+    assert (problem.line, problem.column) == (2, 4)
+    assert problem.message == "not YAML: the character U+0007 is not allowed"
 
 
 def test_several_duplicates_are_reported_together() -> None:

@@ -169,6 +169,13 @@ def test_a_kind_that_is_not_supported_has_its_row_of_formats(tmp_path: Path, nam
     assert problem.hint == f"exclude it, or add `skip: [unsupported]`, or write `formats: {row}"
 
 
+def test_a_kind_that_formats_takes_out_is_not_offered_a_row_of_formats(tmp_path: Path) -> None:
+    text = "stores: {guide: {formats: {.md: null}, files: [{path: 'docs/**'}]}}"
+    (problem,) = load_problems(tmp_path, text, {"docs/a.md": "x"})
+    assert problem.message == "`formats` says that the extension `.md` is not taken"
+    assert problem.hint == "exclude it, or add `skip: [unsupported]`, or change `formats`"
+
+
 @pytest.mark.parametrize(
     ("settings", "names"),
     [

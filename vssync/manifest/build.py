@@ -10,7 +10,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest import environments
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import Environment, Tree
-from vssync.manifest.globs import Pattern, compile_pattern
+from vssync.manifest.globs import MANIFEST_FOLDER, Pattern, compile_pattern
 from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_pattern, check_rules, stores_of_unknown_selection, without_invalid_parts
@@ -38,8 +38,8 @@ _API_CHUNKING = {"max_chunk_size_tokens": "size", "chunk_overlap_tokens": "overl
 def check_document(document: Document, schema: Tree, definition: str = "") -> Document:
     """The document with the problems of its form, which the schema finds; an included file has a definition of its own.
 
-    The API's own names of chunk sizes are understood. Raises ManifestError if a part is invalid without which the rest
-    cannot be checked.
+    The API's own names of chunk sizes are understood. Raises ManifestError if the invalid part is one that checking the
+    rest depends on.
     """
     if any(name in document.text for name in _API_CHUNKING):
         document = replace(document, tree=_with_short_names(document.tree))
@@ -78,7 +78,9 @@ def resolve_includes(main: Document, env: str | None, variables: Mapping[str, st
     texts: dict[TreePath, str] = {("include", number): text for number, text in enumerate(tree.get("include") or ())}
     texts = {path: expander.expand_text(text, path) for path, text in texts.items()}
     raise_if_any(documents, expander.diagnostics)
-    raise_if_any(documents, [flaw for path, text in texts.items() for flaw in check_pattern(path, text)])
+    raise_if_any(
+        documents, [flaw for path, text in texts.items() for flaw in check_pattern(path, text, base=MANIFEST_FOLDER)]
+    )
     return {path: compile_pattern(text) for path, text in texts.items()}
 
 
@@ -105,6 +107,7 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     placeholder_diagnostics = tuple(expander.diagnostics)
 
     # The form of each document was checked, and merging keeps it: only what was wrong or filled in needs a new check.
+    # Not so a filled-in `root`, for which any text will do: the folder is looked for later.
     needs_check = documents.problems or placeholder_diagnostics or expanded["stores"] != stores
     schema_diagnostics = validate_tree(expanded, schema) if needs_check else ()
     well_formed = without_invalid_parts(expanded, _paths(placeholder_diagnostics, schema_diagnostics))
@@ -170,8 +173,9 @@ def _typed_manifest(
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
     specs = [_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items())]
     for index, spec in enumerate(specs):
-        # Nothing is reported of its files: every flaw that can be skipped is, and any kind is taken.
         if spec.store.key in of_unknown_selection:
+            # What may follow from the mistake is not reported: every flaw that `skip` may name is skipped, and any kind
+            # of file is taken.
             specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, formats=Formats(COMPATIBLE))
     return Manifest(
         owner_name=tree["owner"],

@@ -118,8 +118,8 @@ def _find_place(documents: Documents, path: TreePath) -> tuple[Document, TreePat
     for document, path_in_file in places:
         if _written_depth(document.tree, path_in_file) == len(path_in_file):
             return document, path_in_file
-    # It is written nowhere (a missing field, say): the file that holds most of what encloses it. The places under
-    # `environments` and `defaults` do not count: there it need not be written.
+    # It is written nowhere (a missing field, say): take the file that holds most of what encloses it. Places under
+    # `environments` and `defaults` do not count: a field that is missing is missing from the store.
     enclosing = [document for document, path_in_file in places if path_in_file == path]
     return max(enclosing, key=lambda document: _written_depth(document.tree, path)), path
 

@@ -9,19 +9,20 @@ from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean
 from vssync.manifest.placeholders import Placeholder, UnclosedPlaceholder, parse_template, unclosed_diagnostic
-from vssync.manifest.scalars import NonCanonical, parse_number
+from vssync.manifest.scalars import NonCanonical, is_finite, parse_number, plain_number
 from vssync.manifest.schema import LABEL_PATTERN
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Scalar
 
 Tree = Mapping[str, Any]
 NEVER_INHERITED = ("id", "was", "adopt", "external", "removed")  # fields of one store, never of several
-WITH_REMOVED = ("name", "id", "external", "was")  # fields that say which live store `removed` is about
+# They say which live store is meant; a store that is `removed` has no others.
+IDENTIFYING_FIELDS = ("name", "id", "external", "was")
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The environment in force, its name and key empty if the manifest declares none, and what depends on it."""
+    """The environment in force, with the values of variables in it. Name and key are empty if none is declared."""
 
     name: str = ""
     key: str = ""  # under `environments`: its name, or the pattern (`pr-*`) that its name matches
@@ -116,7 +117,13 @@ def _parse_assignment(name: str, text: str, declaration: Mapping[str, Any]) -> S
     if kind == "string":
         return text
     value = {"true": True, "false": False}.get(text) if kind == "boolean" else parse_number(text)
-    if value is None or isinstance(value, NonCanonical):
+    if isinstance(value, NonCanonical):
+        plain, hint = plain_number(value), "declare `type: string` for the text"
+        if not is_finite(plain):
+            return Diagnostic(path, f"the variable `{name}` is not a finite number: {text}", hint, at_name=True)
+        message = f"the variable `{name}` would not be kept as given: {text} is {plain}"
+        return Diagnostic(path, message, f"give {plain} for the number, or {hint}", at_name=True)
+    if value is None:
         wanted = "true or false" if kind == "boolean" else "a number"
         return Diagnostic(path, f"the variable `{name}` must be {wanted}, not `{text}`", at_name=True)
     return value
@@ -164,7 +171,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
             is_whole = _field_at(path) in ("service", "chunking") or _field_at(parent) == "attributes"
             if parent == ("stores",) and value.get("removed") and name in result:
                 result[name] = {
-                    field: set_to for field, set_to in (result[name] or {}).items() if field in WITH_REMOVED
+                    field: set_to for field, set_to in (result[name] or {}).items() if field in IDENTIFYING_FIELDS
                 }
             is_merged = not is_whole and isinstance(result.get(name), Mapping)
             # Merged into {}, too: that drops its nulls.
@@ -190,7 +197,7 @@ def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
     for key, store in (tree.get("stores") or {}).items():
         path = ("stores", key)
         is_removed = bool(store and store.get("removed"))
-        fields = {name: value for name, value in defaults.items() if name in WITH_REMOVED or not is_removed}
+        fields = {name: value for name, value in defaults.items() if name in IDENTIFYING_FIELDS or not is_removed}
         inherited = merge_trees({}, fields, path)  # without what `defaults` sets to null
         stores[key] = merge_trees(inherited, store or {}, path)
     return stores

@@ -1,6 +1,7 @@
-"""Patterns over paths, which are relative to the manifest's root, in POSIX form and NFC.
+"""Patterns over paths in POSIX form and NFC, relative to the manifest's root or, for `include`, to its folder.
 
-A pattern chooses a file that it matches, unless it does not lead to what the file lies behind.
+A file may lie behind a link, or in what git ignores: a pattern that matches it chooses it only if the part before its
+wildcards names that link or folder (it "leads to" it). Any other file is chosen by every pattern that matches it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from wcmatch import glob
 
 MAX_GLOBSTARS = 4  # each one more multiplies the time by the depth of a path
 NEVER_READ = (".git", ".vssync")
+ROOT, MANIFEST_FOLDER = "`root`", "the manifest's folder"  # what patterns are relative to, in messages
 # Why a file that a pattern matches is left out unless the pattern leads to it.
 IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked"
 _WILDCARD = re.compile(r"[*?\[{\\]")
@@ -46,16 +48,18 @@ class Pattern:
         return f"{fixed}/".startswith(f"{path}/")
 
 
-def pattern_problem(text: str, *, narrows: bool = False) -> tuple[str, str] | None:
+def pattern_problem(text: str, *, narrows: bool = False, base: str = ROOT) -> tuple[str, str] | None:
     """What is wrong with a pattern ("leaves `root`"), and the way out; None for a valid one.
 
-    `narrows` is set for one of `exclude` or `match`, where a folder stands for all that is in it.
+    `narrows` is set for one of `exclude` or `match`, where a folder stands for all that is in it. `base` is ROOT, or
+    MANIFEST_FOLDER for one of `include`.
     """
     parts = text.split("/")
     if text.startswith("/") or re.match(r"[A-Za-z]:[/\\]", text):
-        return "is an absolute path", "write it relative to `root`"
+        return "is an absolute path", f"write it relative to {base}"
     if ".." in parts:
-        return "leaves `root`", "set `root` higher, inside the git work tree"
+        higher = "set `root` higher, inside the git work tree"
+        return f"leaves {base}", higher if base == ROOT else "move the files into it"
     if "\0" in text:
         return "holds a NUL character", ""
     if text in (".", "") or (text.endswith("/") and not narrows):
@@ -71,9 +75,9 @@ def pattern_problem(text: str, *, narrows: bool = False) -> tuple[str, str] | No
     if forbidden := next((part for part in parts if part in NEVER_READ), None):
         return f"lies in `{forbidden}`, which is never read", ""
     try:
-        compile_pattern(text)
-    except Exception as error:  # wcmatch and bracex raise types of their own, not all of them public
-        return f"is not a valid pattern: {error}", "write several entries"
+        compile_pattern(text, narrows=narrows)
+    except Exception as error:  # in practice, braces stand for too many; the libraries raise types of their own
+        return f"is not a valid pattern: {error}", "write several patterns with fewer alternatives"
     return None
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
@@ -21,6 +21,7 @@ HEADING: Source = ("heading",)
 GIT_DATE: Source = ("git", "date")
 FRONT_MATTER = "front_matter"  # the first part of a field's source
 _MAX_NUMBER = 2**53  # beyond, a service that reads JSON numbers as floats changes whole ones
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(  # YAML 1.1's type library; the zone may also be written +0200
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:(?:[Tt]|[ \t]+)(?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)"
     r"(?:[ \t]*(?P<zone>[Zz]|[-+][0-9]{2}(?::?[0-9]{2})?))?)?"
@@ -52,7 +53,10 @@ class Lookup:
 
     @classmethod
     def of(cls, name: str, tree: Mapping[str, Any]) -> Lookup:
-        """The lookup of an attribute, from its form in a manifest; `front_matter` alone is the field of its name."""
+        """The lookup of an attribute, from its form in a manifest.
+
+        `front_matter` alone stands for the field that is named like the attribute.
+        """
         texts = [tree["from"]] if isinstance(tree["from"], str) else tree["from"]
         sources = [(FRONT_MATTER, name) if text == FRONT_MATTER else tuple(text.split(".")) for text in texts]
         join = tree.get("join")
@@ -77,7 +81,10 @@ NO_FINDINGS = Findings()
 
 
 def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date: str = "") -> Findings:
-    """What these lookups come to in a file; `text` is empty but for Markdown, which alone has fields and headings."""
+    """What these lookups come to in a file.
+
+    `text` is that of a Markdown file; give "" for any other, which has neither fields nor headings.
+    """
     page = _Page(text, file_name, commit_date)
     values: dict[Lookup, Scalar] = {}
     dated: list[Lookup] = []
@@ -89,7 +96,8 @@ def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date:
             fields.update(lookup.fields.intersection(present))
             if present:
                 values[lookup] = _to_scalar(page.value_of(present[0]), lookup)
-                dated += [lookup] if present[0] == GIT_DATE else []
+                if present[0] == GIT_DATE:
+                    dated.append(lookup)
         except ManifestError as error:
             problem = error.problems[0]
             problems[lookup] = replace(problem, message=f"front matter: {problem.message}")
@@ -214,7 +222,7 @@ def _to_epoch(value: Any) -> int:
     if moment is None:
         raise ValueError(f"is not a date: `{as_written(value)[:60]}`; write 2026-11-28, or 2026-11-28T14:02:31Z")
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() // 1)
+    return (moment - _EPOCH) // timedelta(seconds=1)  # rounded down, before 1970, too
 
 
 _HEADING = re.compile(

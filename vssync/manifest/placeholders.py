@@ -184,7 +184,7 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
     if name == "env":
         return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
     if name in (*FILE_PLACEHOLDERS, "digest") or _DIR_NUMBER.fullmatch(name):
-        hint = "use it in the attributes, `key` or `filename` of files"
+        hint = "use it in `filename`" if name == "digest" else "use it in the attributes, `key` or `filename` of files"
         return Diagnostic(path, f"{shown} cannot be used here", hint)
     if name.startswith("var."):
         hint = did_you_mean(name, allowed) or "declare it under `variables`"
@@ -215,11 +215,12 @@ def upload_digest(owner_name: str, sha256: str) -> str:
 
 
 def upload_name(template: Template, path: str, digest: str) -> str:
-    """The name to upload a file with: no folders, its extension in lower case, at most 255 bytes.
+    """The name to upload a file with, before `formats` changes it. Raises MissingFolder."""
+    return fit_name(fill_template(template, path, digest))
 
-    Raises MissingFolder.
-    """
-    text = fill_template(template, path, digest)
+
+def fit_name(text: str) -> str:
+    """A text as an upload name: no folders, its extension in lower case, at most 255 bytes."""
     name = text.replace("/", "__")
     ext = path_part(name, "ext") if "." in path_part(text, "name") else ""  # in `v1.2/README`, the dot is a folder's
     room = max(MAX_NAME_BYTES - len(ext.lower().encode()), 0)

@@ -1,4 +1,4 @@
-"""The last step: selected files and what was read of them become the desired state, each part with its provenance."""
+"""The last step: selected files and what was read of them become the desired state; and where each part came from."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class _Resolver:
         self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
         # (path an attribute is written at, its name or "" for all) -> (message, hint, paths of files)
         self._attribute_flaws: dict[tuple[TreePath, str], tuple[str, str, list[str]]] = {}
-        self._missing: dict[int, tuple[FileSettings, set[Source]]] = {}  # fields that none of their files has, by `id`
+        # By the `id` of settings: these, and the fields that none of the files they are for has had so far.
+        self._missing: dict[int, tuple[FileSettings, set[Source]]] = {}
         self._skipped: dict[str, str] = {}
         self.document_problems: list[Problem] = []
 
@@ -145,8 +146,10 @@ class _Resolver:
             return
         more = [f"add `skip: [{reason}]`"] if file.entry.has_wildcards else []
         for problem, ways_out in problems.items():
-            *ways, last = *ways_out, *more
-            self.document_problems.append(replace(problem, hint=", ".join([*ways, f"or {last}" if ways else last])))
+            ways = [*ways_out, *more]
+            if len(ways) > 1:
+                ways[-1] = f"or {ways[-1]}"
+            self.document_problems.append(replace(problem, hint=", ".join(ways)))
 
     def _note_fields(self, settings: FileSettings, fields: Collection[Source]) -> None:
         if id(settings) not in self._missing:
@@ -247,7 +250,7 @@ def provenance(
 
 
 def lookups_to_trace(manifest: Manifest, store_key: str, file: DesiredFile) -> frozenset[Lookup]:
-    """The lookups of a file, and one for each of their sources, by whose values `provenance` tells the source."""
+    """A file's lookups, and each again with one source only: those that have a value tell `provenance` the source."""
     lookups = merge_layers(_entry_and_layers(manifest, store_key, file)[1]).lookups if file.path else frozenset()
     return lookups.union(*map(_of_each_source, lookups))
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.environments import WITH_REMOVED, Environment, Tree
-from vssync.manifest.globs import pattern_problem
+from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, Tree
+from vssync.manifest.globs import ROOT, pattern_problem
 from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
 from vssync.manifest.yaml_loader import TreePath
 from vssync.text import join_words
@@ -54,16 +54,11 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
         subject = f"`{format_path(path)}`"
         message = f"{subject} has {count} metadata names with those of `defaults`; {MAX_METADATA} are allowed"
         yield Diagnostic((*path, "metadata"), message, "remove some; `null` removes an inherited one")
-    others = (
-        [name for name in store if name not in (*WITH_REMOVED, "removed") and not name.startswith("x-")]
-        if store.get("removed")
-        else []
-    )
-    if others:
+    others = [name for name in store if name not in (*IDENTIFYING_FIELDS, "removed")]
+    if store.get("removed") and others:
         message = f"a store that is `removed` cannot have {join_words([f'`{name}`' for name in others])}"
-        hint = (
-            f"beside `removed`, leave only {join_words([f'`{name}`' for name in WITH_REMOVED])}, as far as they are set"
-        )
+        allowed = join_words([f"`{name}`" for name in IDENTIFYING_FIELDS])
+        hint = f"beside `removed`, a store may have only {allowed}: remove all else"
         yield Diagnostic((*path, "removed"), message, hint, at_name=True)
     yield from _check_layer(path, store, ignored)
     for number, entry in enumerate(entries):
@@ -117,9 +112,9 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
             yield Diagnostic((*path, "only", number), f"there is no environment `{name}`", hint)
 
 
-def check_pattern(path: TreePath, text: str, *, narrows: bool = False) -> Iterator[Diagnostic]:
-    """What is wrong with a pattern, filled in and without escapes; `narrows` as in `pattern_problem`."""
-    if problem := pattern_problem(text, narrows=narrows):
+def check_pattern(path: TreePath, text: str, *, narrows: bool = False, base: str = ROOT) -> Iterator[Diagnostic]:
+    """What is wrong with a pattern, filled in and without escapes; `narrows` and `base` as in `pattern_problem`."""
+    if problem := pattern_problem(text, narrows=narrows, base=base):
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
 
@@ -131,20 +126,18 @@ INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item o
 # takes a file.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
-        *(
-            "name",
-            "id",
-            "external",
-            "was",
-            "adopt",
-            "removed",
-            "description",
-            "metadata",
-            "expires_after",
-            "prune",
-            "protect",
-        ),
-        *("guards", "chunking", "attributes", "ignore_attributes"),
+        *IDENTIFYING_FIELDS,
+        "adopt",
+        "removed",
+        "description",
+        "metadata",
+        "expires_after",
+        "prune",
+        "protect",
+        "guards",
+        "chunking",
+        "attributes",
+        "ignore_attributes",
     )
 )
 
@@ -161,7 +154,7 @@ def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, 
             valid["service"] = {"provider": "compatible"}  # the one that takes any file
         elif path[0] == "stores":
             by_store[str(path[1])].append(path[2:])
-        else:  # `root`, all else that can be wrong by now: no file can be looked for
+        else:  # only `root` is left that can still be wrong; without it no file can be looked for
             valid["root"] = "."
             by_store = {key: [*paths, ("files",)] for key, paths in by_store.items()}
     valid["stores"] = {key: _without_invalid_fields(key, store, by_store[key]) for key, store in tree["stores"].items()}
@@ -169,8 +162,9 @@ def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, 
 
 
 def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]) -> Tree:
+    unique_name = f"\0{key}"  # no other store has it
     if () in invalid:
-        return {"name": f"\0{key}"}
+        return {"name": unique_name}
     fields = {path[0] for path in invalid}
     valid = {name: value for name, value in store.items() if name not in fields}
     for name, inert in INERT_ITEMS.items():
@@ -178,7 +172,7 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
             numbers = {path[1] for path in invalid if path[0] == name}
             valid[name] = [inert if number in numbers else item for number, item in enumerate(store[name])]
     if "name" in fields:
-        valid["name"] = f"\0{key}"  # which no other store has
+        valid["name"] = unique_name
     return valid
 
 

@@ -29,7 +29,8 @@ MANIFEST_VERSION = 1
 MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
 _CHUNKING = "chunking: {size: 800, overlap: 400}"
-_HABITS = {  # how to write it, by a field that people try and one that tells where they are: it is allowed there
+# (a wrong name that people try, a name that is allowed in its place, which tells where that is) -> the right form
+_HABITS = {
     ("name", "owner"): "owner: product-docs",
     ("vector_stores", "stores"): "stores:\n  guide: {files: [{path: docs/**/*.md}]}",
     ("front_matter", "attributes"): "attributes:\n  title: {from: front_matter}",

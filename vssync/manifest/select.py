@@ -27,7 +27,7 @@ class SelectedFile:
     """One file of a store before it is read."""
 
     key: str
-    filename: str  # the upload name, with zeros for a digest, which is known only when the file has been read
+    filename: str  # the upload name as it is sent (after `formats`), with zeros for a digest until the file is read
     entry: FileEntry
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
@@ -86,7 +86,7 @@ def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
 
 
 def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
-    """A warning of keys that differ only in case, at the first of their entries."""
+    """One warning for all keys that differ only in case, placed at the entry of the first that repeats another."""
     by_lower: dict[str, str] = {}
     pairs = [(other, key) for key in files if (other := by_lower.setdefault(key.lower(), key)) != key]
     if pairs:
@@ -162,7 +162,7 @@ class _StoreSelector:
                 yield SelectedFile(key, filename, entry, self._settings_for(index, key))
                 continue
             shared_with: dict[TreePath, list[str]] = {}  # one diagnostic per pair of entries, however many files
-            for nfc_path, disk_file in self._selected_by(entry, listing):
+            for nfc_path, disk_file in self._files_of(entry, listing):
                 if (other := selected_by.setdefault(nfc_path, entry)) is not entry:
                     shared_with.setdefault(other.layer.path, []).append(nfc_path)
                 elif file := self._select_or_report(index, nfc_path, disk_file):
@@ -173,7 +173,7 @@ class _StoreSelector:
                 hint = "narrow one of them, or use `exclude`"
                 self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
-    def _selected_by(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
+    def _files_of(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects, of which there must be some unless it is optional."""
         assert entry.pattern is not None
         is_empty, behind = True, ""
@@ -217,9 +217,9 @@ class _StoreSelector:
             noun = "key" if not key else "upload name"
             self._add_problem(disk_file, f"the {noun} made for it is empty", "fix the template")
             return None
-        filename = self.spec.formats.sent_name(name)
-        is_accepted = self._accept_or_report(entry, key, disk_file, name, filename)
-        return SelectedFile(key, filename, entry, settings, disk_file) if is_accepted else None
+        sent_name = self.spec.formats.sent_name(name)
+        is_accepted = self._accept_or_report(entry, key, disk_file, name, sent_name)
+        return SelectedFile(key, sent_name, entry, settings, disk_file) if is_accepted else None
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
         """The settings of a file that the entry of this index selects, made once for all files of the same layers."""
@@ -231,17 +231,20 @@ class _StoreSelector:
             self._settings[index, *matching] = settings
         return settings
 
-    def _accept_or_report(self, entry: FileEntry, key: str, disk_file: FoundFile, name: str, filename: str) -> bool:
-        """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so."""
+    def _accept_or_report(self, entry: FileEntry, key: str, disk_file: FoundFile, name: str, sent_name: str) -> bool:
+        """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so.
+
+        `name` is made by the template, `sent_name` of it by `formats` (empty: not taken).
+        """
         limit, extension, more = self.provider.max_file_bytes, extension_of(name), ""
-        if not filename:  # `formats` and the provider take no file of this name
+        if not sent_name:
             # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""
             reason, message = "unsupported", f"{subject} is not among those of the provider `{self.provider.name}`"
             if extension in self.spec.formats.rows:
-                message = f"`formats` says that {subject} is not taken"
+                message, more = f"`formats` says that {subject} is not taken", ", or change `formats`"
         elif disk_file.size == 0:
             reason, message = "empty", "the file is empty, and services refuse empty files"
         elif disk_file.size > limit:

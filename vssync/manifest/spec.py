@@ -15,13 +15,14 @@ from vssync.limits import MAX_ATTRIBUTES, MAX_VALUE_LENGTH
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import Pattern
 from vssync.manifest.lookups import Lookup
-from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, upload_name
+from vssync.manifest.placeholders import MissingFolder, Placeholder, Template, fill_template, fit_name
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.service import ServiceSpec
 from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, extension_of
 from vssync.providers import COMPATIBLE, Provider
 
-# What `skip` may name; drafts are left out unless it has `!draft`.
+# Flaws of files that `skip` may name. It may also name `draft`, which changes nothing, and `!draft`, without which
+# drafts are left out.
 SKIP_REASONS = frozenset(("unsupported", "empty", "too_large", "broken"))
 AttributeValue = Scalar | Template | Lookup | None
 
@@ -87,7 +88,8 @@ class FileEntries:
             return self._by_id[file_id]
         if entry := self._by_nfc_path.get(nfc_path):
             return entry
-        # Several may match a file behind a link or in an ignored folder; only one begins with its path: the longest.
+        # Several may match a file behind a link or in an ignored folder. The one that leads to that link or folder
+        # chose it, and it has the longest folder.
         matching = (entry for entry in self._with_wildcards if entry.selects(nfc_path))
         return max(matching, key=lambda entry: len(entry.pattern.folder) if entry.pattern else 0)
 
@@ -122,7 +124,7 @@ class Formats:
         sent_as = self.sent_as(extension)
         if sent_as == extension:
             return name
-        return upload_name((name, sent_as), "", "") if sent_as else ""  # cut where it is too long
+        return fit_name(f"{name}{sent_as}") if sent_as else ""  # cut where it is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +135,10 @@ class StoreSpec:
     layer: Layer
     entries: FileEntries = field(default_factory=FileEntries)
     overrides: tuple[Override, ...] = ()
-    skip: frozenset[str] = frozenset()  # SKIP_REASONS that apply, and `!draft`
+    skip: frozenset[str] = frozenset()  # as written: SKIP_REASONS that apply, `draft`, `!draft`
     formats: Formats = Formats(COMPATIBLE)
-    has_unknown_selection: bool = False  # a mistake hides which files it takes: none is reported
+    # A mistake hides which files it takes: flaws of files that may follow from it are not reported.
+    has_unknown_selection: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,8 @@ class Manifest:
     stores: tuple[StoreSpec, ...]
     tree: Mapping[str, Any]  # all of it, with defaults, environment and variables filled in
     documents: Documents  # the texts it came from, for locations
-    problems: tuple[Problem, ...] = ()  # broken parts were left out: use it only to find more problems
+    # If there are any, the broken parts are left out, and the manifest serves only to find more.
+    problems: tuple[Problem, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -162,6 +166,8 @@ class Manifest:
 
 
 PATH_TEMPLATE: Template = (Placeholder("path"),)
+# What each attribute may be; the first that has a value counts: lookups, innermost first, then a plain value.
+Choices = Mapping[str, tuple[AttributeValue, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +177,7 @@ class FileSettings:
     layers: tuple[Layer, ...]  # outermost first
     chunking: Chunking
     filename: Template
-    choices: Mapping[
-        str, tuple[AttributeValue, ...]
-    ]  # of each attribute, in turn: lookups from the inside out, up to a plain value
+    choices: Choices
     constant_attributes: Attributes | None  # the same for each of the files; None where they may differ
     lookups: frozenset[Lookup]  # all that may give an attribute of a file
 
@@ -205,9 +209,7 @@ def resolve_attributes(settings: FileSettings, path: str, looked_up: Mapping[Loo
     return _choose_values(settings.choices, path, looked_up)
 
 
-def _choose_values(
-    choices: Mapping[str, tuple[AttributeValue, ...]], path: str, looked_up: Mapping[Lookup, Scalar]
-) -> Attributes:
+def _choose_values(choices: Choices, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
     """The first value that each attribute has, without those that are null, their templates filled in."""
     attributes: dict[str, Scalar] = {}
     for name, values in choices.items():
@@ -240,6 +242,6 @@ def attribute_origin(
 ) -> tuple[TreePath, AttributeValue]:
     """Where an attribute that some layer sets has its value from, and what is written there."""
     written = [(layer.path, layer.attributes[name]) for layer in reversed(layers) if name in layer.attributes]
-    present = (place for place in written if not isinstance(place[1], Lookup) or place[1] in looked_up)
+    present = ((path, value) for path, value in written if not isinstance(value, Lookup) or value in looked_up)
     path, value = next(present, written[0])
     return (*path, "attributes", name), value

@@ -1,4 +1,4 @@
-"""Text files as folders hold them: in which encoding, with front matter in YAML, TOML or JSON."""
+"""What a text file is: its encoding, and its front matter in YAML, TOML or JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FrontMatter:
 
     fields: Mapping[str, Any]
     file_name: str
-    text: str  # as it stands in the file, from its first line
+    text: str  # on the same lines as in the file: the fence's is empty, and braces that were left out are added
     is_toml: bool = False
 
     def problem_at(self, path: TreePath, message: str) -> Problem:
@@ -59,7 +59,7 @@ class Block:
 
         Raises ManifestError where it was meant as front matter and cannot be read.
         """
-        text = f"\n{self.body}"  # after the line of the fence
+        text = f"\n{self.body}"  # an empty line for the fence: line numbers stay those of the file
         if self.fence == "---":
             fields = _parse_yaml(self.body, file_name)
             return None if fields is None else FrontMatter(fields, file_name, text)
@@ -173,8 +173,7 @@ class TextReader:
             self.head += text[: MAX_FRONT_MATTER - len(self.head)]
         self.is_blank = self.is_blank and (not text or text.isspace())
         self._offset += len(data)
-        if not final:
-            self._lines += data.count(b"\n")
+        self._lines += data.count(b"\n")
 
     def _refuse(self, data: bytes, start: int, flaw: str) -> None:
         self.flaw = flaw

@@ -253,10 +253,11 @@ def _syntax_problem(error: Exception, text: str, file_name: str, first_line: int
                 return Problem(file_name, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
         return Problem(file_name, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
     if isinstance(error, yaml.reader.ReaderError):
-        before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
+        before = text[: error.position]  # PyYAML's own reader counts characters, libyaml bytes
+        if error.encoding != "unicode":
+            before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
         line, column = _end_position(before)
-        code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "\0")
-        message = f"not YAML: the character U+{code:04X} is not allowed"
+        message = f"not YAML: the character U+{error.character:04X} is not allowed"
         return Problem(file_name, line + first_line - 1, column, message)
     return Problem(file_name, 0, 0, f"not YAML: {error}")
 
