@@ -13,7 +13,7 @@ from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.http import Call
 from vssync.commands.doctor.finding import Finding, FindingKind
-from vssync.commands.doctor.write_probes import capabilities_snippet, run_write_probes
+from vssync.commands.doctor.write_probes import run_write_probes
 from vssync.endpoints import Endpoint
 from vssync.local.app import Service, open_service
 from vssync.local.dialects import LocalOptions, parse_dialect

@@ -1,0 +1,125 @@
+"""What probes saw of a service: as capabilities of a manifest, and as switches of the local service. Pure.
+
+A fact bears the name of the capability or of the switch that it decides; others only tell. What no probe could see is
+not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from enum import StrEnum
+
+from vssync.local.dialects import DIALECTS, Dialect, ErrorStyle, Undeletable
+from vssync.local.ingestion import ACCEPTED, READABLE
+from vssync.model.service import Capabilities
+
+Fact = bool | int | str | Mapping[str, str]
+Facts = Mapping[str, Fact]
+_DEFAULTS = Capabilities()
+# What is safe to take for so where no probe could tell: requests that every service knows, and nothing lost.
+SAFE = {
+    "attribute_updates": False,
+    "batch_files": False,
+    "batches": False,
+    "list_batches": False,
+    "shares_chunks": True,
+    "store_updates": False,
+    "updates_reach_search": False,
+}
+
+
+def capabilities_of(facts: Facts) -> dict[str, bool]:
+    """Those that were seen, by the names of the manifest."""
+    names = ("attributes", "store_creates", *SAFE)
+    return {name: bool(facts[name]) for name in names if name in facts}
+
+
+def capabilities_snippet(
+    seen: Mapping[str, bool], declared: Mapping[str, int], defaults: Capabilities = _DEFAULTS
+) -> str:
+    """What to commit: every capability that differs from the defaults, and the safe side of what is not known."""
+    unknown = SAFE.keys() - seen.keys() - declared.keys() if seen.get("attributes") else set[str]()
+    values = {**seen, **{name: SAFE[name] for name in unknown}}
+    differing = {name: has for name, has in sorted(values.items()) if has != getattr(defaults, name)}
+    comments = dict.fromkeys(unknown, "  # not known: this is the safe side")
+    lines = (f"    {name}: {str(has).lower()}{comments.get(name, '')}" for name, has in differing.items())
+    snippet = "\n".join(["", "  capabilities:", *lines])
+    if wrong := [name for name, has in declared.items() if name in seen and seen[name] != has]:
+        way_out = f"Under `service`:\n{snippet}" if differing else "Remove that from `service.capabilities`."
+        return f"The manifest says otherwise about {', '.join(sorted(wrong))}. {way_out}"
+    if differing and not differing.keys() <= declared.keys():
+        return f"Put this into the manifest, under `service`:\n{snippet}"
+    return "Capabilities: as the manifest says."
+
+
+def _of_kinds(ending: str, kinds: frozenset[str]) -> Callable[[Facts, Dialect], object]:
+    """A switch that names types of files: those of the dialect that were not tried, and those that ended like this."""
+    field = "refuses" if ending == "refused" else "unreadable"
+
+    def types(facts: Facts, dialect: Dialect) -> object:
+        tried = facts["kinds"]
+        assert isinstance(tried, Mapping)
+        seen = {kind for kind, end in tried.items() if end.startswith(ending) and kind in kinds}
+        known = tuple(kind for kind in getattr(dialect, field) if kind not in tried or kind in seen)
+        return (*known, *sorted(seen - {*known}))
+
+    return types
+
+
+def _undeletable(facts: Facts, _: Dialect) -> object:
+    kinds = str(facts["refuses_deleting"]).split()
+    return Undeletable.ALL if len(kinds) > 1 else Undeletable(kinds[0] if kinds else "nothing")
+
+
+def _refused_content(facts: Facts, dialect: Dialect) -> object:
+    others = tuple(purpose for purpose in dialect.refuses_content if purpose != "assistants")
+    if not facts["refuses_content"]:
+        return others
+    return dialect.refuses_content if "assistants" in dialect.refuses_content else ("assistants", *others)
+
+
+# Switches that are not facts of the same name: the fact that must be known, and the value.
+_DERIVED: Mapping[str, tuple[str, Callable[[Facts, Dialect], object]]] = {
+    "accepts_any_type": ("kinds", lambda facts, _: not str(_kind(facts, ".csv")).startswith("refused")),
+    "errors": ("errors", lambda facts, _: ErrorStyle(str(facts["errors"]))),
+    "ignores_files": ("files_form", lambda facts, _: facts["files_form"] == "ignored"),
+    "lists_batches": ("list_batches", lambda facts, _: facts["list_batches"]),
+    "refuses": ("kinds", _of_kinds("refused", frozenset(ACCEPTED))),
+    "refuses_content": ("refuses_content", _refused_content),
+    "refuses_deleting": ("refuses_deleting", _undeletable),
+    "stale_filters": ("updates_reach_search", lambda facts, _: not facts["updates_reach_search"]),
+    "takes_attributes": ("takes_attributes", lambda facts, _: facts["takes_attributes"]),
+    "takes_files": ("files_form", lambda facts, _: facts["files_form"] != "refused"),
+    "unreadable": ("kinds", _of_kinds("failed unsupported_file", frozenset(READABLE))),
+}
+
+
+def _kind(facts: Facts, kind: str) -> str:
+    kinds = facts["kinds"]
+    return kinds.get(kind, "refused") if isinstance(kinds, Mapping) else "refused"
+
+
+def switches_of(facts: Facts, provider: str) -> dict[str, str]:
+    """The switches of `vssync serve --provider PROVIDER` that differ from its dialect, as they are written."""
+    dialect = DIALECTS.get(provider, DIALECTS["local"])
+    differing: dict[str, str] = {}
+    for field in fields(Dialect):
+        needed, derive = _DERIVED.get(field.name, (field.name, lambda facts, _, name=field.name: facts[name]))
+        if needed in facts and (value := derive(facts, dialect)) != getattr(dialect, field.name):
+            differing[field.name.replace("_", "-")] = _written(value)
+    return differing
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return "+".join(value)
+    return str(value.value) if isinstance(value, StrEnum) else str(value)
+
+
+def serve_command(facts: Facts, provider: str) -> str:
+    """The command whose service behaves as what was seen."""
+    switches = (f"{name}={value}" for name, value in switches_of(facts, provider).items())
+    return f"vssync serve --provider {','.join((provider, *switches))}"

@@ -1,0 +1,181 @@
+"""Probes of the scratch store itself: when it can be used, what listings leave out, how they page, what errors say."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from vssync.api.errors import missing_from_list_error
+from vssync.api.http import Plane, url_path
+from vssync.commands.doctor.finding import failed, ok, warning
+from vssync.commands.doctor.scratch import FOLLOW_TIMEOUT, TIMEOUT
+from vssync.commands.doctor.trial import Trial, is_refusal, unknown_id
+from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.model.marks import NEEDS_METADATA
+from vssync.model.state import LiveStore, StoreStatus
+
+
+def create_store(trial: Trial) -> None:
+    """Creates the store, and waits until it can be used. Raises VssyncError where that takes too long."""
+    scratch = trial.scratch
+    scratch.create_store()
+
+    def is_completed() -> bool:
+        with suppress(NotFound):
+            return trial.client.get_store(scratch.store_id).status is not StoreStatus.IN_PROGRESS
+        return False
+
+    checks = {"store_completed": is_completed, "store_served": lambda: trial.client.is_ready(scratch.store_id)}
+    delays = scratch.watch(checks, TIMEOUT)
+    if "store_served" not in delays:
+        raise VssyncError(f"{scratch.store_id}: the new store did not answer within {TIMEOUT:,.0f} s")
+    trial.record("store_creates", True)
+    trial.record_prefix("store_ids", scratch.store_id)
+    trial.record_delay("store_completed", delays.get("store_completed"), "creating_seconds")
+    trial.record_delay("store_served", delays["store_served"], by_requests="unsettled")
+    seconds = delays["store_served"].seconds
+    if "store_completed" in delays:
+        trial.record("propagating_seconds", round(seconds - delays["store_completed"].seconds))
+    after = f" after {seconds:,.0f} s" if seconds else ""
+    trial.emit(ok("create store", f"{scratch.store_id}: created, and it answers{after}"))
+
+
+def list_stores(trial: Trial) -> None:
+    """When the new store is listed."""
+    delay = trial.scratch.watch({"listed": lambda: _listed_store(trial) is not None}).get("listed")
+    trial.record_delay("store_listed", delay, "late_stores", "short_stores")
+    if delay is None:
+        trial.emit(failed("list stores", f"the new store is not listed within {FOLLOW_TIMEOUT:,.0f} s"))
+    elif delay.seconds or delay.requests:
+        late = f"{delay.seconds:,.0f} s" if delay.seconds else f"{delay.requests} requests"
+        trial.emit(warning("list stores", f"the new store is listed {late} late"))
+
+
+def _listed_store(trial: Trial) -> LiveStore | None:
+    return next((store for store in trial.client.list_stores() if store.id == trial.scratch.store_id), None)
+
+
+def metadata(trial: Trial) -> None:
+    """Whether metadata is kept, listed and changed. The live one is sent along: services keep settings there."""
+    client, store_id = trial.client, trial.scratch.store_id
+    live = client.get_store(store_id)
+    trial.record("keeps_metadata", "made_by" in live.metadata)
+    trial.record("settings_in_metadata", bool(live.metadata.keys() - {"made_by"}))
+    trial.record("keeps_expiry", live.expires_after_days == 1)
+    if not live.metadata:
+        way_out = "Create the stores there by other means, and declare each `external`."
+        trial.emit(warning("metadata", f"lost: {NEEDS_METADATA}", way_out))
+    try:
+        client.update_store(store_id, {"metadata": {**live.metadata, "tried": "yes"}})
+    except ServiceError as error:
+        if not is_refusal(error):
+            raise
+        trial.record("store_updates", False, warning("update store", f"not possible: {error}"))
+        return
+    works = client.get_store(store_id).metadata.get("tried") == "yes"
+    finding = ok("update store", "metadata changes in place") if works else warning("update store", "has no effect")
+    trial.record("store_updates", works, finding)
+    if works:
+        _listed_metadata(trial)
+
+
+def _listed_metadata(trial: Trial) -> None:
+    def is_listed_as_updated() -> bool:
+        store = _listed_store(trial)
+        return store is not None and store.metadata.get("tried") == "yes"
+
+    is_listed = trial.scratch.wait_until(is_listed_as_updated, bool, FOLLOW_TIMEOUT)
+    trial.record("lists_metadata", is_listed)
+    if not is_listed:
+        text = "listings leave out metadata that a GET of the store has, and vssync recognizes stores by it"
+        trial.emit(failed("list stores", text))
+
+
+def list_batches(trial: Trial) -> None:
+    """Whether batches can be listed."""
+    error = trial.client.probe(trial.scratch.path("file_batches")).error
+    if error and missing_from_list_error(error) is None:
+        raise error
+    missing = error and warning("list batches", f"not supported ({error.answer.status})")
+    trial.record("list_batches", error is None, missing or ok("list batches", "supported"))
+
+
+def list_attributes(trial: Trial) -> None:
+    """Whether a listing has the attributes that a GET of the file has."""
+    for file_id in trial.pair[:1]:
+        read = trial.scratch.ask("GET", trial.scratch.path("files", file_id))
+        listed = trial.scratch.listed().get(file_id)
+        if read.error or listed is None:
+            raise read.error or VssyncError(f"{file_id}: is in the store, and not in its listing")
+        is_listed = (listed.get("attributes") or {}) == (read.body.get("attributes") or {})
+        text = "listings leave attributes out that a GET of the file has, and vssync recognizes its files by them"
+        finding = ok("list files", "attributes are listed") if is_listed else failed("list files", text)
+        trial.record("lists_attributes", is_listed, finding)
+
+
+def paging(trial: Trial) -> None:
+    """How the listing of the store's files pages: by order, by cursor, to the end."""
+    if not trial.pair:
+        return
+    scratch = trial.scratch
+    path = scratch.path("files")
+    oldest = scratch.ask("GET", path, {"limit": 2, "order": "asc"})
+    if oldest.error:
+        raise oldest.error
+    first, has_more = list(scratch.listed(limit=2, order="asc")), oldest.body.get("has_more")
+    newest = list(scratch.listed(limit=2, order="desc"))
+    following = scratch.ask("GET", path, {"limit": 2, "order": "asc", "after": first[-1]})
+    second = [row["id"] for row in following.body["data"]] if not following.error else []
+    odd = {
+        "ignores_order": first == newest and len(scratch.listed()) > 2,
+        "sends_has_more": has_more is not None,
+        "cut_after": len(first) if has_more is False and set(second) - set(first) else 0,
+        "empty_after": len(first) if has_more and not second and not following.error else 0,
+    }
+    unknown = scratch.ask("GET", path, {"limit": 2, "order": "asc", "after": unknown_id(first[-1])})
+    restarts = not unknown.error and [row["id"] for row in unknown.body["data"]] == first
+    trial.facts |= odd
+    trial.record("restarts_unknown_cursor", restarts)
+    trial.record("second_page", "refused" if following.error else "repeats" if set(second) & set(first) else "next")
+    texts = {
+        "`order` is ignored": odd["ignores_order"],
+        "listings do not say whether there is more": not odd["sends_has_more"],
+        f"a listing ends after {len(first)}, and says that there is no more": odd["cut_after"],
+        "the second page is empty, and says that there is more": odd["empty_after"],
+        "an unknown cursor starts again": restarts,
+    }
+    problems = "; ".join(text for text, is_so in texts.items() if is_so)
+    trial.emit(warning("paging", problems) if problems else ok("paging", "order and cursors work"))
+
+
+def list_uploads(trial: Trial) -> None:
+    """When a new File is listed, and whether a page leaves out those of the same second as its cursor."""
+    scratch = trial.scratch
+    newest = [upload for upload in scratch.uploads.values() if upload][-4:]
+
+    def page(**more: str | int) -> list[str]:
+        reply = scratch.ask("GET", "/files", {"order": "desc", "limit": 2, **more})
+        if reply.error:
+            raise reply.error
+        return [row["id"] for row in reply.body["data"]]
+
+    delay = scratch.watch({"listed": lambda: newest[-1].id in page(limit=20)}).get("listed")
+    trial.record_delay("upload_listed", delay)
+    first = page()
+    last = next((upload for upload in newest[1:] if first and upload.id == first[-1]), None)
+    behind = newest[newest.index(last) - 1] if last else None
+    if last and behind and behind.created_at == last.created_at:
+        skips = behind.id not in page(after=last.id)
+        text = "a page leaves out uploads of the same second as its cursor: `vssync gc` may miss some"
+        finding = warning("list uploads", text) if skips else ok("list uploads", "pages leave nothing out")
+        trial.record("skips_same_second", skips, finding)
+
+
+def errors(trial: Trial) -> None:
+    """What is answered for ids that name nothing, and what ids look like."""
+    scratch = trial.scratch
+    missing = scratch.ask("GET", url_path("vector_stores", unknown_id(scratch.store_id)), plane=Plane.CONTROL)
+    if missing.error:
+        trial.record("misses_with_400", missing.status == 400)
+    wrong = scratch.ask("GET", scratch.path("file_batches", "wrong-form"))
+    if trial.facts.get("reads_batches") and trial.facts.get("misses_with_400") is False:
+        trial.record("checks_ids", wrong.status == 400)
