@@ -30,13 +30,15 @@ def service_of(tmp_path: Path, spoken: str) -> Service:
     return open_service(tmp_path / "live", options=LocalOptions(dialect=parse_dialect(spoken)))
 
 
-def client_for(service: Service, provider: str, transport: httpx.BaseTransport | None = None) -> Client:
+def client_for(
+    service: Service, provider: str, transport: httpx.BaseTransport | None = None, clock: Clock | None = None
+) -> Client:
     data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
     headers = {"openai-project": PROJECT, "opc-compartment-id": COMPARTMENT, "authorization": f"Bearer {KEY}"}
     place = Endpoint(
         PROVIDERS[provider], f"http://local{data}", f"http://local{control}", headers, headers, AuthKind.NONE
     )
-    return connect(place, auth=None, clock=Clock(), workers=1, transport=transport or LocalTransport(service))
+    return connect(place, auth=None, clock=clock or Clock(), workers=1, transport=transport or LocalTransport(service))
 
 
 def probed(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, Finding]]:

@@ -7,6 +7,7 @@ from functools import partial
 
 from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
 from vssync.commands.doctor.finding import failed, ok, warning
+from vssync.commands.doctor.listing_probes import wait_for_upload
 from vssync.commands.doctor.samples import SAMPLES, chapters
 from vssync.commands.doctor.scratch import TIMEOUT
 from vssync.commands.doctor.trial import ATTRIBUTES, CHUNKING, Trial, is_refusal, unknown_id
@@ -20,7 +21,9 @@ _VISIBLE_TIMEOUT, _ENDED_TIMEOUT = 60.0, 5.0  # seconds for a batch's files to b
 def attach_pair(trial: Trial) -> None:
     """Attaches two files in the best way there is, and looks at how long it takes until they are seen."""
     scratch = trial.scratch
-    ids = [scratch.upload(f"reads {way} way.").id for way in ("one", "another")]
+    ids = [scratch.upload("reads one way.").id]
+    wait_for_upload(trial, ids[0])
+    ids.append(scratch.upload("reads another way.").id)
     _attach(trial, ids)
     checks = {
         "file_completed": lambda: all(file and file.status.ended for file in map(scratch.find_file, ids)),
@@ -242,10 +245,11 @@ def kinds(trial: Trial) -> None:
         ends[kind] = f"{file.status}{error}" if file else "not visible"
         if file and file.status is FileStatus.FAILED:
             trial.record("forgets_errors", file.error is None)
-    taken = [kind for kind, end in ends.items() if end == "completed"]
-    others = [f"{kind} {end}" for kind, end in ends.items() if kind not in taken]
-    finding = ok("kinds", ", ".join(("read: " + " ".join(taken), *others)))
-    trial.record("kinds", dict(sorted(ends.items())), finding)
+    by_end: dict[str, list[str]] = {}
+    for kind, end in sorted(ends.items(), key=lambda item: item[1]):
+        by_end.setdefault(end, []).append(kind)
+    text = "; ".join(f"{end}: {' '.join(kinds)}" for end, kinds in by_end.items())
+    trial.record("kinds", dict(sorted(ends.items())), ok("kinds", text))
 
 
 def chunk_sizes(trial: Trial) -> None:

@@ -6,6 +6,7 @@ not there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from enum import StrEnum
@@ -53,14 +54,13 @@ def capabilities_snippet(
     return "Capabilities: as the manifest says."
 
 
-def _of_kinds(ending: str, kinds: frozenset[str]) -> Callable[[Facts, Dialect], object]:
+def _of_kinds(field: str, ending: str, kinds: frozenset[str]) -> Callable[[Facts, Dialect], object]:
     """A switch that names types of files: those of the dialect that were not tried, and those that ended like this."""
-    field = "refuses" if ending == "refused" else "unreadable"
 
     def types(facts: Facts, dialect: Dialect) -> object:
         tried = facts["kinds"]
         assert isinstance(tried, Mapping)
-        seen = {kind for kind, end in tried.items() if end.startswith(ending) and kind in kinds}
+        seen = {kind for kind, end in tried.items() if re.fullmatch(ending, end) and kind in kinds}
         known = tuple(kind for kind in getattr(dialect, field) if kind not in tried or kind in seen)
         return (*known, *sorted(seen - {*known}))
 
@@ -84,14 +84,17 @@ _DERIVED: Mapping[str, tuple[str, Callable[[Facts, Dialect], object]]] = {
     "accepts_any_type": ("kinds", lambda facts, _: not str(_kind(facts, ".csv")).startswith("refused")),
     "errors": ("errors", lambda facts, _: ErrorStyle(str(facts["errors"]))),
     "ignores_files": ("files_form", lambda facts, _: facts["files_form"] == "ignored"),
-    "lists_batches": ("list_batches", lambda facts, _: facts["list_batches"]),
-    "refuses": ("kinds", _of_kinds("refused", frozenset(ACCEPTED))),
+    "lists_batches": (
+        "list_batches",  # without any batches, the list is not another difference
+        lambda facts, dialect: facts["list_batches"] if facts.get("has_batches", True) else dialect.lists_batches,
+    ),
+    "refuses": ("kinds", _of_kinds("refuses", "refused.*", frozenset(ACCEPTED))),
     "refuses_content": ("refuses_content", _refused_content),
     "refuses_deleting": ("refuses_deleting", _undeletable),
     "stale_filters": ("updates_reach_search", lambda facts, _: not facts["updates_reach_search"]),
     "takes_attributes": ("takes_attributes", lambda facts, _: facts["takes_attributes"]),
     "takes_files": ("files_form", lambda facts, _: facts["files_form"] != "refused"),
-    "unreadable": ("kinds", _of_kinds("failed unsupported_file", frozenset(READABLE))),
+    "unreadable": ("kinds", _of_kinds("unreadable", "failed( unsupported_file)?", frozenset(READABLE))),
 }
 
 

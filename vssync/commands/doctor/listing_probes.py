@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import pairwise
 
 from vssync.api.errors import missing_from_list_error
 from vssync.api.http import Plane, url_path
@@ -117,54 +118,59 @@ def paging(trial: Trial) -> None:
     if not trial.pair:
         return
     scratch = trial.scratch
-    path = scratch.path("files")
-    oldest = scratch.ask("GET", path, {"limit": 2, "order": "asc"})
-    if oldest.error:
-        raise oldest.error
-    first, has_more = list(scratch.listed(limit=2, order="asc")), oldest.body.get("has_more")
-    newest = list(scratch.listed(limit=2, order="desc"))
-    following = scratch.ask("GET", path, {"limit": 2, "order": "asc", "after": first[-1]})
-    second = [row["id"] for row in following.body["data"]] if not following.error else []
-    odd = {
-        "ignores_order": first == newest and len(scratch.listed()) > 2,
-        "sends_has_more": has_more is not None,
-        "cut_after": len(first) if has_more is False and set(second) - set(first) else 0,
-        "empty_after": len(first) if has_more and not second and not following.error else 0,
-    }
-    unknown = scratch.ask("GET", path, {"limit": 2, "order": "asc", "after": unknown_id(first[-1])})
-    restarts = not unknown.error and [row["id"] for row in unknown.body["data"]] == first
-    trial.facts |= odd
-    trial.record("restarts_unknown_cursor", restarts)
-    trial.record("second_page", "refused" if following.error else "repeats" if set(second) & set(first) else "next")
+
+    def page(limit: int = 2, **params: str) -> tuple[list[str], bool | None, ServiceError | None]:
+        reply = scratch.ask("GET", scratch.path("files"), {"limit": limit, "order": "asc", **params})
+        if reply.error:
+            return [], None, reply.error
+        return [row["id"] for row in reply.body["data"]], reply.body.get("has_more"), None
+
+    whole, has_more, error = page(100)
+    if error:
+        raise error
+    beyond, _, _ = page(after=whole[-1])
+    first, _, _ = page()
+    newest, _, _ = page(order="desc")
+    second, _, refused = page(after=first[-1])
+    unknown, _, _ = page(after=unknown_id(first[-1]))
+    is_cut = not has_more and bool({*beyond} - {*whole})
+    trial.record("ignores_order", len(whole) > 2 and first == newest)
+    trial.record("sends_has_more", has_more is not None)
+    trial.record("cut_after", len(whole) if is_cut else 0)
+    trial.record("empty_after", len(whole) if has_more and not beyond else 0)
+    trial.record("restarts_unknown_cursor", unknown == first)
+    second_page = "refused" if refused else "repeated" if {*second} & {*first} else "next" if second else "empty"
+    trial.record("second_page", second_page)
     texts = {
-        "`order` is ignored": odd["ignores_order"],
-        "listings do not say whether there is more": not odd["sends_has_more"],
-        f"a listing ends after {len(first)}, and says that there is no more": odd["cut_after"],
-        "the second page is empty, and says that there is more": odd["empty_after"],
-        "an unknown cursor starts again": restarts,
+        "ignores_order": "`order` is ignored",
+        "cut_after": f"a listing ends after {len(whole)}, and says that there is no more",
+        "empty_after": "the second page is empty, and says that there is more",
+        "restarts_unknown_cursor": "an unknown cursor starts again",
     }
-    problems = "; ".join(text for text, is_so in texts.items() if is_so)
-    trial.emit(warning("paging", problems) if problems else ok("paging", "order and cursors work"))
+    odd = "; ".join(text for name, text in texts.items() if trial.facts[name])
+    trial.emit(warning("paging", odd) if odd else ok("paging", "order and cursors work"))
+
+
+def _newest_uploads(trial: Trial, limit: int, **params: str) -> list[str]:
+    reply = trial.scratch.ask("GET", "/files", {"order": "desc", "limit": limit, **params})
+    if reply.error:
+        raise reply.error
+    return [row["id"] for row in reply.body["data"]]
+
+
+def wait_for_upload(trial: Trial, file_id: str) -> None:
+    """When a File that was just uploaded is listed."""
+    delay = trial.scratch.watch({"listed": lambda: file_id in _newest_uploads(trial, 20)}).get("listed")
+    trial.record_delay("upload_listed", delay, "late_uploads")
 
 
 def list_uploads(trial: Trial) -> None:
-    """When a new File is listed, and whether a page leaves out those of the same second as its cursor."""
-    scratch = trial.scratch
-    newest = [upload for upload in scratch.uploads.values() if upload][-4:]
-
-    def page(**more: str | int) -> list[str]:
-        reply = scratch.ask("GET", "/files", {"order": "desc", "limit": 2, **more})
-        if reply.error:
-            raise reply.error
-        return [row["id"] for row in reply.body["data"]]
-
-    delay = scratch.watch({"listed": lambda: newest[-1].id in page(limit=20)}).get("listed")
-    trial.record_delay("upload_listed", delay)
-    first = page()
-    last = next((upload for upload in newest[1:] if first and upload.id == first[-1]), None)
-    behind = newest[newest.index(last) - 1] if last else None
-    if last and behind and behind.created_at == last.created_at:
-        skips = behind.id not in page(after=last.id)
+    """Whether a page of Files leaves out those of the same second as its cursor."""
+    newest = [upload for upload in trial.scratch.uploads.values() if upload]
+    first = _newest_uploads(trial, 2)
+    behind, last = next((pair for pair in pairwise(newest) if pair[1].id in first[-1:]), (None, None))
+    if behind and last and behind.created_at == last.created_at and not trial.facts.get("empty_after"):
+        skips = behind.id not in _newest_uploads(trial, 2, after=last.id)
         text = "a page leaves out uploads of the same second as its cursor: `vssync gc` may miss some"
         finding = warning("list uploads", text) if skips else ok("list uploads", "pages leave nothing out")
         trial.record("skips_same_second", skips, finding)

@@ -92,7 +92,8 @@ class ScratchStore:
         plane: Plane = Plane.DATA,
     ) -> RawReply:
         """One request, its answer as it is. Raises ServiceError only where there is none."""
-        call = Call(method, path, plane, params or {}, body, idempotent=method != "POST", raw=path.endswith("/content"))
+        is_raw = path.startswith("/files/") and path.endswith("/content")
+        call = Call(method, path, plane, params or {}, body, idempotent=method != "POST", raw=is_raw)
         try:
             return RawReply(200, self.client.sender.send(call).body)
         except ServiceError as error:
