@@ -79,8 +79,9 @@ def _announce(word: str, *, ask: bool) -> None:
     from vssync.commands.doctor.write_probes import FILES, REQUESTS
 
     click.echo(
-        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests, and removes everything\n"
-        f"again. If it is killed, `vssync doctor --clean-up {word}` removes the rest.",
+        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests or, where it has\n"
+        "to wait, some more, and removes everything again. It may take some minutes. Should it be\n"
+        f"killed, `vssync doctor --clean-up {word}` removes what it left.\n",
         err=True,
     )
     if ask:
@@ -94,7 +95,7 @@ def _show_capabilities(service: ServiceSpec, diagnosis: Diagnosis) -> None:
         return
     usual = replace(service, capabilities={}).declared_capabilities
     click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities, usual)}")
-    if diagnosis.capabilities.get("attributes"):
+    if {"attributes", "stores_iam_only"} & diagnosis.facts.keys():
         click.echo(
             f"\nA local service that behaves like this one:\n\n  {serve_command(diagnosis.facts, service.provider)}"
         )

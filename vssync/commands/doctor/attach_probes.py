@@ -9,8 +9,7 @@ from vssync.api.errors import MissingCapability, file_named_by, missing_from_cre
 from vssync.commands.doctor.finding import failed, ok, warning
 from vssync.commands.doctor.listing_probes import wait_for_upload
 from vssync.commands.doctor.samples import SAMPLES, chapters
-from vssync.commands.doctor.scratch import TIMEOUT
-from vssync.commands.doctor.trial import ATTRIBUTES, CHUNKING, Trial, is_refusal, unknown_id
+from vssync.commands.doctor.scratch import ATTRIBUTES, CHUNKING, TIMEOUT, Trial, is_refusal, unknown_id
 from vssync.errors import ServiceError
 from vssync.model.marks import NEEDS_ATTRIBUTES
 from vssync.model.state import Attributes, Chunking, FileStatus, LiveBatch, LiveFile, Scalar
@@ -297,11 +296,11 @@ def cancel_batch(trial: Trial) -> None:
         lambda: client.get_batch(store_id, batch.id).batch, lambda batch: batch.status.ended, 30.0
     )
     if cancelled.error and after.status.ended:
-        trial.emit(ok("cancel", "not known: the batch ended before it could be cancelled"))
+        trial.record("cancel", "late", ok("cancel", "not known: the batch ended before it could be cancelled"))
     elif cancelled.error:
-        trial.emit(warning("cancel", f"refused: {cancelled.error}"))
+        trial.record("cancel", "refused", warning("cancel", f"refused: {cancelled.error}"))
     else:
-        trial.emit(ok("cancel", "accepted"))
+        trial.record("cancel", "accepted", ok("cancel", "accepted"))
     if after.status is FileStatus.CANCELLED:
         trial.record("cancel_keeps_counts", after.counts.in_progress > 0)
     if after.status is FileStatus.COMPLETED or not cancelled.error:

@@ -56,7 +56,7 @@ class Recorder:
     """Sees each answer of a run, and remembers what may be shown of it."""
 
     requests: int = 0
-    error_styles: set[str] = field(default_factory=set)
+    _error_styles: set[str] = field(default_factory=set)
     _exchanges: dict[tuple[str, str, int], _Exchange] = field(default_factory=dict)
     _headers: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
@@ -80,8 +80,19 @@ class Recorder:
             if path in exchange.fields or len(exchange.fields) < _MAX_FIELDS:
                 exchange.fields.setdefault(path, set()).add(kind)
         if response.is_error:
-            self.error_styles |= {error_style(body)}
+            self._error_styles |= {error_style(body)}
         exchange.sentences |= {*sentences(body)}
+
+    def error_style(self) -> dict[str, Fact]:
+        """The shape of errors as a fact, where all have one of the known shapes."""
+        styles = self._error_styles
+        return {"errors": min(styles)} if len(styles) == 1 and "" not in styles else {}
+
+    def refused_stores(self) -> int:
+        """The status of a refusal of the stores themselves, where Files can be listed; 0 where there is none."""
+        refused = [status for request, plane, status in self._exchanges if request == "GET /vector_stores?limit"]
+        may_list_files = any(key[0] == "GET /files?limit" and key[2] == 200 for key in self._exchanges)
+        return next((status for status in refused if status in (401, 403, 404) and may_list_files), 0)
 
     def headers(self) -> dict[str, dict[str, str]]:
         """The names of the headers at each address, with the values that may be shown."""
@@ -129,7 +140,7 @@ def evidence_text(
         complete=complete,
         client={
             "python": platform.python_version(),
-            "system": plain(platform.system()),
+            "system": plain(platform.system().lower()),
             "packages": {name: _version(name) for name in ("httpx", "oci")},
         },
         service={
@@ -143,7 +154,7 @@ def evidence_text(
                 "control": _address(endpoint, endpoint.control_url),
             },
         },
-        checks=[{"check": finding.topic, "status": finding.kind.value} for finding in findings],
+        checks=_checks(findings),
         capabilities=capabilities_of(facts),
         switches=switches,
         facts={name: _leaf(value) for name, value in sorted(facts.items())},
@@ -151,6 +162,14 @@ def evidence_text(
         headers=recorder.headers(),
         answers=recorder.answers(),
     )
+
+
+def _checks(findings: Sequence[Finding]) -> dict[str, str]:
+    """How each check ended, in the order of their names; what they say can hold anything."""
+    ends: dict[str, set[str]] = {}
+    for finding in findings:
+        ends.setdefault(finding.topic, set()).add(finding.kind.value)
+    return {topic: ", ".join(sorted(kinds)) for topic, kinds in sorted(ends.items())}
 
 
 def save_evidence(path: Path, text: str) -> None:

@@ -12,9 +12,8 @@ from vssync.commands.doctor.evidence import Recorder, evidence_text
 from vssync.commands.doctor.facts import Fact, capabilities_of, switches_of
 from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, finding_dict, ok
 from vssync.commands.doctor.read_probes import run_read_probes
-from vssync.commands.doctor.scratch import ScratchStore, clean_up
+from vssync.commands.doctor.scratch import ScratchStore, Trial, clean_up
 from vssync.commands.doctor.tenancy import run_tenancy_probes
-from vssync.commands.doctor.trial import Trial
 from vssync.commands.doctor.write_probes import run_write_probes
 from vssync.commands.session import Session, Settings, open_session, prepare_for_writes
 from vssync.document import document
@@ -91,13 +90,16 @@ def _run_probes(session: Session, recorder: Recorder, emit: Emit, diagnosis: Dia
     stores = run_read_probes(session, emit, time.time, lists_batches=not word)
     if session.endpoint.auth.signs:
         run_tenancy_probes(session, stores or (), emit, time.time())
-    if not (word and stores is not None):
+    if not word:
+        return
+    if stores is None:
+        status = 0 if session.endpoint.auth.signs else recorder.refused_stores()
+        diagnosis.facts = {"stores_iam_only": status} if status else None
         return
     trial = Trial(ScratchStore(session.client, word), emit)
     diagnosis.facts, diagnosis.seconds = trial.facts, trial.seconds
     diagnosis.left = not run_write_probes(trial)
-    if len(recorder.error_styles) == 1 and (style := next(iter(recorder.error_styles))):
-        trial.record("errors", style)
+    trial.facts |= recorder.error_style()
 
 
 def remove_leftovers(settings: Settings, loaded: LoadedManifest, emit: Emit, word: str) -> bool:

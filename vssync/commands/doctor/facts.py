@@ -57,14 +57,15 @@ def capabilities_snippet(
 def _of_kinds(field: str, ending: str, kinds: frozenset[str]) -> Callable[[Facts, Dialect], object]:
     """A switch that names types of files: those of the dialect that were not tried, and those that ended like this."""
 
-    def types(facts: Facts, dialect: Dialect) -> object:
+    def types_of(facts: Facts, dialect: Dialect) -> object:
         tried = facts["kinds"]
         assert isinstance(tried, Mapping)
         seen = {kind for kind, end in tried.items() if re.fullmatch(ending, end) and kind in kinds}
-        known = tuple(kind for kind in getattr(dialect, field) if kind not in tried or kind in seen)
-        return (*known, *sorted(seen - {*known}))
+        known: tuple[str, ...] = getattr(dialect, field)
+        types = seen | {kind for kind in known if kind not in tried}
+        return known if types == {*known} else tuple(sorted(types))
 
-    return types
+    return types_of
 
 
 def _undeletable(facts: Facts, _: Dialect) -> object:

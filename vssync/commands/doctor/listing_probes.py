@@ -8,8 +8,7 @@ from itertools import pairwise
 from vssync.api.errors import missing_from_list_error
 from vssync.api.http import Plane, url_path
 from vssync.commands.doctor.finding import failed, ok, warning
-from vssync.commands.doctor.scratch import FOLLOW_TIMEOUT, TIMEOUT
-from vssync.commands.doctor.trial import Trial, is_refusal, unknown_id
+from vssync.commands.doctor.scratch import FOLLOW_TIMEOUT, TIMEOUT, Trial, is_refusal, unknown_id
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model.marks import NEEDS_METADATA
 from vssync.model.state import LiveStore, StoreStatus

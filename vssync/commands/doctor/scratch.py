@@ -1,7 +1,8 @@
-"""The store and files of the write probes, remembered from before they are created until they are seen removed.
+"""The store and files of the write probes, and what was seen of them.
 
-They belong to no manifest, so no journal records them. Their names begin with a random word, by which `doctor
---clean-up` finds what a killed process left; the store expires within a day by itself.
+They are remembered from before they are created until they are seen removed. They belong to no manifest, so no journal
+records them. Their names begin with a random word, by which `doctor --clean-up` finds what a killed process left; the
+store expires within a day by itself.
 """
 
 from __future__ import annotations
@@ -12,13 +13,20 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from typing import Any, TypeVar
 
 from vssync.api.client import Client
 from vssync.api.http import Call, Plane, store_path
-from vssync.commands.doctor.finding import Emit, failed, ok
-from vssync.errors import NotFound, ServiceError, UsageProblem, VssyncError
-from vssync.model.state import FileStatus, LiveFile, Upload
+from vssync.api.pagination import Row
+from vssync.api.parse import AttachmentEntry, attribute_filter
+from vssync.commands.doctor.facts import Fact
+from vssync.commands.doctor.finding import Emit, Finding, failed, ok
+from vssync.commands.doctor.redact import id_prefix
+from vssync.errors import AccessDenied, NotDeleted, NotFound, ServiceError, UsageProblem, VssyncError
+from vssync.limits import MAX_VALUE_LENGTH
+from vssync.model.state import Attributes, Chunking, FileStatus, LiveFile, Scalar, SearchHit, Upload
+from vssync.text import count_noun
 
 Value = TypeVar("Value")
 TIMEOUT = 300.0  # seconds for a store to answer, or a file to be ingested
@@ -31,6 +39,18 @@ _WORD = re.compile(r"vssyncdoctor[0-9a-f]{8}")
 def new_word() -> str:
     """What the names of one run's store and files begin with."""
     return f"vssyncdoctor{secrets.token_hex(4)}"
+
+
+CHUNKING = Chunking(200, 50)
+# Values that services are known to change: other alphabets, fractions, large numbers, booleans, empty and long texts.
+ATTRIBUTES: Attributes = {
+    "accent": "é",
+    "fraction": 0.1,
+    "large": 2**53,
+    "yes": True,
+    "empty": "",
+    "long": "x" * MAX_VALUE_LENGTH,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +121,7 @@ class ScratchStore:
                 raise
             return RawReply(error.answer.status, error=error)
 
-    def listed(self, **params: str | int) -> Mapping[str, Mapping[str, Any]]:
+    def listed(self, **params: str | int) -> Mapping[str, Row]:
         """The first page of the store's files as it was sent, by id."""
         reply = self.ask("GET", self.path("files"), {"limit": 100, **params})
         if reply.error:
@@ -160,6 +180,7 @@ class ScratchStore:
             ids = [store.id for store in self.client.list_stores() if store.name == self.word]
         for store_id in ids:
             self.client.delete_store(store_id)
+            self._removed += 1
         self._store_may_exist = False
 
     def delete_upload(self, name: str) -> None:
@@ -170,8 +191,10 @@ class ScratchStore:
         del self.uploads[name]
 
     def clean(self, emit: Emit) -> bool:
-        """Removes everything whatever fails, and emits what is left; whether nothing is."""
-        has_begun = self._store_may_exist or bool(self.uploads) or bool(self._removed)
+        """Removes everything whatever fails, and emits what is left; whether nothing is.
+
+        It is finished even if it is interrupted once, which is raised at its end.
+        """
         lost = [name for name, upload in self.uploads.items() if not upload]
         left = [f"upload {name}: its reply was lost, so it may exist" for name in lost]
         removals: list[tuple[str, Callable[[], None]]] = []
@@ -180,11 +203,17 @@ class ScratchStore:
         for name, upload in self.uploads.items():
             if upload:
                 removals.append((f"upload {name} ({upload.id})", partial(self.delete_upload, name)))
+        interruption: KeyboardInterrupt | None = None
         try:
             while removals:
                 name, remove = removals[0]
                 try:
                     remove()
+                except KeyboardInterrupt as again:
+                    if interruption:
+                        raise
+                    interruption = again
+                    continue
                 except VssyncError as error:
                     left.append(f"{name}: {error}")
                 removals.pop(0)
@@ -193,9 +222,66 @@ class ScratchStore:
             if left:
                 way_out = f"Remove it with `vssync doctor --clean-up {self.word}`, with the options of this run."
                 emit(failed("clean up", "something may be left:", *left, way_out))
-            elif has_begun:
-                emit(ok("clean up", f"the scratch store and its {self._removed:,} files are removed"))
+            elif self._removed:
+                emit(ok("clean up", f"removed: {count_noun(self._removed, 'object')}; nothing is left"))
+        if interruption:
+            raise interruption
         return not left
+
+
+@dataclass(slots=True)
+class Trial:
+    """One run of the write probes. `seconds` are how long things took, by name."""
+
+    scratch: ScratchStore
+    emit: Emit
+    facts: dict[str, Fact] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    pair: tuple[str, ...] = ()  # the two files that are attached first, by id, once they are completed
+    deletions: dict[str, bool] = field(default_factory=dict)  # the kinds of objects that were to go: whether they may
+
+    @property
+    def client(self) -> Client:
+        return self.scratch.client
+
+    def record(self, name: str, value: Fact, finding: Finding | None = None) -> None:
+        """Notes a fact, and emits the finding."""
+        self.facts[name] = value
+        if finding:
+            self.emit(finding)
+
+    def record_delay(self, name: str, delay: Delay | None, by_seconds: str = "", by_requests: str = "") -> None:
+        """Notes how long something took, and the switches that are late so; nothing where it never came."""
+        if delay is None:
+            return
+        self.seconds[name] = round(delay.seconds, 1)
+        if by_seconds:
+            self.facts[by_seconds] = ceil(delay.seconds)
+        if by_requests:
+            self.facts[by_requests] = delay.requests
+
+    def record_prefix(self, name: str, id_: str) -> None:
+        """Notes what an id begins with, if that is one of the usual beginnings."""
+        if prefix := id_prefix(id_):
+            self.facts[name] = prefix
+
+    def record_deletion(self, kind: str, error: ServiceError | None = None) -> None:
+        """Notes that objects of a kind can be deleted, or what is answered instead."""
+        self.facts["denies_deletions"] = isinstance(error, NotDeleted)
+        self.deletions[kind] = not isinstance(error, AccessDenied)
+        if self.deletions.keys() == {"store-files", "files", "stores"}:
+            self.facts["refuses_deleting"] = " ".join(kind for kind, may in self.deletions.items() if not may)
+
+    def search(self, attribute: tuple[str, Scalar] | None = None) -> tuple[SearchHit, ...]:
+        """The hits that hold the scratch word: of the files with an attribute, or of all."""
+        query = f"{self.scratch.word} stands in two files reads one way chapter"
+        more = {"filters": attribute_filter(*attribute)} if attribute else {}
+        hits = self.client.search_store(self.scratch.store_id, query, 50, **more)
+        return tuple(hit for hit in hits if self.scratch.word in hit.text)
+
+    def entry(self, file_id: str, **attributes: Scalar) -> AttachmentEntry:
+        """A file as the probes attach it."""
+        return AttachmentEntry(file_id, attributes or ATTRIBUTES, CHUNKING)
 
 
 def clean_up(client: Client, word: str, emit: Emit) -> bool:
@@ -209,4 +295,17 @@ def clean_up(client: Client, word: str, emit: Emit) -> bool:
         )
     uploads = {upload.filename: upload for upload in client.list_uploads() if upload.filename.startswith(f"{word}-")}
     scratch = ScratchStore(client, word, uploads=dict(uploads), _store_may_exist=True)
+    if not uploads and all(store.name != word for store in client.list_stores()):
+        emit(ok("clean up", f"nothing is named {word}"))
+        return True
     return scratch.clean(emit)
+
+
+def is_refusal(error: ServiceError) -> bool:
+    """Whether the service says that it does not do this, rather than that something went wrong."""
+    return error.answer.status in (400, 404, 405, 422, 501)
+
+
+def unknown_id(id_: str) -> str:
+    """An id of the same form that names nothing."""
+    return id_[:-1] + ("1" if id_[-1] == "0" else "0")

@@ -7,8 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from vssync.commands.doctor.finding import ok, warning
-from vssync.commands.doctor.scratch import FOLLOW_TIMEOUT
-from vssync.commands.doctor.trial import ATTRIBUTES, Trial
+from vssync.commands.doctor.scratch import ATTRIBUTES, FOLLOW_TIMEOUT, Trial
 from vssync.errors import AccessDenied, NotDeleted, ServiceError
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from vssync.api.errors import MissingCapability, is_permanent, missing_from_create_error
 from vssync.commands.doctor import attach_probes, listing_probes, search_probes
 from vssync.commands.doctor.finding import failed
-from vssync.commands.doctor.trial import Trial
+from vssync.commands.doctor.scratch import Trial
 from vssync.errors import ServiceError, VssyncError
 
-FILES, REQUESTS = 14, 150  # that a run takes, about
+FILES, REQUESTS = 14, 120  # that a run takes, about
 # In this order: what a probe attaches, later ones look at; those that remove come last.
 _PROBES: tuple[tuple[str, Callable[[Trial], None]], ...] = (
     ("list stores", listing_probes.list_stores),
