@@ -17,6 +17,7 @@ from tests.local.serving import on_a_port
 from tests.support import Clock, client_of
 from vssync.api.connect import connect
 from vssync.commands.doctor.examine import Diagnosis, diagnosis_json, examine
+from vssync.commands.doctor.facts import dialect_of
 from vssync.commands.doctor.finding import Finding, FindingKind, failed, finding_text, ok, warning
 from vssync.commands.doctor.read_probes import region_of, run_read_probes
 from vssync.commands.doctor.scratch import new_word
@@ -87,6 +88,29 @@ def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
         diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
     assert kinds(findings) == {"credential": "failed"}
     assert diagnosis.capabilities is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_service_whose_stores_need_another_credential_is_a_switch(tmp_path: Path, status: int) -> None:
+    with service_of(tmp_path, f"compatible,stores-iam-only={status}") as service, on_a_port(service) as url:
+        manifest(tmp_path, f"{{provider: compatible, data_url: '{url}'}}")
+        diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
+    assert diagnosis.facts == {"stores_iam_only": status}
+    assert dialect_of(diagnosis.facts, "compatible").endswith(f",stores-iam-only={status}")
+    assert "failed" in kinds(findings).values()
+
+
+def test_a_connector_that_feeds_a_store_is_a_warning(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/files/" in request.url.path:
+            return httpx.Response(404, json={"error": {"code": "404", "message": "File is a connector file"}})
+        if request.url.path.endswith("/vs_1/files"):
+            rows = [{"id": "file-1", "status": "completed", "created_at": 1}]
+            return httpx.Response(200, json={"data": rows, "has_more": False})
+        return hidden(request) if "file_batches" not in request.url.path else httpx.Response(405)
+
+    finding = oci(tmp_path, answer)["connectors"]
+    assert (finding.kind, "docs (vs_1)" in finding.text) == (FindingKind.WARNING, True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from tests.doctor.test_write_probes import client_for, service_of
 from tests.support import Clock
 from vssync.commands.doctor.evidence import Recorder
-from vssync.commands.doctor.facts import serve_command
+from vssync.commands.doctor.facts import dialect_of
 from vssync.commands.doctor.scratch import ScratchStore, Trial
 from vssync.commands.doctor.write_probes import run_write_probes
 from vssync.local.dialects import DIALECTS, SWITCHES, Dialect
@@ -71,7 +71,7 @@ def seen(folder: Path, spoken: str) -> tuple[str, bool]:
         trial = Trial(ScratchStore(client), lambda _finding: None)
         is_clean = run_write_probes(trial)
     trial.facts |= recorder.error_style()
-    return serve_command(trial.facts, base).removeprefix("vssync serve --provider "), is_clean
+    return dialect_of(trial.facts, base), is_clean
 
 
 def by_name(spoken: str) -> list[str]:

@@ -89,13 +89,12 @@ def _announce(word: str, *, ask: bool) -> None:
 
 
 def _show_capabilities(service: ServiceSpec, diagnosis: Diagnosis) -> None:
-    from vssync.commands.doctor.facts import capabilities_snippet, serve_command
+    from vssync.commands.doctor.facts import capabilities_snippet, dialect_of
 
     if diagnosis.facts is None or diagnosis.capabilities is None:
         return
     usual = replace(service, capabilities={}).declared_capabilities
     click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities, usual)}")
     if {"attributes", "stores_iam_only"} & diagnosis.facts.keys():
-        click.echo(
-            f"\nA local service that behaves like this one:\n\n  {serve_command(diagnosis.facts, service.provider)}"
-        )
+        dialect = dialect_of(diagnosis.facts, service.provider)
+        click.echo(f"\nA local service that behaves like this one:\n\n  vssync serve --provider {dialect}")

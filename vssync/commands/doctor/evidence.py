@@ -21,7 +21,7 @@ import httpx
 
 from vssync.address import is_loopback
 from vssync.api.http import Call
-from vssync.commands.doctor.facts import Fact, capabilities_of, switches_of
+from vssync.commands.doctor.facts import Fact, capabilities_of, dialect_of
 from vssync.commands.doctor.finding import Finding
 from vssync.commands.doctor.redact import (
     UNLISTED,
@@ -133,7 +133,6 @@ def evidence_text(
 ) -> str:
     """The document. `facts` and `seconds` are those of the write probes; complete: the run came to its end."""
     provider = endpoint.provider
-    switches = switches_of(facts, provider.name)
     return document(
         "evidence",
         date=datetime.now(UTC).date().isoformat(),
@@ -156,7 +155,7 @@ def evidence_text(
         },
         checks=_checks(findings),
         capabilities=capabilities_of(facts),
-        switches=switches,
+        dialect=dialect_of(facts, provider.name),
         facts={name: _leaf(value) for name, value in sorted(facts.items())},
         seconds=dict(sorted(seconds.items())),
         headers=recorder.headers(),

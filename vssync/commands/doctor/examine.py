@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from vssync.api.rate_limit import Clock
 from vssync.commands.doctor.evidence import Recorder, evidence_text
-from vssync.commands.doctor.facts import Fact, capabilities_of, switches_of
+from vssync.commands.doctor.facts import Fact, capabilities_of, dialect_of
 from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, finding_dict, ok
 from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.doctor.scratch import ScratchStore, Trial, clean_up
@@ -118,7 +118,7 @@ def diagnosis_json(loaded: LoadedManifest, diagnosis: Diagnosis) -> str:
         complete=diagnosis.complete,
         findings=[finding_dict(finding) for finding in diagnosis.findings],
         capabilities=None if facts is None else capabilities_of(facts),
-        switches=None if facts is None else switches_of(facts, provider),
+        dialect=None if facts is None else dialect_of(facts, provider),
     )
 
 

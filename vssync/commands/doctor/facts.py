@@ -104,14 +104,26 @@ def _kind(facts: Facts, kind: str) -> str:
     return kinds.get(kind, "refused") if isinstance(kinds, Mapping) else "refused"
 
 
-def switches_of(facts: Facts, provider: str) -> dict[str, str]:
-    """The switches of `vssync serve --provider PROVIDER` that differ from its dialect, as they are written."""
-    dialect = DIALECTS.get(provider, DIALECTS["local"])
-    differing: dict[str, str] = {}
-    for field in fields(Dialect):
-        needed, derive = _DERIVED.get(field.name, (field.name, lambda facts, _, name=field.name: facts[name]))
-        if needed in facts and (value := derive(facts, dialect)) != getattr(dialect, field.name):
-            differing[field.name.replace("_", "-")] = _written(value)
+def dialect_of(facts: Facts, provider: str) -> str:
+    """The local service that behaves as what was seen, as `vssync serve --provider` takes it.
+
+    It is the provider's dialect with the switches that differ; for `compatible`, which may be anything, the nearer one.
+    """
+    names = ("compatible", "local") if provider == "compatible" else (provider,)
+    return min(
+        (",".join((name, *_switches(facts, DIALECTS[name]))) for name in names), key=lambda text: text.count(",")
+    )
+
+
+def _switches(facts: Facts, dialect: Dialect) -> list[str]:
+    """Those that differ from a dialect's, as they are written."""
+    differing: list[str] = []
+    for name in (field.name for field in fields(Dialect)):
+        needed, derive = _DERIVED.get(name, (name, None))
+        if needed in facts:
+            value = derive(facts, dialect) if derive else facts[name]
+            if value != getattr(dialect, name):
+                differing.append(f"{name.replace('_', '-')}={_written(value)}")
     return differing
 
 
@@ -121,9 +133,3 @@ def _written(value: object) -> str:
     if isinstance(value, tuple):
         return "+".join(value)
     return str(value.value) if isinstance(value, StrEnum) else str(value)
-
-
-def serve_command(facts: Facts, provider: str) -> str:
-    """The command whose service behaves as what was seen."""
-    switches = (f"{name}={value}" for name, value in switches_of(facts, provider).items())
-    return f"vssync serve --provider {','.join((provider, *switches))}"

@@ -63,7 +63,7 @@ class RawReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
+class Lateness:
     """How long a change took to show: seconds, or, where it took no time, the number of requests before it did."""
 
     seconds: float
@@ -156,17 +156,17 @@ class ScratchStore:
             clock.sleep(_POLL_INTERVAL)
         return value
 
-    def watch(self, checks: Mapping[str, Callable[[], bool]], timeout: float = FOLLOW_TIMEOUT) -> dict[str, Delay]:
+    def watch(self, checks: Mapping[str, Callable[[], bool]], timeout: float = FOLLOW_TIMEOUT) -> dict[str, Lateness]:
         """How long each check took to hold, from now; those that did not hold in time are left out."""
         clock = self.client.clock
         started, tries = clock.monotonic(), 0
-        delays: dict[str, Delay] = {}
+        delays: dict[str, Lateness] = {}
         while True:
             is_at_once = tries < _TRIES_AT_ONCE
             for name in [name for name in checks if name not in delays]:
                 if checks[name]():
                     seconds = clock.monotonic() - started
-                    delays[name] = Delay(0.0 if is_at_once else seconds, tries if is_at_once else 0)
+                    delays[name] = Lateness(0.0 if is_at_once else seconds, tries if is_at_once else 0)
             if len(delays) == len(checks) or clock.monotonic() - started >= timeout:
                 return delays
             tries += 1
@@ -250,7 +250,7 @@ class Trial:
         if finding:
             self.emit(finding)
 
-    def record_delay(self, name: str, delay: Delay | None, by_seconds: str = "", by_requests: str = "") -> None:
+    def record_delay(self, name: str, delay: Lateness | None, by_seconds: str = "", by_requests: str = "") -> None:
         """Notes how long something took, and the switches that are late so; nothing where it never came."""
         if delay is None:
             return
