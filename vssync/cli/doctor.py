@@ -69,7 +69,8 @@ def doctor(
     if is_text:
         _show_capabilities(service, diagnosis)
     if out and is_text:
-        click.echo(f"\n{out}: the evidence. The guide's page on evidence says what is in it, and where to send it.")
+        text = "the evidence; the guide's page about it says what is in it, and where to send it"
+        click.echo(f"\n{out}: {text if diagnosis.evidence else 'not written, since nothing was asked'}.")
     if diagnosis.left:
         return INCOMPLETE
     return ERROR if diagnosis.failed else DONE
@@ -91,10 +92,11 @@ def _announce(word: str, *, ask: bool) -> None:
 def _show_capabilities(service: ServiceSpec, diagnosis: Diagnosis) -> None:
     from vssync.commands.doctor.facts import capabilities_snippet, dialect_of
 
-    if diagnosis.facts is None or diagnosis.capabilities is None:
+    if not diagnosis.facts:
         return
-    usual = replace(service, capabilities={}).declared_capabilities
-    click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities, usual)}")
+    if diagnosis.capabilities:
+        usual = replace(service, capabilities={}).declared_capabilities
+        click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities, usual)}")
     if {"attributes", "stores_iam_only"} & diagnosis.facts.keys():
         dialect = dialect_of(diagnosis.facts, service.provider)
         click.echo(f"\nA local service that behaves like this one:\n\n  vssync serve --provider {dialect}")

@@ -51,10 +51,16 @@ def _attach(trial: Trial, file_ids: list[str]) -> None:
         ("file_ids", lambda: client.create_uniform_batch(store_id, file_ids, ATTRIBUTES, CHUNKING).batch),
     )
     for form, create in forms:
-        if trial.facts.get("has_batches", True) and _attach_batch(trial, form, file_ids, create):
-            return
+        try:
+            if trial.facts.get("has_batches", True) and _attach_batch(trial, form, file_ids, create):
+                return
+        except ServiceError as error:
+            if missing_from_create_error(error, file_ids) is MissingCapability.ATTRIBUTES:
+                raise
+            trial.emit(failed("batches", str(error)))
     for file_id in file_ids:
-        client.attach_file(store_id, trial.entry(file_id))
+        if trial.scratch.find_file(file_id) is None:  # a batch whose reply was lost may have brought it
+            client.attach_file(store_id, trial.entry(file_id))
     trial.emit(ok("attach", "single files can be attached"))
 
 

@@ -13,7 +13,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from math import ceil
 from typing import Any, TypeVar
 
 from vssync.api.client import Client
@@ -256,7 +255,7 @@ class Trial:
             return
         self.seconds[name] = round(delay.seconds, 1)
         if by_seconds:
-            self.facts[by_seconds] = ceil(delay.seconds)
+            self.facts[by_seconds] = round(delay.seconds)
         if by_requests:
             self.facts[by_requests] = delay.requests
 
