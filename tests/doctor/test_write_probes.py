@@ -353,6 +353,42 @@ def test_one_odd_answer_ends_one_probe(tmp_path: Path, fault: str, topic: str, u
     assert next(finding.kind for finding in findings if finding.topic == topic) is FindingKind.FAILED
 
 
+class Bent(httpx.BaseTransport):
+    """Answers some requests with another JSON value, though it does what they ask."""
+
+    def __init__(self, service: Service, request: str, value: object) -> None:
+        self.inner, self.pattern, self.value = LocalTransport(service), re.compile(request), value
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        response.read()
+        is_bent = response.is_success and self.pattern.fullmatch(f"{request.method} {request.url.path}")
+        return httpx.Response(200, json=self.value) if is_bent else response
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], {}, {"data": None}, {"data": [{}]}, {"data": [{"id": 1, "attributes": []}]}]
+)
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "GET /v1/vector_stores/[^/]+/files",
+        "(GET|POST) /v1/vector_stores/[^/]+/files/[^/]+",
+        "POST /v1/vector_stores/[^/]+/(search|files)",
+        "(GET|POST) /v1/vector_stores/[^/]+/file_batches.*",
+        "(GET /v1/vector_stores|POST /v1/vector_stores/[^/]+)",
+    ],
+)
+def test_no_value_of_another_form_ends_the_trial(tmp_path: Path, request_: str, value: object) -> None:
+    with service_of(tmp_path, "local") as service:
+        client = client_for(service, "compatible", Bent(service, request_, value))
+        facts, findings, is_clean = tried(client)
+        left = client_for(service, "compatible")
+        assert (is_clean, uploads(left), left.list_stores()) == (True, 0, ())
+    assert "write probes" not in {finding.topic for finding in findings}
+    assert facts["store_creates"]
+
+
 def test_batches_that_answer_5xx_are_not_used(tmp_path: Path) -> None:
     """The safe side is printed for the list, and the batch that cannot be read is seen by its files."""
     faults = ["status=500:GET:/vector_stores/*/file_batches", "status=500:GET:/vector_stores/*/file_batches/*"]

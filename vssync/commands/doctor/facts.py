@@ -107,9 +107,10 @@ def _kind(facts: Facts, kind: str) -> str:
 def dialect_of(facts: Facts, provider: str) -> str:
     """The local service that behaves as what was seen, as `vssync serve --provider` takes it.
 
-    It is the provider's dialect with the switches that differ; for `compatible`, which may be anything, the nearer one.
+    It is the provider's dialect with the switches that differ; for a provider without one of its own, and for
+    `compatible`, which may be anything, the nearest.
     """
-    names = ("compatible", "local") if provider == "compatible" else (provider,)
+    names = (provider,) if provider in ("local", "oci", "openai") else ("local", "openai", "compatible")
     return min(
         (",".join((name, *_switches(facts, DIALECTS[name]))) for name in names), key=lambda text: text.count(",")
     )

@@ -8,7 +8,7 @@ from itertools import pairwise
 from vssync.api.errors import missing_from_list_error
 from vssync.api.http import Plane, url_path
 from vssync.commands.doctor.finding import failed, ok, warning
-from vssync.commands.doctor.scratch import FOLLOW_TIMEOUT, TIMEOUT, Trial, is_refusal, unknown_id
+from vssync.commands.doctor.scratch import FOLLOW_TIMEOUT, TIMEOUT, Trial, by_id, is_refusal, unknown_id
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model.marks import NEEDS_METADATA
 from vssync.model.state import LiveStore, StoreStatus
@@ -116,30 +116,36 @@ def paging(trial: Trial) -> None:
     """How the listing of the store's files pages: by order, by cursor, to the end."""
     if not trial.pair:
         return
-    scratch = trial.scratch
+    scratch, path = trial.scratch, trial.scratch.path("files")
 
-    def page(limit: int = 2, **params: str) -> tuple[list[str], bool | None, ServiceError | None]:
-        reply = scratch.ask("GET", scratch.path("files"), {"limit": limit, "order": "asc", **params})
-        if reply.error:
-            return [], None, reply.error
-        return [row["id"] for row in reply.body["data"]], reply.body.get("has_more"), None
+    def page(order: str = "asc", **params: str) -> list[str]:
+        return [*by_id(scratch.page(path, {"limit": 2, "order": order, **params}))]
 
-    whole, has_more, error = page(100)
-    if error:
-        raise error
-    beyond, _, _ = page(after=whole[-1])
-    first, _, _ = page()
-    newest, _, _ = page(order="desc")
-    second, _, refused = page(after=first[-1])
-    unknown, _, _ = page(after=unknown_id(first[-1]))
-    is_cut = not has_more and bool({*beyond} - {*whole})
+    def page_behind(cursor: str) -> list[str] | None:
+        try:
+            return page(after=cursor)
+        except ServiceError as error:
+            if not is_refusal(error):
+                raise
+            return None
+
+    first_page = scratch.page(path, {"limit": 100, "order": "asc"})
+    whole, has_more = [*by_id(first_page)], first_page.has_more
+    first, newest = page(), page(order="desc")
+    if not (whole and first):
+        raise VssyncError(f"{scratch.store_id}: its listing is empty")
+    beyond, second, unknown = (page_behind(cursor) for cursor in (whole[-1], first[-1], unknown_id(first[-1])))
+    goes_on = bool({*(beyond or ())} - {*whole})
+    is_cut = not has_more and goes_on and [*by_id(scratch.page(path, {"limit": 100, "order": "asc"}))] == whole
     trial.record("ignores_order", len(whole) > 2 and first == newest)
     trial.record("sends_has_more", has_more is not None)
     trial.record("cut_after", len(whole) if is_cut else 0)
-    trial.record("empty_after", len(whole) if has_more and not beyond else 0)
+    trial.record("empty_after", len(whole) if has_more and beyond == [] else 0)
     trial.record("restarts_unknown_cursor", unknown == first)
-    second_page = "refused" if refused else "repeated" if {*second} & {*first} else "next" if second else "empty"
-    trial.record("second_page", second_page)
+    repeats = second is not None and bool({*second} & {*first})
+    trial.record(
+        "second_page", "refused" if second is None else "repeated" if repeats else "next" if second else "empty"
+    )
     texts = {
         "ignores_order": "`order` is ignored",
         "cut_after": f"a listing ends after {len(whole)}, and says that there is no more",
@@ -151,10 +157,7 @@ def paging(trial: Trial) -> None:
 
 
 def _newest_uploads(trial: Trial, limit: int, **params: str) -> list[str]:
-    reply = trial.scratch.ask("GET", "/files", {"order": "desc", "limit": limit, **params})
-    if reply.error:
-        raise reply.error
-    return [row["id"] for row in reply.body["data"]]
+    return [*by_id(trial.scratch.page("/files", {"order": "desc", "limit": limit, **params}))]
 
 
 def wait_for_upload(trial: Trial, file_id: str) -> None:

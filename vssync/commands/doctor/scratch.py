@@ -13,11 +13,11 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from vssync.api.client import Client
 from vssync.api.http import Call, Plane, store_path
-from vssync.api.pagination import Row
+from vssync.api.pagination import Page, Row, parse_page
 from vssync.api.parse import AttachmentEntry, attribute_filter
 from vssync.commands.doctor.facts import Fact
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok
@@ -54,10 +54,10 @@ ATTRIBUTES: Attributes = {
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """What a service answered, as it was sent; `error` where that is an error."""
+    """What a service answered, as it was sent; no fields where that is not an object, `error` where it is an error."""
 
     status: int
-    body: Any = None
+    body: Row = field(default_factory=dict)
     error: ServiceError | None = None
 
 
@@ -114,18 +114,24 @@ class ScratchStore:
         is_raw = path.startswith("/files/") and path.endswith("/content")
         call = Call(method, path, plane, params or {}, body, idempotent=method != "POST", raw=is_raw)
         try:
-            return RawReply(200, self.client.sender.send(call).body)
+            sent = self.client.sender.send(call).body
+            return RawReply(200, sent if isinstance(sent, Mapping) else {})
         except ServiceError as error:
             if not error.answer.status:
                 raise
             return RawReply(error.answer.status, error=error)
 
-    def listed(self, **params: str | int) -> Mapping[str, Row]:
-        """The first page of the store's files as it was sent, by id."""
-        reply = self.ask("GET", self.path("files"), {"limit": 100, **params})
-        if reply.error:
-            raise reply.error
-        return {str(row.get("id")): row for row in reply.body["data"]}
+    def page(
+        self, path: str, params: Mapping[str, str | int] | None = None, query: Mapping[str, object] | None = None
+    ) -> Page:
+        """A page of a listing, or of what a search finds, as it was sent. Raises ServiceError where it is none."""
+        call = Call("POST" if query else "GET", path, params=params or {}, body=query, is_search=query is not None)
+        page: Page = self.client.sender.send(call, parse_page).body
+        return page
+
+    def listed(self) -> Mapping[str, Row]:
+        """The first page of the store's files, by id."""
+        return by_id(self.page(self.path("files"), {"limit": 100}))
 
     def find_file(self, file_id: str) -> LiveFile | None:
         """A file of the store; None where it is not visible."""
@@ -298,6 +304,11 @@ def clean_up(client: Client, word: str, emit: Emit) -> bool:
         emit(ok("clean up", f"nothing is named {word}"))
         return True
     return scratch.clean(emit)
+
+
+def by_id(page: Page) -> dict[str, Row]:
+    """The objects of a page, by id; those without one are left out."""
+    return {str(row["id"]): row for row in page.rows if row.get("id")}
 
 
 def is_refusal(error: ServiceError) -> bool:

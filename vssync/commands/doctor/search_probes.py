@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -23,15 +24,15 @@ def search_hits(trial: Trial) -> None:
         trial.emit(warning("search", "finds nothing of what was attached"))
         return
     body = {"query": scratch.word, "max_num_results": 10}
-    found = scratch.ask("POST", scratch.path("search"), body=body)
-    hits = found.body["data"] if not found.error else []
     ids = {upload.id for upload in scratch.uploads.values() if upload}
-    if named := [hit for hit in hits if (hit.get("attributes") or {}).get("file_id") in ids]:
-        trial.record("own_hit_ids", all(_UUID.fullmatch(str(hit.get("file_id"))) for hit in named))
-    elif hits:
-        trial.record("own_hit_ids", False)
-        trial.record("hits_name_files", all(hit.get("file_id") in ids for hit in hits))
-    trial.record("hits_have_attributes", any(hit.get("attributes") for hit in hits))
+    hits = [
+        (str(hit.get("file_id")), hit.get("attributes"))
+        for hit in scratch.page(scratch.path("search"), query=body).rows
+    ]
+    named = [id_ for id_, attributes in hits if isinstance(attributes, Mapping) and attributes.get("file_id") in ids]
+    trial.record("own_hit_ids", bool(named) and all(map(_UUID.fullmatch, named)))
+    trial.record("hits_name_files", bool(named) or all(id_ in ids for id_, _ in hits))
+    trial.record("hits_have_attributes", any(attributes for _, attributes in hits))
     one_of = {"type": "in", "key": "accent", "value": ["never"]}
     with_in = scratch.ask("POST", scratch.path("search"), body={**body, "filters": one_of})
     if not with_in.error or with_in.status in (400, 422):
