@@ -52,6 +52,10 @@ def one_message(end: End, code: int, *said: str) -> None:
     ("service", "arguments", "environment", "code", "said"),
     [
         ("provider: openai", [], {}, 1, "OPENAI_API_KEY"),
+        ("provider: azure, data_url: lamp", [], {}, 1, "must be a URL"),
+        ("provider: azure, data_url: https://lamp.openai.azure.com", [], {"VSSYNC_API_KEY": KEY}, 1, "com/openai/v1"),
+        ("provider: azure, data_url: https://lamp.openai.azure.com/openai/v1", [], {}, 1, "AZURE_OPENAI_API_KEY"),
+        ("provider: azur", [], {}, 1, "did you mean `azure`"),
         ("provider: openai", [], {"OPENAI_API_KEY": f"{KEY} \u201d"}, 1, "OPENAI_API_KEY: holds a character"),
         ("provider: oci, region: us-chicago-1", [], {"VSSYNC_API_KEY": KEY}, 1, "service.project: missing"),
         (f"provider: oci, project: {PROJECT}", [], {"VSSYNC_API_KEY": KEY}, 1, "service.region: missing"),

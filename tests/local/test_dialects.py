@@ -30,7 +30,7 @@ def static(size: int, overlap: int) -> dict[str, Any]:
 
 
 def test_every_provider_has_a_dialect() -> None:
-    assert set(DIALECTS) == {"local", "openai", "oci", "compatible"}
+    assert set(DIALECTS) == {"local", "openai", "oci", "azure", "compatible"}
     assert DIALECTS["local"] == Dialect()
 
 
@@ -454,7 +454,7 @@ def test_a_dialect_by_name_with_switches(text: str, expected: Dialect) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("azure", "azure: unknown provider; use one of local, openai, oci, compatible"),
+        ("bedrock", "bedrock: unknown provider; use one of local, openai, oci, azure, compatible"),
         ("local,speed=1", "speed: unknown switch; use one of split, "),
         ("local,lax", "lax=: must be one of on, off"),
         ("local,count-steps=x", "count-steps=x: must be a whole number from 1"),

@@ -32,7 +32,7 @@ _PROVIDERS = click.Choice(list(PROVIDERS))
 @option("--region", "For oci: the region.")
 @option("--project", "For oci: the OCID of the Generative AI project.")
 @option("--compartment", "For oci: the OCID of the project's compartment.")
-@option("--data-url", "For compatible: the service's base URL.")
+@option("--data-url", "For azure and compatible: the service's base URL.")
 @option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
 def init(manifest: Path, yes: bool, paths: tuple[str, ...], **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
