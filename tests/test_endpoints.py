@@ -268,7 +268,7 @@ ENDING = "base URLs of provider azure end in /openai/v1"
 )
 @pytest.mark.parametrize("field", ["data_url", "control_url"])
 def test_another_address_of_azure_names_the_right_one(field: str, url: str, problem: str, meant: str) -> None:
-    fields = {"data_url": LAMP, field: url}
+    fields: dict[str, Any] = {"data_url": LAMP, field: url}
     with pytest.raises(EndpointError) as caught:
         found(ServiceSpec("azure", **fields))
     message = str(caught.value)

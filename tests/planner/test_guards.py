@@ -41,22 +41,23 @@ def plan(
 
 
 @pytest.mark.parametrize(
-    ("most", "live", "gone", "changed", "held"),
+    ("most", "numbers", "held"),
     [
-        (None, 12, 0, 12, ""),
-        (12, 12, 0, 0, ""),  # nothing is attached
-        (5, 12, 6, 0, ""),
-        (12, 11, 0, 1, ""),
-        (12, 12, 0, 1, "13 files while the plan is applied"),
-        (11, 12, 1, 2, "14 files while the plan is applied"),  # of the deleted one and of two old copies
-        (10, 12, 1, 2, "11 files"),
-        (13, 12, 0, 12, "14 files while the plan is applied"),  # two a batch
+        (None, (12, 0, 12), ""),
+        (12, (12, 0, 0), ""),  # nothing is attached
+        (5, (12, 6, 0), ""),
+        (12, (11, 0, 1), ""),
+        (12, (12, 0, 1), "13 files while the plan is applied"),
+        (11, (12, 1, 2), "14 files while the plan is applied"),  # of the deleted one and of two old copies
+        (10, (12, 1, 2), "11 files"),
+        (13, (12, 0, 12), "14 files while the plan is applied"),  # two a batch
     ],
 )
 def test_a_store_holds_no_more_than_the_provider_allows(
-    monkeypatch: pytest.MonkeyPatch, most: int | None, live: int, gone: int, changed: int, held: str
+    monkeypatch: pytest.MonkeyPatch, most: int | None, numbers: tuple[int, int, int], held: str
 ) -> None:
     monkeypatch.setitem(PROVIDERS, "local", replace(LOCAL, max_store_files=most))
+    live, gone, changed = numbers
     made = plan(live, gone=gone, changed=changed, guards=LOOSE, max_delete=Limit(1.0))
     small = replace(made, service=ServiceSpec(capabilities={"batch_size": 2}))
     expected = [f"acme: it would hold {held}; local allows {most} in a store."] if held else []
