@@ -25,7 +25,7 @@ messages to stderr. See also the [exit codes](ownership-and-safety.md#exit-codes
 VARIABLES = {
     "VSSYNC_FILE": "the manifest, as `--file`",
     "VSSYNC_ENV": "the manifest's environment, as `--env`",
-    "VSSYNC_API_KEY": "a bearer key, for any provider; without it the provider's own variable is used",
+    "VSSYNC_API_KEY": "a key, for any provider; without it the provider's own variable is used",
     "VSSYNC_AUTH": "how to authenticate, as `--auth`",
     "VSSYNC_ALLOW_HOSTS": "hosts that may get a credential, as `--allow-host`, separated by commas",
     "VSSYNC_LIMITS": "limits for each minute, as `--limits`",

@@ -26,7 +26,7 @@ _PROVIDERS = click.Choice(list(PROVIDERS))
 
 @verb
 @option("-f --file manifest", _FILE_HELP, variable="VSSYNC_FILE", default=".", type=_PATH, metavar="PATH")
-@option("--owner", "The owner of what the manifest creates.  [default: the folder's, with a random suffix]")
+@option("--owner", "The owner of what the manifest creates.  [default: the folder's name, with a random suffix]")
 @option("--provider", "The kind of service.  [default: local]", type=_PROVIDERS)
 @option("--path paths", "Files to include.  [default: the documents found]", multiple=True, metavar="GLOB")
 @option("--region", "For oci: the region.")
