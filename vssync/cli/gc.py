@@ -19,7 +19,7 @@ def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, 
     """List orphaned uploads, which interrupted runs can leave behind; with --yes, delete them.
 
     An upload is orphaned when no store holds it. It is vssync's own when this machine's journal or a digest in its name
-    proves that; others are left alone. Uploads younger than a day are left alone, unless an interrupted run on this machine left them.
+    proves that. Uploads younger than a day are left alone, unless an interrupted run on this machine left them.
     """
     from vssync.commands.gc import delete_orphans, find_orphans
     from vssync.render.json import orphans_json
