@@ -19,6 +19,7 @@ from vssync.local.dialects import DIALECTS, SWITCHES, Dialect
 UNSEEN = {
     "split",
     "stores-iam-only",  # seen by the reading probes: tests/doctor/test_doctor.py
+    "takes-api-key",
     "resets-after-errors",
     "most-files",
     "count-steps",
@@ -56,6 +57,7 @@ MIXES = (
     "forgets-errors=on,own-hit-ids=on,stale-filters=on,keeps-attached=on,shares-chunks=on",
     "openai",
     "oci",
+    "azure",
     "oci,unsettled=0,lists-batches=off,refuses=.doc+.docx+.html+.json+.pptx+.py",
     "compatible",
     "compatible,ignores-files=off,echoes=static,lax=off",
@@ -91,7 +93,7 @@ def singles() -> list[str]:
     for name, switch in SWITCHES.items():
         values = ("off" if switch.default else "on",) if isinstance(switch.default, bool) else VALUES.get(name, ("7",))
         spoken += [f"local,{name}={value}" for value in values if name not in UNSEEN]
-    for base in ("openai", "oci", "compatible"):
+    for base in ("openai", "azure", "oci", "compatible"):
         for field in fields(Dialect):
             name, value = field.name.replace("_", "-"), getattr(DIALECTS[base], field.name)
             if isinstance(value, bool) and value != SWITCHES[name].default and name not in UNSEEN:

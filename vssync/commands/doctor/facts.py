@@ -110,7 +110,7 @@ def dialect_of(facts: Facts, provider: str) -> str:
     It is the provider's dialect with the switches that differ; for a provider without one of its own, and for
     `compatible`, which may be anything, the nearest.
     """
-    names = (provider,) if provider in ("local", "oci", "openai") else ("local", "openai", "compatible")
+    names = (provider,) if provider in DIALECTS.keys() - {"compatible"} else ("local", "openai", "compatible")
     return min(
         (",".join((name, *_switches(facts, DIALECTS[name]))) for name in names), key=lambda text: text.count(",")
     )
