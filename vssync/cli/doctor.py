@@ -48,7 +48,7 @@ def doctor(
     is_text = output_format == "text"
 
     def show(finding: Finding) -> None:
-        if is_text:
+        if is_text or clean_up:
             click.echo(finding_text(finding, width))
 
     if clean_up:
