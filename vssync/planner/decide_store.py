@@ -82,6 +82,8 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
     contents_of = context.snapshot.contents
     live, *others = sorted(match.live, key=lambda live: twin_order(live, contents_of[live.id], context.owners))
     contents = contents_of[live.id]
+    if contents.verdict is Verdict.BARE:  # nor would it tell more of a new store, or of one that is adopted
+        return _refuse_store(live, (Reason.UNLISTED,), contents.problem)
     if contents.problem:
         refusal = None if store.external else _refuse_unless_adopted(store, live, match, context)
         return refusal or _replace_unusable(store, live, Reason.UNLISTED, contents.problem, context)

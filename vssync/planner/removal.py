@@ -43,7 +43,9 @@ def plan_undeclared(
         if options.allow_store_deletes and context.scope.includes_all_files(key):
             decision = _delete_store(unique_key, live, Reason.NOT_IN_MANIFEST, context)
         kept_note = Note(
-            NoteKind.LEFT_STORE, count=len(contents.files), detail=": ".join(filter(None, (live.id, contents.problem)))
+            NoteKind.LEFT_STORE,
+            count=contents.size,
+            detail=": ".join(filter(None, (live.id, contents.problem))),
         )
         notes = () if decision.change else (kept_note, *note_others(classified))
         yield _store_plan(unique_key, live, context, decision, notes)
@@ -92,7 +94,7 @@ def _store_plan(
         files=files,
         notes=tuple(notes),
         owned=len(classified.ours),
-        live=len(contents.files),
+        live=contents.size,
         unlisted=contents.unlisted,
     )
 
