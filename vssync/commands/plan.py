@@ -49,8 +49,20 @@ def read_live(session: Session, options: Options, *, verify: bool = False) -> Sn
         made_here=stores_made_here(session),
         verify=verify,
     )
+    snapshot = replace(snapshot, store_places=_locate_stores(session, snapshot))
     adopts = options.adopt or any(store.adopt for store in session.loaded.desired.stores)
     return compare_for_adoption(session, snapshot, options) if adopts else snapshot
+
+
+def _locate_stores(session: Session, snapshot: Snapshot) -> dict[str, str]:
+    """Where the manifest declares each store, by key, if some of them are denied or pin an id that is not there."""
+    stores = (*session.loaded.desired.stores, *session.loaded.desired.removed)
+    pinned, live_ids = {store.id for store in stores if store.id}, {live.id for live in snapshot.stores}
+    if not snapshot.stores_denied and pinned <= live_ids:
+        return {}
+    paths = {store.key: ("stores", store.key, *(("id",) if store.id else ())) for store in stores}
+    locations = locate_values(session.loaded.manifest.documents, paths.values())
+    return {key: str(locations[path]) for key, path in paths.items()}
 
 
 def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:

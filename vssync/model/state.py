@@ -339,6 +339,7 @@ class Snapshot:
     made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that are this machine's
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
     stores_denied: int = 0  # the status that denied reading stores themselves: the pinned ones stand for all
+    store_places: Mapping[str, str] = field(default_factory=dict)  # in the manifest, by key, where these help people
     uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 
 

@@ -215,12 +215,12 @@ def _live_digest(draft: StoreDraft, contents: Contents) -> str:
 
 
 def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan]:
-    """The stores; if the service denied reading them (`status` is not 0), the first live one says so in a note."""
+    """The stores; if the service denied reading them (`status` is not 0), the first says so, a live one if there is."""
     detail = (
         f"the service answers {status} for them, so the stores that are pinned here stand for all: none is created, "
         "deleted or looked for"
     )
-    first = next((store for store in stores if status and store.id), None)
+    first = min(stores, key=lambda store: not store.id, default=None) if status else None
     for store in stores:
         notes = (*store.notes, Note(NoteKind.PINNED_ONLY, detail=detail))
         yield replace(store, notes=notes) if store is first else store

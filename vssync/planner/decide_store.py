@@ -17,7 +17,7 @@ from vssync.model.marks import (
     fit_metadata,
 )
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Reason, StoreChange
-from vssync.model.state import DesiredStore, LiveStore, Scalar, Verdict
+from vssync.model.state import DesiredStore, LiveStore, Scalar, Snapshot, Verdict
 from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import StoreMatch, is_parallel, twin_order
 from vssync.text import count_noun
@@ -55,7 +55,9 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     Raises Refused when two live stores match it for a reason other than parallel first applies or a lost reply.
     """
     if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        return _refuse_store(match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store))
+        return _refuse_store(
+            match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store, context.snapshot)
+        )
     for live in (*match.live, *match.expired):
         if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
@@ -72,7 +74,8 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         return replace(decision, leftovers=tuple(ours))
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
-        return _refuse_store(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
+        detail = placed_text(store, context.snapshot, f"{missing}; create it before its files can be managed")
+        return _refuse_store(None, (Reason.MISSING,), detail)
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
     return _refuse_if_not_creatable(StoreDecision(change=change, is_new=True), context)
 
@@ -287,12 +290,22 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
     )
 
 
-def denied_text(store: DesiredStore) -> str:
+def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
     """What to do about a store if this credential may not read stores, only the files of external ones pinned by id."""
-    if store.external and store.id:
-        return f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it"
     pin = "`external: true`" if store.id else "`id:` and `external: true`"
-    return f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
+    text = f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
+    if store.external and store.id:
+        text = (
+            f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "
+            "`id:`, or use a credential that may"
+        )
+    return placed_text(store, snapshot, text)
+
+
+def placed_text(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
+    """A text after the place where the manifest declares the store, as far as that was looked up."""
+    place = snapshot.store_places.get(store.key)
+    return f"{place}: {text}" if place else text
 
 
 def newer_mark_problem(live: LiveStore) -> str:

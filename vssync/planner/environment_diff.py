@@ -22,6 +22,7 @@ from vssync.model.state import (
     LiveStore,
     Scalar,
     Snapshot,
+    Verdict,
 )
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, effective_attributes, live_content_digest
@@ -35,12 +36,16 @@ Values = Mapping[str, Scalar | None]
 
 @dataclass(frozen=True, slots=True)
 class StoreSide:
-    """A store in one environment: settings, files by key, content digest; or `problem`, why these are not known."""
+    """A store in one environment: settings, files by key, content digest; or `problem`, why these are not known.
+
+    `note` says that the service counts more files than it has.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Values] = field(default_factory=dict)
     digest: str = UNKNOWN
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,12 @@ class StoreDiff:
     def problems(self) -> tuple[str, str]:
         """Why the left and the right side cannot be compared; empty where they can."""
         left, right = (side.problem if side else "" for side in (self.left, self.right))
+        return left, right
+
+    @property
+    def notes(self) -> tuple[str, str]:
+        """What else is known of the left and the right side; mostly empty."""
+        left, right = (side.note if side else "" for side in (self.left, self.right))
         return left, right
 
     @property
@@ -188,7 +199,8 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
     """A store of ours as its service lists it; without `store`, one that left the manifest."""
     files = {key_digest(file.key): file for file in store.files} if store else {}
     ignored_names = store.ignore_attributes if store else ()
-    listed = snapshot.contents[live.id].files
+    contents = snapshot.contents[live.id]
+    listed = contents.files
     classified = classify_files(listed, (owner,))
     values = {
         key: _live_values(copy, files.get(copy.mark.key_digest), ignored_names)
@@ -201,7 +213,8 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
         "metadata": {name: value for name, value in live.metadata.items() if is_ours(name)},
         "unmanaged": len(listed) - len(classified.our_ids),  # how many are not ours: they have no key to be compared by
     }
-    return StoreSide(settings, values, live_content_digest(classified, files, ignored_names))
+    note = contents.counted if contents.verdict is Verdict.GHOSTS else ""
+    return StoreSide(settings, values, live_content_digest(classified, files, ignored_names), note=note)
 
 
 def _labelled_copies(classified: ClassifiedFiles) -> Iterator[tuple[str, OwnedCopy]]:

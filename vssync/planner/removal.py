@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from vssync.model.marks import STORE_PROTECT, Removal, without_ours
-from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
+from vssync.model.plan import Action, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
 from vssync.model.state import Contents, DesiredStore, LiveStore
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
 from vssync.planner.context import PlanContext, StorePlanContext
@@ -57,7 +57,7 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     Of several, all but the first are called `key@id`.
     """
     if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        refusal = _refuse((Reason.DENIED,), denied_text(store))
+        refusal = _refuse((Reason.DENIED,), denied_text(store, context.snapshot))
         yield StorePlan(store.key, store.name, desired=store.settings, change=refusal.change)
         return
     yielded = 0
@@ -214,7 +214,9 @@ def _release(key: str, live: LiveStore, context: PlanContext, *, is_marked: bool
         problem, reason = "the service cannot take marks away: it changes nothing in place", Reason.IMPOSSIBLE
     if problem:
         return _refuse((Reason.RELEASED, reason), problem)
-    change = StoreChange(Action.UPDATE, (Reason.RELEASED,), metadata=without_ours(live.metadata)) if is_marked else None
+    fields = (FieldChange("protect", True, False),) if live.metadata.get(STORE_PROTECT) else ()
+    released = StoreChange(Action.UPDATE, (Reason.RELEASED,), fields, without_ours(live.metadata))
+    change = released if is_marked else None
     return _RemovalDecision(change, sort_changes(_release_files(key, classified.our_copies)))
 
 

@@ -63,7 +63,7 @@ def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
     for store in stores_to_show(plan):
         created = store.change is not None and store.change.action is Action.CREATE
         name = f' as "{escape_control(store.name)}"' if store.name != store.key else ""
-        where = f"to be created{name}" if created else wording.short_id(store.id) or "not live"
+        where = f"to be created{name}" if created else wording.place_of(store, wording.short_id(store.id))
         files = count_noun(store.wanted if created else store.live, "file")
         head = TextLine(f"{escape_control(store.key)}  {where}", right=files, indent=0)
         blocks.append(StoreBlock(head, plan_rows(store, full=full)))
@@ -117,8 +117,8 @@ def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
     """The totals of a plan, the most important line last; `bold` marks deletions in Markdown."""
     counts = count_changes(*plan.stores)
     if find_convergence(plan).reached:
-        declared = sum(store.desired is not None for store in plan.stores)
-        stores = wording.scope_text(plan) or count_noun(declared, "store")
+        managed = sum(store.managed is not None for store in plan.stores)
+        stores = wording.scope_text(plan) or count_noun(managed, "store")
         verb = "matches" if counts.unchanged == 1 else "match"
         uncompared = count_uncompared(plan)
         but = f", {uncompared:,} of them {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""

@@ -157,21 +157,24 @@ def _status_lines(store: StorePlan, view: View) -> list[str]:
     notes = Counter[NoteKind]()
     for note in store.notes:
         notes[note.kind] += note.count
-    uncompared = notes[NoteKind.UNCOMPARED]
     counts = count_changes(store)
     differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
     agrees = "matches the manifest"
     reason = store.change.detail if store.change and store.change.action is Action.REFUSE else ""
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
     files += f", {store.unmanaged:,} unmanaged" if store.live_digest or not reason else ""
-    files += f", {uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
+    for kind in (NoteKind.UNCOMPARED, NoteKind.GHOSTS):
+        files += f", {notes[kind]:,} {wording.NOTES[kind]}" if notes[kind] else ""
+    removed = store.desired.removed if store.desired and not store.id else None
     entries = {
         "status": ", ".join(filter(None, differ)) or agrees,
-        "files": files,
+        "files": "" if removed else files,
         **wording.digests(store),
         "applied": wording.stamp_text(store.applied),
     }
-    head = f"{escape_control(store.key)}  {escape_control(store.id) or 'not live'}"
+    where = wording.place_of(store, escape_control(store.id))
+    where = f"`removed: {removed}`, and nothing of ours is left" if removed and not reason else where
+    head = f"{escape_control(store.key)}  {where}"
     lines = [f"  {name:<8}{escape_control(text)}" for name, text in entries.items() if text]
     why = [
         f"{_BELOW}{line}"
@@ -179,4 +182,4 @@ def _status_lines(store: StorePlan, view: View) -> list[str]:
         for line in wrap_sentences(escape_control(text), len(_BELOW), view)
     ]
     omitted = [f"{_BELOW}{line}" for line in wording.left_out_lines(store.left_out, full=view.full)]
-    return [head, lines[0], *why, lines[1], *omitted, *lines[2:]]
+    return [head, lines[0], *why, *lines[1:2], *omitted, *lines[2:]]

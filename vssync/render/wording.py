@@ -233,6 +233,12 @@ def stamp_text(text: str) -> str:
     return ", ".join(filter(None, (when, commit)))
 
 
+def place_of(store: StorePlan, id: str) -> str:
+    """The id of a live store as it is shown, else what is known of it."""
+    is_denied = store.change is not None and Reason.DENIED in store.change.reasons
+    return id or ("not known" if is_denied else "not live")
+
+
 def short_id(id: str) -> str:
     """A long id as its beginning and end: "vs_ord_7hq2...x4da"."""
     id = escape_control(id)
