@@ -27,7 +27,7 @@ from vssync.model.state import (
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, effective_attributes, live_content_digest
 from vssync.planner.context import PlanContext, Scope
-from vssync.planner.decide_store import StoreDecision, decide_store
+from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store
 from vssync.planner.find_stores import match_stores
 
 Fields = tuple[FieldChange, ...]
@@ -190,7 +190,7 @@ def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
     """Why nobody can say what a store holds; empty where that is known, and where there is no store."""
     live, change = decision.live, decision.change
     contents = snapshot.contents.get(live.id, Contents()) if live else Contents()
-    if contents.shortfall or change is None or not decision.skips_files:
+    if contents.shortfall or change is None or decision.files is not PlannedFiles.NONE:
         return contents.shortfall
     return "" if live is None and Reason.MISSING in change.reasons else change.detail
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from vssync.model.convergence import count_uncompared, find_convergence
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
-from vssync.planner.estimate import count_attached, count_changes, estimate_cost
+from vssync.planner.estimate import Cost, count_attached, count_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.layout import (
     BELOW,
@@ -144,7 +144,7 @@ def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
         return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest{but}."]
     scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
     cost = estimate_cost(plan)
-    lines = [scope, _batches_line(plan, cost.batches), wording.cost_line(cost)]
+    lines = [scope, _batches_line(plan, cost), wording.cost_line(cost)]
     return [*filter(None, lines), wording.plan_line(counts, _store_parts(plan, bold=bold), bold_delete=bold)]
 
 
@@ -159,10 +159,11 @@ def _store_parts(plan: Plan, *, bold: bool) -> list[str]:
     return parts
 
 
-def _batches_line(plan: Plan, created: int) -> str:
+def _batches_line(plan: Plan, cost: Cost) -> str:
     files = sum(count_attached(store) for store in plan.stores)
     awaited = sum(batch.action is Action.AWAIT for store in plan.stores for batch in store.batches)
-    parts = [f"{created:,} to create ({count_noun(files, 'file')})"] if created else []
+    created = f"{'up to ' if cost.at_most else ''}{cost.batches:,} to create ({count_noun(files, 'file')})"
+    parts = [created] if cost.batches else []
     parts += [f"{awaited:,} {wording.TO_DO[Action.AWAIT]}"] if awaited else []
     return f"Batches: {', '.join(parts)}." if parts else ""
 

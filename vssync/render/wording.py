@@ -148,7 +148,7 @@ def cost_line(cost: Cost) -> str:
     if not cost.requests:
         return "Cost: nothing is sent."
     parts = [f"{format_size(cost.bytes)} in {count_noun(cost.uploads, 'upload')}"] if cost.uploads else []
-    parts.append(f"about {count_noun(cost.requests, 'request')}")
+    parts.append(f"{'up to' if cost.at_most else 'about'} {count_noun(cost.requests, 'request')}")
     parts += [f"up to {count_noun(cost.polls, 'poll')}"] if cost.polls else []
     parts += [format_estimate(cost.seconds)] if cost.seconds else []
     return f"Cost: {', '.join(parts)}."
