@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -78,20 +78,20 @@ class StoreDiff:
     @property
     def problems(self) -> tuple[str, str]:
         """Why the left and the right side cannot be compared; empty where they can."""
-        left, right = (side.problem if side else "" for side in (self.left, self.right))
-        return left, right
+        return self._of_both(lambda side: side.problem)
 
     @property
     def notes(self) -> tuple[str, str]:
         """What else is known of the left and the right side; mostly empty."""
-        left, right = (side.note if side else "" for side in (self.left, self.right))
-        return left, right
+        return self._of_both(lambda side: side.note)
 
     @property
     def digests(self) -> tuple[str, str]:
         """Of the content on the left and on the right; empty where the store is absent."""
-        left, right = (side.digest if side else "" for side in (self.left, self.right))
-        return left, right
+        return self._of_both(lambda side: side.digest)
+
+    def _of_both(self, text_of: Callable[[StoreSide], str]) -> tuple[str, str]:
+        return text_of(self.left) if self.left else "", text_of(self.right) if self.right else ""
 
     @property
     def same_content(self) -> bool:
