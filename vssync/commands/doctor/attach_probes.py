@@ -29,8 +29,12 @@ def attach_pair(trial: Trial) -> None:
         "file_listed": lambda: scratch.listed().keys() >= {*ids},
         "file_counted": lambda: trial.client.get_store(scratch.store_id).counts.total >= len(ids),
     }
+    if trial.batch_id:
+        batch = scratch.path("file_batches", trial.batch_id)
+        checks["batch_started"] = lambda: scratch.ask("GET", batch).body.get("status") != "queued"
     delays = scratch.watch(checks)
     first, _ = [scratch.wait_for_file(file_id) for file_id in ids]
+    trial.record_delay("batch_started", delays.get("batch_started"), "queued_seconds")
     trial.record_delay("file_completed", delays.get("file_completed"))
     trial.record_delay("file_listed", delays.get("file_listed"), "late_files", "short_files")
     trial.record_delay("file_counted", delays.get("file_counted"), "late_counts")
@@ -83,11 +87,14 @@ def _attach_batch(trial: Trial, form: str, file_ids: list[str], create: Callable
         return False
     trial.facts["has_batches"] = True
     trial.record_prefix("batch_ids", batch.id)
-    is_readable = not trial.scratch.ask("GET", trial.scratch.path("file_batches", batch.id)).error
+    read = trial.scratch.ask("GET", trial.scratch.path("file_batches", batch.id))
+    is_readable = not read.error
+    trial.batch_id = batch.id if is_readable and read.body.get("status") == "queued" else ""
     works = _are_attached(trial, batch, file_ids, is_readable=is_readable)
     ending = "works" if works else "is accepted, but its files are ignored"
     trial.record(f"{form}_form", "works" if works else "ignored")
     trial.record("reads_batches", is_readable)
+    trial.record("unreadable_batches", read.status if read.error else 0)
     trial.record(capability, works, (ok if works else warning)("batches", f"a batch with `{form}` {ending}"))
     if works:
         trial.record("batches", is_readable)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from enum import StrEnum
 
+from vssync.commands.doctor.samples import SAMPLES
 from vssync.local.dialects import DIALECTS, Dialect, ErrorStyle, Undeletable
 from vssync.local.ingestion import ACCEPTED, READABLE
 from vssync.model.service import Capabilities
@@ -60,12 +61,26 @@ def _of_kinds(field: str, ending: str, kinds: frozenset[str]) -> Callable[[Facts
     def types_of(facts: Facts, dialect: Dialect) -> object:
         tried = facts["kinds"]
         assert isinstance(tried, Mapping)
-        seen = {kind for kind, end in tried.items() if re.fullmatch(ending, end) and kind in kinds}
+        possible = getattr(dialect, "accepts", ()) or kinds
+        seen = {kind for kind, end in tried.items() if re.fullmatch(ending, end) and kind in possible}
         known: tuple[str, ...] = getattr(dialect, field)
         types = seen | {kind for kind in known if kind not in tried}
         return known if types == {*known} else tuple(sorted(types))
 
     return types_of
+
+
+def _accepted(facts: Facts, dialect: Dialect) -> object:
+    """The types that a dialect takes alone, and those that were taken beside them, unless any type is."""
+    only: tuple[str, ...] = dialect.accepts
+    taken = {kind for kind in SAMPLES if not _kind(facts, kind).startswith("refused")} - {*only}
+    return tuple(sorted(taken | {*only})) if only and taken and ".csv" not in taken else only
+
+
+def _tells_nothing_of_lists(facts: Facts) -> bool:
+    """Without batches, or where none can be read, that they are not listed is not another difference."""
+    is_unreadable = facts.get("unreadable_batches") == facts.get("list_batches_status", 0)
+    return facts.get("has_batches") is False or is_unreadable
 
 
 def _undeletable(facts: Facts, _: Dialect) -> object:
@@ -83,11 +98,12 @@ def _refused_content(facts: Facts, dialect: Dialect) -> object:
 # Switches that are not facts of the same name: the fact that must be known, and the value.
 _DERIVED: Mapping[str, tuple[str, Callable[[Facts, Dialect], object]]] = {
     "accepts_any_type": ("kinds", lambda facts, _: not str(_kind(facts, ".csv")).startswith("refused")),
+    "accepts": ("kinds", _accepted),
     "errors": ("errors", lambda facts, _: ErrorStyle(str(facts["errors"]))),
     "ignores_files": ("files_form", lambda facts, _: facts["files_form"] == "ignored"),
     "lists_batches": (
         "list_batches",  # without any batches, the list is not another difference
-        lambda facts, dialect: facts["list_batches"] if facts.get("has_batches", True) else dialect.lists_batches,
+        lambda facts, dialect: dialect.lists_batches if _tells_nothing_of_lists(facts) else facts["list_batches"],
     ),
     "refuses": ("kinds", _of_kinds("refuses", "refused.*", frozenset(ACCEPTED))),
     "refuses_content": ("refuses_content", _refused_content),

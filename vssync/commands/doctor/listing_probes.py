@@ -35,6 +35,12 @@ def create_store(trial: Trial) -> None:
     seconds = delays["store_served"].seconds
     if "store_completed" in delays:
         trial.record("propagating_seconds", round(seconds - delays["store_completed"].seconds))
+    if connected := len(scratch.listed()):
+        text = (
+            f"{connected} files are listed in a store that was just made: something else feeds it, as a connector does"
+        )
+        trial.emit(warning("create store", text))
+    trial.record("connector_files", connected)
     after = f" after {seconds:,.0f} s" if seconds else ""
     trial.emit(ok("create store", f"{scratch.store_id}: created, and it answers{after}"))
 
@@ -96,6 +102,7 @@ def list_batches(trial: Trial) -> None:
     if error and missing_from_list_error(error) is None:
         raise error
     missing = error and warning("list batches", f"not supported ({error.answer.status})")
+    trial.record("list_batches_status", error.answer.status if error else 200)
     trial.record("list_batches", error is None, missing or ok("list batches", "supported"))
 
 

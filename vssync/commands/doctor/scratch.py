@@ -242,6 +242,7 @@ class Trial:
     emit: Emit
     facts: dict[str, Fact] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    batch_id: str = ""  # the batch that attached them
     pair: tuple[str, ...] = ()  # the two files that are attached first, by id, once they are completed
     deletions: dict[str, bool] = field(default_factory=dict)  # the kinds of objects that were to go: whether they may
 
@@ -269,6 +270,7 @@ class Trial:
         """Notes what an id begins with, if that is one of the usual beginnings."""
         if prefix := id_prefix(id_):
             self.facts[name] = prefix
+            self.facts["long_ids"] = len(id_) - len(prefix) > 32
 
     def record_deletion(self, kind: str, error: ServiceError | None = None) -> None:
         """Notes that objects of a kind can be deleted, or what is answered instead."""
