@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -32,8 +32,12 @@ KEY = "sk-not-shown"
 
 
 def service_of(tmp_path: Path, spoken: str, clock: Clock | None = None) -> Service:
-    options = LocalOptions(dialect=parse_dialect(spoken))
-    return open_service(tmp_path / "live", clock=clock.monotonic if clock else time.time, options=options)
+    """The service on a clock of the test's; without one, on the real one, and a new store is ready at once."""
+    dialect = parse_dialect(spoken)
+    if clock:
+        return open_service(tmp_path / "live", clock=clock.monotonic, options=LocalOptions(dialect=dialect))
+    at_once = replace(dialect, creating_seconds=0, propagating_seconds=0)
+    return open_service(tmp_path / "live", options=LocalOptions(dialect=at_once))
 
 
 def client_for(

@@ -61,7 +61,7 @@ def _of_kinds(field: str, ending: str, kinds: frozenset[str]) -> Callable[[Facts
     def types_of(facts: Facts, dialect: Dialect) -> object:
         tried = facts["kinds"]
         assert isinstance(tried, Mapping)
-        possible = getattr(dialect, "accepts", ()) or kinds
+        possible = kinds & (frozenset(getattr(dialect, "accepts", ())) or kinds)
         seen = {kind for kind, end in tried.items() if re.fullmatch(ending, end) and kind in possible}
         known: tuple[str, ...] = getattr(dialect, field)
         types = seen | {kind for kind in known if kind not in tried}
@@ -72,7 +72,7 @@ def _of_kinds(field: str, ending: str, kinds: frozenset[str]) -> Callable[[Facts
 
 def _accepted(facts: Facts, dialect: Dialect) -> object:
     """The types that a dialect takes alone, and those that were taken beside them, unless any type is."""
-    only: tuple[str, ...] = dialect.accepts
+    only: tuple[str, ...] = getattr(dialect, "accepts", ())
     taken = {kind for kind in SAMPLES if not _kind(facts, kind).startswith("refused")} - {*only}
     return tuple(sorted(taken | {*only})) if only and taken and ".csv" not in taken else only
 
