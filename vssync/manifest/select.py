@@ -236,8 +236,9 @@ class _StoreSelector:
 
         `name` is made by the template, `sent_name` of it by `formats` (empty: not taken).
         """
-        limit, extension, more = self.provider.max_file_bytes, extension_of(name), ""
+        limit, more = self.provider.max_file_bytes, ""
         if not sent_name:
+            extension = extension_of(name)
             # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
