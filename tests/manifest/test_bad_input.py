@@ -362,6 +362,10 @@ def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
         ("stores: {guide: {}}\n", 1, 10, "the store `guide` is also declared in"),
         ("stores: {}\nname: x\n", 2, 1, "unknown field `name`"),
         ("name: [\n", 2, 1, "not YAML"),
+        ("defaults: {prun: true}\nstores: {acme: {}}\n", 1, 12, "unknown field `prun`"),
+        ("defaults: {name: '${stor}'}\nstores: {acme: {}}\n", 1, 18, "`${stor}` is not a placeholder"),
+        ("defaults: {chunking: {size: 100, overlap: 99}}\nstores: {acme: {}}\n", 1, 43, "is over half"),
+        ("defaults: {files: [{path: ../x}]}\nstores: {acme: {}}\n", 1, 27, "leaves `root`"),
     ],
 )
 def test_what_is_wrong_in_an_included_file_is_placed_there(

@@ -33,6 +33,8 @@ ENTRY = "stores: {docs: {files: [{path: %s}]%s}}"
         (';;;\n"draft": true\n;;;\nx', True),
         ("---\ntitle: How to: win\ndraft: true\n---\nx", True),  # broken, and still not to be published
         ("+++\ntitle = nothing\ndraft = true\n+++\nx", True),
+        ("---\ntitle: never closed\ndraft: true\n\n# x", True),
+        ("---\ntitle: never closed\n\n    draft: true\n", False),
         ('---\ntitle: How to: win\n"draft": "true"\n---\nx', True),
         ("---\ntitle: How to: win\ndraft:\n  yes\n---\nx", True),
         ("---\ntitle: How to: win\n'published': 'no'\n---\nx", True),

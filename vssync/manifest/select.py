@@ -15,7 +15,7 @@ from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifes
 from vssync.manifest.texts import is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
-from vssync.providers import PROVIDERS
+from vssync.providers import PROVIDERS, Provider
 from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
@@ -95,6 +95,15 @@ def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
         message = f"`{first}` and `{second}` differ only in case{more}"
         hint = "on a disk that takes them for one, a checkout has only one of them: rename it"
         yield Diagnostic(files[second].entry.layer.path, message, hint)
+
+
+def skip_reason(sent_name: str, size: int, provider: Provider) -> str:
+    """Why a service does not take a file of this name and size, in the words of `skip`; empty if it takes it."""
+    if not sent_name:
+        return "unsupported"
+    if size == 0:
+        return "empty"
+    return "too_large" if size > provider.max_file_bytes else ""
 
 
 def _formats_hint(extension: str) -> str:
@@ -236,22 +245,22 @@ class _StoreSelector:
 
         `name` is made by the template, `sent_name` of it by `formats` (empty: not taken).
         """
-        limit, more = self.provider.max_file_bytes, ""
-        if not sent_name:
+        reason, more = skip_reason(sent_name, disk_file.size, self.provider), ""
+        if not reason:
+            return True
+        if reason == "unsupported":
             extension = extension_of(name)
             # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""
-            reason, message = "unsupported", f"{subject} is not among those of the provider `{self.provider.name}`"
+            message = f"{subject} is not among those of the provider `{self.provider.name}`"
             if extension in self.spec.formats.rows:
                 message, more = f"`formats` says that {subject} is not taken", ", or change `formats`"
-        elif disk_file.size == 0:
-            reason, message = "empty", "the file is empty, and services refuse empty files"
-        elif disk_file.size > limit:
-            reason, message = "too_large", f"the file has {disk_file.size:,} bytes; {limit:,} are allowed"
+        elif reason == "empty":
+            message = "the file is empty, and services refuse empty files"
         else:
-            return True
+            message = f"the file has {disk_file.size:,} bytes; {self.provider.max_file_bytes:,} are allowed"
         if not entry.has_wildcards:
             self._add_problem(disk_file, message, "remove the entry")
         elif reason in self.spec.skip:

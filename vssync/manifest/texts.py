@@ -21,6 +21,9 @@ MAX_FRONT_MATTER = 65_536  # characters from the start of a text; front matter t
 _FENCED = re.compile(
     r"(?ms)(?:(?P<yaml>---)|(?P<fence>\+\+\+|;;;))[ \t]*\r?\n(?P<body>.*?)^(?(yaml)(?:---|\.\.\.)|(?P=fence))[ \t]*\r?$"
 )
+_OPENED = re.compile(r"(?P<fence>---|\+\+\+|;;;)[ \t]*\r?\n")
+_EMPTY_LINE = re.compile(r"(?m)^[ \t]*\r?$")
+_FIRST_FIELD = {"+++": re.compile(r"\[|[^\s=]+[ \t]*="), ";;;": re.compile(r"[{\"]")}
 _JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # Hugo: the object itself; `{{` and `{%` are templates
 _NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
 _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
@@ -53,12 +56,17 @@ class Block:
     fence: str  # `---`, `+++`, `;;;`, or `{` of an object without a fence
     body: str
     end: int
+    is_closed: bool = True
 
     def parse(self, file_name: str) -> FrontMatter | None:
         """The front matter; None for other text, such as a slide between two `---`.
 
         Raises ManifestError where it was meant as front matter and cannot be read.
         """
+        if not self.is_closed:
+            message = f"no line `{self.fence}` ends it within {MAX_FRONT_MATTER:,} characters"
+            hint = "end it" + (", or put an empty line below a `---` that is a rule" if self.fence == "---" else "")
+            raise ManifestError((Problem(file_name, 1, 1, message, hint),))
         text = f"\n{self.body}"  # an empty line for the fence: line numbers stay those of the file
         if self.fence == "---":
             fields = _parse_yaml(self.body, file_name)
@@ -74,8 +82,12 @@ class Block:
 
 def find_front_matter(text: str) -> Block | None:
     """What may be the front matter of a text."""
+    if not text.startswith(("---", "+++", ";;;", "{")):
+        return None
     if match := _FENCED.match(text):
         return Block(match["yaml"] or match["fence"], match["body"], match.end())
+    if match := _OPENED.match(text):
+        return _unclosed_block(text, match["fence"], match.end())
     if not _JSON_OBJECT.match(text):
         return None
     try:
@@ -83,6 +95,21 @@ def find_front_matter(text: str) -> Block | None:
     except (ValueError, RecursionError):
         end = len(text)  # what is wrong is found again when it is parsed
     return Block("{", text[:end], end)
+
+
+def _unclosed_block(text: str, fence: str, start: int) -> Block | None:
+    """Front matter whose end is missing; None where the text begins with a thematic break.
+
+    The lines up to the first empty one decide: they are front matter if they read as fields.
+    """
+    empty_line = _EMPTY_LINE.search(text, start)
+    end = empty_line.start() if empty_line else len(text)
+    body = text[start:end]
+    try:
+        is_meant = bool(_FIRST_FIELD[fence].match(body)) if fence in _FIRST_FIELD else bool(_parse_yaml(body, ""))
+    except ManifestError:
+        is_meant = True
+    return Block(fence, body, end, is_closed=False) if is_meant else None
 
 
 def _parse_yaml(body: str, file_name: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vssync.errors import ManifestError, Problem
+from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, raise_if_any
@@ -74,8 +74,7 @@ def load_sources(
 
     Without `hashed`, only files are read that attributes are looked up in: there is no SHA-256, and drafts and blank
     files are left out only among those. `on_hashed` is called with the numbers of files and bytes read so far. Raises
-    ManifestError with every problem of the manifest and its files, but those that may only follow from another, and
-    VssyncError where an attribute is a commit's date and git cannot tell it.
+    ManifestError with every problem of the manifest and its files, but those that may only follow from another.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
@@ -88,7 +87,8 @@ def load_sources(
         listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
     hashed = hashed and not (manifest.problems or selection_problems)
-    commit_dates = _commit_dates(root, selections)
+    with adding_problems((*manifest.problems, *selection_problems)):
+        commit_dates = _commit_dates(manifest, root, selections)
     jobs = _read_jobs(selections, hashed, commit_dates)
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
@@ -185,14 +185,27 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
     raise ManifestError(diagnostics.locate_diagnostics(manifest.documents, (diagnostic,)))
 
 
-def _commit_dates(root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
-    """The date of the last commit of each file that has an attribute from it, by path. Raises VssyncError."""
-    paths = [
-        file.disk_file.path
+def _commit_dates(manifest: Manifest, root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
+    """The date of the last commit of each file that has an attribute from it, by path.
+
+    Raises ManifestError where git cannot tell it.
+    """
+    files = [
+        file
         for file in (file for selection in selections for file in selection.files)
         if file.disk_file and any(GIT_DATE in lookup.sources for lookup in file.settings.lookups)
     ]
-    return author_dates(root, paths) if paths else {}
+    try:
+        return author_dates(root, [file.disk_file.path for file in files if file.disk_file]) if files else {}
+    except VssyncError as error:
+        attributes = ((layer.path, *each) for layer in files[0].settings.layers for each in layer.attributes.items())
+        path = next(
+            (*path, "attributes", name)
+            for path, name, value in attributes
+            if isinstance(value, Lookup) and GIT_DATE in value.sources
+        )
+        raise_if_any(manifest.documents, [Diagnostic(path, f"`git.date`: {error}")])
+        raise
 
 
 @dataclass(frozen=True, slots=True)
