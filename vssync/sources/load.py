@@ -86,7 +86,7 @@ def load_sources(
         root = _find_root(manifest, folder, sandbox)
         listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
-    hashed = hashed and not (manifest.problems or selection_problems)
+    hashed = hashed and not manifest.problems
     with adding_problems((*manifest.problems, *selection_problems)):
         commit_dates = _commit_dates(manifest, root, selections)
     jobs = _read_jobs(selections, hashed, commit_dates)
