@@ -215,7 +215,12 @@ RULES = [
     (f"root: {'a' * 300}\n" + STORE, (3, 7), "is not a folder", ""),
     (f"root: {'a/' * 5000}\n" + STORE, (3, 7), "is not a folder", ""),
     ('variables: {x: ""}\nroot: "${var.x}"\n' + STORE, (4, 7), "`root` is empty", ""),
-    ("variables: {x: gone}\nroot: ${var.x}\n" + STORE, (4, 7), "the root `gone` is not a folder", "a folder that exists"),
+    (
+        "variables: {x: gone}\nroot: ${var.x}\n" + STORE,
+        (4, 7),
+        "the root `gone` is not a folder",
+        "a folder that exists",
+    ),
     ("root: ..\n" + STORE, (3, 7), "the root `..` lies outside of", "--allow-outside"),
     ("include: [gone/*.yaml]\n" + STORE, (3, 11), "the pattern matches no file", ""),
     ("include: [../*.yaml]\n" + STORE, (3, 11), "`../*.yaml` leaves the manifest's folder", "move the files into it"),

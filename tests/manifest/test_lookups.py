@@ -211,7 +211,12 @@ def test_the_heading_of_a_markdown_text(text: str, heading: str) -> None:
         ("a\nGröße\n".encode("latin-1"), "", "is not UTF-8: byte 0xF6 at offset 4", 2),
         (b"\xef\xbb\xbf\n\xff", "", "is not UTF-8: byte 0xFF at offset 4", 2),
         ("größe".encode()[:-3] + b"\xc3", "", "is not UTF-8: byte 0xC3 at offset 4", 1),
-        ("x\n".encode("utf-16-le"), "", "holds a NUL character: it is no text, or UTF-16 without a byte order mark", 1),
+        (
+            "x\n".encode("utf-16-le"),
+            "",
+            "holds a NUL character: it is not text, or it is UTF-16 without a byte order mark",
+            1,
+        ),
         ("x".encode("utf-16")[:-1], "", "is not UTF-16, as its first bytes say: byte 0x78 at offset 2", 0),
         (b"x" * 70_000 + b"\n\xe4", "", "is not UTF-8: byte 0xE4 at offset 70,001", 2),
         (b"x" * 70_000, "x" * 65_536, "", 0),

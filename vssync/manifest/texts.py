@@ -65,8 +65,9 @@ class Block:
         """
         if not self.is_closed:
             message = f"no line `{self.fence}` ends it within {MAX_FRONT_MATTER:,} characters"
-            hint = "end it" + (", or put an empty line below a `---` that is a rule" if self.fence == "---" else "")
-            raise ManifestError((Problem(file_name, 1, 1, message, hint),))
+            if self.fence == "---":
+                message += " (with an empty line below it, the first one is a thematic break)"
+            raise ManifestError((Problem(file_name, 1, 1, message, f"add the line `{self.fence}`"),))
         text = f"\n{self.body}"  # an empty line for the fence: line numbers stay those of the file
         if self.fence == "---":
             fields = _parse_yaml(self.body, file_name)
@@ -113,7 +114,7 @@ def _unclosed_block(text: str, fence: str, start: int) -> Block | None:
 
 
 def _parse_yaml(body: str, file_name: str) -> dict[str, Any] | None:
-    """The fields of a YAML text; None for text that is no mapping. Raises ManifestError."""
+    """The fields of a YAML text; None for text that is not a mapping. Raises ManifestError."""
     try:
         tree = load_values(body, file_name, first_line=2)  # the fence was the first
     except ManifestError:
@@ -188,7 +189,9 @@ class TextReader:
             return
         if "\0" in text:
             start = data.find(b"\0")
-            self._refuse(data, start, "holds a NUL character: it is no text, or UTF-16 without a byte order mark")
+            self._refuse(
+                data, start, "holds a NUL character: it is not text, or it is UTF-16 without a byte order mark"
+            )
             return
         if len(self.head) < MAX_FRONT_MATTER:
             self.head += text[: MAX_FRONT_MATTER - len(self.head)]
