@@ -1,4 +1,7 @@
-"""The API's numbers that the program needs, with their sources; what a provider changes stands in `providers`."""
+"""The numbers of the API's specification that the program needs, each with its source.
+
+What a provider changes stands in `providers`; numbers that only the manifest's form needs stand in its schema.
+"""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def test_defaults_of_an_included_file_hold_for_its_own_stores(tmp_path: Path) ->
     }
     assert {store.metadata["env"] for store in loaded.desired.stores} == {"dev"}
     assert [store.key for store in loaded.desired.removed] == ["old"]
-    assert locate_value(loaded, ("stores", "search", "attributes", "team")) == f"{tmp_path}/teams/kb.yaml:1:85"
+    assert locate_value(loaded, ("stores", "search", "attributes", "team")) == f"{tmp_path}/teams/kb.yaml:1:72"
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
 def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
     """Warnings of what was likely not meant.
 
-    An `exclude` that matches nothing in any store is one: what it was to keep out is published. Two keys that differ only
-    in case are kept apart by git and the services, and not by every machine's disk.
+    An `exclude` that matches nothing in any store is one: what it was to keep out is published. So are two keys that
+    differ only in case: git and the services keep them apart, and not every machine's disk does.
     """
     matched = frozenset[str]().union(*(selection.matched for selection in selections))
     unmatched = {
