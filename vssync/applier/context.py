@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -32,13 +32,12 @@ KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 
 
 @dataclass(frozen=True, slots=True)
-class StoreWorkload:
-    """What a run has to do in a store."""
+class Workload:
+    """What a run has to do, as its plan counts it."""
 
-    store_key: str
-    size: int  # bytes of all files to upload
-    batches: int  # to create
-    changes: int  # to make in all
+    size: int = 0  # bytes to upload
+    batches: int = 0  # to create
+    changes: Mapping[str, int] = field(default_factory=dict)  # of files and batches, by store key
 
 
 class Watcher:
@@ -46,11 +45,11 @@ class Watcher:
 
     __slots__ = ()
 
-    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+    def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
         """What there is to do; `throttled_for` gives the seconds for which the service asks to pause from now on."""
 
     def on_upload_ready(self, store_key: str, size: int) -> None:
-        """One more file of `size` bytes has its upload: made now, or left by an earlier run."""
+        """One more upload of `size` bytes is there: made now, or left by an earlier run. Stores may share it."""
 
     def on_batch_sent(self, store_key: str) -> None:
         """The service accepted one more batch."""
@@ -160,17 +159,19 @@ class Results:
             for key in keys:
                 self._records[store_key, key].if_interrupted = result
 
-    def record_result(self, store_key: str, key: str, result: Result) -> None:
-        """Records how a change ended; the worst of several results stays."""
+    def record_result(self, store_key: str, key: str, result: Result) -> bool:
+        """Records how a change ended; the worst of several results stays. Returns whether it is the first."""
         with self._lock:
             record = self._records.setdefault((store_key, key), _ChangeRecord(self._now()))
             record.ended = self._now()
             was_tried = record.attempts > 0
             if was_tried:
                 record.attempts = max(record.attempts, result.attempts)
+            is_first = record.result is None
             if record.result is None or _WORST_FIRST.index(result.status) < _WORST_FIRST.index(record.result.status):
                 record.result = result
             self.any_failed |= record.result.status is Status.FAILED
+            return is_first
 
     def statuses(self, store_key: str) -> dict[str, Status | None]:
         """How each change of a store that was begun or settled has ended, by key; None for one under way."""
@@ -354,9 +355,9 @@ class StoreContext:
             self.stop_reason = self.stop_reason or f"takes no files now: {error}"
 
     def settle(self, key: str, result: Result) -> None:
-        """Records how a change ended, and tells the watcher."""
-        self.run.results.record_result(self.key, key, result)
-        self.run.watcher.on_settled(self.key, 1)
+        """Records how a change ended, and tells the watcher: once, though a change may take several steps."""
+        if self.run.results.record_result(self.key, key, result):
+            self.run.watcher.on_settled(self.key, 1)
 
     def settle_untried(self, key: str) -> None:
         """Records that a file was not sent, since the store takes no more."""

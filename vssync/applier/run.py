@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from math import ceil
 
 from vssync.api.client import Client
 from vssync.applier.attributes import learn_from_copy, update_attributes
@@ -17,7 +16,7 @@ from vssync.applier.context import (
     ApplyRun,
     Result,
     StoreContext,
-    StoreWorkload,
+    Workload,
     result_of_error,
     result_of_uncompleted,
 )
@@ -41,6 +40,7 @@ from vssync.journal.records import Operation
 from vssync.model.plan import Action, Plan
 from vssync.model.report import Orphan, Report, Status
 from vssync.model.state import FileStatus, LiveFile
+from vssync.planner.estimate import estimate_cost
 
 _MAX_STORES = 4  # at once
 _INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run is interrupted
@@ -107,16 +107,9 @@ def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> None
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.mark_as_apply()
-    workloads = [
-        StoreWorkload(
-            steps.key,
-            size=sum(put.file.size for put in steps.all_puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else ceil(len(steps.all_puts) / run.capabilities.batch_size),
-            changes=steps.step_count,
-        )
-        for steps in all_steps
-    ]
-    run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
+    cost = estimate_cost(plan)
+    workload = Workload(cost.bytes, cost.batches, {steps.key: steps.change_count for steps in all_steps})
+    run.watcher.on_start(workload, lambda: run.client.sender.limits.pause_seconds)
 
 
 def _find_gone(client: Client, file_id: str) -> str:

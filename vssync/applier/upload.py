@@ -166,8 +166,9 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
         upload = _find_upload(store, file_id)
         return upload is not None and upload.size == put.file.size
 
-    file_id = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
-    store.run.watcher.on_upload_ready(store.key, put.file.size)
+    file_id, is_new = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
+    if is_new:
+        store.run.watcher.on_upload_ready(store.key, put.file.size)
     return file_id
 
 
