@@ -80,7 +80,7 @@ def test_an_upload_is_shared_by_stores_and_given_to_none_twice() -> None:
     ]
     assert [ledger.withdraw("file-1", FILE) for _ in range(2)] == [False, False]
     assert (obtain("vs_4"), ledger.withdraw("file-2", FILE)) == (("file-2", False), False)
-    assert (obtain("vs_5"), ledger.withdraw("file-3", FILE)) == ("file-3", True)
+    assert (obtain("vs_5"), ledger.withdraw("file-3", FILE)) == (("file-3", True), True)
 
 
 @pytest.mark.parametrize("refused", ["1", "2", "3", "2-3", "1-2"])
