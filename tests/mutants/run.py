@@ -126,7 +126,7 @@ MUTANTS = (
     Mutant(
         "attach-without-a-look-for-another-store",
         "vssync/applier/stores.py",
-        "    if not twins:\n        return\n",
+        "    if not (twins or filled):\n        return\n",
         "    return\n",
         ("tests/guarantees/test_twins.py",),
     ),

@@ -87,7 +87,7 @@ class RunSettings:
 
 
 # Of several results of one change, the worst counts.
-_WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
+_WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.DOUBLED, Status.SKIPPED, Status.DONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,16 @@ class Result:
     detail: str = ""
     request_id: str = ""
     attempts: int = 1  # how often the request that ended it was sent
+    already: bool = False  # done before this run came to it
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """Its place among several results of one change, of which the first counts."""
+        return _WORST_FIRST.index(self.status), not self.already
 
 
 DONE = Result(Status.DONE)
+ALREADY_DONE = Result(Status.DONE, already=True)
 _INTERRUPTED = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
 
 
@@ -153,7 +160,7 @@ class Results:
         with self._lock:
             self._records[store_key, key].attempts += 1
 
-    def set_result_if_interrupted(self, store_key: str, keys: Iterable[str], result: Result = _INTERRUPTED) -> None:
+    def set_result_if_interrupted(self, store_key: str, keys: Iterable[str], result: Result) -> None:
         """Sets what the result of these changes is if the run is interrupted from here on."""
         with self._lock:
             for key in keys:
@@ -168,7 +175,7 @@ class Results:
             if was_tried:
                 record.attempts = max(record.attempts, result.attempts)
             is_first = record.result is None
-            if record.result is None or _WORST_FIRST.index(result.status) < _WORST_FIRST.index(record.result.status):
+            if record.result is None or result.rank < record.result.rank:
                 record.result = result
             self.any_failed |= record.result.status is Status.FAILED
             return is_first
@@ -198,7 +205,15 @@ class Results:
         result = record.result or record.if_interrupted
         seconds = (self._now() if record.ended is None else record.ended) - record.started
         return Outcome(
-            store_key, key, action, result.status, result.detail, result.request_id, record.attempts, seconds
+            store_key,
+            key,
+            action,
+            result.status,
+            result.detail,
+            result.request_id,
+            record.attempts,
+            seconds,
+            result.already,
         )
 
 
@@ -268,6 +283,10 @@ class Deletion:
     file_id: str = ""
     kept_id: str = ""  # the copy that stays in its place
 
+    @property
+    def object_id(self) -> str:
+        return self.file_id or self.store_id
+
 
 @dataclass(slots=True)
 class ApplyRun:
@@ -319,7 +338,9 @@ class StoreContext:
     steps: StoreSteps
     id: str  # at the service; the steps have that of the store before it was replaced
     made_id: str = ""  # of the store that an answer said this run made; one found after a lost reply may be another's
+    has_lost_create: bool = False  # a request to create it got no reply, and may have made a store all the same
     may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
+    found: Mapping[str, LiveFile] = field(default_factory=dict)  # by key digest, what a joined store had
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)

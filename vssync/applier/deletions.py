@@ -22,7 +22,7 @@ from vssync.model.report import Orphan, Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 from vssync.threads import Pool
 
-_UNSEEN = "the deletion was sent, and its end was not seen"
+_UNSEEN = "the deletion of {} was sent, and its end was not seen: {}"
 _LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
 
 
@@ -94,16 +94,16 @@ def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Resul
         if error := look.error_of(deletion):
             raise error
     except VssyncError as error:
-        return Result(Status.UNKNOWN, f"{_UNSEEN}: {error}"), True
+        return Result(Status.UNKNOWN, _UNSEEN.format(deletion.object_id, error)), True
     if look.shows(deletion):
-        return Result(Status.UNKNOWN, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}"), False
+        return Result(Status.UNKNOWN, f"{deletion.object_id}: {STILL_LISTED}"), False
     return None, False
 
 
 def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
     """Records that nobody saw the end of the deletions that were sent."""
     for deletion in run.deletions:
-        result = Result(Status.UNKNOWN, f"{_UNSEEN}: {reason}")
+        result = Result(Status.UNKNOWN, _UNSEEN.format(deletion.object_id, reason))
         run.results.record_result(deletion.store_key, deletion.key, result)
 
 

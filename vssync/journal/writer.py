@@ -112,6 +112,11 @@ class Journal:
             self._state.forget(file_ids)
             self._try(self._compact)
 
+    def remember_store(self, store_id: str, key: str) -> None:
+        """Remembers that a store is that of this key in the manifest, though no request of this run made it."""
+        with self._lock:
+            self._append({"run": self._run, "made": store_id, "key": key})
+
     def record_held(self, file_id: str) -> None:
         """Forgets an upload that a store holds; its lines go the next time that the journal is compacted."""
         with self._lock:

@@ -142,15 +142,15 @@ def report_rows(store: StorePlan, outcomes: list[Outcome]) -> tuple[PlanRow, ...
 
 def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> PlanRow:
     change = changes.get(outcome.key)
-    failed = outcome.status in (Status.FAILED, Status.UNKNOWN)
-    detail = outcome.detail.splitlines() if failed else []
-    request = [f"request {outcome.request_id}"] if failed and outcome.request_id not in outcome.detail else []
+    shown = outcome.needs_attention
+    detail = outcome.detail.splitlines() if shown else []
+    request = [f"request {outcome.request_id}"] if shown and outcome.request_id not in outcome.detail else []
     done = sign_of(change) if change else wording.SIGNS[outcome.action]
     return PlanRow(
-        "!" if failed else "" if outcome.status is Status.SKIPPED else done,
+        "!" if shown else "" if outcome.status is Status.SKIPPED or outcome.already else done,
         escape_control(outcome.key) or STORE,
         _outcome_text(outcome),
-        size=upload_size(change) if outcome.status is Status.DONE and change else None,
+        size=upload_size(change) if outcome.status is Status.DONE and change and not outcome.already else None,
         below=tuple(escape_control(line) for line in (*detail, *request) if line.strip()),
         noun=noun,
     )
@@ -159,9 +159,13 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str)
 def _outcome_text(outcome: Outcome) -> str:
     """An outcome in a few words."""
     tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
+    done = "created" if outcome.action is Action.CREATE and not outcome.key else wording.DONE[outcome.action]
+    if outcome.already:
+        return "already there" if outcome.key else "joined: another run made it"
     if outcome.status is Status.DONE:
-        done = "created" if outcome.action is Action.CREATE and not outcome.key else wording.DONE[outcome.action]
         return done + tries
+    if outcome.status is Status.DOUBLED:
+        return f"{done}, and by another run, too"
     if outcome.status is Status.SKIPPED:
         return escape_control(f"{outcome.action} skipped: {outcome.detail}".removesuffix(": "))
     if outcome.action is Action.REFUSE:
