@@ -327,6 +327,24 @@ def test_a_404_that_passes_does_not_end_batches(place: Place, capabilities: str,
     assert sum(method == "POST" and path.endswith("/files") and "vector_stores" in path for method, path in seen) == 0
 
 
+@pytest.mark.parametrize(
+    ("provider", "fault", "sent", "number"),
+    [
+        ("local", f"status=404:GET:{BATCHES}/*:1-3", "/file_batches", 4),
+        (ALONE, "status=404:GET:/vector_stores/*/files/*:1-3", "/files", 1),
+    ],
+)
+def test_a_404_just_after_attaching_is_waited_for(
+    place: Place, provider: str, fault: str, sent: str, number: int
+) -> None:
+    """It says nothing of batches, nor of the file."""
+    place.provider, place.batches_in_flight = provider, 1
+    place.write({"vssync.yaml": SMALL_BATCHES, **dict.fromkeys(list(FILES)[1:] if provider == ALONE else [])})
+    report, seen = applied(place, fault)
+    assert report.converged
+    assert sum(method == "POST" and path.endswith(sent) and "vector_stores" in path for method, path in seen) == number
+
+
 def test_an_upload_that_is_late_to_be_seen_is_waited_for(place: Place) -> None:
     place.provider = "local,has-batches=off,lists-batches=off"
     report, _ = applied(place, "status=404:POST:/vector_stores/*/files:3")

@@ -52,6 +52,7 @@ MUTANTS = (
         "vssync/applier/wait.py",
         "except NotFound:",
         "except ZeroDivisionError:",
+        ("tests/applier/test_attaching.py",),
     ),
     Mutant(
         "forget-pagination",
@@ -108,6 +109,7 @@ MUTANTS = (
         "vssync/applier/stores.py",
         'it may have been created"):\n                live = poll_until(',
         'it may have been created"):\n                live = None and poll_until(',
+        ("tests/applier/test_stores.py",),
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
-from vssync.api.errors import is_permanent, missing_from_list_error
+from vssync.api.errors import is_permanent, lost_reply_error, missing_from_list_error
 from vssync.api.http import (
     SEARCH_TIMEOUT,
     UPLOAD_TIMEOUT,
@@ -42,7 +42,7 @@ from vssync.api.pagination import (
 )
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
-from vssync.errors import AccessDenied, Answer, LostReply, NotDeleted, NotFound, ServiceError
+from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
 from vssync.model.state import (
@@ -206,14 +206,14 @@ class Client:
         return self._exists(Call("GET", store_path(store_id, "files", file_id)))
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
-        """Replaces a store file's attributes as a whole, its mark among them; after a lost reply the file tells."""
+        """Replaces a store file's attributes as a whole, its mark among them; without a good answer the file tells."""
         body = {"attributes": with_mark(attributes, mark)}
         try:
             return self._read(Call("POST", store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
-        except LostReply:
+        except ServiceError as error:
             with suppress(ServiceError):
-                file = self.get_file(store_id, file_id)
-                if (file.attributes, file.mark) == (attributes, mark):
+                file = self.get_file(store_id, file_id) if error.is_ambiguous else None
+                if file and (file.attributes, file.mark) == (attributes, mark):
                     return file
             raise
 
@@ -319,9 +319,12 @@ class Client:
         return self._read(Call("GET", store_path(store_id, "files", file_id, "content")), parse.parse_text)
 
     def delete_upload(self, file_id: str) -> None:
-        """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one."""
+        """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one.
+
+        Raises LostReply where an attempt got no good answer, the next one a 404, and the File can be read all the same.
+        """
         call = Call("DELETE", url_path("files", file_id))
-        if not self._delete(call) and not self._may_read_uploads:
+        if not self._delete(call, is_last_look=True) and not self._may_read_uploads:
             if error := self.probe("/files").error:
                 problem = f"404, and whether that means that it is gone is not known, as Files cannot be read: {error}"
                 raise AccessDenied(f"{call.method} {call.path}: {problem}", error.answer)
@@ -352,17 +355,21 @@ class Client:
         reply = self._send(call, parse.parse_batch)
         return BatchPoll(reply.body, reply.poll_after)
 
-    def _delete(self, call: Call) -> bool:
+    def _delete(self, call: Call, *, is_last_look: bool = False) -> bool:
         """Deletes; returns whether the service said that it did, or had: a 404 says only that nothing was found.
 
         A 404 for an object that can be read hides a missing permission, unless an earlier attempt may have deleted it:
-        then what is read may be what was there before. Raises NotDeleted where the service says that it did not.
+        then what is read may be what was there before, which is an error only where nobody looks again later. Raises
+        NotDeleted where the service says that it did not.
         """
         try:
             is_deleted = self._read(call, parse.parse_done)
         except NotFound as error:
             is_gone = error.answer.status == HTTPStatus.GONE
-            if not is_gone and error.attempts == 1 and self._exists(call):
+            if not is_gone and (error.attempts == 1 or is_last_look) and self._exists(call):
+                if error.attempts > 1:
+                    reason = "404, after an attempt without a good answer, and it can still be read"
+                    raise lost_reply_error(call.method, call.path, reason) from None
                 reason = "it can be read all the same, so this identity may see but not delete it"
                 raise AccessDenied(f"{error}; {reason}", error.answer) from None
             return is_gone

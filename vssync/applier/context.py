@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -16,7 +16,7 @@ from vssync.applier.intake import Intake, RefusalStreak
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
 from vssync.applier.writes import Writes
-from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
 from vssync.model.report import Outcome, Status
@@ -111,9 +111,19 @@ ALREADY_DONE = Result(Status.DONE, already=True)
 _INTERRUPTED = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
 
 
+@contextmanager
+def ambiguity_allowed() -> Iterator[None]:
+    """Suppresses the error of a write that may have taken effect, where a later look shows whether it did."""
+    try:
+        yield
+    except ServiceError as error:
+        if not error.is_ambiguous:
+            raise
+
+
 def result_of_error(error: VssyncError) -> Result:
-    """The result of a change that ended with an error: failed, or unknown where the reply was lost."""
-    status = Status.UNKNOWN if isinstance(error, LostReply) else Status.FAILED
+    """The result of a change that ended with an error: failed, or unknown where it may have taken effect."""
+    status = Status.UNKNOWN if getattr(error, "is_ambiguous", False) else Status.FAILED
     answer = getattr(error, "answer", None)
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
 
@@ -370,7 +380,7 @@ class StoreContext:
 
     def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
         """Records that a request about these files was refused; stops the feed if all others would be refused, too."""
-        if not isinstance(error, ServiceError) or isinstance(error, LostReply) or not error.answer.status:
+        if not isinstance(error, ServiceError) or error.is_ambiguous or not error.answer.status:
             return
         if self.refusals.record(error, keys):
             self.stop_reason = self.stop_reason or f"takes no files now: {error}"
@@ -403,7 +413,7 @@ class StoreContext:
 
         A lost reply is no failure: whether the copy is gone is seen at the end in any case.
         """
-        with suppress(LostReply):
+        with ambiguity_allowed():
             self.writes.detach(self.id, drop.file_id, is_our_upload=drop.deletes_upload)
         self.run.deletions.append(Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id))
         if drop.deletes_upload:

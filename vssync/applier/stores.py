@@ -11,7 +11,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from vssync.applier.context import ALREADY_DONE, DONE, ApplyRun, Deletion, Result, StoreContext, result_of_error
+from vssync.applier.context import (
+    ALREADY_DONE,
+    DONE,
+    ApplyRun,
+    Deletion,
+    Result,
+    StoreContext,
+    ambiguity_allowed,
+    result_of_error,
+)
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.wait import VISIBILITY_GRACE, poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
@@ -134,7 +143,7 @@ def delete_store(store: StoreContext) -> Result:
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
     uploads = planned if steps.leaving else _uploads_in(run, store_id)
     try:
-        with suppress(LostReply):  # whether it is gone is seen at the end of the run in any case
+        with ambiguity_allowed():  # whether it is gone is seen at the end of the run in any case
             run.writes.delete_store(store_id, uploads)
     except VssyncError as error:
         return result_of_error(error)

@@ -16,7 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from vssync.errors import Interrupted, LostReply, VssyncError
+from vssync.errors import Interrupted, VssyncError
 from vssync.journal import records
 from vssync.journal.folder import check_folder, prepare_folder, write_error
 from vssync.journal.records import JournalState, JournalSummary, Write, WriteResult
@@ -86,7 +86,7 @@ class Journal:
         try:
             yield created.append
         except (VssyncError, Interrupted) as error:
-            is_unknown = isinstance(error, LostReply) or (isinstance(error, Interrupted) and error.is_ambiguous)
+            is_unknown = getattr(error, "is_ambiguous", False)
             self._write_after(number, WriteResult.UNKNOWN if is_unknown else WriteResult.FAILED, *created)
             raise
         self._write_after(number, WriteResult.DONE, *created)
