@@ -87,7 +87,7 @@ MUTANTS = (
     Mutant(
         "a-404-is-the-end-of-a-file",
         "vssync/api/client.py",
-        "if not self._delete(call) and not self._may_read_uploads:",
+        "if not self._delete(call, is_last_look=True) and not self._may_read_uploads:",
         "if False:",
         ("tests/api",),
     ),

@@ -15,7 +15,7 @@ from vssync.api.errors import MissingCapability, file_named_by, missing_from_cre
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, refused_type, result_of_unattached
-from vssync.applier.wait import VISIBILITY_GRACE, poll_until
+from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.service import Capabilities
@@ -86,9 +86,11 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
     batch = poll_until(
         store.run,
         send,
-        timeout=VISIBILITY_GRACE - store.hidden_for,
-        subject=f"{store.key} and its new files to become visible to the service",
-        consequence="they fail",
+        Waiting(
+            f"{store.key} and its new files to become visible to the service",
+            "they fail",
+            timeout=VISIBILITY_GRACE - store.hidden_for,
+        ),
     )
     if errors:
         store.hidden_for += store.client.clock.monotonic() - began
@@ -251,9 +253,11 @@ def _attach_missing(
         poll_until(
             store.run,
             are_seen,
-            timeout=_LOOK_AFTER_ERROR if is_from_service else VISIBILITY_GRACE,
-            subject=f"files of {store.key} to appear (no usable reply when they were attached)",
-            consequence="they are attached again" if retries else "they are given up in this run",
+            Waiting(
+                f"files of {store.key} to appear (no usable reply when they were attached)",
+                "they are attached again" if retries else "they are given up in this run",
+                timeout=_LOOK_AFTER_ERROR if is_from_service else VISIBILITY_GRACE,
+            ),
         )
         attached = list_attached()
         if is_from_service:  # it reported a failure, so the files that are missing have failed, and are not unknown

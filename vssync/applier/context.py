@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import TypeVar
 
 from vssync.api.client import Client
-from vssync.api.errors import MissingCapability
-from vssync.applier.intake import Intake, RefusalStreak
+from vssync.applier.intake import Intake, RefusalStreak, ServiceRecord
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
 from vssync.applier.writes import Writes
@@ -23,10 +21,6 @@ from vssync.model.report import Outcome, Status
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveFile
 from vssync.threads import Pool
-
-# After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a
-# service may also refuse a single file for its content; two are enough where nothing vouches for the type.
-_MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 
@@ -111,14 +105,15 @@ ALREADY_DONE = Result(Status.DONE, already=True)
 _INTERRUPTED = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
 
 
-@contextmanager
-def ambiguity_allowed() -> Iterator[None]:
-    """Suppresses the error of a write that may have taken effect, where a later look shows whether it did."""
+def send_deletion(send: Callable[[], None]) -> str:
+    """Sends a deletion whose end is looked for later; returns the error where it may have taken effect all the same."""
     try:
-        yield
+        send()
     except ServiceError as error:
         if not error.is_ambiguous:
             raise
+        return f": {error}"
+    return ""
 
 
 def result_of_error(error: VssyncError) -> Result:
@@ -227,62 +222,6 @@ class Results:
         )
 
 
-class ServiceRecord:
-    """What a run learns about the service, and what it did once already for all stores. Thread-safe."""
-
-    def __init__(self, capabilities: Capabilities) -> None:
-        self.deletes_late = False  # a deleted file stayed for longer than is waited for
-        self.lists_attributes: bool | None = None  # whether listings have the attributes, and marks, of files
-        self.listing_lock = threading.Lock()  # held while that is found out
-        self.listing_looks = 0  # so far, to find it out
-        self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
-        self._lock = threading.Lock()
-        self._accepted: set[str] = set()  # file types that were attached
-        self._completed: set[str] = set()  # and ingested
-        self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._asked: dict[str, float] = {}  # when `is_first` last said yes, by subject
-
-    def record_missing(self, capability: MissingCapability) -> None:
-        """Records that the service lacks a capability: from now on the run does without."""
-        with self._lock:
-            self.capabilities = replace(self.capabilities, **{capability.value: False})
-
-    def record_updates_reach_search(self, *, reaches: bool) -> None:
-        """Records whether searches filter by attributes that were updated."""
-        with self._lock:
-            self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
-
-    def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
-        """Records that the service attached a file of this type, or completed it."""
-        with self._lock:
-            (self._completed if completed else self._accepted).add(extension)
-
-    def record_refused_type(self, extension: str, key: str) -> None:
-        """Records that the service does not support the type of a file."""
-        with self._lock:
-            self._refused.setdefault(extension, set()).add(key)
-
-    def is_proven_type(self, extension: str) -> bool:
-        """Whether the service completed a file of this type in this run."""
-        with self._lock:
-            return extension in self._completed
-
-    def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
-        """Whether no more files of this type are worth sending in this run; `unproven`: nothing vouches for it."""
-        with self._lock:
-            if extension in self._completed or (extension in self._accepted and not unproven):
-                return False
-            return len(self._refused.get(extension, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
-
-    def is_first(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
-        """Whether nobody asked for this subject before, or nobody within the `again_after` seconds before `now`."""
-        with self._lock:
-            is_first = subject not in self._asked or now - self._asked[subject] >= again_after
-            if is_first:
-                self._asked[subject] = now
-            return is_first
-
-
 @dataclass(frozen=True, slots=True)
 class Deletion:
     """A deletion that was sent, of a store's file, or of the store itself where `file_id` is empty."""
@@ -292,6 +231,7 @@ class Deletion:
     store_id: str
     file_id: str = ""
     kept_id: str = ""  # the copy that stays in its place
+    problem: str = ""  # the error of the request, if it may have taken effect all the same
 
     @property
     def object_id(self) -> str:
@@ -413,8 +353,9 @@ class StoreContext:
 
         A lost reply is no failure: whether the copy is gone is seen at the end in any case.
         """
-        with ambiguity_allowed():
-            self.writes.detach(self.id, drop.file_id, is_our_upload=drop.deletes_upload)
-        self.run.deletions.append(Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id))
+        is_ours = drop.deletes_upload
+        problem = send_deletion(lambda: self.writes.detach(self.id, drop.file_id, is_our_upload=is_ours))
+        deletion = Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id, problem)
+        self.run.deletions.append(deletion)
         if drop.deletes_upload:
             self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}")

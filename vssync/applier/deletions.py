@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from vssync.api.client import Client
 from vssync.applier.context import ApplyRun, Deletion, Result, StoreContext
-from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, poll_until
+from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, Waiting, poll_until
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import StoreMark
@@ -96,7 +96,7 @@ def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Resul
     except VssyncError as error:
         return Result(Status.UNKNOWN, _UNSEEN.format(deletion.object_id, error)), True
     if look.shows(deletion):
-        return Result(Status.UNKNOWN, f"{deletion.object_id}: {STILL_LISTED}"), False
+        return Result(Status.UNKNOWN, f"{deletion.object_id}: {STILL_LISTED}{deletion.problem}"), False
     return None, False
 
 
@@ -112,11 +112,11 @@ def _wait_for_ends(run: ApplyRun) -> LastLook:
     return poll_until(
         run,
         lambda: _look(run),
+        Waiting(
+            "deleted objects to leave the listings", "what is still listed counts as not done", timeout=DELETION_WAIT
+        ),
         is_done=lambda look: not look.count_shown(run.deletions),
         progress_of=lambda look: look.count_shown(run.deletions),
-        timeout=DELETION_WAIT,
-        subject="deleted objects to leave the listings",
-        consequence="what is still listed counts as not done",
     )
 
 

@@ -34,7 +34,7 @@ from vssync.applier.stores import (
     verify_single_copies,
 )
 from vssync.applier.upload import PendingFile, prepare_files
-from vssync.applier.wait import DELETION_WAIT, poll_until, wait_for_batch, wait_for_files
+from vssync.applier.wait import DELETION_WAIT, Waiting, poll_until, wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Action, Plan
@@ -256,9 +256,11 @@ def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
         store.run.service.deletes_late = not poll_until(
             store.run,
             lambda: file_ids.isdisjoint(file.id for file in store.client.list_files(store.id)),
-            timeout=DELETION_WAIT,
-            subject=f"files to leave {store.key}, since others have the same text",
-            consequence="those are attached all the same",
+            Waiting(
+                f"files to leave {store.key}, since others have the same text",
+                "those are attached all the same",
+                timeout=DELETION_WAIT,
+            ),
         )
 
 

@@ -18,11 +18,11 @@ from vssync.applier.context import (
     Deletion,
     Result,
     StoreContext,
-    ambiguity_allowed,
     result_of_error,
+    send_deletion,
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
-from vssync.applier.wait import VISIBILITY_GRACE, poll_until
+from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -143,12 +143,11 @@ def delete_store(store: StoreContext) -> Result:
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
     uploads = planned if steps.leaving else _uploads_in(run, store_id)
     try:
-        with ambiguity_allowed():  # whether it is gone is seen at the end of the run in any case
-            run.writes.delete_store(store_id, uploads)
+        problem = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
     except VssyncError as error:
         return result_of_error(error)
     keys = ("", *(drop.key for drop in steps.leaving))
-    run.deletions += [Deletion(store.key, change_key, store_id) for change_key in keys]
+    run.deletions += [Deletion(store.key, change_key, store_id, problem=problem) for change_key in keys]
     for file_id in uploads:
         run.ledger.schedule_delete(file_id, f"upload in {store.key}'s deleted store")
     return DONE
@@ -195,9 +194,11 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
                 live = poll_until(
                     run,
                     find,
-                    timeout=VISIBILITY_GRACE,
-                    subject=f"{settings.key} to be listed, since the reply to creating it was lost",
-                    consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+                    Waiting(
+                        f"{settings.key} to be listed, since the reply to creating it was lost",
+                        "it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+                        timeout=VISIBILITY_GRACE,
+                    ),
                 )
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
@@ -208,8 +209,7 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
         is_ready = poll_until(
             run,
             lambda: run.client.is_ready(store.id),
-            subject=f"the new store of {settings.key} to answer",
-            consequence="its files are not tried",
+            Waiting(f"the new store of {settings.key} to answer", "its files are not tried"),
         )
     if not is_ready:
         raise VssyncError(f"{settings.key}: the new store {store.id} does not answer yet; apply again later")
@@ -334,10 +334,8 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         listed = poll_until(
             run,
             run.client.list_stores,
+            Waiting("new stores to be listed", "the report gives their ids", timeout=VISIBILITY_GRACE),
             is_done=lambda stores: ids <= {live.id for live in stores},
-            timeout=VISIBILITY_GRACE,
-            subject="new stores to be listed",
-            consequence="the report gives their ids",
         )
     except VssyncError as error:
         for store in new_stores:  # each was made; whether it is the only one is not known

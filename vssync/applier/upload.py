@@ -10,7 +10,7 @@ from itertools import takewhile
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.steps import Drop, Put
-from vssync.applier.wait import STILL_LISTED, poll_until, wait_until_detached
+from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
 from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
@@ -272,9 +272,11 @@ def _upload_once(store: StoreContext, put: Put) -> str:
                 file_id = poll_until(
                     store.run,
                     find,
-                    timeout=_APPEARS_WITHIN,
-                    subject=f"files of {store.key} whose upload got no reply to be listed",
-                    consequence="they are uploaded again",
+                    Waiting(
+                        f"files of {store.key} whose upload got no reply to be listed",
+                        "they are uploaded again",
+                        timeout=_APPEARS_WITHIN,
+                    ),
                 )
                 if file_id:
                     return file_id
