@@ -319,10 +319,7 @@ class Client:
         return self._read(Call("GET", store_path(store_id, "files", file_id, "content")), parse.parse_text)
 
     def delete_upload(self, file_id: str) -> None:
-        """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one.
-
-        Raises LostReply where an attempt got no good answer, the next one a 404, and the File can be read all the same.
-        """
+        """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one."""
         call = Call("DELETE", url_path("files", file_id))
         if not self._delete(call, is_last_look=True) and not self._may_read_uploads:
             if error := self.probe("/files").error:
@@ -359,20 +356,20 @@ class Client:
         """Deletes; returns whether the service said that it did, or had: a 404 says only that nothing was found.
 
         A 404 for an object that can be read hides a missing permission, unless an earlier attempt may have deleted it:
-        then what is read may be what was there before, which is an error only where nobody looks again later. Raises
-        NotDeleted where the service says that it did not.
+        what is read may be late, then, which is an error only where nobody looks later. May raise NotDeleted.
         """
         try:
             is_deleted = self._read(call, parse.parse_done)
         except NotFound as error:
-            is_gone = error.answer.status == HTTPStatus.GONE
-            if not is_gone and (error.attempts == 1 or is_last_look) and self._exists(call):
+            if error.answer.status == HTTPStatus.GONE:
+                return True
+            if (error.attempts == 1 or is_last_look) and self._exists(call):
                 if error.attempts > 1:
                     reason = "404, after an attempt without a good answer, and it can still be read"
                     raise lost_reply_error(call.method, call.path, reason) from None
                 reason = "it can be read all the same, so this identity may see but not delete it"
                 raise AccessDenied(f"{error}; {reason}", error.answer) from None
-            return is_gone
+            return False
         if not is_deleted:
             answer = Answer(call.method, call.path, HTTPStatus.OK, message='`"deleted": false`')
             raise NotDeleted(f"{call.method} {call.path}: the service answered `deleted: false`", answer)
