@@ -156,7 +156,7 @@ def check_already_done(claim: Claim, case: Case) -> str:
         of_kind = [exchange for exchange in posts if exchange.attached]
         attached = frozenset[str]().union(*(exchange.attached for exchange in of_kind))
         is_ours = any(copy.id in attached for copy in case.copies(outcome["store"], outcome["key"]))
-    is_known = is_ours or not any(exchange.went_wrong for exchange in of_kind)
+    is_known = is_ours or all(exchange.made and not exchange.went_wrong for exchange in of_kind)
     return differs(bool(claim.value), not is_ours) if is_known else ""
 
 

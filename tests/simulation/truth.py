@@ -210,8 +210,9 @@ class Exchange:
 
 
 def _id_in(body: bytes) -> str:
+    """The id that an answer tells, if it is one."""
     with suppress(ValueError, AttributeError):
-        return str(json.loads(body).get("id", ""))
+        return found if len(found := str(json.loads(body).get("id", ""))) <= 512 else ""
     return ""
 
 

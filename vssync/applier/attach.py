@@ -38,7 +38,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         return []
     if store.stop_reason:
         for file in files:
-            store.settle(file.put.key, result_of_unattached(file.put, f"the store {store.stop_reason}"))
+            store.settle(file.put.key, result_of_unattached(file.put, store.stop_cause))
         return []
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(files) > 1 and capabilities.one_by_one:

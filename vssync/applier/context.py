@@ -17,7 +17,7 @@ from vssync.applier.writes import Writes
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
-from vssync.model.report import Outcome, Status
+from vssync.model.report import NOT_TRIED, Outcome, Status
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveFile
 from vssync.threads import Pool
@@ -206,7 +206,7 @@ class Results:
             return Outcome(store_key, key, action, Status.FAILED, change.detail or "needs attention")
         record = self._records.get((store_key, key))
         if record is None:
-            return Outcome(store_key, key, action, Status.SKIPPED, "not tried")
+            return Outcome(store_key, key, action, Status.SKIPPED, NOT_TRIED)
         result = record.result or record.if_interrupted
         seconds = (self._now() if record.ended is None else record.ended) - record.started
         return Outcome(
@@ -314,6 +314,11 @@ class StoreContext:
     def writes(self) -> Writes:
         return self.run.writes
 
+    @property
+    def stop_cause(self) -> str:
+        """Why a file is not sent, without the answer, which the report gives where it was had."""
+        return f"the store {self.stop_reason.partition(':')[0]}"
+
     def is_refused_type(self, extension: str) -> bool:
         """Whether no more files of this type are worth sending in this run."""
         return self.run.service.is_refused_type(extension, unproven=extension in self.steps.unproven)
@@ -332,7 +337,7 @@ class StoreContext:
 
     def settle_untried(self, key: str) -> None:
         """Records that a file was not sent, since the store takes no more."""
-        self.settle(key, Result(Status.SKIPPED, f"not tried: the store {self.stop_reason}"))
+        self.settle(key, Result(Status.SKIPPED, f"{NOT_TRIED}: {self.stop_cause}"))
 
     def for_each(self, steps: Iterable[KeyedStep], carry_out: Callable[[StoreContext, KeyedStep], Result]) -> None:
         """Carries out steps in parallel and records the result of each; begins none once the run is stopping."""

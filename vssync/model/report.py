@@ -19,6 +19,9 @@ class Status(StrEnum):
     SKIPPED = "skipped"  # not tried; `detail` says why
 
 
+NOT_TRIED = "not tried"  # the whole detail of what a run that ended early did not come to
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one change."""

@@ -18,7 +18,7 @@ from vssync.model.plan import (
     StoreChange,
     StorePlan,
 )
-from vssync.model.report import Outcome, Status
+from vssync.model.report import NOT_TRIED, Outcome, Status
 from vssync.model.state import FileStatus
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
@@ -143,7 +143,8 @@ def report_rows(store: StorePlan, outcomes: list[Outcome]) -> tuple[PlanRow, ...
 def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> PlanRow:
     change = changes.get(outcome.key)
     shown = outcome.needs_attention
-    detail = outcome.detail.splitlines() if shown else []
+    is_left = outcome.status is Status.SKIPPED and outcome.detail != NOT_TRIED
+    detail = outcome.detail.splitlines() if shown or is_left else []
     request = [f"request {outcome.request_id}"] if shown and outcome.request_id not in outcome.detail else []
     done = sign_of(change) if change else wording.SIGNS[outcome.action]
     return PlanRow(
@@ -167,7 +168,7 @@ def _outcome_text(outcome: Outcome) -> str:
     if outcome.status is Status.DOUBLED:
         return f"{done}, and by another run, too"
     if outcome.status is Status.SKIPPED:
-        return escape_control(f"{outcome.action} skipped: {outcome.detail}".removesuffix(": "))
+        return f"{outcome.action} skipped" + (f": {NOT_TRIED}" if outcome.detail == NOT_TRIED else "")
     if outcome.action is Action.REFUSE:
         return wording.DONE[outcome.action]
     return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}{tries}"
