@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import Result, StoreContext, result_of_error
+from vssync.applier.context import Result, StoreContext, result_of_error, send_deletion
 from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
 from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
@@ -180,13 +180,13 @@ def _take_over(store: StoreContext, put: Put) -> PendingFile | None:
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     """Detaches a put's File. An upload of ours is loose until it is attached again, so that a report can name it.
 
-    If it is attached again too early, the service takes it for attached and does nothing.
+    Whether it is gone is seen before it is attached again: if that is too early, the service does nothing.
     """
     is_our_upload = put.mark.origin is Origin.UPLOADED
     if is_our_upload:
         store.run.ledger.record_loose(file_id, f"upload of {put.key} that was to be attached again")
     try:
-        store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file)
+        send_deletion(lambda: store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file))
     except AccessDenied:
         store.run.ledger.record_attached([file_id])  # nothing changed
         raise
