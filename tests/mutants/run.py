@@ -133,6 +133,27 @@ MUTANTS = (
         ("tests/guarantees/test_twins.py",),
     ),
     Mutant(
+        "attach-what-a-joined-store-holds",
+        "vssync/applier/feed.py",
+        "files = take_over_found(self._store, files)",
+        "pass",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "forget-a-store-that-was-joined",
+        "vssync/applier/stores.py",
+        "store.writes.journal.remember_store(store_id, store.key)",
+        "pass",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "a-joined-store-was-made-here",
+        "vssync/applier/stores.py",
+        'store.run.results.record_result(store.key, "", ALREADY_DONE)',
+        "pass",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
         "delete-in-the-run-that-restores-a-mark",
         "vssync/planner/assemble.py",
         "store_files.refuse_removals(draft) if decision.restores_mark else draft",

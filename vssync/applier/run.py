@@ -6,7 +6,7 @@ Stores are applied in parallel, the steps within each in the order of `StoreStep
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from vssync.api.client import Client
@@ -168,7 +168,7 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
         wait_for_drops(store, steps.drops if late else ())
     StoreFeed(store, [pending.put for pending in late.values()], late).run()
     if steps.adopts:
-        run.results.record_result(steps.key, "", end_adoption(store))
+        _settle_store(store, end_adoption)
     if steps.teardown:
         _tear_down(store)
 
@@ -176,16 +176,25 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
 def _tear_down(store: StoreContext) -> None:
     """Deletes a store, and the files that go with it share its result; or releases it, so that only our mark goes."""
     if store.steps.teardown and store.steps.teardown.action is Action.UPDATE:
-        store.run.results.record_result(store.key, "", release_store(store))
+        _settle_store(store, release_store)
         return
     leaving, results = store.steps.leaving, store.run.results
     for drop in leaving:
         results.record_start(store.key, drop.key)
-    result = delete_store(store)
-    results.record_result(store.key, "", result)
+    result = _settle_store(store, delete_store)
     of_files = DONE if result.status is Status.DONE else Result(result.status, "its store was not deleted")
     for drop in leaving:
         store.settle(drop.key, of_files)
+
+
+def _settle_store(store: StoreContext, carry_out: Callable[[StoreContext], Result]) -> Result:
+    """Carries out a change of the store itself, and records its result, which is returned."""
+    try:
+        result = carry_out(store)
+    except VssyncError as error:
+        result = result_of_error(error)
+    store.run.results.record_result(store.key, "", result)
+    return result
 
 
 def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:

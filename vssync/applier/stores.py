@@ -95,30 +95,28 @@ def end_adoption(store: StoreContext) -> Result:
         )
     mark = _mark_of(store)
     owner_entry = {STORE_OWNER: str(mark)}
-    try:
-        if not mark.is_adopting:  # else the plan left files to adopt later, and the store's mark says so already
-            live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
-            _verify_mark(run, store.key, live, str(mark))
-    except VssyncError as error:
-        return result_of_error(error)
+    if not mark.is_adopting:  # else the plan left files to adopt later, and the store's mark says so already
+        live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
+        _verify_mark(run, store.key, live, str(mark))
     return DONE
+
+
+def _is_rest_done(store: StoreContext) -> bool:
+    """Whether all else in a store is done, and the run goes on; None is the status of the store itself, under way."""
+    statuses = store.run.results.statuses(store.key).values()
+    return not store.run.stopping and all(status in (Status.DONE, None) for status in statuses)
 
 
 def release_store(store: StoreContext) -> Result:
     """Takes our mark from a store, if those of all its files are gone: until then it says whose they are."""
     run, store_id = store.run, store.steps.store_id
-    statuses = run.results.statuses(store.key)
-    # None: under way, as the caller has begun the store itself and the files that go with it.
-    if run.stopping or any(status not in (Status.DONE, None) for status in statuses.values()):
+    if not _is_rest_done(store):
         return Result(
             Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again with the same options"
         )
-    try:
-        live = run.writes.update_metadata(store_id, without_ours)
-        if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
-            return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
-    except VssyncError as error:
-        return result_of_error(error)
+    live = run.writes.update_metadata(store_id, without_ours)
+    if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
+        return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
     return DONE
 
 
@@ -129,9 +127,7 @@ def delete_store(store: StoreContext) -> Result:
     """
     run, steps, store_id = store.run, store.steps, store.steps.store_id
     statuses = run.results.statuses(store.key)
-    # None: under way, as the caller has begun the store itself and the files that go with it.
-    is_done = all(status in (Status.DONE, None) for status in statuses.values())
-    if run.stopping or not is_done or any(put.key not in statuses for put in steps.all_puts):
+    if not _is_rest_done(store) or any(put.key not in statuses for put in steps.all_puts):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
         # If this fails, it keeps our mark: later plans use the new store, and show this one as a second.
@@ -142,10 +138,7 @@ def delete_store(store: StoreContext) -> Result:
     # Without `leaving`, the plan did not say what is in the store, as of one that is expired or replaced: it is listed.
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
     uploads = planned if steps.leaving else _uploads_in(run, store_id)
-    try:
-        problem = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
-    except VssyncError as error:
-        return result_of_error(error)
+    problem = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
     keys = ("", *(drop.key for drop in steps.leaving))
     run.deletions += [Deletion(store.key, change_key, store_id, problem=problem) for change_key in keys]
     for file_id in uploads:
