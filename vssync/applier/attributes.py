@@ -30,8 +30,6 @@ _STALE_SEARCH = (
     "searches here do not filter by attributes that are changed in place: put `capabilities: {updates_reach_search: "
     "false}` under `service`, so that plans attach such a file anew"
 )
-
-
 _UNLISTED_MARKS = (
     "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
     "`vssync doctor --write` shows what else is missing"

@@ -66,7 +66,7 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> t
         look = _wait_for_ends(run)
     except VssyncError as error:
         record_unseen_deletions(run, str(error))
-        _keep(run, pending, str(error))
+        _note_why_kept(run, pending, str(error))
         return ()
     is_as_planned = True
     for deletion in run.deletions:
@@ -82,7 +82,7 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> t
     run.deletions.clear()
     if is_as_planned:
         return _delete_unheld(run, plan, [store.id for store in stores], look, pending)
-    _keep(run, pending, "not everything that stays was seen completed")
+    _note_why_kept(run, pending, "not everything that stays was seen completed")
     return ()
 
 
@@ -153,7 +153,7 @@ def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
     return file.status is FileStatus.COMPLETED
 
 
-def _keep(run: ApplyRun, pending: Collection[str], reason: str) -> None:
+def _note_why_kept(run: ApplyRun, pending: Collection[str], reason: str) -> None:
     for file_id in pending:
         run.ledger.add_note(file_id, f"kept, because {reason}")
 
@@ -165,7 +165,7 @@ def _delete_unheld(
     try:
         holders = _find_holders_after_deletions(run, store_ids, look, pending)
     except VssyncError as error:
-        _keep(run, pending, str(error))
+        _note_why_kept(run, pending, str(error))
         return ()
     held_by_others = []
     our_ids = {*store_ids, *(store.id for store in plan.stores)}

@@ -124,7 +124,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             )
             put = replace(put, existing_id="", mark=new_mark)
         file_id = put.existing_id or _reuse_or_upload(store, put)
-        _distrust_all_but_first(store, put.before_attach)
+        _mark_others_as_outdated(store, put.before_attach)
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
@@ -138,7 +138,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     return PendingFile(put, file_id, detached=tuple(drop.file_id for drop in put.before_attach))
 
 
-def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
+def _mark_others_as_outdated(store: StoreContext, drops: Sequence[Drop]) -> None:
     """Where equal texts share chunks, changes the marks of the copies that lose their chunks with the first.
 
     A run that is killed after the first was detached then leaves none that looks right: the next plan sees other
