@@ -84,8 +84,6 @@ class Client:
         """Closes its connections, and the embedded service."""
         self.sender.close()
 
-    # -- stores ------------------------------------------------------------------------------------------
-
     def list_stores(self) -> tuple[LiveStore, ...]:
         """All stores, complete. Where this credential may not list them, the pinned ones whose files it may list.
 
@@ -128,8 +126,6 @@ class Client:
         body = {"query": query, "max_num_results": max_results, **more}
         call = Call("POST", store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
-
-    # -- a store's files ---------------------------------------------------------------------------------
 
     def list_files(self, store_id: str) -> tuple[LiveFile, ...]:
         """A store's files as the service lists them; those that it counts and does not list are not looked for."""
@@ -237,8 +233,6 @@ class Client:
             return error.answer.status not in (404, 410, 501)
         return True
 
-    # -- batches -----------------------------------------------------------------------------------------
-
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
         """Attaches up to 2,000 files (OpenAI spec), each with its own attributes and chunking."""
         body = {"files": [entry.body() for entry in entries]}
@@ -286,8 +280,6 @@ class Client:
             if batch.status == FileStatus.IN_PROGRESS
         )
 
-    # -- uploads -----------------------------------------------------------------------------------------
-
     def upload_file(self, handle: BinaryIO, filename: str) -> Upload:
         """Uploads from the handle's start to its end, without holding the bytes in memory."""
 
@@ -330,8 +322,6 @@ class Client:
                 problem = f"404, and whether that means that it is gone is not known, as Files cannot be read: {error}"
                 raise AccessDenied(f"{call.method} {call.path}: {problem}", error.answer)
             self._may_read_uploads = True
-
-    # -- probes and what is shared -----------------------------------------------------------------------
 
     def probe(self, path: str, plane: Plane = Plane.DATA) -> Probe:
         """Asks for one object of a listing; what the service answers is returned, not raised."""
