@@ -12,6 +12,7 @@ from vssync.commands.doctor.scratch import FOLLOW_TIMEOUT, TIMEOUT, Trial, by_id
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.model.marks import NEEDS_METADATA
 from vssync.model.state import LiveStore, StoreStatus
+from vssync.text import count_noun
 
 
 def create_store(trial: Trial) -> None:
@@ -35,14 +36,15 @@ def create_store(trial: Trial) -> None:
     seconds = delays["store_served"].seconds
     if "store_completed" in delays:
         trial.record("propagating_seconds", round(seconds - delays["store_completed"].seconds))
-    if connected := len(scratch.listed()):
-        text = (
-            f"{connected} files are listed in a store that was just made: something else feeds it, as a connector does"
-        )
-        trial.emit(warning("create store", text))
-    trial.record("connector_files", connected)
     after = f" after {seconds:,.0f} s" if seconds else ""
     trial.emit(ok("create store", f"{scratch.store_id}: created, and it answers{after}"))
+
+
+def connectors(trial: Trial) -> None:
+    """Whether anything is in a store that was just made, as OCI's connectors put it there."""
+    count = len(trial.scratch.listed())
+    text = f"a store that was just made lists {count_noun(count, 'file')}: something else feeds it, as a connector does"
+    trial.record("connector_files", count, warning("connectors", text) if count else None)
 
 
 def list_stores(trial: Trial) -> None:

@@ -16,6 +16,7 @@ from vssync.errors import ServiceError, VssyncError
 FILES, REQUESTS = 14, 120  # that a run takes, about
 # In this order: what a probe attaches, later ones look at; those that remove come last.
 _PROBES: tuple[tuple[str, Callable[[Trial], None]], ...] = (
+    ("connectors", listing_probes.connectors),
     ("list stores", listing_probes.list_stores),
     ("update store", listing_probes.metadata),
     ("list batches", listing_probes.list_batches),
