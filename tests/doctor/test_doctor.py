@@ -18,8 +18,9 @@ from tests.support import Clock, client_of
 from vssync.api.connect import connect
 from vssync.commands.doctor.examine import Diagnosis, diagnosis_json, examine
 from vssync.commands.doctor.finding import Finding, FindingKind, failed, finding_text, ok, warning
-from vssync.commands.doctor.read_probes import region_of, run_read_probes
+from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.session import Settings, load_manifest, open_session
+from vssync.endpoints import region_of
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
-from vssync.api.errors import is_permanent, missing_from_list_error
+from vssync.api.errors import is_permanent, missing_from_list_error, only_files_error
 from vssync.api.http import (
     SEARCH_TIMEOUT,
     UPLOAD_TIMEOUT,
@@ -95,12 +95,17 @@ class Client:
             try:
                 return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
             except (AccessDenied, NotFound) as error:
-                usable = {id_: name for id_, name in self.pinned_stores.items() if self.is_ready(id_)}
-                if not usable:
-                    raise
-                pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in usable.items()}
+                names = {id_: name for id_, name in self.pinned_stores.items() if self.is_ready(id_)}
+                pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in names.items()}
+                if not pinned:
+                    raise self._explain(error) from error
                 self._usable_pinned, self.stores_denied = pinned, error
         return tuple(self._usable_pinned.values())
+
+    def _explain(self, error: ServiceError) -> ServiceError:
+        """Why stores cannot be listed: the credential is wrong, or right for files only."""
+        is_for_files = self.sender.has_one_credential and not self.probe("/files").error
+        return only_files_error(error, self.sender.provider) if is_for_files else error
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
         return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse.parse_store)

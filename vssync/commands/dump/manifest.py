@@ -164,7 +164,17 @@ def _settings_tree(dumped: DumpedStore) -> dict[str, Any]:
 
 
 def _service_tree(service: ServiceSpec) -> dict[str, Any]:
-    fields = ("provider", "region", "project", "compartment", "data_url", "control_url", "auth", "profile")
+    fields = (
+        "provider",
+        "region",
+        "project",
+        "compartment",
+        "data_url",
+        "control_url",
+        "auth",
+        "control_auth",
+        "profile",
+    )
     tree: dict[str, Any] = {name: value for name in fields if (value := getattr(service, name))}
     return tree | ({"capabilities": dict(service.capabilities)} if service.capabilities else {})
 
