@@ -120,6 +120,78 @@ def test_addresses_written_out_win(fields: dict[str, str], data: str, control: s
     assert (endpoint.data_url, endpoint.control_url, endpoint.region) == (data, control, region)
 
 
+PARTNER = {"xx-partner-1": "partnercloud.example", "odd-1": "partnercloud.example", "eu-frankfurt-2": "evil.example"}
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("xx-partner-1", "partnercloud.example"),
+        ("odd-1", "partnercloud.example"),
+        ("us-chicago-1", "oraclecloud.com"),
+        ("eu-frankfurt-2", "oraclecloud.eu"),  # a region of the table stays where it is
+    ],
+)
+@pytest.mark.parametrize("kind", ["bearer", "signing_key"])
+def test_regions_of_partners_extend_the_table(region: str, domain: str, kind: str) -> None:
+    endpoint = found(oci(region=region, auth=kind), {"VSSYNC_API_KEY": "k"}, realms=PARTNER)
+    assert f"generativeai.{region}.oci.{domain}/" in endpoint.control_url
+    by_url = found(oci(data_url=endpoint.data_url, region="", auth=kind), realms=PARTNER)
+    assert (by_url.control_url, by_url.region) == (endpoint.control_url, region)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://inference.generativeai.xx-partner-1.oci.partnercloud.example.evil.com/v1",
+        "https://xx-partner-1.oci.partnercloud.example/v1",
+        "https://inference.generativeai.xx-partner-1.oci.partnercloud.example:8443/v1",
+    ],
+)
+def test_only_the_service_of_a_partner_gets_a_credential(url: str) -> None:
+    with pytest.raises(EndpointError, match="not a host of provider oci"):
+        found(oci(data_url=url, auth="bearer"), realms=PARTNER)
+
+
+@pytest.mark.parametrize(
+    ("auth", "control_auth", "control_host", "kinds"),
+    [
+        ("bearer", "signing_key", "generativeai", (AuthKind.BEARER, AuthKind.SIGNING_KEY)),
+        ("signing_key", "bearer", "inference.generativeai", (AuthKind.SIGNING_KEY, AuthKind.BEARER)),
+        ("bearer", "bearer", "inference.generativeai", (AuthKind.BEARER, AuthKind.BEARER)),
+        ("bearer", "", "inference.generativeai", (AuthKind.BEARER, AuthKind.BEARER)),
+        ("", "signing_key", "generativeai", (AuthKind.BEARER, AuthKind.SIGNING_KEY)),  # the profile is for stores
+    ],
+)
+def test_stores_may_take_another_kind_of_credential(
+    auth: str, control_auth: str, control_host: str, kinds: tuple[AuthKind, AuthKind]
+) -> None:
+    endpoint = found(oci(auth=auth, control_auth=control_auth, profile="P"), {"VSSYNC_API_KEY": "k"})
+    assert endpoint.auth_kinds == kinds
+    assert endpoint.control_url.startswith(f"https://{control_host}.us-chicago-1.")
+    assert endpoint.profile == ("P" if any(kind.signs for kind in kinds) else "")
+    assert (endpoint.control_auth is None) == (kinds[0] is kinds[1])
+
+
+@pytest.mark.parametrize(
+    ("flag", "environment", "written", "expected"),
+    [
+        ("signing_key", {"VSSYNC_CONTROL_AUTH": "bearer"}, "bearer", AuthKind.SIGNING_KEY),
+        ("", {"VSSYNC_CONTROL_AUTH": "security_token"}, "signing_key", AuthKind.SECURITY_TOKEN),
+        ("", {"OCI_CLI_AUTH": "instance_principal"}, "signing_key", AuthKind.SIGNING_KEY),
+    ],
+)
+def test_the_kind_for_stores_comes_from_the_flag_then_the_environment_then_the_manifest(
+    flag: str, environment: dict[str, str], written: str, expected: AuthKind
+) -> None:
+    assert found(oci(control_auth=written), environment, control_auth=flag).auth_kinds[1] is expected
+
+
+def test_the_compartment_is_needed_where_either_is_signed() -> None:
+    with pytest.raises(EndpointError, match=r"service\.compartment: missing"):
+        found(oci(auth="bearer", control_auth="signing_key", compartment=""))
+
+
 def test_openai_needs_nothing_but_a_key() -> None:
     endpoint = found(ServiceSpec("openai", project="proj_1"))
     assert endpoint.data_url == endpoint.control_url == "https://api.openai.com/v1"
@@ -205,6 +277,13 @@ def test_profile_and_region_come_from_the_flag_then_the_environment_then_the_man
             "--auth: provider oci does not take 'instance_obo_user'",
         ),
         (oci(auth="none"), {}, {}, EndpointError, "service.auth: provider oci does not take 'none'"),
+        (oci(control_auth="x"), {}, {}, EndpointError, "service.control_auth: provider oci does not take 'x'"),
+        (oci(), {}, {"control_auth": "api_key"}, UsageProblem, "--control-auth: `api_key` means two things"),
+        (oci(), {"VSSYNC_CONTROL_AUTH": "x"}, {}, UsageProblem, "VSSYNC_CONTROL_AUTH: provider oci does not"),
+        *(
+            (ServiceSpec("compatible", data_url=url), {}, {}, EndpointError, "service.data_url: an `api-version`")
+            for url in ("https://x.example/openai?api-version=2024-10-21", "https://x.example/?a=1&api-version=preview")
+        ),
         (
             ServiceSpec("openai"),
             {},

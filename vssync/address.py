@@ -78,7 +78,7 @@ def read_no_proxy(text: str, host: str, port: int) -> tuple[bool, tuple[str, ...
     address = _ip(name)
     for entry in filter(None, re.split(r"[,\s]+", text.lower())):
         with suppress(ValueError):
-            network = ipaddress.ip_network(re.sub(r"[\[\]]", "", entry), strict=False)
+            network = ipaddress.ip_network(re.sub(r"^\[(.*)\](?=/|$)", r"\1", entry), strict=False)
             is_direct |= address is not None and address in network
             continue
         if not (match := _NO_PROXY.fullmatch(entry)):

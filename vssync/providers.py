@@ -282,6 +282,6 @@ COMPATIBLE = Provider(
     absent_as_400=True,
     shares_chunks=True,  # as ogx and llama-stack have it; harmless where it is not so
     updates_reach_search=None,
-    wizard_fields=(WizardField("data_url", "the service's base URL", "https://vectors.example.com/v1"),),
+    wizard_fields=(WizardField("data_url", "the service's base URL", "https://CHANGE.example.com/v1"),),
 )
 PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in (LOCAL, OCI, OPENAI, COMPATIBLE)}

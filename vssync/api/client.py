@@ -97,15 +97,12 @@ class Client:
             except (AccessDenied, NotFound) as error:
                 names = {id_: name for id_, name in self.pinned_stores.items() if self.is_ready(id_)}
                 pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in names.items()}
+                if not pinned and self.sender.has_one_credential and not self.probe("/files").error:
+                    raise only_files_error(error, self.sender.provider) from error
                 if not pinned:
-                    raise self._explain(error) from error
+                    raise
                 self._usable_pinned, self.stores_denied = pinned, error
         return tuple(self._usable_pinned.values())
-
-    def _explain(self, error: ServiceError) -> ServiceError:
-        """Why stores cannot be listed: the credential is wrong, or right for files only."""
-        is_for_files = self.sender.has_one_credential and not self.probe("/files").error
-        return only_files_error(error, self.sender.provider) if is_for_files else error
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
         return self._read(Call("POST", "/vector_stores", Plane.CONTROL, body=body, idempotent=False), parse.parse_store)

@@ -22,20 +22,21 @@ import httpx
 
 from vssync.auth.credential import Credential, CredentialError, Flow, token_expiry
 from vssync.endpoints import Endpoint, Sourced
-from vssync.text import shorten_middle
+from vssync.text import format_elapsed, format_size, shorten_middle
 
 TIME_LIMIT = 60.0  # seconds for a command to print its token
 _EARLY = 60.0  # seconds before its expiry that a token is renewed
 _MAX_OUTPUT = 64 << 10  # bytes of each stream
 _POLL = 0.1  # seconds after which a command that has ended is noticed, though a child of it holds its output open
+_MAX_LINE = 2000  # characters of stderr that are searched for secrets
 _MAX_REASON = 200  # columns of stderr in a message
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+\S+"), r"\1 ***"),
     (re.compile(r"(?i)(\w*(?:token|secret|password|passwd|api_?key)\w*[\"']?\s*[=:]\s*[\"']?)[^\s\"',;]+"), r"\1***"),
     (re.compile(r"(://)[^/\s@]+@"), r"\1***@"),
-    (re.compile(r"(?=[A-Za-z_~+=-]*[0-9])[A-Za-z0-9_~+=-]{20,}(?:\.[A-Za-z0-9_~+=-]+)*"), "***"),
     (re.compile(r"(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/=_~.-]{32,}"), "***"),  # base64, which has slashes
+    (re.compile(r"(?=[A-Za-z_~+=-]*[0-9])[A-Za-z0-9_~+=-]{20,}(?:\.[A-Za-z0-9_~+=-]+)*"), "***"),
 )
 
 
@@ -105,12 +106,11 @@ class CommandCredential(Credential):
     def _read_token(self) -> str:
         try:
             code, out, err = run_bounded(self._arguments, self._environment, self._time_limit)
+        except TimeoutError as error:
+            raise self._error(f"{error}, and was ended; it must print one token, and not wait for input") from None
         except OSError as error:
             reason = "no such program" if isinstance(error, FileNotFoundError) else error.strerror
             raise self._error(f"cannot be run: {reason}; name one on the PATH, or its whole path") from None
-        except TimeoutError:
-            limit = f"{self._time_limit:.0f} s"
-            raise self._error(f"printed no token within {limit} and was ended; it must not wait for input") from None
         if code:
             how = f"ended with exit code {code}" if code > 0 else f"was ended by {signal.Signals(-code).name}"
             raise self._error(f"{how}: {_last_line(err)}")
@@ -160,14 +160,16 @@ def run_bounded(arguments: list[str], environment: Mapping[str, str], seconds: f
                     key.data.extend(part)
                     if not part:
                         selector.unregister(key.fileobj)
-                if time.monotonic() > deadline or max(map(len, outputs)) > _MAX_OUTPUT:
-                    raise TimeoutError
+                if max(map(len, outputs)) > _MAX_OUTPUT:
+                    raise TimeoutError(f"printed more than {format_size(_MAX_OUTPUT)}")
+                if time.monotonic() > deadline:
+                    break
                 has_ended = not ready and process.poll() is not None
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
             has_ended = process.returncode is not None
             if not has_ended:
-                raise TimeoutError
+                raise TimeoutError(f"took longer than {format_elapsed(seconds)}")
         finally:
             if not has_ended:
                 with suppress(ProcessLookupError):
@@ -178,6 +180,8 @@ def run_bounded(arguments: list[str], environment: Mapping[str, str], seconds: f
 def _last_line(output: bytes) -> str:
     """The last line that a command wrote, without what looks like a secret."""
     line = next(filter(None, reversed(output.decode("utf-8", "replace").split("\n"))), "").strip()
+    if len(line) > _MAX_LINE:  # at a space: half of a secret might not look like one
+        line = line[:_MAX_LINE].rpartition(" ")[0]
     for pattern, replacement in _SECRETS:
         line = pattern.sub(replacement, line)
-    return shorten_middle(line, _MAX_REASON) or "it wrote nothing to stderr"
+    return shorten_middle(line, _MAX_REASON) or "it wrote nothing to stderr; run it by hand to see why"
