@@ -49,7 +49,8 @@ def connect(
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
     warnings: tuple[str, ...] = ()
     try:
-        certificates = httpx.create_ssl_context()  # of the process environment
+        # Of the process environment. Reading them takes time, which a given transport does not need.
+        certificates = True if transport else httpx.create_ssl_context()
         proxies, warnings = ({}, ()) if transport else _find_proxies(endpoint)
         transports = {
             proxy: httpx.HTTPTransport(verify=certificates, limits=pool, proxy=proxy) for proxy in {*proxies.values()}

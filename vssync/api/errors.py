@@ -150,16 +150,13 @@ def only_files_error(error: ServiceError, provider: Provider) -> ServiceError:
     """For a refused listing of stores, where the same credential lists files."""
     if not (isinstance(error, AccessDenied) or provider.has_policies):  # a 404 may be all that it says
         return error
-    kind = next((str(kind) for kind in provider.auth_kinds if kind.signs), "")
-    other = (
-        f"let others prove who asks for stores, such as with `control_auth: {kind}` (--control-auth), or "
-        if kind
-        else ""
+    kind = next(
+        (f"another for stores, such as `control_auth: {kind}`" for kind in provider.auth_kinds if kind.signs), ""
     )
-    text = (
-        f"{describe_answer(error.answer)}; this credential is accepted for files, but not for stores: {other}pin each "
-        "store with `external: true` and its `id`"
-    )
+    other = f"use {kind} (--control-auth), or " if kind else ""
+    problem = "this credential is accepted for files, but not for stores"
+    pin = "pin each store with `external: true` and its `id`"
+    text = f"{describe_answer(error.answer)}; {problem}: {other}{pin}"
     return type(error)(text, error.answer)
 
 

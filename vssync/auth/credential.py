@@ -73,7 +73,7 @@ def bearer_credential(endpoint: Endpoint, environment: Mapping[str, str]) -> Bea
             f"{source}: holds a character that no key has, such as a space, a line end or a typographic quote"
         )
     if is_placeholder(key):
-        raise CredentialError(f"{source}: still holds a placeholder; put the key of {endpoint.provider.name} there")
+        raise CredentialError(f"{source}: still holds a placeholder; put the key itself there")
     return BearerCredential(endpoint, key, source)
 
 

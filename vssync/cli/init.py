@@ -113,9 +113,10 @@ def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
         return error.exit_code
     file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
     table = survey_lines(survey, desired.stores[0])
-    empty = [f"`{diagnostic.path[-1]}`" for diagnostic in check_filled_in(desired.service)]
-    verdict = [] if empty else [format_valid(desired)]
+    placeholders = [f"`{diagnostic.path[-1]}`" for diagnostic in check_filled_in(desired.service)]
+    verdict = [] if placeholders else [format_valid(desired)]
     click.echo("\n".join([*table, *([""] if table else []), *written, *verdict]))
-    command = f"vssync {'doctor' if empty else 'plan'}{file_option}"
-    click.echo(f"Next: fill in {join_words(empty)} in {path}, then {command}" if empty else f"Next: {command}")
+    command = f"vssync {'plan' if PROVIDERS[desired.service.provider].embedded else 'doctor'}{file_option}"
+    first = f"fill in {join_words(placeholders)} in {escape_control(str(path))}, then " if placeholders else ""
+    click.echo(f"Next: {first}{command}")
     return DONE

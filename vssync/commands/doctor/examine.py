@@ -36,10 +36,10 @@ def examine(
     Reads only, unless `write` allows a store and files that are removed again. Nothing that is wrong with a service or
     a credential raises an error.
     """
-    kinds: set[FindingKind] = set()
+    failures: set[str] = set()
 
     def record(finding: Finding) -> None:
-        kinds.add(finding.kind)
+        failures.update([finding.topic] if finding.kind is FindingKind.FAILED else [])
         emit(finding)
 
     capabilities: Mapping[str, bool] | None = None
@@ -48,13 +48,13 @@ def examine(
         session = _connect(settings, loaded, record, stack, write=write, clock=clock)
         if session:
             stores = run_read_probes(session, record, time.time)
-            if session.endpoint.auth_kinds[1].signs:
+            if session.endpoint.auth_kinds[1].signs and "credential" not in failures:
                 run_tenancy_probes(session, stores or (), record, time.time())
             if write and stores is not None:
                 capabilities, left = run_write_probes(session.client, record)
             elif stores is not None and session.credential:
                 record(ok("writes", "not tried: plans only read, and `vssync doctor --write` tries the rest"))
-    return Diagnosis(FindingKind.FAILED in kinds, capabilities, left)
+    return Diagnosis(bool(failures), capabilities, left)
 
 
 def diagnosis_json(loaded: LoadedManifest, findings: Sequence[Finding], diagnosis: Diagnosis | None) -> str:
