@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from vssync.api.errors import way_out
 from vssync.endpoints import Caller, Endpoint, EndpointError, resolve_endpoint
-from vssync.errors import UsageProblem, VssyncError
+from vssync.errors import Answer, UsageProblem, VssyncError
 from vssync.model.service import ServiceSpec
 from vssync.providers import OCI, PROVIDERS, AuthKind
 
@@ -185,6 +186,36 @@ def test_the_kind_for_stores_comes_from_the_flag_then_the_environment_then_the_m
     flag: str, environment: dict[str, str], written: str, expected: AuthKind
 ) -> None:
     assert found(oci(control_auth=written), environment, control_auth=flag).auth_kinds[1] is expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "answer", "words"),
+    [
+        (oci(), AuthKind.BEARER, Answer("GET", "/files", 401), "create the policy first, then a new key"),
+        (oci(), AuthKind.SIGNING_KEY, Answer("GET", "/files", 401), "public key of this profile"),
+        (oci(project="ocid1.p.oc1.ap-osaka-1.x"), AuthKind.BEARER, Answer("GET", "/files", 401), "region ap-osaka-1"),
+        (oci(project="ocid1.p.oc1.us-chicago-1.x"), AuthKind.BEARER, Answer("GET", "/files", 400), ""),
+        *(
+            (ServiceSpec("compatible", data_url=f"http://localhost:1{path}"), kind, Answer("GET", request, 404), words)
+            for path, kind, request, words in (
+                ("", AuthKind.BEARER, "/vector_stores", "write `data_url: http://localhost:1/v1`"),
+                ("/api", AuthKind.NONE, "/api/files", "write `data_url: http://localhost:1/api/v1`"),
+                ("/api", AuthKind.NONE, "/api/files/file-1", ""),  # it may be that one is not there
+                ("/openai/v1", AuthKind.NONE, "/openai/v1/files", ""),
+            )
+        ),
+        (
+            ServiceSpec("local", data_url="http://localhost:1/v1"),
+            AuthKind.NONE,
+            Answer("GET", "/v1", 401),
+            "no key was",
+        ),
+    ],
+)
+def test_what_a_refusal_means_here(spec: ServiceSpec, kind: AuthKind, answer: Answer, words: str) -> None:
+    hint = way_out(found(spec).hints_for(kind), answer)
+    assert words in hint
+    assert bool(words) == bool(hint)
 
 
 def test_the_compartment_is_needed_where_either_is_signed() -> None:

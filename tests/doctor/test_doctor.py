@@ -237,6 +237,37 @@ def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> No
     assert "control_url: http://localhost:1/v1" in " ".join(findings[-1].way_out)
 
 
+@pytest.mark.parametrize(
+    ("declared", "kind", "text"),
+    [
+        ("{id: vs_1, external: true}", FindingKind.OK, "of this manifest's 1, 1 can be used by their `id`"),
+        ("{id: vs_1, external: true}, more: {}", FindingKind.WARNING, "of this manifest's 2, 1 can be used"),
+        ("{}", FindingKind.FAILED, "accepted for files, but not for stores: use another for stores"),
+    ],
+)
+def test_a_credential_for_files_alone_is_enough_for_pinned_stores(
+    tmp_path: Path, declared: str, kind: FindingKind, text: str
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/vector_stores"):
+            return httpx.Response(401, json={"code": "NotAuthenticated", "message": "no"})
+        return httpx.Response(200, json={"data": [], "has_more": False})
+
+    service = f"{{provider: oci, region: us-chicago-1, project: '{PROJECT}', auth: bearer}}"
+    (tmp_path / "vssync.yaml").write_text(
+        f"version: 1\nowner: shelf\nservice: {service}\nstores: {{docs: {declared}}}\n"
+    )
+    settings = Settings(manifest=str(tmp_path), environment={"VSSYNC_API_KEY": KEY})
+    findings: list[Finding] = []
+    with open_session(settings, load_manifest(settings), clock=Clock()) as session:
+        transport = httpx.MockTransport(answer)
+        client = connect(session.endpoint, auth=session.credential, clock=Clock(), workers=1, transport=transport)
+        run_read_probes(replace(session, client=client), findings.append, time.time)
+    stores = next(finding for finding in findings if finding.topic == "list stores")
+    assert (stores.kind, text in stores.text) == (kind, True)
+    assert next(finding for finding in findings if finding.topic == "credential").text == "accepted"
+
+
 def test_lines_to_copy_are_not_broken_and_nothing_steers_the_terminal() -> None:
     statement = "Allow group GROUP to manage generative-ai-family in compartment id " + "x" * 60
     shown = finding_text(failed("project", "\x1b[31mno " * 12, statement), 60)
