@@ -55,8 +55,8 @@ class Access:
 
     url: str
     headers: Mapping[str, str]
-    auth: httpx.Auth | None = None
-    hints: tuple[Hint, ...] = ()
+    auth: httpx.Auth | None
+    hints: tuple[Hint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ class Sender:
         self._http = http
         self._planes = planes
         self.provider = provider
-        self.has_one_credential = planes[Plane.DATA].auth is planes[Plane.CONTROL].auth
+        credential = planes[Plane.DATA].auth
+        self.has_one_credential = credential is not None and credential is planes[Plane.CONTROL].auth
         self._responded: set[Plane] = set()
         self._unreachable: set[Plane] = set()  # where the last request was given up without ever reaching the service
         self._lock = threading.Lock()

@@ -112,14 +112,13 @@ class CommandCredential(Credential):
             reason = "no such program" if isinstance(error, FileNotFoundError) else error.strerror
             raise self._error(f"cannot be run: {reason}; name one on the PATH, or its whole path") from None
         if code:
-            how = f"ended with exit code {code}" if code > 0 else f"was ended by {signal.Signals(-code).name}"
+            how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
             raise self._error(f"{how}: {_last_line(err)}")
-        lines = out.decode("utf-8", "replace").split("\n")
-        token, *others = filter(None, map(str.strip, lines)) if out.strip() else [""]
-        if others or not _TOKEN.fullmatch(token):
-            what = f"{len(others) + 1:,} lines" if others else "a character that no token has, such as a quote"
-            raise self._error(f"printed {what if token else 'nothing'}; it must print one token and nothing else")
-        return token
+        lines = [*filter(None, map(str.strip, out.decode("utf-8", "replace").split("\n")))]
+        if len(lines) == 1 and _TOKEN.fullmatch(lines[0]):
+            return lines[0]
+        what = f"{len(lines):,} lines" if lines[1:] else "a character that no token has, such as a quote"
+        raise self._error(f"printed {what if lines else 'nothing'}; it must print one token and nothing else")
 
     def _error(self, problem: str) -> CredentialError:
         return CredentialError(f"auth command {self._name}: {problem}")
