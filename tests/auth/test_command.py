@@ -156,7 +156,7 @@ def test_no_shell_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("script", "words"),
     [
         ("exit 3", "ended with exit code 3: it wrote nothing to stderr; run it by hand"),
-        ("echo first >&2; echo 'sign in first' >&2; exit 1", "ended with exit code 1: sign in first"),
+        ("echo first >&2; echo 'sign in first' >&2; echo ' ' >&2; exit 1", "ended with exit code 1: sign in first"),
         ("kill -9 $$", "was ended by signal 9"),
         ("true", "printed nothing"),
         ("echo; echo ' '; printf '\\302\\240'", "printed nothing"),  # a no-break space

@@ -178,7 +178,7 @@ def run_bounded(arguments: list[str], environment: Mapping[str, str], seconds: f
 
 def _last_line(output: bytes) -> str:
     """The last line that a command wrote, without what looks like a secret."""
-    line = next(filter(None, reversed(output.decode("utf-8", "replace").split("\n"))), "").strip()
+    line = next(filter(None, map(str.strip, reversed(output.decode("utf-8", "replace").split("\n")))), "")
     if len(line) > _MAX_LINE:  # at a space: half of a secret might not look like one
         line = line[:_MAX_LINE].rpartition(" ")[0]
     for pattern, replacement in _SECRETS:
