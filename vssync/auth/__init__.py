@@ -25,9 +25,10 @@ def create_credential(
     """
     if endpoint.auth is AuthKind.NONE:
         return None
-    if endpoint.auth is AuthKind.BEARER:
-        is_printed = bool(endpoint.auth_command.value)
-        return (CommandCredential if is_printed else bearer_credential)(endpoint, environment)
+    if endpoint.auth is AuthKind.BEARER and endpoint.auth_command.value:
+        return CommandCredential(endpoint, environment)
+    if endpoint.auth.sends_key:
+        return bearer_credential(endpoint, environment)
     return iam_credential(endpoint, environment, ask)
 
 
