@@ -132,6 +132,7 @@ def test_a_manifest_by_another_name_elsewhere(folder: Path) -> None:
         (["--provider", "oci", "--project", "p"], "Next: fill in `compartment` in vssync.yaml, then vssync doctor"),
         (["--provider", "oci", "--project", "p", "--compartment", "c"], "Next: vssync doctor"),
         (["--provider", "compatible"], "Next: fill in `data_url` in vssync.yaml, then vssync doctor"),
+        (["--provider", "azure"], "Next: fill in `data_url` in vssync.yaml, then vssync doctor"),
         (["--provider", "openai"], "Next: vssync doctor"),
     ],
 )
