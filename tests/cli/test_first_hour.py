@@ -67,11 +67,11 @@ CASES: Mapping[str, tuple[str, Mapping[str, str], Answering, tuple[str, ...]]] =
     "a key older than its policy": (of_oci(), WITH_KEY, refused(401, "NotAuthenticated", NOT_SIGNED_IN), (POLICY,)),
     "stores take signatures alone": (
         of_oci(), WITH_KEY, stores_refused,
-        ("accepted for files, but not for stores", "`control_auth: signing_key` (--control-auth)", "`external: true`"),
+        ("this credential may not read stores", "`control_auth", "`external: true`"),
     ),
     "a key that may not see stores": (
         "provider: openai, data_url: 'URL/v1'", WITH_KEY, stores_refused,
-        ("accepted for files, but not for stores: pin each store with `external: true` and its `id`",),
+        ("this credential may not read stores", "`external: true`"),
     ),
     "no key": (COMPATIBLE, {}, refused(401, "", "Unauthorized"), ("no key was sent: set VSSYNC_API_KEY",)),
     "no key for a provider that needs one": (

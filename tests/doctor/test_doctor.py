@@ -242,7 +242,11 @@ def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> No
     [
         ("{id: vs_1, external: true}", FindingKind.OK, "of this manifest's 1, 1 can be used by their `id`"),
         ("{id: vs_1, external: true}, more: {}", FindingKind.WARNING, "of this manifest's 2, 1 can be used"),
-        ("{}", FindingKind.FAILED, "accepted for files, but not for stores: use another for stores"),
+        (
+            "{}",
+            FindingKind.FAILED,
+            "this credential may not read stores, though it reads files: use another for stores",
+        ),
     ],
 )
 def test_a_credential_for_files_alone_is_enough_for_pinned_stores(

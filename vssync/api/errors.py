@@ -155,7 +155,7 @@ def only_files_error(error: ServiceError, provider: Provider) -> ServiceError:
         (f"another for stores, such as `control_auth: {kind}`" for kind in provider.auth_kinds if kind.signs), ""
     )
     other = f"use {kind} (--control-auth), or " if kind else ""
-    problem = "this credential is accepted for files, but not for stores"
+    problem = "this credential may not read stores, though it reads files"
     pin = "pin each store with `external: true` and its `id`"
     text = f"{describe_answer(error.answer)}; {problem}: {other}{pin}"
     return type(error)(text, error.answer)
@@ -241,6 +241,13 @@ _HINTS = (
     Hint(_NEVER, "", f"{_NO_CREATES}; create the store there, and declare it `external`", r"POST .*/vector_stores"),
     Hint((400, 422), rf"{_UNKNOWN}.*\battributes\b", f"{NEEDS_ATTRIBUTES}: vssync cannot be used here"),
     Hint((400, 422), rf"{_UNKNOWN}.*\bchunking_strategy\b", "leave `chunking` out, or say `chunking: auto`"),
+    Hint(
+        (404,),
+        "",
+        "this address has no vector stores, or does not show them to this credential; check `data_url` under `service`,"
+        " or ask `vssync doctor`",
+        r"GET .*/vector_stores",
+    ),
     Hint((429,), r"quota|billing", "waiting does not help; check the plan and billing of the account"),
 )
 

@@ -164,8 +164,12 @@ def find_endpoint(settings: Settings, service: ServiceSpec) -> Endpoint:
 
 @contextmanager
 def open_session(settings: Settings, loaded: LoadedManifest, *, clock: Clock | None = None) -> Iterator[Session]:
-    """Connects to a loaded manifest's service while the block runs."""
-    with open_connection(settings, loaded.desired.service, Path(settings.manifest), clock=clock) as connection:
+    """Connects to a loaded manifest's service while the block runs. The session's service has the region asked."""
+    service = loaded.desired.service
+    with open_connection(settings, service, Path(settings.manifest), clock=clock) as connection:
+        if connection.endpoint.region and not service.data_url:  # an option or a variable may name another one
+            service = replace(service, region=connection.endpoint.region)
+            loaded = replace(loaded, desired=replace(loaded.desired, service=service))
         values = {field.name: getattr(connection, field.name) for field in fields(connection)}
         yield Session(settings, loaded, **values)
 

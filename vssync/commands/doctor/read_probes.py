@@ -147,9 +147,14 @@ def _list_stores(session: Session, probes: dict[Plane, Probe], emit: Emit) -> tu
     if _is_unanswered(probes[Plane.CONTROL]) or isinstance(probes[Plane.DATA].error, AccessDenied):
         return None
     is_elsewhere = endpoint.control_url != endpoint.data_url and client.probe("/vector_stores").error is None
+    stores: tuple[LiveStore, ...] = ()
+    error: ServiceError | None
     try:
         stores = client.list_stores()
-    except ServiceError as error:
+        error = client.stores_denied
+    except ServiceError as raised:
+        error = raised
+    if error and not stores:
         is_told = isinstance(error, AccessDenied) and endpoint.control_auth is not None
         way_out = [f"The data address lists stores: set `control_url: {endpoint.data_url}`."] if is_elsewhere else []
         if way_out or not is_told:
@@ -158,10 +163,8 @@ def _list_stores(session: Session, probes: dict[Plane, Probe], emit: Emit) -> tu
         return None
     found, declared = len(managed_stores(session, stores)), len(session.loaded.desired.stores)
     also = "; the data address lists them too" if is_elsewhere else ""
-    if client.stores_denied:
-        text = (
-            f"{error_text(client.stores_denied)}; of this manifest's {declared:,}, {found:,} can be used by their `id`"
-        )
+    if error:
+        text = f"{error_text(error)}; of this manifest's {declared:,}, {found:,} can be used by their `id`"
         emit((ok if found == declared else warning)("list stores", text))
     else:
         emit(ok("list stores", f"{len(stores):,} listed, {found:,} of this manifest's {declared:,}{also}"))
