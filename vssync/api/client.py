@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
-from vssync.api.errors import is_permanent, missing_from_list_error, only_files_error
+from vssync.api.errors import is_permanent, missing_from_list_error
 from vssync.api.http import (
     SEARCH_TIMEOUT,
     UPLOAD_TIMEOUT,
@@ -103,8 +103,7 @@ class Client:
                 if not names and self.probe("/files").error:
                     raise
                 self._usable_pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in names.items()}
-                is_shared, provider = self.sender.has_one_credential, self.sender.provider
-                self.stores_denied = only_files_error(error, provider) if is_shared else error
+                self.stores_denied = self.sender.denied_stores_error(error)
         return tuple(self._usable_pinned.values())
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:

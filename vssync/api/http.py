@@ -111,9 +111,9 @@ class Sender:
     ) -> None:
         self._http = http
         self._planes = planes
-        self.provider = provider
+        self._provider = provider
         credential = planes[Plane.DATA].auth
-        self.has_one_credential = credential is not None and credential is planes[Plane.CONTROL].auth
+        self._has_one_credential = credential is not None and credential is planes[Plane.CONTROL].auth
         self._responded: set[Plane] = set()
         self._unreachable: set[Plane] = set()  # where the last request was given up without ever reaching the service
         self._lock = threading.Lock()
@@ -129,6 +129,10 @@ class Sender:
     def close(self) -> None:
         """Closes every connection."""
         self._http.close()
+
+    def denied_stores_error(self, error: ServiceError) -> ServiceError:
+        """A refusal to list stores, where files are listed, with the way out if one credential is used for both."""
+        return errors.only_files_error(error, self._provider) if self._has_one_credential else error
 
     def send(self, call: Call, parse: Callable[[Any], Any] = lambda body: body) -> Reply:
         """The reply, after retries; `parse` may raise MalformedResponse.
@@ -240,7 +244,7 @@ class Sender:
         if ambiguous and (call.is_write if is_success else not call.idempotent):
             reason = errors.describe_answer(answer)
             return errors.lost_reply_error(call.method, call.path, reason, answer.request_id, answer.status)
-        return errors.error_for(answer, self.provider, self._planes[call.plane].hints)
+        return errors.error_for(answer, self._provider, self._planes[call.plane].hints)
 
 
 def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:
