@@ -147,7 +147,7 @@ def evidence_text(
             "region": endpoint.region
             if provider.regions and re.fullmatch(provider.regions.name, endpoint.region)
             else "",
-            "auth": endpoint.auth.value,
+            "auth": dict(zip(("data", "control"), endpoint.auth_kinds, strict=True)),
             "addresses": {
                 "data": _address(endpoint, endpoint.data_url),
                 "control": _address(endpoint, endpoint.control_url),

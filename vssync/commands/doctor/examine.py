@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from vssync.api.rate_limit import Clock
 from vssync.commands.doctor.evidence import Recorder, evidence_text
 from vssync.commands.doctor.facts import Fact, capabilities_of, dialect_of
-from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, finding_dict, ok
+from vssync.commands.doctor.finding import Emit, Finding, FindingKind, error_text, failed, finding_dict, ok, warning
 from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.doctor.scratch import ScratchStore, Trial, clean_up
 from vssync.commands.doctor.tenancy import run_tenancy_probes
 from vssync.commands.doctor.write_probes import run_write_probes
-from vssync.commands.session import Session, Settings, open_session, prepare_for_writes
+from vssync.commands.session import Session, Settings, find_endpoint, open_session, prepare_for_writes
 from vssync.document import document
-from vssync.endpoints import Endpoint, resolve_endpoint
+from vssync.endpoints import Endpoint
 from vssync.errors import VssyncError
 from vssync.sources.load import LoadedManifest
 
@@ -88,12 +88,15 @@ def examine(
 
 def _run_probes(session: Session, recorder: Recorder, emit: Emit, diagnosis: Diagnosis, word: str) -> None:
     stores = run_read_probes(session, emit, time.time, lists_batches=not word)
-    if session.endpoint.auth.signs:
+    is_refused = any(f.topic == "credential" and f.kind is FindingKind.FAILED for f in diagnosis.findings)
+    if session.endpoint.auth_kinds[1].signs and not is_refused:
         run_tenancy_probes(session, stores or (), emit, time.time())
     if not word:
+        if stores is not None and session.credential:
+            emit(ok("writes", "not tried: plans only read, and `vssync doctor --probe` tries the rest"))
         return
     if stores is None:
-        status = 0 if session.endpoint.auth.signs else recorder.refused_stores()
+        status = 0 if session.endpoint.auth_kinds[1].signs else recorder.refused_stores()
         diagnosis.facts = {"stores_iam_only": status} if status else None
         return
     trial = Trial(ScratchStore(session.client, word), emit)
@@ -128,17 +131,25 @@ def _connect(
     """The service connected; None, after a finding that says why, where it cannot be."""
     topic = "service"
     try:
-        endpoint = resolve_endpoint(loaded.desired.service, settings.caller, settings.environment)
+        endpoint = find_endpoint(settings, loaded.desired.service)
         _emit_addresses(endpoint, emit)
         topic = "service" if endpoint.embedded else "credential"
         session = stack.enter_context(open_session(settings, loaded, clock=clock))
         if write:
             prepare_for_writes(session)
     except VssyncError as error:
-        emit(failed(topic, str(error)))
+        emit(failed(topic, error_text(error)))
         return None
-    emit(ok("identity", session.credential.identity if session.credential else "none: no credential is sent"))
+    for text in session.client.sender.warnings:
+        emit(warning("proxy", text))
+    credentials = (session.credential, session.control_credential)
+    whose = [credential.identity if credential else "none: no credential is sent" for credential in credentials]
+    emit(ok("identity", _by_address(*whose)))
     return session
+
+
+def _by_address(files: str, stores: str) -> str:
+    return files if files == stores else f"{files} for files, {stores} for stores"
 
 
 def _emit_addresses(endpoint: Endpoint, emit: Emit) -> None:
@@ -148,4 +159,4 @@ def _emit_addresses(endpoint: Endpoint, emit: Emit) -> None:
     emit(ok("service", endpoint.provider.name + (f", region {endpoint.region}" if endpoint.region else "")))
     emit(ok("stores at", endpoint.control_url))
     emit(ok("files at", endpoint.data_url))
-    emit(ok("auth", endpoint.auth))
+    emit(ok("auth", _by_address(*endpoint.auth_kinds)))
