@@ -308,7 +308,7 @@ def test_a_definite_error_is_tried_for_a_minute(place: Place) -> None:
 @pytest.mark.parametrize(
     ("provider", "fault", "seconds"),
     [
-        ("local,reads-batches=off", "delay=0:GET:/none", 60),
+        ("local,unreadable-batches=404", "delay=0:GET:/none", 60),
         ("local", "status=403:GET:/vector_stores/*/file_batches/*", 5),
         ("local", "status=403:GET:/vector_stores/*/file_batches/*/files", 5),
         ("local", "not-json:GET:/vector_stores/*/file_batches/*", 600),
