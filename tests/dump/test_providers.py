@@ -46,7 +46,12 @@ def fill(connection: Connection) -> None:
     [
         ("openai", "openai", Action.ADOPT, "size: 400"),
         ("compatible", "compatible", Action.REPLACE, "size: 400"),  # it may not search by updates
-        ("oci", "oci,creating-seconds=0,propagating-seconds=0", Action.ADOPT, "# The service does not report the chunking of 2 files"),
+        (
+            "oci",
+            "oci,creating-seconds=0,propagating-seconds=0",
+            Action.ADOPT,
+            "# The service does not report the chunking of 2 files",
+        ),
     ],
 )
 def test_it_is_taken_over_and_then_as_the_manifest_says(

@@ -65,7 +65,7 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
             plan(store(change("a.md", Action.AWAIT, Reason.INGESTING, fields=(FieldChange("a", 1, 2),)))),
             Cost(requests=2 + 2, polls=64),
         ),
-        (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=6, polls=64, seconds=0.2)),
+        (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=9, polls=64, seconds=0.2)),
         (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 7, 64)),
         (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 7, 64)),
     ],

@@ -70,6 +70,7 @@ class Call:
     costs: Mapping[Bucket, int] = field(default_factory=dict)
     scope: str = ""
     raw: bool = False  # the answer is a file's bytes, not JSON
+    optional: bool = False  # there is a way round a service that answers with an error
 
     @property
     def is_write(self) -> bool:
@@ -138,6 +139,7 @@ class Sender:
                     elapsed=self.clock.monotonic() - started,
                     jitter=random.random(),
                     has_responded=call.plane in self._responded,
+                    optional=call.optional,
                 )
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
                     self._unreachable |= {call.plane} if failure.is_unreached else set()

@@ -151,6 +151,8 @@ def _handle_refusal(
         if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
             return leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
         if missing and was_used.get(missing):
+            if missing is MissingCapability.BATCHES:
+                give_up_batches(store, "have no place here", error)
             store.run.service.record_missing(missing)
             if missing is not MissingCapability.ATTRIBUTES:  # without which no file can be attached
                 return attach(store, files, retries)
@@ -173,6 +175,14 @@ def _handle_refusal(
     for file in files:
         _settle_by_error(store, file, error)
     return []
+
+
+def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> None:
+    """From now on the run attaches files one by one; says so, and how plans learn of it."""
+    if store.run.capabilities.batches:
+        store.run.service.record_missing(MissingCapability.BATCHES)
+        way_out = "say `batches: false` under `service.capabilities`, and plans will count it so"
+        store.run.announce(f"batches {problem}, so files are attached one by one: {error}; {way_out}")
 
 
 def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
@@ -251,6 +261,8 @@ def _attach_missing(
     batch = InFlightBatch(tuple(file for file in files if file.file_id in attached))
     batches = [_record_accepted(store, batch)] if attached else []
     if missing and retries:
+        if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:  # a second error of the service
+            give_up_batches(store, "cannot be created", error)
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
         return batches + attach(store, missing, retries - 1)

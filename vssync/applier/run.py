@@ -11,6 +11,7 @@ from contextlib import suppress
 from math import ceil
 
 from vssync.api.client import Client
+from vssync.api.errors import is_unreadable
 from vssync.applier.attributes import learn_from_copy, update_attributes
 from vssync.applier.context import (
     DONE,
@@ -26,6 +27,7 @@ from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_steps
 from vssync.applier.stores import (
+    await_new_store,
     delete_store,
     end_adoption,
     release_store,
@@ -162,6 +164,8 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
         run.results.record_result(steps.key, "", DONE)
     store.for_each(steps.cancels, cancel_batch)
     StoreFeed(store, steps.puts).run()
+    if store.is_awaited and not run.stopping:  # no file of it had to wait
+        await_new_store(store)
     if steps.updates and not run.stopping:
         learn_from_copy(store, steps.updates[0])
     store.for_each(steps.updates, update_attributes)
@@ -223,8 +227,10 @@ def await_batch(store: StoreContext, step: BatchStep) -> Result:
     try:
         if wait_for_batch(store, step.key):
             return DONE
-    except NotFound:  # it cannot be read: its files are the truth
-        return DONE
+    except ServiceError as error:
+        if not is_unreadable(error):
+            raise
+        return DONE  # its files are the truth
     detail = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.key}"
     return Result(Status.UNKNOWN, detail)
 

@@ -34,6 +34,7 @@ from vssync.model.report import Status
 from vssync.model.state import Contents, LiveStore, StoreSettings
 from vssync.planner.context import Scope
 from vssync.planner.find_stores import twin_order
+from vssync.text import format_estimate
 
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
 
@@ -48,6 +49,12 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
         store.id, is_answered = _create(run, settings, change, store_steps.store_id)
         store.made_id = store.id if is_answered else ""
         store.may_have_twin = True
+        with _unknown_if_unread(f"{store.key}: {store.id} was created"):
+            store.is_awaited = not run.client.is_ready(store.id)
+        if store.is_awaited:
+            seconds = run.settings.new_store_seconds
+            when = f"makes it available in {format_estimate(seconds)}" if seconds else "does not serve it yet"
+            run.announce(f"{store.key}: created; the service {when}, and files are uploaded meanwhile")
         return store
     mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
     prefix = "metadata."
@@ -192,18 +199,32 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
                 )
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
-    store_id = live.id
-    with _unknown_if_unread(f"{settings.key}: {store_id} was created"):
-        is_ready = poll_until(
-            run,
-            lambda: run.client.is_ready(store_id),
-            subject=f"the new store of {settings.key} to answer",
-            consequence="its files are not tried",
-        )
-    if not is_ready:
-        raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, mark)
-    return store_id, is_answered
+    return live.id, is_answered
+
+
+def await_new_store(store: StoreContext) -> bool:
+    """Waits until a store that this run made can be used; whether it can be. Otherwise its result and why it gets no
+    files are recorded.
+    """
+    if not store.is_awaited:
+        return True
+    try:
+        with _unknown_if_unread(f"{store.key}: {store.id} was created"):
+            is_ready = poll_until(
+                store.run,
+                lambda: store.client.is_ready(store.id),
+                subject=f"the new store of {store.key} to answer",
+                consequence="its files are not attached",
+            )
+        if not is_ready:
+            raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
+    except VssyncError as error:
+        store.run.results.record_result(store.key, "", result_of_error(error))
+        store.stop_reason = "cannot be used yet; apply again later"
+        return False
+    store.is_awaited = False
+    return True
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from vssync.api.client import Client
+from vssync.api.errors import is_unreadable
 from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.model.marks import Mark, key_digest, read_batch_note
 from vssync.model.plan import Options
-from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload, Verdict
+from vssync.model.state import Contents, Desired, LiveBatch, LiveStore, Snapshot, Upload, Verdict
 from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
 from vssync.threads import Pool
 
@@ -85,9 +86,9 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
         if isinstance(error, AccessDenied) or not error.answer.status:
             raise
         return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
-    batches = client.list_batches(store.id)
-    batches = _noted_batches(client, store) if batches is None else batches
-    return replace(listing, batches=batches)
+    listed = client.list_batches(store.id)
+    batches = tuple(_noted_batches(client, store)) if listed is None else listed
+    return replace(listing, batches=batches, batches_unlisted=listed is None)
 
 
 def _listing_problem(store: LiveStore, error: ServiceError) -> str:
@@ -101,18 +102,17 @@ def _listing_problem(store: LiveStore, error: ServiceError) -> str:
     )
 
 
-def _noted_batches(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:
-    """The batches in progress that the note in the store's metadata names; those that are gone are left out."""
-    batches = []
+def _noted_batches(client: Client, store: LiveStore) -> Iterator[LiveBatch]:
+    """The unfinished batches that the note in the store's metadata names; those that cannot be read are left out."""
     for batch_id in read_batch_note(store.metadata):
         try:
-            batch = client.get_batch(store.id, batch_id).batch
-            if batch.status is FileStatus.IN_PROGRESS:
-                ids = tuple(file.id for file in client.list_batch_files(store.id, batch_id))
-                batches.append(replace(batch, id=batch_id, file_ids=ids))
-        except NotFound:
-            continue
-    return tuple(batches)
+            batch = replace(client.get_batch(store.id, batch_id).batch, id=batch_id)
+        except ServiceError as error:
+            if not is_unreadable(error):
+                raise
+            continue  # their files are in the listing
+        if not batch.status.ended:
+            yield client.with_file_ids(store.id, batch)
 
 
 def _adoption_candidates(desired: Desired, matches: StoreMatches, contents: Mapping[str, Contents]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
@@ -28,7 +28,7 @@ class Cost:
     batches: int = 0  # to be created
     requests: int = 0  # where nothing fails, and everything has ended when it is first asked for
     polls: int = 0  # further requests, at most: where nothing moves until every wait is given up
-    seconds: float = 0.0  # that the provider's rate limits make it take at least; 0 without limits
+    seconds: float = 0.0  # that it takes at least: by the provider's rate limits, and until a new store can be used
 
 
 def count_changes(*stores: StorePlan) -> Counts:
@@ -60,7 +60,8 @@ def estimate_cost(plan: Plan) -> Cost:
         files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
         times_uploaded |= Counter((file.sha256, file.filename, file.size) for file in files)
     uploads = times_uploaded.total()
-    capabilities = plan.service.declared_capabilities
+    declared = plan.service.declared_capabilities
+    capabilities = replace(declared, list_batches=declared.list_batches and not plan.batches_unlisted)
     attached = [count_attached(store) for store in plan.stores]
     batches = [_count_batches(store, capabilities) for store in plan.stores]
     requests = uploads + plan.lookups + _count_closing_requests(plan)
@@ -73,13 +74,14 @@ def estimate_cost(plan: Plan) -> Cost:
     }
     provider = PROVIDERS.get(plan.service.provider)
     rates = provider.rates if provider else {}
+    store_wait = provider.new_store_seconds if provider and any(map(_is_created, plan.stores)) else 0
     return Cost(
         bytes=sum(size * times for (_, _, size), times in times_uploaded.items()),
         uploads=uploads,
         batches=0 if capabilities.one_by_one else sum(batches),
         requests=requests,
         polls=_POLLS * sum(_count_waits(store, capabilities) for store in plan.stores),
-        seconds=max((60 * counts[bucket] / rate for bucket, rate in rates.items()), default=0.0),
+        seconds=max([float(store_wait), *(60 * counts[bucket] / rate for bucket, rate in rates.items())]),
     )
 
 

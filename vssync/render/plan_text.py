@@ -144,8 +144,10 @@ def _batches_line(plan: Plan, created: int) -> str:
     files = sum(count_attached(store) for store in plan.stores)
     awaited = sum(batch.action is Action.AWAIT for store in plan.stores for batch in store.batches)
     parts = [f"{created:,} to create ({count_noun(files, 'file')})"] if created else []
+    parts += [f"none to create, {count_noun(files, 'file')} to attach one by one"] if files and not created else []
     parts += [f"{awaited:,} {wording.TO_DO[Action.AWAIT]}"] if awaited else []
-    return f"Batches: {', '.join(parts)}." if parts else ""
+    unlisted = f"; {wording.UNLISTED_BATCHES}" if plan.batches_unlisted else ""
+    return f"Batches: {', '.join(parts)}{unlisted}." if parts else ""
 
 
 def store_verb(store: StorePlan, *, bold: bool = False) -> str:
