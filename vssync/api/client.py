@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
-from vssync.api.errors import is_permanent, is_unreadable, missing_from_list_error
+from vssync.api.errors import is_permanent, missing_from_list_error
 from vssync.api.http import (
     SEARCH_TIMEOUT,
     UPLOAD_TIMEOUT,
@@ -258,35 +258,24 @@ class Client:
 
     def list_batch_files(self, store_id: str, batch_id: str) -> tuple[LiveFile, ...]:
         """All files of a batch, complete."""
-        return self._list(
-            store_path(store_id, "file_batches", batch_id, "files"), parse.parse_store_file, optional=True
-        )
+        return self._list(store_path(store_id, "file_batches", batch_id, "files"), parse.parse_store_file)
 
     def cancel_batch(self, store_id: str, batch_id: str) -> None:
         """Asks a batch to stop; what is completed stays, and it may go on for a while."""
         self._read(Call("POST", store_path(store_id, "file_batches", batch_id, "cancel")), parse.parse_done)
 
     def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
-        """A store's unfinished batches with their files; None where the service does not list batches."""
+        """A store's unfinished batches, without their files; None where the service does not list batches."""
         if not self.lists_batches:
             return None
         try:
-            batches = self._list(store_path(store_id, "file_batches"), parse.parse_batch, optional=True)
+            batches = self._list(store_path(store_id, "file_batches"), parse.parse_batch)
         except ServiceError as error:
             if missing_from_list_error(error) is None:
                 raise
             self.lists_batches = not (is_permanent(error) or error.answer.status >= 500)
             return None
-        return tuple(self.with_file_ids(store_id, batch) for batch in batches if not batch.status.ended)
-
-    def with_file_ids(self, store_id: str, batch: LiveBatch) -> LiveBatch:
-        """The batch with the ids of all its files; without them where the service does not list those."""
-        try:
-            return replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
-        except ServiceError as error:
-            if is_unreadable(error):
-                return batch
-            raise
+        return tuple(batch for batch in batches if not batch.status.ended)
 
     # -- uploads -----------------------------------------------------------------------------------------
 
@@ -302,13 +291,13 @@ class Client:
         return self._read(call, parse.parse_upload)
 
     def get_upload(self, file_id: str) -> Upload:
-        """A File; one that a connector brought, of which nothing can be read, has that purpose and nothing else."""
+        """A File; of one that a connector brought, only that is known."""
         try:
             upload = self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
         except NotFound as error:
-            if "connector file" in error.answer.message.lower():  # reported of OCI
-                return Upload(file_id, "", 0, 0, purpose=CONNECTOR)
-            raise
+            if "connector file" not in error.answer.message.lower():  # reported of OCI
+                raise
+            return Upload(file_id, "", 0, 0, purpose=CONNECTOR)
         self._may_read_uploads = True
         return upload
 
@@ -390,21 +379,20 @@ class Client:
         return False
 
     def _pages(
-        self, path: str, plane: Plane = Plane.DATA, *, order: Order = Order.OLDEST_FIRST, optional: bool = False
+        self, path: str, plane: Plane = Plane.DATA, *, order: Order = Order.OLDEST_FIRST
     ) -> Callable[[str], Page]:
         def fetch(cursor: str) -> Page:
             params: dict[str, str | int] = {"limit": PAGE_SIZE, "order": order}
             if cursor:
                 params["after"] = cursor
-            page = self._read(Call("GET", path, plane, params, optional=optional), parse_page)
+            has_way_round = "/file_batches" in path  # the files themselves say what batches would
+            page = self._read(Call("GET", path, plane, params, optional=has_way_round), parse_page)
             self.listed_count += len(page.rows)
             return page
 
         return fetch
 
-    def _list(
-        self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA, *, optional: bool = False
-    ) -> tuple[Typed, ...]:
+    def _list(self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
         """A listing of which there is no count, from one end; ServiceError when it is malformed or does not end."""
         with naming_request(Call("GET", path, plane)):
-            return read_listing(self._pages(path, plane, optional=optional)).parsed(parse).whole()
+            return read_listing(self._pages(path, plane)).parsed(parse).whole()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from vssync.applier.writes import Writes
 from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import Refused, VssyncError
-from vssync.journal.writer import Journal
 from vssync.model.plan import NoteKind, Options
 from vssync.model.state import FileStatus
 from vssync.planner.assemble import make_plan
@@ -40,8 +38,11 @@ def list_batches(session: Session, store: str | None = None) -> tuple[tuple[Live
     return rows, not plan.batches_unlisted
 
 
-def cancel_batch(session: Session, batch_id: str, journal: Journal) -> FileStatus:
+def cancel_batch(session: Session, batch_id: str) -> FileStatus:
     """Cancels one batch of ours; its status just after. The files it completed stay, and the next plan does the others.
+
+    It takes no lock: the apply that made the batch may be at work, and waits for it. It leaves nothing that a journal
+    would have to remember.
 
     Raises Refused for a batch that is not ours, VssyncError for one that is not in progress.
     """
@@ -51,5 +52,5 @@ def cancel_batch(session: Session, batch_id: str, journal: Journal) -> FileStatu
     if not row.ours:
         owner = session.loaded.desired.owner
         raise Refused(f"{batch_id}: not managed by this manifest: some file in it does not carry the mark of {owner}.")
-    Writes(session.client, journal).cancel_batch(row.store_id, batch_id)
+    session.client.cancel_batch(row.store_id, batch_id)
     return session.client.get_batch(row.store_id, batch_id).batch.status

@@ -87,7 +87,8 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
             raise
         return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
     listed = client.list_batches(store.id)
-    batches = tuple(_noted_batches(client, store)) if listed is None else listed
+    unfinished = _noted_batches(client, store) if listed is None else listed
+    batches = tuple(_with_file_ids(client, store, batch) for batch in unfinished)
     return replace(listing, batches=batches, batches_unlisted=listed is None)
 
 
@@ -112,7 +113,17 @@ def _noted_batches(client: Client, store: LiveStore) -> Iterator[LiveBatch]:
                 raise
             continue  # their files are in the listing
         if not batch.status.ended:
-            yield client.with_file_ids(store.id, batch)
+            yield batch
+
+
+def _with_file_ids(client: Client, store: LiveStore, batch: LiveBatch) -> LiveBatch:
+    """The batch with the ids of all its files; without them where the service does not list those."""
+    try:
+        return replace(batch, file_ids=tuple(file.id for file in client.list_batch_files(store.id, batch.id)))
+    except ServiceError as error:
+        if is_unreadable(error):
+            return batch
+        raise
 
 
 def _adoption_candidates(desired: Desired, matches: StoreMatches, contents: Mapping[str, Contents]) -> Iterator[str]:

@@ -226,7 +226,7 @@ _LIKENESSES: tuple[tuple[Likeness, Identify], ...] = (  # and what must be equal
 def find_candidates(
     wanted_files: Sequence[DigestedFile], unmarked: Sequence[LiveFile], context: StorePlanContext
 ) -> dict[str, Candidate]:
-    """The unmarked file that stands in the place of each desired one, by key, never a connector's; the first that exists:
+    """The unmarked file that stands in the place of each desired one, by key, and is no connector's. The first of:
 
     1. the File that it declares
     2. one with its bytes, of the same upload name if there is one
