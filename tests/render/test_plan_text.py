@@ -25,8 +25,10 @@ from vssync.model.plan import (
     StoreChange,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.service import ServiceSpec
 from vssync.model.state import FileCounts, FileStatus, SearchHit
 from vssync.render.layout import COLORS, View, by_folder
+from vssync.render.markdown import plan_markdown
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
 from vssync.render.report import already_text, report_text
@@ -273,6 +275,25 @@ def test_a_file_that_changed_while_it_was_ingested() -> None:
     batch = BatchChange("vsfb_1", Action.CANCEL, (Reason.UNWANTED,), counts, ("docs/a.md",))
     shown = plan_text(plan(store(create("docs/a.md"), batches=(batch,))), View())
     assert re.search(r"^ +another version is wanted +1 file   docs/$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "unlisted", "said"),
+    [
+        ({}, False, "1 to create (2 files)."),
+        ({}, True, "1 to create (2 files); others' batches cannot be listed here."),
+        ({"batches": 0}, False, "none to create, 2 files to attach one by one."),
+        ({"batches": 0}, True, "none to create, 2 files to attach one by one; others' batches cannot be listed here."),
+    ],
+)
+def test_how_files_are_attached(capabilities: dict[str, int], unlisted: bool, said: str) -> None:
+    service = ServiceSpec("compatible", capabilities={"shares_chunks": 0, "updates_reach_search": 1, **capabilities})
+    made = plan(store(create("a.md"), create("b.md")), service=service)
+    (line,) = [
+        line for line in plan_text(replace(made, batches_unlisted=unlisted), View()).splitlines() if "Batches" in line
+    ]
+    assert line == f"Batches: {said}"
+    assert line in plan_markdown(replace(made, batches_unlisted=unlisted), View())
 
 
 def test_full_lists_all_and_cuts_nothing() -> None:
