@@ -385,8 +385,7 @@ class Client:
             params: dict[str, str | int] = {"limit": PAGE_SIZE, "order": order}
             if cursor:
                 params["after"] = cursor
-            has_way_round = "/file_batches" in path  # the files themselves say what batches would
-            page = self._read(Call("GET", path, plane, params, optional=has_way_round), parse_page)
+            page = self._read(Call("GET", path, plane, params), parse_page)
             self.listed_count += len(page.rows)
             return page
 

@@ -108,10 +108,12 @@ def _noted_batches(client: Client, store: LiveStore) -> Iterator[LiveBatch]:
     for batch_id in read_batch_note(store.metadata):
         try:
             batch = replace(client.get_batch(store.id, batch_id).batch, id=batch_id)
+        except NotFound:
+            continue
         except ServiceError as error:
-            if not is_unreadable(error):
-                raise
-            continue  # their files are in the listing
+            if is_unreadable(error):
+                return  # their files are in the listing
+            raise
         if not batch.status.ended:
             yield batch
 
