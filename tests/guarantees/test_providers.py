@@ -63,6 +63,8 @@ def converge(folder: Path, clock: Clock) -> int:
         ("oci", "oci,lists-batches=on", f"{SHARED}, capabilities: {{list_batches: true}}"),
         ("oci", "oci,unreadable-batches=500", SHARED),
         ("oci", "oci,has-batches=off", f"{SHARED}, capabilities: {{batches: false}}"),
+        ("azure", "azure", ""),
+        ("azure", "azure", "auth: api_key, capabilities: {batch_size: 2000}"),
         ("compatible", "compatible", OLD),
         ("compatible", "compatible,shares-chunks=off", ""),
         ("compatible", "local,has-batches=off", ""),

@@ -98,7 +98,8 @@ def request_id(response: httpx.Response) -> str:
 def redact(request: httpx.Request, text: str) -> str:
     """A service's text without what the request proved itself with: some quote the key that they refuse."""
     proof = request.headers.get("authorization", "").partition(" ")[2]
-    for secret in (proof, *re.split(r'["$]', proof)):  # a signature's parts are quoted, and `ST$` begins a token
+    key = request.headers.get("api-key", "")
+    for secret in (key, proof, *re.split(r'["$]', proof)):  # a signature's parts are quoted, and `ST$` begins a token
         if len(secret) >= _MIN_SECRET:
             text = text.replace(secret, "***")
     return text
