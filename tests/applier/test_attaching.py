@@ -313,8 +313,8 @@ def test_where_batches_fail_files_are_attached_one_by_one(place: Place) -> None:
     report = place.apply(faults=(f"status=500:POST:{BATCHES}",), watcher=told)
     assert report.converged
     (line,) = [line for line in told.lines if "one by one" in line]
-    assert line.startswith("batches cannot be created, so files are attached one by one: ")
-    assert line.endswith("; say `batches: false` under `service.capabilities`, and plans will count it so")
+    way_out = "with `batches: false` under `service.capabilities`, plans know it"
+    assert line.startswith(f"batches cannot be created here, so files are attached one by one ({way_out}): POST ")
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def _handle_refusal(
             return leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
         if missing and was_used.get(missing):
             if missing is MissingCapability.BATCHES:
-                give_up_batches(store, "have no place here", error)
+                give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
             if missing is not MissingCapability.ATTRIBUTES:  # without which no file can be attached
                 return attach(store, files, retries)
@@ -181,8 +181,8 @@ def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> N
     """From now on the run attaches files one by one; says so, and how plans learn of it."""
     if store.run.capabilities.batches:
         store.run.service.record_missing(MissingCapability.BATCHES)
-        way_out = "say `batches: false` under `service.capabilities`, and plans will count it so"
-        store.run.announce(f"batches {problem}, so files are attached one by one: {error}; {way_out}")
+        way_out = "with `batches: false` under `service.capabilities`, plans know it"
+        store.run.announce(f"batches {problem}, so files are attached one by one ({way_out}): {error}")
 
 
 def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
@@ -262,7 +262,7 @@ def _attach_missing(
     batches = [_record_accepted(store, batch)] if attached else []
     if missing and retries:
         if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:  # a second error of the service
-            give_up_batches(store, "cannot be created", error)
+            give_up_batches(store, "cannot be created here", error)
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
         return batches + attach(store, missing, retries - 1)

@@ -84,7 +84,7 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
             if error.answer.status not in (0, 408, 429):  # permission to create batches may not include reading them
-                give_up_batches(store, "cannot be read", error)
+                give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
 

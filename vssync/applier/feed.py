@@ -61,8 +61,7 @@ class StoreFeed:
             elif self._has_room and (puts := self._next_puts()):
                 self._send(puts)
             elif self._uploaded:
-                self._attach(self._uploaded[0])
-                self._uploaded.popleft()
+                self._attach(self._uploaded.popleft())
             elif self._in_flight:
                 self._settle_oldest()
             elif self._failed:
@@ -111,6 +110,8 @@ class StoreFeed:
         That one had time to be listed while the files were uploaded.
         """
         if not await_new_store(self._store):
+            for file in files:
+                self._store.settle_untried(file.put.key)
             return
         if self._store.may_have_twin:
             try:
