@@ -204,8 +204,8 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
 
 
 def await_new_store(store: StoreContext) -> bool:
-    """Waits until a store that this run made can be used; whether it can be. Otherwise its result and why it gets no
-    files are recorded.
+    """Waits until a store that this run made can be used; whether it can be. Otherwise it is recorded why it gets no
+    files: it was made, and what is in it cannot be seen.
     """
     if not store.is_awaited:
         return True
@@ -220,7 +220,7 @@ def await_new_store(store: StoreContext) -> bool:
         if not is_ready:
             raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
     except VssyncError as error:
-        store.run.results.record_result(store.key, "", result_of_error(error))
+        store.run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
         store.stop_reason = "cannot be used yet; apply again later"
         return False
     store.is_awaited = False
