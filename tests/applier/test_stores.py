@@ -205,12 +205,12 @@ def test_files_are_uploaded_while_a_new_store_is_made(place: Place, in_flight: i
 
 
 def test_a_new_store_that_is_never_served_keeps_its_uploads_for_the_next_run(place: Place) -> None:
-    place.provider = "local,creating-seconds=100000"
+    place.provider = "local,creating-seconds=10000"
     report = place.apply()
     store, *files = report.outcomes
     assert (store.status, store.detail.partition(" vs_")[0]) == (Status.UNKNOWN, "docs: the new store")
     assert {outcome.status for outcome in files} == {Status.SKIPPED}
     assert {outcome.detail for outcome in files} == {"not tried: the store cannot be used yet; apply again later"}
-    place.clock.now += 100_000
+    place.clock.now += 10_000
     again, seen = place.apply_recorded()
     assert (again.converged, seen.count(("POST", "/v1/files")), live(place).loose) == (True, 0, set())
