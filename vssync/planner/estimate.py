@@ -14,8 +14,10 @@ from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, Reason
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveStore
 from vssync.planner.context import Scope
-from vssync.providers import PROVIDERS, Bucket
+from vssync.providers import PROVIDERS, Bucket, Provider
 
+_BATCHES = {"batches", "batch_files"}  # the capabilities that say whether files can be attached in batches
+_REQUESTS_TO_TRY = 3  # a batch is created, polled, and found without files
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 
@@ -29,6 +31,7 @@ class Cost:
     requests: int = 0  # where nothing fails, and everything has ended when it is first asked for
     polls: int = 0  # further requests, at most: where nothing moves until every wait is given up
     seconds: float = 0.0  # that it takes at least: by the provider's rate limits, and until a new store can be used
+    at_most: bool = False  # batches and requests are the most of what they may be: it is not known if batches work
 
 
 def count_changes(*stores: StorePlan) -> Counts:
@@ -53,15 +56,34 @@ def count_changes(*stores: StorePlan) -> Counts:
 
 
 def estimate_cost(plan: Plan) -> Cost:
-    """What carrying out a plan takes, under the limits of its provider."""
+    """What carrying out a plan takes, under the limits of its provider.
+
+    Where nobody has said whether a service takes batches, the files may have to be attached one by one, after a batch
+    was tried: that is assumed, since it takes more requests.
+    """
+    provider = PROVIDERS.get(plan.service.provider)
+    declared = plan.service.declared_capabilities
+    capabilities = replace(declared, list_batches=declared.list_batches and not plan.batches_unlisted)
+    cost = _estimate_cost(plan, provider, capabilities)
+    if not (cost.batches and provider and provider.is_any_service) or _BATCHES & plan.service.capabilities.keys():
+        return cost
+    tries = sum(map(bool, map(count_attached, plan.stores)))
+    dearest = _estimate_cost(plan, provider, replace(capabilities, batches=False))
+    return replace(
+        cost,
+        requests=max(cost.requests, dearest.requests + tries * _REQUESTS_TO_TRY),
+        polls=max(cost.polls, dearest.polls),
+        at_most=True,
+    )
+
+
+def _estimate_cost(plan: Plan, provider: Provider | None, capabilities: Capabilities) -> Cost:
     # Uploads of the same bytes and name are shared between stores, not within one: two keys of one store need two.
     times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size: the most that any store needs
     for store in plan.stores:
         files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
         times_uploaded |= Counter((file.sha256, file.filename, file.size) for file in files)
     uploads = times_uploaded.total()
-    declared = plan.service.declared_capabilities
-    capabilities = replace(declared, list_batches=declared.list_batches and not plan.batches_unlisted)
     attached = [count_attached(store) for store in plan.stores]
     batches = [_count_batches(store, capabilities) for store in plan.stores]
     requests = uploads + plan.lookups + _count_closing_requests(plan)
@@ -72,7 +94,6 @@ def estimate_cost(plan: Plan) -> Cost:
         Bucket.FILES: sum(attached),
         Bucket.ATTACHES: max(attached if capabilities.one_by_one else batches, default=0),  # each store has its own
     }
-    provider = PROVIDERS.get(plan.service.provider)
     rates = provider.rates if provider else {}
     store_wait = provider.new_store_seconds if provider and any(map(_is_created, plan.stores)) else 0
     return Cost(
