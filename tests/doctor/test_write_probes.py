@@ -271,7 +271,7 @@ def test_what_is_usual_for_a_provider_is_not_worth_a_line() -> None:
 @pytest.mark.parametrize(
     ("fault", "topic", "unknown"),
     [
-        ("status=500:GET:/vector_stores/*/file_batches", "list batches", {"list_batches"}),
+        ("status=409:GET:/vector_stores/*/file_batches", "list batches", {"list_batches"}),
         ("status=500:POST:/vector_stores/*/files/*", "update file", {"attribute_updates", "updates_reach_search"}),
         ("status=500:POST:/vector_stores/*/search", "search", {"updates_reach_search", "shares_chunks"}),
         ("status=500:POST:/vector_stores/*/search", "equal texts", {"updates_reach_search", "shares_chunks"}),

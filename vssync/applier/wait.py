@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import compress
 from math import inf
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
-from vssync.applier.context import ApplyRun, StoreContext
-from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.applier.context import ApplyRun, StoreContext, result_of_error
+from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
+from vssync.model.report import Status
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
 
@@ -30,32 +33,39 @@ _COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some serv
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a wait is for, what follows if it is in vain, and how many seconds it lasts without progress.
+
+    `since` is the time of the last progress, on the monotonic clock, if that was before the wait: the time since then
+    counts as waited, but at least a minute of the timeout is left.
+    """
+
+    subject: str
+    consequence: str
+    timeout: float = INGESTION_DEADLINE
+    since: float | None = None
+
+
 def poll_until(
     run: ApplyRun,
     read: Callable[[], Reading],
+    waiting: Waiting,
     *,
     is_done: Callable[[Reading], bool] = bool,
     progress_of: Callable[[Reading], Hashable] | None = None,
     hint_of: Callable[[Reading], float | None] = lambda _: None,
-    timeout: float = INGESTION_DEADLINE,
-    since: float | None = None,
-    subject: str,
-    consequence: str,
 ) -> Reading:
-    """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
+    """Reads until `is_done`, or until `progress_of` has not changed for too long; returns the last reading.
 
     `hint_of` gives the pause in seconds that the service asks for, or None: while there is progress the pause is
-    exactly that, afterwards at least that. `since` is the time of the last progress, on the monotonic clock, if that
-    was before this call: the time since then counts as waited, but at least a minute of the timeout is left. What
-    `read` raises ends the wait.
-
-    A wait that takes long is announced: for what (`subject`), and what follows if it is in vain (`consequence`).
+    exactly that, afterwards at least that. What `read` raises ends the wait. One that takes long is announced.
     """
-    clock = run.client.clock
+    clock, timeout = run.client.clock, waiting.timeout
     last: Hashable = None
     waited = 0.0
-    if since is not None:
-        waited = min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
+    if waiting.since is not None:
+        waited = min(clock.monotonic() - waiting.since, max(0.0, timeout - _MIN_WAIT))
     pause = idle = 0.0
     while True:
         reading = read()
@@ -78,7 +88,8 @@ def poll_until(
             limit = format_elapsed(timeout) + (" without progress" if progress_of else "")
             # Many threads wait for the same: its beginning is told once in a run, and that it drags on once a minute.
             again_after = inf if is_first else _MILESTONES[-1]
-            run.announce(f"{verb} for {subject}, at most {limit}; then {consequence}", again_after=again_after)
+            text = f"{verb} for {waiting.subject}, at most {limit}; then {waiting.consequence}"
+            run.announce(text, again_after=again_after)
         idle += pause
         clock.sleep(pause)
         waited += pause  # not by the clock: a machine that slept meanwhile has not waited so long
@@ -103,12 +114,10 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
     return poll_until(
         store.run,
         read,
+        Waiting(_ingestion_of(store), _IF_UNFINISHED, since=since),
         is_done=lambda poll: poll.batch.status.ended,
         progress_of=lambda poll: poll.batch.counts,
         hint_of=lambda poll: poll.poll_after,
-        since=since,
-        subject=_ingestion_of(store),
-        consequence=_IF_UNFINISHED,
     ).batch.status.ended
 
 
@@ -154,12 +163,9 @@ def wait_for_files(
         poll_until(
             store.run,
             count_unfinished,
+            Waiting(_ingestion_of(store), _IF_UNFINISHED, timeout=timeout, since=since),
             is_done=lambda count: not count,
             progress_of=lambda count: count,
-            since=since,
-            timeout=timeout,
-            subject=_ingestion_of(store),
-            consequence=_IF_UNFINISHED,
         )
         unfinished = find_unfinished()  # read one by one at last: a listing may leave some out, or be late
         states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
@@ -202,12 +208,46 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     remaining = poll_until(
         store.run,
         find_attached,
+        Waiting(
+            f"files to leave {store.key}",
+            "those that are to be attached again fail",
+            timeout=0.0 if store.run.service.deletes_late else DELETION_WAIT,
+        ),
         is_done=lambda attached: not attached,
         progress_of=len,
-        timeout=0.0 if store.run.service.deletes_late else DELETION_WAIT,
-        subject=f"files to leave {store.key}",
-        consequence="those that are to be attached again fail",
     )
     store.run.service.deletes_late |= bool(remaining)
     store.run.ledger.record_attached(remaining)
     return remaining
+
+
+def await_new_store(store: StoreContext) -> bool:
+    """Waits until a store that this run made can be used; whether it can be. Otherwise it is recorded why it gets no
+    files: it was made, and what is in it cannot be seen.
+    """
+    if not store.is_awaited:
+        return True
+    try:
+        with unknown_if_unread(f"{store.key}: {store.id} was created"):
+            is_ready = poll_until(
+                store.run,
+                lambda: store.client.is_ready(store.id),
+                Waiting(f"the new store of {store.key} to answer", "its files are not attached"),
+            )
+        if not is_ready:
+            raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
+    except VssyncError as error:
+        store.run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
+        store.stop_reason = "cannot be used yet; apply again later"
+        return False
+    store.is_awaited = False
+    return True
+
+
+@contextmanager
+def unknown_if_unread(context: str) -> Iterator[None]:
+    """Turns an error of the reads after a write into LostReply: what became of the write is unknown, and not failed."""
+    try:
+        yield
+    except ServiceError as error:
+        raise LostReply(f"{context}, and then: {error}", error.answer) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from vssync.cli import process
-from vssync.errors import Refused
+from vssync.errors import ManifestError, Refused
 from vssync.text import count_noun
 
 if TYPE_CHECKING:
@@ -26,13 +26,18 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-def load_with_progress(settings: Settings, *, hashed: bool = True) -> LoadedManifest:
-    """Loads the manifest, shows how far reading its files is, and says what it may not mean."""
+def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool = False) -> LoadedManifest:
+    """Loads the manifest, shows how far reading its files is, and prints its warnings.
+
+    With `strict` they are errors: raises ManifestError.
+    """
     from vssync.cli.progress import hashing_progress
     from vssync.commands.session import load_manifest
 
     with hashing_progress() as on_hashed:
         loaded = load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
+    if strict and loaded.warnings:
+        raise ManifestError(loaded.warnings)
     for warning in loaded.warnings:
         process.print_error(f"warning: {warning}")
     return loaded
