@@ -326,8 +326,7 @@ def test_a_file_that_changed_while_it_was_ingested() -> None:
     ],
 )
 def test_how_files_are_attached(capabilities: dict[str, int], unlisted: bool, said: str) -> None:
-    service = ServiceSpec("compatible", capabilities={"shares_chunks": 0, "updates_reach_search": 1, **capabilities})
-    made = plan(store(create("a.md"), create("b.md")), service=service)
+    made = plan(store(create("a.md"), create("b.md")), service=ServiceSpec(capabilities=capabilities))
     (line,) = [
         line for line in plan_text(replace(made, batches_unlisted=unlisted), View()).splitlines() if "Batches" in line
     ]
