@@ -97,11 +97,11 @@ class Client:
                 if self.pinned_stores is None:
                     raise
                 lists = {id_: not self.probe(store_path(id_, "files")).error for id_ in self.pinned_stores}
-                usable = {id_: name for id_, name in self.pinned_stores.items() if lists[id_]}
-                if not usable and self.probe("/files").error:
+                names = {id_: name for id_, name in self.pinned_stores.items() if lists[id_]}
+                if not names and self.probe("/files").error:
                     raise
-                pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in usable.items()}
-                self._usable_pinned, self.stores_denied = pinned, error
+                self._usable_pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in names.items()}
+                self.stores_denied = self.sender.denied_stores_error(error)
         return tuple(self._usable_pinned.values())
 
     def create_store(self, body: Mapping[str, Any]) -> LiveStore:
