@@ -20,6 +20,7 @@ UNSEEN = {
     "split",
     "stores-iam-only",  # seen by the reading probes: tests/doctor/test_doctor.py
     "takes-api-key",
+    "accepts",  # only as a change of a dialect that has it: elsewhere the others are refused
     "resets-after-errors",
     "most-files",
     "count-steps",
@@ -37,6 +38,7 @@ VALUES = {
     "refuses": (".md", ".docx+.py"),
     "unreadable": (".json",),
     "echoes": ("null", "auto"),
+    "unreadable-batches": ("404", "500"),
     "unsettled": ("2",),
     "short-files": ("2",),
     "short-stores": ("2",),
@@ -52,13 +54,13 @@ MIXES = (
     "local,propagating-seconds=20,creating-seconds=45,errors=oci,checks-ids=on,refuses=.docx+.py,"
     "ignores-order=on,late-uploads=4,sends-has-more=off,phantom-files=on,echoes=null,content-pages=off,"
     "searches-in=off,ghost-files=6,ghost-counts=8,ghost-stores=2,late-deletions=5,cancels-finished=off,garbles-names=on",
-    "local,errors=detail,accepts-any-type=on,skips-same-second=on,short-files=2,short-stores=1,reads-batches=off,"
+    "local,errors=detail,accepts-any-type=on,skips-same-second=on,short-files=2,short-stores=1,unreadable-batches=404,"
     "takes-files=off,ignores-chunking=on,attaches-at-once=on,settings-in-metadata=on,null-attributes=on,"
     "forgets-errors=on,own-hit-ids=on,stale-filters=on,keeps-attached=on,shares-chunks=on",
     "openai",
     "oci",
     "azure",
-    "oci,unsettled=0,lists-batches=off,refuses=.doc+.docx+.html+.json+.pptx+.py",
+    "oci,accepts=.docx+.md+.pdf+.txt,queued-seconds=5,connector-files=2",
     "compatible",
     "compatible,ignores-files=off,echoes=static,lax=off",
 )

@@ -97,14 +97,15 @@ LIKE_OGX = {
     [
         ("local", "local", {}),
         ("openai", "openai", {"list_batches": False}),
-        ("oci", "oci", {}),
+        ("oci", "oci", {"list_batches": False}),
+        ("oci", "oci,lists-batches=on", {}),
         ("compatible", "compatible", LIKE_OGX),
         ("compatible", "compatible,ignores-files=off,takes-files=off", LIKE_OGX),
         ("compatible", "compatible,own-hit-ids=off,resets-after-errors=off", LIKE_OGX),
         ("compatible", "local,own-hit-ids=on,shares-chunks=on", {"shares_chunks": True}),
         ("compatible", "local,has-batches=off", {"list_batches": False, "batch_files": False, "batches": False}),
         ("compatible", "local,takes-files=off", {"batch_files": False}),
-        ("compatible", "local,reads-batches=off", {"batches": False}),
+        ("compatible", "local,unreadable-batches=404", {"batches": False, "list_batches": False}),
     ],
 )
 def test_write_probes_find_what_the_service_is_capable_of(
@@ -338,7 +339,7 @@ def test_what_is_usual_for_a_provider_is_not_worth_a_line() -> None:
 @pytest.mark.parametrize(
     ("fault", "topic", "unknown"),
     [
-        ("status=500:GET:/vector_stores/*/file_batches", "list batches", {"list_batches"}),
+        ("status=409:GET:/vector_stores/*/file_batches", "list batches", {"list_batches"}),
         ("status=500:POST:/vector_stores/*/file_batches", "batches", {"batches", "batch_files"}),
         ("lost-reply:POST:/vector_stores/*/file_batches", "batches", {"batches", "batch_files"}),
         ("status=500:POST:/vector_stores/*/files/*", "update file", {"attribute_updates", "updates_reach_search"}),
@@ -394,10 +395,10 @@ def test_no_value_of_another_form_ends_the_trial(tmp_path: Path, request_: str, 
 
 
 def test_batches_that_answer_5xx_are_not_used(tmp_path: Path) -> None:
-    """The safe side is printed for the list, and the batch that cannot be read is seen by its files."""
+    """The files of a batch that cannot be read tell whether it works."""
     faults = ["status=500:GET:/vector_stores/*/file_batches", "status=500:GET:/vector_stores/*/file_batches/*"]
     with service_of(tmp_path, "local") as service:
         client = client_for(service, "compatible", LocalTransport(with_faults(service, faults)))
         facts, _, _ = tried(client)
     shown = capabilities_snippet(capabilities_of(facts), {})
-    assert "    batches: false\n    list_batches: false  # not known" in shown
+    assert "    batches: false\n    list_batches: false" in shown
