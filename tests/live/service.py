@@ -114,6 +114,7 @@ class LiveService:
     uploads: int = 0
     slowest: float = 0.0  # seconds until a search was right
     refused: set[str] = field(default_factory=set)  # kinds of filters
+    uploaded_by_hand: set[str] = field(default_factory=set)  # which are not the program's to delete
     problems: list[str] = field(default_factory=list)
     is_cleaning: bool = False
     started: float = field(default_factory=time.monotonic)
