@@ -215,7 +215,7 @@ class LiveService:
             streams: Any = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.PIPE}
             with subprocess.Popen(command, env=environment, text=True, encoding="utf-8", **streams) as process:
                 seconds = CLEANUP_SECONDS if self.is_cleaning else max(left, 0) + 1
-                timer = Timer(seconds, process.send_signal, [signal.SIGINT])
+                timer = Timer(seconds, process.send_signal, [signal.SIGTERM])
                 timer.start()
                 spent = self._follow(process, run)
                 timer.cancel()
@@ -240,7 +240,7 @@ class LiveService:
                 self.spend(match[1], match[2])
             except BudgetSpent as error:
                 if not spent:
-                    process.send_signal(signal.SIGINT)
+                    process.send_signal(signal.SIGTERM)
                 spent = error
         return spent
 
