@@ -14,7 +14,7 @@ from vssync.providers import OCI, PROVIDERS, AuthKind
 
 PROJECT = "ocid1.generativeaiproject.oc1..p"
 COMPARTMENT = "ocid1.compartment.oc1..c"
-IAM = [kind for kind in AuthKind if kind not in (AuthKind.NONE, AuthKind.BEARER)]
+IAM = [kind for kind in AuthKind if kind.signs]
 
 
 def oci(**fields: Any) -> ServiceSpec:
@@ -187,7 +187,7 @@ def test_profile_and_region_come_from_the_flag_then_the_environment_then_the_man
 @pytest.mark.parametrize(
     ("spec", "environment", "who", "kind", "words"),
     [
-        (ServiceSpec("azure"), {}, {}, EndpointError, "service.provider: 'azure' is unknown"),
+        (ServiceSpec("bedrock"), {}, {}, EndpointError, "service.provider: 'bedrock' is unknown"),
         (ServiceSpec("compatible"), {}, {}, EndpointError, "service.data_url: missing"),
         (oci(region=""), {}, {}, EndpointError, "service.region: missing"),
         (oci(project=""), {}, {}, EndpointError, "service.project: missing"),
@@ -237,6 +237,77 @@ def test_what_makes_no_sense_names_its_place(
     assert type(caught.value) is kind
     assert str(caught.value).startswith(words)
     assert str(caught.value).isprintable()
+
+
+LAMP = "https://lamp.openai.azure.com/openai/v1"
+DEPLOYMENT, VERSION = "is the address of a deployed model", "has an `api-version`"
+ENDING = "base URLs of provider azure end in /openai/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem", "meant"),
+    [
+        ("lamp", ENDING, LAMP),
+        ("lamp.openai.azure.com", ENDING, LAMP),
+        ("https://lamp.openai.azure.com", ENDING, LAMP),
+        ("https://lamp.openai.azure.com/", ENDING, LAMP),
+        ("http://LAMP.openai.azure.com/openai", ENDING, LAMP),
+        ("https://lamp.openai.azure.com/v1", ENDING, LAMP),
+        ("https://lamp.openai.azure.com/openai/v1/vector_stores", ENDING, LAMP),
+        ("https://lamp.openai.azure.com/openai/v1/?api-version=preview", VERSION, LAMP),
+        ("https://lamp.openai.azure.com/openai?api-version=2024-10-21", VERSION, LAMP),
+        ("https://lamp.openai.azure.com/openai/deployments/gpt-4o", DEPLOYMENT, LAMP),
+        ("https://lamp.openai.azure.com/openai/deployments/m/chat/completions?api-version=1", DEPLOYMENT, LAMP),
+        ("https://lamp.services.ai.azure.com/models", ENDING, "https://lamp.services.ai.azure.com/openai/v1"),
+        (
+            "https://lamp.services.ai.azure.com/api/projects/shop",
+            ENDING,
+            "https://lamp.services.ai.azure.com/api/projects/shop/openai/v1",
+        ),
+    ],
+)
+@pytest.mark.parametrize("field", ["data_url", "control_url"])
+def test_another_address_of_azure_names_the_right_one(field: str, url: str, problem: str, meant: str) -> None:
+    fields: dict[str, Any] = {"data_url": LAMP, field: url}
+    with pytest.raises(EndpointError) as caught:
+        found(ServiceSpec("azure", **fields))
+    message = str(caught.value)
+    assert message.startswith(f"service.{field}: {problem}")
+    assert message.endswith(f"; write {meant}")
+    assert getattr(found(ServiceSpec("azure", **(fields | {field: meant}))), field) == meant
+
+
+@pytest.mark.parametrize(
+    ("provider", "url", "words"),
+    [
+        (
+            "azure",
+            "",
+            "service.data_url: missing; provider azure needs one, such as https://RESOURCE.openai.azure.com/",
+        ),
+        ("azure", "https://lamp", "not a host of provider azure, such as https://RESOURCE.openai.azure.com/openai/v1,"),
+        ("azure", "https://u:p@lamp.openai.azure.com/v1", "not an address vssync takes"),
+        ("azure", "https://api.openai.com/v1", "say `provider: openai`"),
+        ("azure", "https://lamp.azure-api.net/openai/v1", "if you trust it, say --allow-host lamp.azure-api.net"),
+        ("openai", LAMP, "say `provider: azure`"),
+        (
+            "openai",
+            "https://api.openai.com",
+            "base URLs of provider openai end in /v1; write https://api.openai.com/v1",
+        ),
+        ("compatible", LAMP, "say `provider: azure`"),
+    ],
+)
+def test_a_wrong_address_has_a_way_out(provider: str, url: str, words: str) -> None:
+    with pytest.raises(EndpointError) as caught:
+        found(ServiceSpec(provider, data_url=url))
+    assert words in str(caught.value)
+
+
+def test_a_gateway_before_azure_may_have_any_path() -> None:
+    spec = ServiceSpec("azure", data_url="https://gw.example.com/llm", auth="api_key")
+    endpoint = found(spec, {"AZURE_OPENAI_API_KEY": "k"}, allow_hosts=("gw.example.com",))
+    assert (endpoint.data_url, endpoint.auth) == ("https://gw.example.com/llm", AuthKind.API_KEY)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -39,6 +39,7 @@ HARBOUR = Provider(
     key_variables=("VSSYNC_API_KEY", "HARBOUR_KEY"),
     extensions=frozenset((".md",)),
     max_file_bytes=64,
+    max_store_files=3,
     rates={Bucket.UPLOADS: 1},
     absent_as_400=True,
     wizard_fields=(WizardField("project", "the pier", "pier-1"),),
@@ -89,6 +90,16 @@ def test_its_files_are_checked(tmp_path: Path, documents: dict[str, str], words:
     with pytest.raises(ManifestError) as caught:
         load_manifest(settings_for(tmp_path, **documents))
     assert words in str(caught.value)
+
+
+def test_a_store_that_would_hold_too_many_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with service_of(tmp_path, "openai") as service, on_a_port(service) as url:
+        place = f", data_url: '{url}'"
+        settings = settings_for(tmp_path, place, a_md="# A\n", b_md="# B\n", c_md="# C\n", d_md="# D\n")
+        with open_session(settings, load_manifest(settings), clock=Clock()) as session:
+            (refusal,) = make_plan_now(session, Options()).refusals
+            assert refusal.message == "guide: it would hold 4 files; harbour allows 3 in a store."
+            assert (list(session.client.list_uploads()), session.client.list_stores()) == ([], ())
 
 
 def test_its_address_and_headers_follow_from_the_row() -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from vssync.address import HOST, PORTS, Address, parse_address
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.service import Capabilities, ServiceSpec
-from vssync.providers import PROVIDERS, AuthKind, Provider, Regions
+from vssync.providers import PROVIDERS, AuthKind, BaseUrl, Provider, Regions
 
 
 class EndpointError(VssyncError):
@@ -58,6 +59,7 @@ class Endpoint:
 
 _EMBEDDED_URL = "http://local/v1"
 _ALLOWED = re.compile(rf"(?:{HOST})(?::[0-9]{{1,5}})?")
+_LOOSE_URL = re.compile(rf"(?:https?://)?({HOST})(?::443)?(/[^?#]*)?(?:\?[^#]*)?(?:#.*)?", re.IGNORECASE)
 _HEADER = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -88,7 +90,7 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
     choice = _Choice(provider, service, caller, environment)
     auth = choice.auth()
     data, control, region = choice.addresses(auth)
-    _check_hosts(choice, {"data_url": data, "control_url": control}, sends_key=auth is AuthKind.BEARER)
+    _check_hosts(choice, {"data_url": data, "control_url": control}, sends_key=auth.sends_key)
     for needed in provider.required:
         if not getattr(service, needed.name) and (auth.signs or not needed.signed):
             raise EndpointError(f"service.{needed.name}: missing; {needed.reason}")
@@ -129,13 +131,13 @@ class _Choice:
     def auth(self) -> AuthKind:
         provider = self.provider
         choice = self.first("--auth", self.caller.auth, provider.auth_variables, "auth")
-        if choice.value == "api_key":
+        if choice.value in provider.auth_kinds:
+            return AuthKind(choice.value)
+        if choice.value == AuthKind.API_KEY:
             raise choice.error(
                 "`api_key` means two things: for OCI's command line a key in ~/.oci/config that signs requests, for "
                 "generative AI a secret that is sent along; say `signing_key` or `bearer` (--auth, VSSYNC_AUTH)"
             )
-        if choice.value in provider.auth_kinds:
-            return AuthKind(choice.value)
         if choice.value:
             kinds = ", ".join(provider.auth_kinds)
             raise choice.error(f"provider {provider.name} does not take {choice.value!a}; use one of {kinds}")
@@ -146,14 +148,14 @@ class _Choice:
 
     def addresses(self, auth: AuthKind) -> tuple[Address, Address, str]:
         """The data and the control address, and the region; empty where there are none."""
-        service, regions = self.service, self.provider.regions
-        data_url = service.data_url or self.provider.url
-        data = _address(data_url, "data_url") if data_url else None
-        control = _address(service.control_url, "control_url") if service.control_url else None
+        service, regions, provider = self.service, self.provider.regions, self.provider
+        data_url = service.data_url or provider.url
+        data = _address(data_url, "data_url", provider) if data_url else None
+        control = _address(service.control_url, "control_url", provider) if service.control_url else None
         if regions is None:
             if data is None:
-                name = self.provider.name
-                raise EndpointError(f"service.data_url: missing; provider {name} needs one, such as https://host/v1")
+                example = _example_url(provider) or "https://host/v1"
+                raise EndpointError(f"service.data_url: missing; provider {provider.name} needs one, such as {example}")
             return data, control or data, ""
         if data is None:
             region = self.region(regions)
@@ -166,8 +168,8 @@ class _Choice:
         else:  # a gateway
             return data, control or data, self.region(regions, required=False)
         control_url = regions.control_url if auth.signs else regions.bearer_control_url
-        data = data or _address(regions.data_url.format(region=region, domain=domain), "region")
-        return data, control or _address(control_url.format(region=region, domain=domain), "region"), region
+        data = data or _address(regions.data_url.format(region=region, domain=domain), "region", provider)
+        return data, control or _address(control_url.format(region=region, domain=domain), "region", provider), region
 
     def region(self, regions: Regions, *, required: bool = True) -> str:
         choice = self.first("--region", self.caller.region, ("OCI_REGION",), "region")
@@ -179,14 +181,36 @@ class _Choice:
         return choice.value
 
 
-def _address(url: str, field: str) -> Address:
-    """The error does not repeat the URL: a password may stand in it."""
-    if address := parse_address(url):
+def _address(url: str, field: str, provider: Provider) -> Address:
+    """The error names the URL that was probably meant, not the one given: a password may stand in that."""
+    address, form = parse_address(url), provider.base_url
+    if address and not (form and provider.owns(address.host) and not form.fits(address.path)):
         return address
+    if form and (meant := _likely_url(url, provider, form)):
+        problem = next((problem for mistake, problem in form.mistakes if re.search(mistake, url)), "")
+        problem = problem or f"base URLs of provider {provider.name} end in {form.path}"
+        raise EndpointError(f"service.{field}: {problem}; write {meant}")
     raise EndpointError(
         f"service.{field}: not an address vssync takes; write https://host/path in plain ASCII, without user, query "
         "or fragment (a host in another alphabet in its xn-- form, an IP address in full)"
     )
+
+
+def _example_url(provider: Provider) -> str:
+    """A base URL as people write it; empty where the provider's have no form of their own."""
+    return provider.base_url.example.format(name="RESOURCE") if provider.base_url else ""
+
+
+def _likely_url(url: str, provider: Provider, form: BaseUrl) -> str:
+    """The base URL that was probably meant by a resource's name, or by another address on a host of the provider's own;
+    empty where it cannot be told."""
+    if not (match := _LOOSE_URL.fullmatch(url)):
+        return ""
+    host, path = match.group(1).lower(), match.group(2) or ""
+    if host == url.lower() and "." not in host:
+        host = urlsplit(form.example.format(name=host)).netloc
+    prefix = re.match(form.prefix, path)
+    return f"https://{host}{prefix.group() if prefix else ''}{form.path}" if provider.owns(host) else ""
 
 
 def _check_hosts(choice: _Choice, addresses: Mapping[str, Address], *, sends_key: bool) -> None:
@@ -210,11 +234,14 @@ def _check_hosts(choice: _Choice, addresses: Mapping[str, Address], *, sends_key
                 f"service.{name} {address}: plain HTTP would show credentials and documents to the network; "
                 f"use https, or allow it with --allow-http {address.host}"
             )
-        is_own = address.port == PORTS["https"] and any(re.fullmatch(host, address.host) for host in provider.hosts)
+        is_own = address.port == PORTS["https"] and provider.owns(address.host)
         if not (is_own or address.is_among(allowed)):
+            owner = next((other.name for other in PROVIDERS.values() if other.owns(address.host)), "")
+            example = f", such as {example}" if (example := _example_url(provider)) else ""
+            way_out = f"say `provider: {owner}`" if owner else f"if you trust it, {way_out}"
             raise EndpointError(
-                f"service.{name} {address}: not a host of provider {provider.name}, and a manifest alone may not send "
-                f"credentials and documents there; if you trust it, {way_out}"
+                f"service.{name} {address}: not a host of provider {provider.name}{example}, and a manifest alone may "
+                f"not send credentials and documents there; {way_out}"
             )
 
 

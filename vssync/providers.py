@@ -19,6 +19,7 @@ class AuthKind(StrEnum):
 
     NONE = "none"
     BEARER = "bearer"
+    API_KEY = "api_key"  # a key in the header `api-key`
     SIGNING_KEY = "signing_key"  # a profile of ~/.oci/config
     SECURITY_TOKEN = "security_token"  # a profile that holds a session
     INSTANCE_PRINCIPAL = "instance_principal"
@@ -28,7 +29,12 @@ class AuthKind(StrEnum):
     @property
     def signs(self) -> bool:
         """Whether each request is signed, as OCI's identity service asks."""
-        return self not in (AuthKind.NONE, AuthKind.BEARER)
+        return self is not AuthKind.NONE and not self.sends_key
+
+    @property
+    def sends_key(self) -> bool:
+        """Whether each request carries a secret that is good for others, too."""
+        return self in (AuthKind.BEARER, AuthKind.API_KEY)
 
 
 class Bucket(StrEnum):
@@ -56,6 +62,25 @@ class Regions:
     data_url: str
     control_url: str
     bearer_control_url: str  # where the other one takes no bearer key
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUrl:
+    """What base URLs on a provider's own hosts look like: they end in `path`, and `prefix` (a regular expression) may
+    stand before it.
+
+    `example` holds `{name}` for what a customer chooses. `mistakes` are what people paste instead, as expressions, each
+    with what is wrong with it.
+    """
+
+    path: str
+    example: str
+    prefix: str = ""
+    mistakes: tuple[tuple[str, str], ...] = ()
+
+    def fits(self, path: str) -> bool:
+        """Whether the path of an address is that of a base URL."""
+        return re.fullmatch(f"(?:{self.prefix})?{self.path}", path) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +120,7 @@ class Provider:
     documents: frozenset[str]  # what people mean by documents, of what it can read
     hosts: tuple[str, ...] = ()
     url: str = ""  # where the manifest names none
+    base_url: BaseUrl | None = None  # None: any path will do
     embedded: bool = False  # without an address, it runs inside vssync
     self_hosted: bool = False  # people run it themselves, on this machine, too; any other's key is for its own hosts
     regions: Regions | None = None
@@ -106,6 +132,7 @@ class Provider:
     has_policies: bool = False  # permissions are policy statements, which `doctor` prints
     extensions: frozenset[str] | None = None  # what it takes, unless a manifest's `formats` say more; None: any
     max_file_bytes: int = MAX_UPLOAD_BYTES
+    max_store_files: int | None = None  # files that a store holds at most, whoever attached them; None: no limit known
     rates: Mapping[Bucket, int] = field(default_factory=dict)  # allowed a minute; none are known otherwise
     absent_as_400: bool = False  # a 400 that says "not found" means that an object is not there
     lists_batches: bool = True
@@ -114,14 +141,23 @@ class Provider:
     wizard_fields: tuple[WizardField, ...] = ()
     hints: tuple[Hint, ...] = ()
 
+    def owns(self, host: str) -> bool:
+        """Whether a host, in lower case, is one of its own."""
+        return any(re.fullmatch(own, host) for own in self.hosts)
+
     def takes(self, extension: str) -> bool:
         """Whether it takes files of this extension, in lower case, where a manifest's `formats` say nothing of it."""
         return self.extensions is None or extension in self.extensions
 
     @property
+    def is_any_service(self) -> bool:
+        """Whether it stands for services of which nothing is known in advance."""
+        return self.extensions is None
+
+    @property
     def vouched_extensions(self) -> frozenset[str]:
         """The kinds of files that it reads for sure, or where it may be any service, that such services read."""
-        return self.documents if self.extensions is None else self.extensions
+        return self.extensions if self.extensions is not None else self.documents
 
 
 _CODE = (".c", ".cpp", ".cs", ".css", ".go", ".html", ".java", ".js", ".json", ".php", ".py", ".rb", ".sh", ".ts")
@@ -132,6 +168,9 @@ _OPENAI_EXTENSIONS = frozenset((*_CODE, *_OFFICE, *_PLAIN))  # OpenAI's page on 
 TEXT_EXTENSIONS = frozenset((*_CODE, *_PLAIN, ".adoc", ".csv", ".htm", ".markdown", ".mdx", ".org", ".rst", ".xml"))
 _OPENAI_RATES = {Bucket.UPLOADS: 1000, Bucket.ATTACHES: 300, Bucket.FILES: 2000}  # OpenAI spec
 _OPENAI_HOST = r"api\.openai\.com"
+# A resource's own name, in Azure's public cloud and in Azure Government. Gateways (`azure-api.net`) are not among them:
+# whoever runs one sees the credentials.
+_AZURE_HOST = r"[a-z0-9][a-z0-9-]{0,62}[a-z0-9]\.(?:openai|services\.ai)\.azure\.(?:com|us)"
 
 # OCI's realms beside the commercial one, by the domain of their hosts.
 _COMMERCIAL = "oraclecloud.com"
@@ -169,7 +208,7 @@ DOCTOR_HINT = "`vssync doctor` shows whose it is"
 LOCAL = Provider(
     "local",
     init_note="The service inside vssync: no account, no network. It keeps what it stores in .vssync/local/ beside "
-    "this file. `oci`, `openai` and `compatible` are services elsewhere.",
+    "this file. `oci`, `openai`, `azure` and `compatible` are services elsewhere.",
     documents=frozenset(_PLAIN),
     embedded=True,
     self_hosted=True,
@@ -195,7 +234,7 @@ OCI = Provider(
         RequiredField("project", "OCI needs the OCID of a generative AI project"),
         RequiredField("compartment", "OCI needs the OCID of the project's compartment", signed=True),
     ),
-    auth_kinds=tuple(kind for kind in AuthKind if kind is not AuthKind.NONE),
+    auth_kinds=(AuthKind.BEARER, *(kind for kind in AuthKind if kind.signs)),
     default_auth=AuthKind.SIGNING_KEY,
     auth_variables=("VSSYNC_AUTH", "OCI_CLI_AUTH"),
     key_variables=("VSSYNC_API_KEY", "OCI_GENAI_API_KEY"),
@@ -228,12 +267,61 @@ OPENAI = Provider(
     documents=frozenset((*_PLAIN, *_OFFICE)),
     hosts=(_OPENAI_HOST,),
     url="https://api.openai.com/v1",
+    base_url=BaseUrl("/v1", "https://api.openai.com/v1"),
     auth_kinds=(AuthKind.BEARER,),
     default_auth=AuthKind.BEARER,
     key_variables=("VSSYNC_API_KEY", "OPENAI_API_KEY"),
     extensions=_OPENAI_EXTENSIONS,
     rates=_OPENAI_RATES,
     lists_batches=False,  # OpenAI spec: there is no such operation
+)
+AZURE = Provider(
+    "azure",
+    init_note="Azure OpenAI, or a Microsoft Foundry project, by the v1 API. The key is taken from VSSYNC_API_KEY or "
+    "AZURE_OPENAI_API_KEY; secrets never stand in a manifest.",
+    documents=frozenset((*_PLAIN, *_OFFICE)),
+    hosts=(_AZURE_HOST,),
+    base_url=BaseUrl(
+        "/openai/v1",
+        "https://{name}.openai.azure.com/openai/v1",
+        prefix="/api/projects/[A-Za-z0-9._-]+",
+        mistakes=(
+            ("/deployments/", "is the address of a deployed model, and stores belong to the resource"),
+            (r"[?&]api-version=", "has an `api-version`, which the v1 API does not take"),
+        ),
+    ),
+    auth_kinds=(AuthKind.BEARER, AuthKind.API_KEY),
+    default_auth=AuthKind.BEARER,
+    key_variables=("VSSYNC_API_KEY", "AZURE_OPENAI_API_KEY"),
+    extensions=_OPENAI_EXTENSIONS - {".go"},  # Microsoft's page on file search
+    max_store_files=10_000,  # Microsoft's page on vector stores for file search
+    rates=_OPENAI_RATES,  # Microsoft publishes none
+    lists_batches=False,  # Microsoft's REST reference has no such operation
+    wizard_fields=(
+        WizardField("data_url", "the base URL of the resource or project", "https://CHANGE.openai.azure.com/openai/v1"),
+    ),
+    hints=(
+        Hint(
+            (401,),
+            "",
+            "the credential was not accepted: a key belongs to one resource, and a token expires after about an hour; "
+            f"{DOCTOR_HINT}",
+        ),
+        Hint(
+            (403,),
+            r"AuthenticationTypeDisabled|key.based authentication",
+            "this resource takes no keys; send a Microsoft Entra token as bearer key",
+        ),
+        Hint((403,), r"public access|virtual network|firewall", "the resource's network rules keep this machine out"),
+        Hint((403,), "", "this identity may not do that; assign it a role on the resource that may write files"),
+        Hint((400, 404), r"api.version", "this address is not of the v1 API: base URLs of it end in /openai/v1"),
+        Hint(
+            (404,),
+            r"\bresource not found\b",
+            "there are no vector stores at this address: check `data_url`, and whether file search is offered in the "
+            "resource's region",
+        ),
+    ),
 )
 COMPATIBLE = Provider(
     "compatible",
@@ -247,4 +335,4 @@ COMPATIBLE = Provider(
     updates_reach_search=None,
     wizard_fields=(WizardField("data_url", "the service's base URL", "https://vectors.example.com/v1"),),
 )
-PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in (LOCAL, OCI, OPENAI, COMPATIBLE)}
+PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in (LOCAL, OCI, OPENAI, AZURE, COMPATIBLE)}

@@ -94,11 +94,17 @@ SIGNATURE = f'Signature version="1",keyId="ST${TOKEN}",algorithm="rsa-sha256"'
 
 
 @pytest.mark.parametrize(
-    ("proof", "secret", "shown"),
-    [(f"Bearer {KEY}", KEY, "***"), (SIGNATURE, TOKEN, "***"), ("Bearer none", "none", "none")],
+    ("headers", "secret", "shown"),
+    [
+        ({"authorization": f"Bearer {KEY}"}, KEY, "***"),
+        ({"authorization": SIGNATURE}, TOKEN, "***"),
+        ({"authorization": "Bearer none"}, "none", "none"),
+        ({"api-key": KEY}, KEY, "***"),
+        ({"api-key": "none"}, "none", "none"),
+    ],
 )
-def test_a_key_that_the_service_quotes_is_hidden(proof: str, secret: str, shown: str) -> None:
-    request = httpx.Request("GET", "https://example.com/v1/files", headers={"authorization": proof})
+def test_a_key_that_the_service_quotes_is_hidden(headers: dict[str, str], secret: str, shown: str) -> None:
+    request = httpx.Request("GET", "https://example.com/v1/files", headers=headers)
     quoting = {"x-request-id": secret, "content-type": f"text/{secret}"}
     for body in (json.dumps({"error": {"message": f"bad key: {secret}", "param": secret}}), f"bad key: {secret}"):
         answer = answer_of(httpx.Response(401, text=body, headers=quoting, request=request))

@@ -33,6 +33,8 @@ def sent(credential: httpx.Auth | None, url: str = HERE + "/files") -> httpx.Hea
         ("openai", {"OPENAI_API_KEY": "a", "VSSYNC_API_KEY": " "}, "a"),
         ("openai", {"OPENAI_API_KEY": "a\r\n"}, "a"),
         ("oci", {"OCI_GENAI_API_KEY": "a"}, "a"),
+        ("azure", {"AZURE_OPENAI_API_KEY": "a"}, "a"),
+        ("azure", {"AZURE_OPENAI_API_KEY": "a", "VSSYNC_API_KEY": "b"}, "b"),
         ("compatible", {"VSSYNC_API_KEY": "a"}, "a"),
         ("local", {"VSSYNC_API_KEY": "a"}, "a"),
     ],
@@ -41,12 +43,21 @@ def test_the_key_is_sent_along(provider: str, environment: dict[str, str], key: 
     assert sent(auth.create_credential(endpoint(provider), environment))["authorization"] == f"Bearer {key}"
 
 
+def test_a_key_goes_into_the_header_that_was_asked_for() -> None:
+    credential = auth.create_credential(endpoint("azure", AuthKind.API_KEY), {"AZURE_OPENAI_API_KEY": SECRET})
+    headers = sent(credential)
+    assert (headers["api-key"], "authorization" in headers) == (SECRET, False)
+    assert SECRET not in repr(credential)
+    assert "API key from AZURE_OPENAI_API_KEY" in repr(credential)
+
+
 @pytest.mark.parametrize(
     ("provider", "environment", "names"),
     [
         ("openai", {}, "VSSYNC_API_KEY or OPENAI_API_KEY"),
         ("openai", {"OCI_GENAI_API_KEY": SECRET}, "VSSYNC_API_KEY or OPENAI_API_KEY"),
         ("oci", {"OPENAI_API_KEY": SECRET}, "VSSYNC_API_KEY or OCI_GENAI_API_KEY"),
+        ("azure", {"OPENAI_API_KEY": SECRET}, "VSSYNC_API_KEY or AZURE_OPENAI_API_KEY"),
         ("compatible", {"OPENAI_API_KEY": SECRET}, "VSSYNC_API_KEY"),
         ("openai", {"OPENAI_API_KEY": f"{SECRET} {SECRET}"}, "OPENAI_API_KEY: holds a character"),
         ("openai", {"OPENAI_API_KEY": f"\u201c{SECRET}\u201d"}, "OPENAI_API_KEY: holds a character"),

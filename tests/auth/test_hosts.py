@@ -45,6 +45,11 @@ MAY = [
     ("oci", "https://inference.generativeai.eu-frankfurt-2.oci.oraclecloud.eu/openai/v1"),
     ("oci", "https://inference.generativeai.me-dcc-muscat-1.oci.oraclecloud9.com/openai/v1"),
     ("openai", "https://api.openai.com/v1"),
+    ("azure", "https://lamp.openai.azure.com/openai/v1"),
+    ("azure", "https://LAMP-2.openai.azure.com:443/openai/v1/"),
+    ("azure", "https://lamp.openai.azure.us/openai/v1"),
+    ("azure", "https://lamp.services.ai.azure.com/openai/v1"),
+    ("azure", "https://lamp.services.ai.azure.us/api/projects/shop/openai/v1"),
     ("compatible", "https://api.openai.com/v1"),
     ("compatible", f"https://{OCI_HOST}/openai/v1"),
     *(("compatible", f"http://{host}:8321/v1") for host in HERE),
@@ -55,6 +60,13 @@ MUST_NOT = [
     ("openai", f"https://{OCI_HOST}/openai/v1"),
     ("openai", "https://eu.api.openai.com/v1"),
     ("openai", "https://openai.com/v1"),
+    ("openai", "https://lamp.openai.azure.com/openai/v1"),
+    ("azure", "https://api.openai.com/v1"),
+    ("azure", "https://lamp.azure-api.net/openai/v1"),  # whose owner sees what it receives
+    ("azure", "https://lamp.azurewebsites.net/openai/v1"),
+    ("azure", "https://lamp.cognitiveservices.azure.com/openai/v1"),
+    ("azure", "https://openai.azure.com/openai/v1"),
+    ("compatible", "https://lamp.openai.azure.com/openai/v1"),
     ("oci", "https://objectstorage.us-chicago-1.oraclecloud.com/v1"),
     ("oci", "https://inference.generativeai.us-chicago-1.oraclecloud.com/v1"),
     # look-alikes
@@ -63,6 +75,16 @@ MUST_NOT = [
     ("openai", "https://apixopenai.com/v1"),
     ("openai", "https://evil.com/api.openai.com/v1"),
     ("openai", "https://api.openai.com./v1"),
+    ("azure", "https://lamp.openai.azure.com.evil.com/openai/v1"),
+    ("azure", "https://lamp.evil.openai.azure.com/openai/v1"),
+    ("azure", "https://-lamp.openai.azure.com/openai/v1"),
+    ("azure", "https://lampxopenai.azure.com/openai/v1"),
+    ("azure", "https://lamp.openai.azurexcom/openai/v1"),
+    ("azure", "https://lamp.openai.azure.company/openai/v1"),
+    ("azure", "https://\u212aamp.openai.azure.com/openai/v1"),
+    ("azure", "https://user:word@lamp.openai.azure.com/openai/v1"),
+    ("azure", "http://lamp.openai.azure.com/openai/v1"),
+    ("azure", "https://lamp.openai.azure.com:8443/openai/v1"),
     ("oci", f"https://{OCI_HOST}.evil.com/v1"),
     ("oci", f"https://x.{OCI_HOST}/v1"),
     ("oci", "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com.cn/v1"),
@@ -136,7 +158,11 @@ MUST_NOT = [
 
 def pointing(provider: str, field: str, url: str) -> ServiceSpec:
     """A service whose one address is `url`, and whose other is beyond doubt."""
-    sure = {"oci": f"https://{OCI_HOST}/openai/v1", "openai": "https://api.openai.com/v1"}
+    sure = {
+        "oci": f"https://{OCI_HOST}/openai/v1",
+        "openai": "https://api.openai.com/v1",
+        "azure": "https://lamp.openai.azure.com/openai/v1",
+    }
     other = sure.get(provider, "https://localhost/v1")
     ids = {"region": "us-chicago-1", "project": "ocid1.p", "compartment": "ocid1.c"} if provider == "oci" else {}
     here = {"data_url": other, "control_url": other, field: url}
@@ -163,7 +189,7 @@ def test_these_must_not_receive_a_credential(provider: str, url: str, field: str
 
 @pytest.mark.parametrize("field", ["data_url", "control_url"])
 @pytest.mark.parametrize("host", HERE)
-@pytest.mark.parametrize("provider", ["oci", "openai"])
+@pytest.mark.parametrize("provider", ["oci", "openai", "azure"])
 def test_a_bearer_key_of_a_hosted_service_goes_to_this_machine_only_where_it_was_allowed(
     provider: str, host: str, field: str
 ) -> None:
@@ -175,6 +201,9 @@ def test_a_bearer_key_of_a_hosted_service_goes_to_this_machine_only_where_it_was
     for who in ({"allow_hosts": (host,)}, {"allow_hosts": (f"{host}:9",)}, {"allow_http": (host,)}):
         assert found(spec, environment, **who).auth is AuthKind.BEARER
     assert found(spec, environment | {"VSSYNC_ALLOW_HOSTS": host}).auth is AuthKind.BEARER
+    if provider == "azure":
+        with pytest.raises(EndpointError, match="bearer key"):
+            found(spec, environment, auth="api_key")
     if provider == "oci":
         assert found(spec, environment, auth="signing_key").auth is AuthKind.SIGNING_KEY
 

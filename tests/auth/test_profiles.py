@@ -314,7 +314,7 @@ def test_a_passphrase_for_a_key_that_needs_none_does_no_harm(tmp_path: Path) -> 
 # -- what depends on the machine, and on what is installed
 
 
-@pytest.mark.parametrize("kind", [kind for kind in AuthKind if kind not in (AuthKind.NONE, AuthKind.BEARER)])
+@pytest.mark.parametrize("kind", [kind for kind in AuthKind if kind.signs])
 def test_without_the_extra_every_kind_says_how_to_install_it(kind: AuthKind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "oci", None)
     with pytest.raises(CredentialError, match=r"pip install 'vssync\[oci\]'") as caught:

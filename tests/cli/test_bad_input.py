@@ -52,6 +52,8 @@ def one_message(end: End, code: int, *said: str) -> None:
     ("service", "arguments", "environment", "code", "said"),
     [
         ("provider: openai", [], {}, 1, "OPENAI_API_KEY"),
+        ("provider: azure, data_url: https://lamp.openai.azure.com", [], {"VSSYNC_API_KEY": KEY}, 1, "com/openai/v1"),
+        ("provider: azure, data_url: https://lamp.openai.azure.com/openai/v1", [], {}, 1, "AZURE_OPENAI_API_KEY"),
         ("provider: openai", [], {"OPENAI_API_KEY": f"{KEY} \u201d"}, 1, "OPENAI_API_KEY: holds a character"),
         ("provider: oci, region: us-chicago-1", [], {"VSSYNC_API_KEY": KEY}, 1, "service.project: missing"),
         (f"provider: oci, project: {PROJECT}", [], {"VSSYNC_API_KEY": KEY}, 1, "service.region: missing"),
@@ -68,6 +70,13 @@ def test_before_any_request(
     tmp_path: Path, *, service: str, arguments: list[str], environment: dict[str, str], code: int, said: str
 ) -> None:
     one_message(vssync(manifest(tmp_path, service), "plan", *arguments, **environment), code, said)
+
+
+def test_a_name_where_a_url_belongs(tmp_path: Path) -> None:
+    end = vssync(manifest(tmp_path, "provider: azur, data_url: lamp"), "plan")
+    assert (end.code, end.out) == (1, "")
+    assert "did you mean `azure`?" in end.err
+    assert "allowed: a URL that begins with https://, such as https://" in end.err
 
 
 def test_the_oci_extra_is_not_installed(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def completed(*words: str) -> list[str]:
     [
         ("com", ["completion"]),
         ("plan --det", ["--detailed-exitcode"]),
+        ("init --provider a", ["azure"]),
         ("plan -e ", ["dev", "prod"]),
         ("plan -e d", ["dev"]),
         ("plan -e dev -t ", ["docs", "more"]),

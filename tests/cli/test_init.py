@@ -140,6 +140,13 @@ def test_asked_at_a_terminal(folder: Path) -> None:
     assert "docs/**/*.md" in shown
 
 
+def test_an_address_is_asked_for_where_it_differs_for_everybody(folder: Path) -> None:
+    code, shown = answered(folder, "azure", "team-docs", "https://lamp.openai.azure.com/openai/v1", "")
+    assert code == 0, shown
+    text = (folder / "vssync.yaml").read_text()
+    assert '  provider: azure\n  data_url: "https://lamp.openai.azure.com/openai/v1"  # the base URL of' in text
+
+
 def test_answers_may_be_empty_or_patterns(folder: Path) -> None:
     code, shown = answered(folder, "", "", "docs/a.md more/*.txt")
     assert code == 0, shown

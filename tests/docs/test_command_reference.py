@@ -25,7 +25,7 @@ messages to stderr. See also the [exit codes](ownership-and-safety.md#exit-codes
 VARIABLES = {
     "VSSYNC_FILE": "the manifest, as `--file`",
     "VSSYNC_ENV": "the manifest's environment, as `--env`",
-    "VSSYNC_API_KEY": "a bearer key, for any provider; without it the provider's own variable is used",
+    "VSSYNC_API_KEY": "a key, for any provider; without it the provider's own variable is used",
     "VSSYNC_AUTH": "how to authenticate, as `--auth`",
     "VSSYNC_ALLOW_HOSTS": "hosts that may get a credential, as `--allow-host`, separated by commas",
     "VSSYNC_LIMITS": "limits for each minute, as `--limits`",
@@ -33,6 +33,7 @@ VARIABLES = {
     "VSSYNC_STATE_DIR": "the absolute path of the folder for journals and locks; by default, `vssync` in the user's "
     "state folder, which is `~/.local/state` on Linux",
     "OPENAI_API_KEY": "a bearer key for `openai`",
+    "AZURE_OPENAI_API_KEY": "a key for `azure`",
     "OCI_GENAI_API_KEY": "a bearer key for `oci`",
     "OCI_CLI_AUTH": "with `oci`, as `VSSYNC_AUTH`, which takes precedence",
     "OCI_CLI_PROFILE": "the profile of the OCI configuration file, as `--profile`",
@@ -99,5 +100,5 @@ def test_every_command_has_a_section() -> None:
 def test_every_variable_is_told() -> None:
     """Whatever looks like the name of one in the code, however it is read."""
     texts = [path.read_text() for path in PACKAGE.rglob("*.py")]
-    variables = {name for text in texts for name in re.findall(r"\"((?:VSSYNC|OCI|OPENAI|NO)_[A-Z_]+)\"", text)}
+    variables = {name for text in texts for name in re.findall(r"\"((?:VSSYNC|OCI|OPENAI|AZURE|NO)_[A-Z_]+)\"", text)}
     assert variables == set(VARIABLES)

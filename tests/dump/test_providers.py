@@ -45,6 +45,7 @@ def fill(connection: Connection) -> None:
     ("provider", "spoken", "action", "chunking"),
     [
         ("openai", "openai", Action.ADOPT, "size: 400"),
+        ("azure", "azure", Action.ADOPT, "size: 400"),
         ("compatible", "compatible", Action.REPLACE, "size: 400"),  # it may not search by updates
         ("oci", "oci,unsettled=0", Action.ADOPT, "# The service does not report the chunking of 2 files"),
     ],

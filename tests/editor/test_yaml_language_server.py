@@ -78,7 +78,7 @@ def test_the_example_is_good(server: Server) -> None:
         ("attributes:", "atributes:", "atributes"),
         ("protect: true", "protect: maybe", "boolean"),
         ("size: 400", "size: 40", "100"),
-        ("provider: local", "provider: locl", "compatible"),
+        ("provider: local", "provider: azur", "azure"),
         ("max_delete: 10%", "max_delete: some", "a share such as `30%`"),
     ],
 )

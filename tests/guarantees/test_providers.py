@@ -60,6 +60,8 @@ def converge(folder: Path) -> int:
     [
         ("openai", "openai", ""),
         ("oci", "oci", SHARED),
+        ("azure", "azure", ""),
+        ("azure", "azure", "auth: api_key, capabilities: {batch_size: 2000}"),
         ("compatible", "compatible", OLD),
         ("compatible", "compatible,shares-chunks=off", ""),
         ("compatible", "local,has-batches=off", ""),

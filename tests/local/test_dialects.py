@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from tests.local.client import Api, Clock, counts, ids
+from vssync.local.app import Service
 from vssync.local.dialects import DIALECTS, ChunkingEcho, Dialect, ErrorStyle, Undeletable, parse_dialect
 from vssync.local.errors import OptionError
+from vssync.local.transport import LocalTransport
 
 Speaking = Callable[..., Api]
 
@@ -30,7 +33,7 @@ def static(size: int, overlap: int) -> dict[str, Any]:
 
 
 def test_every_provider_has_a_dialect() -> None:
-    assert set(DIALECTS) == {"local", "openai", "oci", "compatible"}
+    assert set(DIALECTS) == {"local", "openai", "oci", "azure", "compatible"}
     assert DIALECTS["local"] == Dialect()
 
 
@@ -374,6 +377,24 @@ def test_stores_for_signed_requests_only(mounted: Callable[..., Api], status: in
         assert api.http.get(f"{files}/{store}/files", headers=key).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "takes", "status"),
+    [
+        ({"api-key": "k"}, True, 200),
+        ({"api-key": "x"}, True, 401),
+        ({"api-key": "k"}, False, 401),
+        ({"authorization": "Bearer k"}, True, 200),
+        ({}, True, 401),
+    ],
+)
+def test_a_key_in_a_header_of_its_own(
+    opened: Callable[..., Service], headers: dict[str, str], takes: bool, status: int
+) -> None:
+    service = opened(api_key="k", dialect=Dialect(takes_api_key=takes))
+    with httpx.Client(transport=LocalTransport(service)) as client:
+        assert client.get("http://local/v1/files", headers=headers).status_code == status
+
+
 @pytest.mark.parametrize(("purpose", "status"), [("assistants", 400), ("user_data", 400), ("vision", 200)])
 def test_content_refused_by_purpose(mounted: Callable[..., Api], purpose: str, status: int) -> None:
     api = mounted(dialect=DIALECTS["openai"])
@@ -454,7 +475,7 @@ def test_a_dialect_by_name_with_switches(text: str, expected: Dialect) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("azure", "azure: unknown provider; use one of local, openai, oci, compatible"),
+        ("bedrock", "bedrock: unknown provider; use one of local, openai, oci, azure, compatible"),
         ("local,speed=1", "speed: unknown switch; use one of split, "),
         ("local,lax", "lax=: must be one of on, off"),
         ("local,count-steps=x", "count-steps=x: must be a whole number from 1"),

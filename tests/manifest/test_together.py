@@ -50,7 +50,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "form of an override": (("guide", "overrides"), [{"math": "docs/**", "match": "docs/**"}], "unknown field `math`"),
     "an unknown field": (("guide", "prun"), True, "unknown field `prun`"),
     "form of another store": (("more", "prune"), "maybe", "must be true or false, not text"),
-    "form of the service": (("/service",), {"provider": "azure"}, "must be `local`, `oci`"),
+    "form of the service": (("/service",), {"provider": "bedrock"}, "must be `local`, `oci`"),
     "form of the defaults": (("/defaults",), {"expires_after": {"days": 0}}, "is 0; at least 1"),
     "a placeholder": (("guide", "description"), "${stor}", "`${stor}` is not a placeholder"),
     "a rule of a store": (("guide", "was"), ["more"], "not a former key"),

@@ -133,7 +133,7 @@ MUTANTS = (
     Mutant(
         "delete-in-the-run-that-restores-a-mark",
         "vssync/planner/assemble.py",
-        "store_files.refuse_removals(draft) if decision.restores_mark else draft",
+        "store_files.refuse_removals(draft) if decision.files is PlannedFiles.KEPT else draft",
         "draft",
         ("tests/guarantees/test_lost_stores.py",),
     ),

@@ -15,8 +15,10 @@ from vssync.cli.plan import plan as plan_command
 from vssync.commands.session import parse_variables
 from vssync.model.marks import STORE_PROTECT
 from vssync.model.plan import Action, Options, Plan
+from vssync.model.service import ServiceSpec
 from vssync.model.state import Contents, DesiredFile, DesiredStore, Guards, Limit, StoreStatus
 from vssync.planner.guards import check_guards
+from vssync.providers import LOCAL, PROVIDERS
 
 LOOSE = Guards(Limit(1.0), Limit(1.0))
 
@@ -36,6 +38,30 @@ def plan(
     wants = [replace(file, sha256="0" * 64) if n < changed else file for n, file in enumerate(files[: live - gone])]
     store = desired_store(*wants, key="acme", guards=guards or Guards())
     return make((store, *others), [(live_store(store), Contents(copies))], **options)
+
+
+@pytest.mark.parametrize(
+    ("most", "numbers", "held"),
+    [
+        (None, (12, 0, 12), ""),
+        (12, (12, 0, 0), ""),  # nothing is attached
+        (5, (12, 6, 0), ""),
+        (12, (11, 0, 1), ""),
+        (12, (12, 0, 1), "13 files while the plan is applied"),
+        (11, (12, 1, 2), "14 files while the plan is applied"),  # of the deleted one and of two old copies
+        (10, (12, 1, 2), "11 files"),
+        (13, (12, 0, 12), "14 files while the plan is applied"),  # two a batch
+    ],
+)
+def test_a_store_holds_no_more_than_the_provider_allows(
+    monkeypatch: pytest.MonkeyPatch, most: int | None, numbers: tuple[int, int, int], held: str
+) -> None:
+    monkeypatch.setitem(PROVIDERS, "local", replace(LOCAL, max_store_files=most))
+    live, gone, changed = numbers
+    made = plan(live, gone=gone, changed=changed, guards=LOOSE, max_delete=Limit(1.0))
+    small = replace(made, service=ServiceSpec(capabilities={"batch_size": 2}))
+    expected = [f"acme: it would hold {held}; local allows {most} in a store."] if held else []
+    assert [refusal.message for refusal in check_guards(small)] == expected
 
 
 @pytest.mark.parametrize(

@@ -258,5 +258,13 @@ def check_agrees(claim: Claim, case: Case) -> str:
 
 @checks("output.stores{}")
 def check_output_stores(claim: Claim, case: Case) -> str:
-    missing = {key for key in case.wanted.stores if case.in_scope(key)} - claim.value.keys()
+    told = claim.value.keys() | claim.holder["problems"].keys()
+    missing = {key for key in case.wanted.stores if case.in_scope(key)} - told
     return f"{missing} is missing" if missing else ""
+
+
+@checks("output.problems{}")
+def check_output_problems(claim: Claim, case: Case) -> str:
+    """A store that can be searched is as wanted nowhere."""
+    searched = {key for key in claim.value if not list(case.store_deviations(case.wanted.stores[key], case.run.after))}
+    return f"{searched} can be searched" if searched else ""

@@ -76,7 +76,7 @@ class Client:
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
         self.waiting_for = ""  # what a reading waits for just now, and how long
         self._lists_batches = lists_batches
-        self.pinned_stores: Mapping[str, str] = {}  # names by id, of stores that the manifest pins
+        self.pinned_stores: Mapping[str, str] | None = None  # names by id, of stores that a manifest pins
         self.stores_denied: ServiceError | None = None  # why the stores themselves cannot be read
         self._usable_pinned: dict[str, LiveStore] = {}  # the pinned stores that stand for every store then
 
@@ -89,14 +89,18 @@ class Client:
     def list_stores(self) -> tuple[LiveStore, ...]:
         """All stores, complete. Where this credential may not list them, the pinned ones whose files it may list.
 
-        Raises ServiceError where there is none of these, either.
+        Raises ServiceError where no manifest could pin one, and where the credential may list no uploads, either: then
+        it is of no use here.
         """
         if self.stores_denied is None:
             try:
                 return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
             except (AccessDenied, NotFound) as error:
-                usable = {id_: name for id_, name in self.pinned_stores.items() if self.is_ready(id_)}
-                if not usable:
+                if self.pinned_stores is None:
+                    raise
+                lists = {id_: not self.probe(store_path(id_, "files")).error for id_ in self.pinned_stores}
+                usable = {id_: name for id_, name in self.pinned_stores.items() if lists[id_]}
+                if not usable and self.probe("/files").error:
                     raise
                 pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in usable.items()}
                 self._usable_pinned, self.stores_denied = pinned, error

@@ -98,7 +98,8 @@ def request_id(response: httpx.Response) -> str:
 def redact(request: httpx.Request, text: str) -> str:
     """A service's text without what the request proved itself with: some quote the key that they refuse."""
     proof = request.headers.get("authorization", "").partition(" ")[2]
-    for secret in (proof, *re.split(r'["$]', proof)):  # a signature's parts are quoted, and `ST$` begins a token
+    key = request.headers.get("api-key", "")
+    for secret in (key, proof, *re.split(r'["$]', proof)):  # a signature's parts are quoted, and `ST$` begins a token
         if len(secret) >= _MIN_SECRET:
             text = text.replace(secret, "***")
     return text
@@ -226,6 +227,13 @@ _HINTS = (
     Hint(_NEVER, "", f"{_NO_CREATES}; create the store there, and declare it `external`", r"POST .*/vector_stores"),
     Hint((400, 422), rf"{_UNKNOWN}.*\battributes\b", f"{NEEDS_ATTRIBUTES}: vssync cannot be used here"),
     Hint((400, 422), rf"{_UNKNOWN}.*\bchunking_strategy\b", "leave `chunking` out, or say `chunking: auto`"),
+    Hint(
+        (404,),
+        "",
+        "this address has no vector stores, or does not show them to this credential; check `data_url` under `service`,"
+        " or ask `vssync doctor`",
+        r"GET .*/vector_stores",
+    ),
     Hint((429,), r"quota|billing", "waiting does not help; check the plan and billing of the account"),
 )
 

@@ -23,6 +23,6 @@ def create_credential(
     """
     if endpoint.auth is AuthKind.NONE:
         return None
-    if endpoint.auth is AuthKind.BEARER:
+    if endpoint.auth.sends_key:
         return bearer_credential(endpoint, environment)
     return iam_credential(endpoint, environment, ask)

@@ -9,6 +9,7 @@ import httpx
 
 from vssync.endpoints import Endpoint
 from vssync.errors import VssyncError
+from vssync.providers import AuthKind
 
 
 class CredentialError(VssyncError):
@@ -45,15 +46,16 @@ def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
 
 
 class BearerCredential(Credential):
-    """Sends a key; `source` is the variable it came from."""
+    """Sends a key, as bearer key or in the header `api-key`; `source` is the variable it came from."""
 
     def __init__(self, endpoint: Endpoint, key: str, source: str) -> None:
-        super().__init__(endpoint, f"bearer key from {source}")
-        self._key = key
+        is_bearer = endpoint.auth is not AuthKind.API_KEY
+        super().__init__(endpoint, f"{'bearer key' if is_bearer else 'API key'} from {source}")
+        self._header, self._value = ("Authorization", f"Bearer {key}") if is_bearer else ("api-key", key)
 
     def authenticate(self, request: httpx.Request) -> Flow:
         """Adds the key."""
-        request.headers["Authorization"] = f"Bearer {self._key}"
+        request.headers[self._header] = self._value
         yield request
 
 

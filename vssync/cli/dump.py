@@ -31,7 +31,7 @@ _connection = partial(option, heading=CONNECTION)
 @_connection("--provider", "Use this service, not the manifest's.", type=click.Choice(list(PROVIDERS)))
 @_connection("--project", "With --provider oci: the OCID of the project.", default="")
 @_connection("--compartment", "With --provider oci: the OCID of its compartment.", default="")
-@_connection("--data-url", "With --provider: its base URL; required for `compatible`.", default="")
+@_connection("--data-url", "With --provider: its base URL; required for `azure` and `compatible`.", default="")
 @_connection("--control-url", "With --provider: the base URL of stores themselves, if it differs.", default="")
 def dump(
     options: CommandOptions,

@@ -18,8 +18,8 @@ from vssync.text import count_noun, escape_control
 def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, lock_timeout: float) -> int:
     """List orphaned uploads, which interrupted runs can leave behind; with --yes, delete them.
 
-    An upload is orphaned when no store holds it, and vssync's own when this machine's journal or a digest in its name
-    proves it. Uploads younger than a day are left alone, unless an interrupted run on this machine left them.
+    An upload is orphaned when no store holds it. It is vssync's own when this machine's journal or a digest in its name
+    proves that. Uploads younger than a day are left alone, unless an interrupted run on this machine left them.
     """
     from vssync.commands.gc import delete_orphans, find_orphans
     from vssync.render.json import orphans_json

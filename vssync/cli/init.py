@@ -26,13 +26,13 @@ _PROVIDERS = click.Choice(list(PROVIDERS))
 
 @verb
 @option("-f --file manifest", _FILE_HELP, variable="VSSYNC_FILE", default=".", type=_PATH, metavar="PATH")
-@option("--owner", "The owner of what the manifest creates.  [default: the folder's, with a random suffix]")
+@option("--owner", "The owner of what the manifest creates.  [default: the folder's name, with a random suffix]")
 @option("--provider", "The kind of service.  [default: local]", type=_PROVIDERS)
 @option("--path paths", "Files to include.  [default: the documents found]", multiple=True, metavar="GLOB")
 @option("--region", "For oci: the region.")
 @option("--project", "For oci: the OCID of the Generative AI project.")
 @option("--compartment", "For oci: the OCID of the project's compartment.")
-@option("--data-url", "For compatible: the service's base URL.")
+@option("--data-url", "For azure and compatible: the service's base URL.")
 @option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
 def init(manifest: Path, yes: bool, paths: tuple[str, ...], **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""

@@ -26,7 +26,7 @@ _PORT = click.IntRange(0, 65535)
 _MS = click.IntRange(0, 86_400_000)
 _SECONDS = click.IntRange(1, 86_400)
 _KEEP_ALIVE_HELP = "Close connections that are idle for this long."
-_PROVIDER_HELP = "The dialect to speak: local, oci, openai or compatible, and switches, as in `oci,unsettled=0`."
+_PROVIDER_HELP = "The dialect to speak: local, oci, openai, azure or compatible, and switches, as in `oci,unsettled=0`."
 
 
 @verb

@@ -121,9 +121,10 @@ def apply_and_report(
     from vssync.cli.progress import apply_progress
     from vssync.commands.apply import apply_plan
     from vssync.model.convergence import find_convergence
+    from vssync.model.report import Report
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
-    from vssync.render.report import already_text, report_text
+    from vssync.render.report import already_text, apply_line, report_text
 
     view = options.view()
     if output_format == "text" or plan.refusals:
@@ -133,7 +134,10 @@ def apply_and_report(
     if plan.empty and output_format == "text":
         if already:
             click.echo(f"\n{already_text(already, view)}")
-        return process.DONE if find_convergence(plan).reached else process.INCOMPLETE
+        if find_convergence(plan).reached:
+            return process.DONE
+        click.echo(f"\n{apply_line(Report(plan))}")
+        return process.INCOMPLETE
     if confirm:
         if output_format != "text":
             click.echo(format_plan(plan, "text", options), err=True)

@@ -12,7 +12,7 @@ from vssync.errors import ManifestError
 
 @verb
 @shared_options(*ONE_ENVIRONMENT, FULL, JSON_FORMAT)
-@option("--strict", "Take warnings for errors.", is_flag=True)
+@option("--strict", "Treat warnings as errors.", is_flag=True)
 def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
     """Check the manifest and the files it names, without contacting a service."""
     from vssync.render.json import validation_json

@@ -120,6 +120,9 @@ class Dialect:
         "answers 404 to deletions of `store-files`, `files`, `stores` or `all`, though a GET shows them",
         Known(Evidence.DOCUMENTED, "OCI's pages: a missing permission answers 404"),
     )
+    takes_api_key: bool = switch(
+        False, "accepts the key in the header `api-key`, too", Known(Evidence.DOCUMENTED, "Azure's page on the v1 API")
+    )
     stores_iam_only: int = switch(
         0, "answers N (401, 403 or 404) to requests about stores themselves that are not signed", LIVE_OCI
     )
@@ -290,6 +293,7 @@ DIALECTS: Mapping[str, Dialect] = {
         content_pages=False,
         searches_in=False,
     ),
+    "azure": Dialect(lists_batches=False, takes_api_key=True),
     "compatible": Dialect(
         errors=ErrorStyle.BARE,
         misses_with_400=True,

@@ -58,7 +58,8 @@ class Gateway:
         bearer = credential.strip() if is_bearer else ""
         if options.dialect.split and not (bearer or authorization.lower().startswith("signature ")):
             raise ApiError(401, "The required information to complete authentication was not provided.")
-        if options.api_key and not compare_digest(bearer.encode(), options.api_key.encode()):
+        key = bearer or (options.dialect.takes_api_key and req.get_header("api-key")) or ""
+        if options.api_key and not compare_digest(key.encode(), options.api_key.encode()):
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
         if options.dialect.split:
             self._leave_address(req, signed=not bearer)

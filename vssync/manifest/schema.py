@@ -84,23 +84,28 @@ def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition
     if not definition and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
         return (Diagnostic(("version",), message, "upgrade vssync, or write `version: 1`"),)
-    inlined = _inline_references(schema["definitions"][definition] if definition else schema, schema)
-    errors = SchemaValidator(inlined).iter_errors(tree)
+    start = schema["definitions"][definition] if definition else schema
+    errors = SchemaValidator(_inline_references(start, schema, {})).iter_errors(tree)
     return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
 
 
-def _inline_references(node: Any, schema: Mapping[str, Any]) -> Any:
-    """The schema with each `$ref` replaced by what it refers to: looking it up for every value is slow."""
+def _inline_references(node: Any, schema: Mapping[str, Any], inlined: dict[str, Any]) -> Any:
+    """The schema with each `$ref` replaced by what it refers to: looking it up for every value is slow.
+
+    `inlined` collects the targets, each of which is built once.
+    """
     if isinstance(node, list):
-        return [_inline_references(item, schema) for item in node]
+        return [_inline_references(item, schema, inlined) for item in node]
     if not isinstance(node, dict):
         return node
     if isinstance(reference := node.get("$ref"), str):
-        target: Any = schema
-        for step in reference.removeprefix("#/").split("/"):
-            target = target[step]
-        return _inline_references(target, schema)
-    return {name: _inline_references(value, schema) for name, value in node.items()}
+        if reference not in inlined:
+            target: Any = schema
+            for step in reference.removeprefix("#/").split("/"):
+                target = target[step]
+            inlined[reference] = _inline_references(target, schema, inlined)
+        return inlined[reference]
+    return {name: _inline_references(value, schema, inlined) for name, value in node.items()}
 
 
 def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:

@@ -8,7 +8,9 @@ from dataclasses import fields, replace
 from vssync.model.marks import key_digest
 from vssync.model.plan import REASONS_TO_LEAVE, Action, Options, Plan, Reason, Refusal, StorePlan
 from vssync.model.state import FileStatus, Limit
+from vssync.planner.estimate import count_attached
 from vssync.planner.store_files import StoreDraft
+from vssync.providers import PROVIDERS
 
 MIN_FILES_FOR_SHARE = 10  # in a store with fewer files of ours, a share says nothing
 ENOUGH_KEYS_UNRELATED = 3  # with so many live keys and none wanted, a store is taken to be another manifest's
@@ -34,6 +36,7 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
         elif store.managed:
             refusals += _check_unrelated(store, plan) or _check_deletes(store, store.managed.guards.max_delete, plan)
             refusals += _check_replaces(store, store.managed.guards.max_replace, plan)
+            refusals += _check_capacity(store, plan)
     return tuple(refusals)
 
 
@@ -110,6 +113,33 @@ def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]
         return []
     allowing = replace(plan.options, max_replace=Limit(count=count))
     return [Refusal(_too_many(count, "replaced", store, limit), store.key, _commands(store, plan, allowing))]
+
+
+def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
+    """Refuses to attach more files than the provider allows in a store, in the end or on the way there.
+
+    On the way, a store holds the files to delete, which go last, and the old copies of files in flight.
+    """
+    provider = PROVIDERS.get(plan.service.provider)
+    most = provider.max_store_files if provider else None
+    attached = count_attached(store)
+    if most is None or not attached:
+        return []
+    is_new = store.change is not None and store.change.action is Action.REPLACE
+    before = 0 if is_new else store.live + store.unlisted
+    after = before + attached - sum(len(change.leaving_ids) for change in store.files)
+    added = sum(change.action is Action.CREATE for change in store.files)
+    in_flight = min(attached - added, plan.service.declared_capabilities.batch_size)
+    at_once = before + added + in_flight
+    if max(after, at_once) <= most:
+        return []
+    if after > most:
+        held, hint = f"{after:,} files", "Declare a second store, and move some of its files there."
+    else:
+        held = f"{at_once:,} files while the plan is applied"
+        hint = "It deletes last: leave what it adds out of the manifest, apply, and put it back."
+    message = f"{store.key}: it would hold {held}; {plan.service.provider} allows {most:,} in a store."
+    return [Refusal(message, store.key, (hint, *_commands(store, plan)))]
 
 
 def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:

@@ -49,7 +49,7 @@ def plan_markdown(plan: Plan, view: View) -> str:
     blocks = [
         MarkdownBlock(totals),
         *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
-        *_table_blocks(plan),
+        *_table_blocks(plan, full=view.full),
         *_deletion_blocks(plan),
         *(fenced_block(lines) for lines in plan_text.batch_blocks(plan, view)),
     ]
@@ -84,9 +84,10 @@ def _fitted_lines(blocks: list[StoreBlock], view: View) -> list[str]:
     return lay_out_columns(lines, view).format_lines(lines)
 
 
-def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
+def _table_blocks(plan: Plan, *, full: bool) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
-    stores = plan_text.stores_to_show(plan)
+    stores = plan_text.stores_to_show(plan, full=full)
+    quiet = [MarkdownBlock(line) for line in plan_text.quiet_lines(plan, full=full)]
     if len(stores) > _STORES:
         stores = sorted(stores, key=lambda store: -count_changes(store).delete)
     rows = [
@@ -98,9 +99,9 @@ def _table_blocks(plan: Plan) -> list[MarkdownBlock]:
     head = "| store | id | to add | to change | to replace | to delete | also | unchanged |"
     head += "\n|---|---|--:|--:|--:|--:|---|--:|"
     if len(rows) <= _UNFOLDED:
-        return [MarkdownBlock(head, tuple(rows))] if rows else []
+        return [*([MarkdownBlock(head, tuple(rows))] if rows else []), *quiet]
     summary = f"<details><summary>{count_noun(len(stores), 'store')}</summary>\n\n"
-    return [MarkdownBlock(summary + head, tuple(rows), "\n</details>")]
+    return [MarkdownBlock(summary + head, tuple(rows), "\n</details>"), *quiet]
 
 
 def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
