@@ -89,7 +89,7 @@ def test_a_budget_that_cannot_be_read_is_an_error(text: str) -> None:
 @pytest.mark.parametrize("limit", ["requests=40", "files=3", "seconds=1"])
 def test_a_spent_budget_ends_the_run(tmp_path: Path, limit: str) -> None:
     name, _, count = limit.partition("=")
-    done = run_live(tmp_path, "local", **{BUDGET: limit})
+    done = run_live(tmp_path, "local", VSSYNC_LIVE_BUDGET=limit)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert f"{BUDGET}: more than {count} {name}" in done.stdout
     assert "1 failed" in done.stdout
