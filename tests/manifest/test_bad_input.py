@@ -38,6 +38,14 @@ FORM = [
     (FILES + "      - {path: ''}\n", (6, 16), "`stores.guide.files[0].path` is empty", ""),
     (FILES + "      - docs\n", (6, 9), "`stores.guide.files[0]` must be a mapping, not text", ""),
     ("service: {provider: ocy}\n" + STORE, (3, 21), "`service.provider` must be `local`, `oci`", "did you mean `oci`?"),
+    *(
+        (f"service: {{{name}: x}}\n" + STORE, (3, 11), f"unknown field `{name}` in `service`", way_out)
+        for names, way_out in (
+            (("auth_command", "auth-command", "token_command"), "use --auth-command or VSSYNC_AUTH_COMMAND"),
+            (("api_key", "token", "password"), "a manifest holds no secrets: set VSSYNC_API_KEY"),
+        )
+        for name in names
+    ),
     ("service: {data_url: example.com}\n" + STORE, (3, 21), "cannot be `example.com`", "begins with https://"),
     (STORE + "    attributes: {v: 1.10}\n", (5, 21), "1.10 is 1.1", 'write 1.1 for the number, or "1.10" for the text'),
     (STORE + "    attributes: {v: 010}\n", (5, 21), "010 is 10", 'write 10 for the number, or "010" for the text'),
@@ -214,6 +222,13 @@ RULES = [
     ('root: "a\\0b"\n' + STORE, (3, 7), "is not a folder", ""),
     (f"root: {'a' * 300}\n" + STORE, (3, 7), "is not a folder", ""),
     (f"root: {'a/' * 5000}\n" + STORE, (3, 7), "is not a folder", ""),
+    ('variables: {x: ""}\nroot: "${var.x}"\n' + STORE, (4, 7), "`root` is empty", ""),
+    (
+        "variables: {x: gone}\nroot: ${var.x}\n" + STORE,
+        (4, 7),
+        "the root `gone` is not a folder",
+        "a folder that exists",
+    ),
     ("root: ..\n" + STORE, (3, 7), "the root `..` lies outside of", "--allow-outside"),
     ("include: [gone/*.yaml]\n" + STORE, (3, 11), "the pattern matches no file", ""),
     ("include: [../*.yaml]\n" + STORE, (3, 11), "`../*.yaml` leaves the manifest's folder", "move the files into it"),
@@ -362,6 +377,10 @@ def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
         ("stores: {guide: {}}\n", 1, 10, "the store `guide` is also declared in"),
         ("stores: {}\nname: x\n", 2, 1, "unknown field `name`"),
         ("name: [\n", 2, 1, "not YAML"),
+        ("defaults: {prun: true}\nstores: {acme: {}}\n", 1, 12, "unknown field `prun`"),
+        ("defaults: {name: '${stor}'}\nstores: {acme: {}}\n", 1, 18, "`${stor}` is not a placeholder"),
+        ("defaults: {chunking: {size: 100, overlap: 99}}\nstores: {acme: {}}\n", 1, 43, "is over half"),
+        ("defaults: {files: [{path: ../x}]}\nstores: {acme: {}}\n", 1, 27, "leaves `root`"),
     ],
 )
 def test_what_is_wrong_in_an_included_file_is_placed_there(

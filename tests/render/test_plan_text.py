@@ -223,6 +223,43 @@ def test_batches_are_counted_apart_from_files_in_a_report() -> None:
     assert re.search(r"^ +stands still +3 batches$", late, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("status", "already", "file_row", "store_row", "totals"),
+    [
+        (
+            Status.DONE,
+            False,
+            "+ a.md added",
+            "+ (the store) created",
+            "1 added, 0 changed, .* 1 store created, 0 failed",
+        ),
+        (
+            Status.DONE,
+            True,
+            "a.md already there",
+            "joined: another run made it",
+            "0 added, .* 1 store joined, 1 already",
+        ),
+        (
+            Status.DOUBLED,
+            False,
+            "! a.md added, and by another run, too",
+            "! (the store) created, and",
+            "0 failed, 2 doubled",
+        ),
+    ],
+)
+def test_what_another_run_did_is_not_called_ours(
+    status: Status, already: bool, file_row: str, store_row: str, totals: str
+) -> None:
+    ends = tuple(Outcome("guide", key, Action.CREATE, status, "why", already=already) for key in ("", "a.md"))
+    shown = report_text(Report(plan(store(create("a.md"))), ends), View(width=200))
+    text = " ".join(shown.split())
+    assert (file_row in text, store_row in text) == (True, True)
+    assert re.search(totals, text)
+    assert ("why" in text) is (status is Status.DOUBLED)
+
+
 def test_what_is_in_a_batch_to_cancel_is_told_as_it_is_before_the_cancel() -> None:
     busy = replace(copy("file-1"), status=FileStatus.IN_PROGRESS)
     newer = tuple(create(f"docs/{n}.md", drop=(busy,)) for n in range(4))

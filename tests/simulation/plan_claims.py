@@ -50,7 +50,7 @@ def check_provider(claim: Claim, case: Case) -> str:
     return differs(claim.value, case.wanted.service.get("provider") or "local")
 
 
-_SERVICE = ("region", "project", "compartment", "data_url", "control_url", "auth", "profile")
+_SERVICE = ("region", "project", "compartment", "data_url", "control_url", "auth", "control_auth", "profile")
 
 
 @checks(*(f"ServiceSpec.{name}" for name in _SERVICE), "ServiceSpec.capabilities{}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from vssync.cli import process
-from vssync.errors import Refused
+from vssync.errors import ManifestError, Refused
 from vssync.text import count_noun
 
 if TYPE_CHECKING:
@@ -26,16 +26,26 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-def load_with_progress(settings: Settings, *, hashed: bool = True) -> LoadedManifest:
-    """Loads the manifest, shows how far reading its files is, and says what it may not mean."""
+def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool = False) -> LoadedManifest:
+    """Loads the manifest, shows how far reading its files is, and prints its warnings.
+
+    With `strict` they are errors: raises ManifestError.
+    """
     from vssync.cli.progress import hashing_progress
     from vssync.commands.session import load_manifest
 
     with hashing_progress() as on_hashed:
         loaded = load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
-    for warning in loaded.warnings:
-        process.print_error(f"warning: {warning}")
+    if strict and loaded.warnings:
+        raise ManifestError(loaded.warnings)
+    print_warnings(loaded.warnings)
     return loaded
+
+
+def print_warnings(warnings: Iterable[object]) -> None:
+    """Prints what is not as its writer may think."""
+    for warning in warnings:
+        process.print_error(f"warning: {warning}")
 
 
 @contextmanager
@@ -44,6 +54,7 @@ def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterato
     from vssync.commands.session import open_session
 
     with open_session(settings, load_with_progress(settings, hashed=hashed)) as session:
+        print_warnings(session.client.sender.warnings)
         yield session
 
 

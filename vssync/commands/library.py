@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vssync.applier.context import StoreWorkload, Watcher
+from vssync.applier.context import Watcher, Workload
 from vssync.commands import plan as planning
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest, open_session
@@ -125,10 +125,9 @@ class _EventWatcher(Watcher):
         self._on_event = on_event
         self._lock = threading.Lock()
 
-    def on_start(self, workloads: Sequence[StoreWorkload], _throttled_for: Callable[[], float]) -> None:
-        for workload in workloads:
-            text = f"{count_noun(workload.changes, 'change')} to apply, {format_size(workload.size)} to upload"
-            self._emit(Event("started", workload.store_key, workload.changes, text))
+    def on_start(self, workload: Workload, _throttled_for: Callable[[], float]) -> None:
+        for store_key, changes in workload.changes.items():
+            self._emit(Event("started", store_key, changes, f"{count_noun(changes, 'change')} to apply"))
 
     def on_upload_ready(self, store_key: str, size: int) -> None:
         self._emit(Event("uploaded", store_key, size, f"a file of {format_size(size)} uploaded"))
@@ -158,6 +157,8 @@ def open_manifest(
     env: str | None = None,
     variables: Mapping[str, str] | None = None,
     auth: str = "",
+    control_auth: str = "",
+    auth_command: str = "",
     profile: str = "",
     region: str = "",
     allow_hosts: Iterable[str] = (),
@@ -173,9 +174,7 @@ def open_manifest(
     The arguments are those of the command line. Credentials are read from `environment`, by default the process's;
     VSSYNC_FILE and VSSYNC_ENV are not read. Raises ManifestError with every problem of the manifest and its files.
     """
-    caller = Caller(
-        auth=auth, profile=profile, region=region, allow_hosts=tuple(allow_hosts), allow_http=tuple(allow_http)
-    )
+    caller = Caller(auth, control_auth, auth_command, profile, region, tuple(allow_hosts), tuple(allow_http))
     settings = Settings(
         manifest=os.fspath(manifest),
         env=env,

@@ -117,6 +117,7 @@ def _outcome_values(outcome: Outcome) -> dict[str, object]:
         "request_id": outcome.request_id,
         "attempts": outcome.attempts,
         "seconds": round(outcome.seconds, 3),
+        "already": outcome.already,
     }
     named = {"store": outcome.store, "key": outcome.key, "action": outcome.action.value, "status": outcome.status.value}
     return named | {name: value for name, value in optional.items() if value}
