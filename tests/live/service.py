@@ -27,7 +27,8 @@ import httpx
 import pytest
 import yaml
 
-from vssync.auth import create_credential
+from vssync.address import is_loopback
+from vssync.auth import create_credentials
 from vssync.commands.session import Settings, load_manifest
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 
@@ -161,17 +162,24 @@ class LiveService:
 
     @cached_property
     def http(self) -> httpx.Client:
-        with patch.dict(os.environ, ENVIRONMENT, clear=True):  # httpx reads proxies, and signers their files' folder
-            return httpx.Client(auth=create_credential(self.endpoint, ENVIRONMENT), timeout=120)
+        is_here = is_loopback(httpx.URL(self.endpoint.data_url).host)
+        with patch.dict(os.environ, ENVIRONMENT, clear=True):  # it reads proxies and certificates
+            return httpx.Client(timeout=120, trust_env=not is_here)
+
+    @cached_property
+    def credentials(self) -> tuple[httpx.Auth | None, httpx.Auth | None]:
+        """For the data and the control address."""
+        with patch.dict(os.environ, ENVIRONMENT, clear=True):  # files of a signer may lie in the home
+            return create_credentials(self.endpoint, ENVIRONMENT)
 
     def ask(self, method: str, path: str, *, control: bool = False, **more: Any) -> httpx.Response:
         """A request of another program. One that finds the service busy or is lost is sent again."""
-        place = self.endpoint
+        place, auth = self.endpoint, self.credentials[control]
         url, headers = (place.control_url, place.control_headers) if control else (place.data_url, place.data_headers)
         for attempt in range(TRIES):
             self.spend(method, path)
             try:
-                response = self.http.request(method, f"{url}/{path}", headers=headers, **more)
+                response = self.http.request(method, f"{url}/{path}", headers=headers, auth=auth, **more)
             except httpx.TransportError:
                 if attempt == TRIES - 1:
                     raise
