@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from tests.simulation.judged import apply_plan, make_plan_now, plan_destruction
 from tests.support import Silent, open_test_session
 from vssync.api.parse import AttachmentEntry
+from vssync.commands.apply import apply_plan as apply_now
+from vssync.commands.destroy import plan_destruction as plan_destroyed
+from vssync.commands.plan import make_plan_now as plan_now
 from vssync.model.plan import Options, Plan, Reason
 from vssync.model.state import AUTO
 
@@ -54,3 +58,34 @@ def test_all_of_it_or_nothing(tmp_path: Path, arguments: dict[str, Any], message
     reasons = {reason for change in (store.change, *store.files) if change for reason in change.reasons}
     assert (Reason.DESTROY in reasons, Reason.NOT_IN_MANIFEST in reasons) == (True, False)
     assert not any("vssync plan" in line for refusal in planned.refusals for line in refusal.way_out)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "others", "refused"),
+    [({}, 0, True), ({}, 1, True), ({}, 2, False), ({"vssync_owner": "v1;other;docs;99082e42cea6dbd2"}, 0, False)],
+    ids=["unmarked", "half is ours", "most is not ours", "another owner's"],
+)
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["made here", "found by name"])
+def test_a_store_that_lost_its_mark_is_not_called_gone(
+    tmp_path: Path, metadata: dict[str, str], others: int, *, refused: bool, elsewhere: bool
+) -> None:
+    """An apply takes it back, on this machine or on another, and then it can be destroyed."""
+    (tmp_path / "vssync.yaml").write_text(MANIFEST % "false")
+    (tmp_path / "a.md").write_text("a\n")
+    with open_test_session(tmp_path) as (session, _):
+        apply_now(session, plan_now(session, Options()), Silent())
+        (store,) = session.client.list_stores()
+        for number in range(others):
+            with (tmp_path / "a.md").open("rb") as handle:
+                upload = session.client.upload_file(handle, f"{number}.txt")
+            session.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
+        session.client.update_store(store.id, {"metadata": metadata})
+        if elsewhere:
+            shutil.rmtree(session.state_folder)
+        refusals = plan_destroyed(session).refusals
+        assert [(refusal.store, store.id in refusal.message) for refusal in refusals] == [("docs", True)] * refused
+        if refused:
+            assert apply_now(session, plan_now(session, Options()), Silent()).converged
+            destroyed = plan_destroyed(session, delete_unmanaged=others)
+            assert apply_now(session, destroyed, Silent()).converged
+            assert session.client.list_stores() == ()

@@ -33,8 +33,8 @@ def destroy(options: CommandOptions, confirm: str | None, output_format: str, lo
     with opening as session, lock_or_wait(session, lock_timeout) as journal:
         allowed = options.delete_unmanaged, options.delete_unlisted
         plan = read_with_progress(session, lambda: plan_destruction(session, *allowed))
-        if plan.empty and output_format == "text":
-            click.echo(f"Nothing to delete: {escape_control(plan.owner)} owns no store and no file in this service.")
+        if plan.empty and not plan.refusals and output_format == "text":
+            click.echo(f"Nothing to delete: no store in this service carries the mark of {escape_control(plan.owner)}.")
             return DONE
         return apply_and_report(
             session,

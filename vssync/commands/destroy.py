@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
+from vssync.commands.apply import stores_made_here
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
 from vssync.errors import Refused
 from vssync.model.plan import Action, FileChange, Options, Plan, Reason, Refusal, StoreChange, StorePlan
-from vssync.model.state import Limit
+from vssync.model.state import DesiredStore, Limit
 
 Change = TypeVar("Change", FileChange, StoreChange)
 
@@ -20,7 +23,8 @@ def plan_destruction(
     """The plan that deletes every store of this owner, and its files in stores that are external.
 
     It refuses a protected store, one that holds more than `delete_unmanaged` files of others, one whose files cannot be
-    listed and that `delete_unlisted` does not name by key or id, and an external one of which not all is listed.
+    listed and that `delete_unlisted` does not name by key or id, an external one of which not all is listed, and one
+    that lost its mark.
     """
     desired = session.loaded.desired
     external = (store for store in (*desired.stores, *desired.removed) if store.external)
@@ -37,7 +41,28 @@ def plan_destruction(
         raise Refused(f"{denied}; what this manifest owns is only known to those who may list all stores")
     stores = tuple(replace(store, files=tuple(map(_as_destroyed, store.files))) for store in plan.stores)
     stores = tuple(replace(store, change=store.change and _as_destroyed(store.change)) for store in stores)
-    return replace(plan, stores=stores, refusals=tuple(filter(None, map(_refusal, stores))))
+    found = {store.key for store in stores}
+    missed = [store for store in desired.stores if not store.external and store.key not in found]
+    lost = _refuse_lost(session, missed) if missed else ()
+    return replace(plan, stores=stores, refusals=(*filter(None, map(_refusal, stores)), *lost))
+
+
+def _refuse_lost(session: Session, stores: Iterable[DesiredStore]) -> Iterator[Refusal]:
+    """A refusal for each of these stores that is there without its mark: an apply would take it back, so it is ours."""
+    unmarked = [live for live in session.client.list_stores() if live.mark is None]
+    names, made_here = {live.name for live in unmarked}, stores_made_here(session)
+    ids = {live.id for live in unmarked}
+    keys_made_here = {key for store_id, key in made_here.items() if store_id in ids}
+    for store in stores:
+        if not (store.name in names or store.id in ids or not keys_made_here.isdisjoint((store.key, *store.was))):
+            continue
+        alone = replace(session.loaded.desired, stores=(replace(store, files=(), skipped={}),), removed=())
+        with suppress(Refused):  # another owner's
+            plan = make_plan_now(replace(session, loaded=replace(session.loaded, desired=alone)), Options())
+            planned = next(planned for planned in plan.stores if planned.key == store.key)
+            if planned.change and planned.change.action is Action.UPDATE:
+                way_out = "`vssync apply` restores the mark; after that, `vssync destroy` deletes the store."
+                yield Refusal(f"{planned.id} lost its mark, and its files carry ours.", store.key, (way_out,))
 
 
 def _as_destroyed(change: Change) -> Change:
