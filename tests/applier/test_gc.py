@@ -171,6 +171,26 @@ def test_the_program_deletes_no_upload_of_a_failed_run_that_a_colleague_attached
         assert http.get(f"/files/{upload}").status_code == 200
 
 
+def test_uploads_without_an_answer_are_named_until_they_are_looked_for(tmp_path: Path) -> None:
+    """They stay after an apply that ends well, and only names and sizes tell whose they are."""
+    (tmp_path / "a.md").write_text("# a\n")
+    with ExitStack() as stack:
+        service = stack.enter_context(open_service(tmp_path / "live"))
+        url = stack.enter_context(on_a_port(with_faults(service, ["not-json:POST:/files:1-5"])))
+        http = stack.enter_context(httpx.Client(base_url=url, timeout=60))
+        (tmp_path / "vssync.yaml").write_text(
+            f"version: 1\nowner: tidy\nservice: {{provider: local, data_url: '{url}'}}\n"
+            "stores: {docs: {files: [{path: a.md}]}}\n"
+        )
+        assert [vssync(tmp_path, "apply", "--yes").code for _ in range(2)] == [4, 0]
+        lost = len(http.get("/files").json()["data"]) - 1
+        named = f"{lost} uploads got no answer and may exist: `vssync gc --suspected` looks for them.\n"
+        assert vssync(tmp_path, "gc", "--yes").out == f"{named}0 orphans deleted, 0 left.\n"
+        assert vssync(tmp_path, "gc", "--suspected", "--yes").out == f"{lost} orphans deleted, 0 left.\n"
+        assert vssync(tmp_path, "gc").out == "0 orphans.\n"
+        assert len(http.get("/files").json()["data"]) == 1
+
+
 def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:
     place.write({"c.md": "# c\n"})
     assert killed(place, lambda seen: seen[-1] == ("POST", "/v1/files"))

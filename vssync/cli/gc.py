@@ -34,6 +34,10 @@ def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, 
     for orphan in left:
         note = "  suspected" if orphan.suspected else ""
         click.echo(f"  {escape_control(orphan.file_id)}{note}  {escape_control(orphan.detail)}")
+    if (unanswered := len(journal.past.suspected)) and not suspected:
+        click.echo(
+            f"{count_noun(unanswered, 'upload')} got no answer and may exist: `vssync gc --suspected` looks for them."
+        )
     if not yes:
         click.echo(f"{count_noun(len(orphans), 'orphan')}." + (" Delete with --yes." if orphans else ""))
         return DONE
