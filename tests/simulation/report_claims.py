@@ -23,6 +23,13 @@ def check_converged(claim: Claim, case: Case) -> str:
     return "" if deviations or not all_done or case.run.interrupted else "all is as wanted"
 
 
+@checks("report.targets[]", "report.excludes[]")
+def check_scope(claim: Claim, case: Case) -> str:
+    options = case.run.options
+    given = options.targets if claim.name == "report.targets[]" else options.excludes
+    return differs(list(claim.value), list(given))
+
+
 @checks("report.interrupted")
 def check_interrupted(claim: Claim, case: Case) -> str:
     return differs(claim.value, case.run.interrupted)

@@ -32,11 +32,13 @@ def plan_gitlab(plan: Plan) -> str:
 
 
 def report_json(report: Report, kind: str = "report") -> str:
-    """Every outcome of an apply, or of a `destroy`."""
+    """Every outcome of an apply, or of a `destroy`, which leaves nothing out."""
     return document(
         kind,
         owner=report.plan.owner,
         provider=report.plan.service.provider,
+        targets=list(report.plan.options.targets),
+        excludes=list(report.plan.options.excludes),
         converged=report.converged,
         interrupted=report.interrupted,
         seconds=round(report.seconds, 3),
