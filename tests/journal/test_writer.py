@@ -20,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.applier.world import Place, Seen, killed, live
+from tests.cli.test_commands import vssync
 from tests.support import Clock, Silent, client_of
 from vssync.applier.writes import Writes
 from vssync.commands.apply import apply_plan, locked_journal
@@ -155,6 +156,18 @@ def test_a_copy_that_an_earlier_run_took_out_is_named_as_such(place: Place) -> N
     report = place.apply()
     assert [orphan.detail for orphan in report.orphans] == ["upload that an earlier run took out of its store"]
     assert {orphan.file_id for orphan in report.orphans} == live(place).loose
+
+
+@pytest.mark.parametrize("arguments", [("--format", "json"), (), ("--target", "docs")])
+def test_a_killed_run_that_left_nothing_to_do_is_not_to_go_on(place: Place, arguments: tuple[str, ...]) -> None:
+    """Its last write took effect. An apply of a part of the manifest does not say so of the rest."""
+    assert place.apply().converged
+    place.write({"2.md": "# another\n"})
+    assert killed(place, lambda seen: seen[-1][:1] == ("DELETE",) and "/vector_stores/" not in seen[-1][1])
+    assert "Run it again to continue." in place.left_over()
+    end = vssync(place.docs, "apply", "--yes", *arguments, VSSYNC_STATE_DIR=str(place.state))
+    assert end.code == 0
+    assert ("Run it again to continue." in place.left_over()) is ("--target" in arguments)
 
 
 def test_of_an_apply_at_work_only_that_is_said() -> None:

@@ -146,6 +146,9 @@ def apply_and_report(
         if already:
             click.echo(f"\n{already_text(already, view)}")
         if find_convergence(plan).reached:
+            if not (plan.options.targets or plan.options.excludes):  # what an interrupted run was to do is done
+                journal.mark_as_apply()
+                journal.end()
             return process.DONE
         click.echo(f"\n{apply_line(Report(plan))}")
         return process.INCOMPLETE

@@ -123,9 +123,12 @@ class Journal:
             self._state.forget((file_id,))
 
     def end(self, keep_only: Collection[str] | None = None) -> None:
-        """Records that the run came to its own end. With `keep_only`, all other unattached uploads are forgotten."""
+        """Records that the run came to its own end. With `keep_only`, all other unattached uploads are forgotten.
+
+        An apply that had nothing to write says so too where an earlier run was interrupted: it is not to go on.
+        """
         with self._lock:
-            if self._has_begun:
+            if self._has_begun or (self._is_apply and self._state.runs):
                 self._state.add_line({"run": self._run, "ended": int(self._now())})
             if keep_only is not None:
                 self._state.forget(set(self._state.unattached) - set(keep_only))
