@@ -14,7 +14,7 @@ from vssync.commands.apply import apply_plan
 from vssync.commands.destroy import plan_destruction
 from vssync.commands.plan import make_plan_now
 from vssync.model.marks import KEY
-from vssync.model.plan import NoteKind, Options
+from vssync.model.plan import Action, NoteKind, Options
 from vssync.model.report import Report, Status
 from vssync.model.state import AUTO
 
@@ -124,6 +124,28 @@ def test_a_file_that_was_deleted_and_is_still_listed_is_not_reused(place: Place,
     notes = [(store.key, note.kind, note.key) for store in report.plan.stores for note in store.notes]
     assert notes == [("guide", NoteKind.UPLOAD_GONE, "5.md")]
     assert upload(live(place), "faq-dev", "5.md") in {each.id for each in live(place).uploads}
+
+
+def test_destroying_needs_its_flag_where_anothers_equal_file_would_be_lost_to_search(tmp_path: Path) -> None:
+    place = Place(tmp_path, provider="local,shares-chunks=on")
+    manifest = (
+        "version: 1\nowner: {}\nservice: {{capabilities: {{shares_chunks: true}}}}\n"
+        "stores: {{theirs: {{external: true, files: [{{path: '*.md'}}]}}}}\n"
+    )
+    place.write({"vssync.yaml": manifest.format("first"), "1.md": "# the same\n"})
+    with place.work() as work:
+        work.client.create_store({"name": "theirs"})
+    assert place.apply().converged
+    place.write({"vssync.yaml": manifest.format("second")})
+    assert place.apply().converged
+    for allow_gap in (False, True):
+        with place.work() as work:
+            planned = plan_destruction(work, allow_gap=allow_gap)
+            ((change,),) = (store.files for store in planned.stores)
+            assert change.action is (Action.DELETE if allow_gap else Action.REFUSE)
+            assert "--allow-gap" in change.detail or allow_gap
+            assert apply_plan(work, planned, Silent()).converged is allow_gap
+    assert sizes(live(place)) == {"theirs": 1}
 
 
 def test_destroying_an_environment_spares_the_other_ones(place: Place) -> None:

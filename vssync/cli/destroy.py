@@ -6,6 +6,7 @@ import click
 
 from vssync.cli.help import option, verb
 from vssync.cli.options import (
+    ALLOW_GAP,
     DELETE_UNLISTED,
     DELETE_UNMANAGED,
     JSON_FORMAT,
@@ -21,7 +22,7 @@ from vssync.text import escape_control
 
 
 @verb
-@shared_options(*SERVICE, *VIEW, DELETE_UNMANAGED, DELETE_UNLISTED)
+@shared_options(*SERVICE, *VIEW, DELETE_UNMANAGED, DELETE_UNLISTED, ALLOW_GAP)
 @option("--confirm", "The owner (owner/env), given here instead of at the prompt.", metavar="OWNER")
 @JSON_FORMAT
 @LOCK_TIMEOUT
@@ -32,7 +33,7 @@ def destroy(options: CommandOptions, confirm: str | None, output_format: str, lo
     opening = session_with_progress(options.settings(), hashed=False)
     with opening as session, lock_or_wait(session, lock_timeout) as journal:
         allowed = options.delete_unmanaged, options.delete_unlisted
-        plan = read_with_progress(session, lambda: plan_destruction(session, *allowed))
+        plan = read_with_progress(session, lambda: plan_destruction(session, *allowed, allow_gap=options.allow_gap))
         if plan.empty and not plan.refusals and output_format == "text":
             click.echo(f"Nothing to delete: no store in this service carries the mark of {escape_control(plan.owner)}.")
             return DONE

@@ -188,6 +188,9 @@ VIEW = (
 )
 
 _GAP_HELP = "Change chunking without a new upload; search misses the file meanwhile."
+ALLOW_GAP = _limit(
+    "--allow-gap", "Allow deleting files though search then misses others of the same text.", is_flag=True
+)
 _STORE_DELETES_HELP = "Allow deleting stores that are no longer in the manifest."
 _ADOPT_FROM_HELP = "Take over stores and files that bear this owner's mark."
 DELETE_UNMANAGED = _limit(

@@ -18,13 +18,17 @@ Change = TypeVar("Change", FileChange, StoreChange)
 
 
 def plan_destruction(
-    session: Session, delete_unmanaged: int | None = None, delete_unlisted: tuple[str, ...] = ()
+    session: Session,
+    delete_unmanaged: int | None = None,
+    delete_unlisted: tuple[str, ...] = (),
+    *,
+    allow_gap: bool = False,
 ) -> Plan:
     """The plan that deletes every store of this owner, and its files in stores that are external.
 
     It refuses a protected store, one that holds more than `delete_unmanaged` files of others, one whose files cannot be
     listed and that `delete_unlisted` does not name by key or id, an external one of which not all is listed, and one
-    that lost its mark.
+    that lost its mark. `allow_gap` deletes files of an external store though search then misses others of their text.
     """
     desired = session.loaded.desired
     external = (store for store in (*desired.stores, *desired.removed) if store.external)
@@ -34,6 +38,7 @@ def plan_destruction(
         allow_store_deletes=True,
         delete_unmanaged=delete_unmanaged,
         delete_unlisted=delete_unlisted,
+        allow_gap=allow_gap,
         max_delete=Limit(share=1.0),
     )
     plan = make_plan_now(replace(session, loaded=emptied), options)

@@ -27,7 +27,7 @@ _UNUSABLE = {
 
 @dataclass(frozen=True, slots=True)
 class StoreOutput:
-    """A store that can be searched. `current`: all in it is as the manifest says.
+    """A store that can be searched. `files`: those of the manifest. `current`: all in it is as the manifest says.
 
     Equal digests are of the same files, attributes and chunking; the live one is "unknown" where a file is not
     completed or was never compared.
@@ -84,7 +84,7 @@ def _store_lines(store: StoreOutput) -> Iterator[str]:
     yield escape_control(store.key)
     yield f"  id      {escape_control(store.id)}"
     yield f"  name    {escape_control(store.name)}"
-    yield f"  files   {store.files:,}"
+    yield f"  files   {store.files:,} in the manifest"
     yield f"  digest  {store.live_digest}"
     if store.desired_digest != store.live_digest:
         yield f"  wanted  {store.desired_digest}"
