@@ -70,6 +70,12 @@ def _is_removable(path: TreePath) -> bool:
     return False
 
 
+def declared_variables(main: Document) -> frozenset[str]:
+    """The names of all variables that a manifest or one of its environments declares."""
+    trees = (main.tree, *(tree for tree in (main.tree.get("environments") or {}).values() if tree))
+    return frozenset(name for tree in trees for name in tree.get("variables") or ())
+
+
 def resolve_includes(main: Document, env: str | None, variables: Mapping[str, str]) -> dict[TreePath, Pattern]:
     """The patterns of included files by where they stand in the tree (`include[0]`). Raises ManifestError."""
     documents = Documents(main)

@@ -46,21 +46,23 @@ def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
 
 
 def resolve_desired(
-    manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading]
+    manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading], *, is_past: bool = False
 ) -> tuple[Desired, tuple[Problem, ...]]:
     """The desired state, without the stores whose selection is unknown, and warnings. Raises ManifestError.
 
-    `readings` are by path. A file needs none unless attributes are looked up in it.
+    `readings` are by path. A file needs none unless attributes are looked up in it. Of a manifest that `is_past`, the
+    problems are given in place of warnings.
     """
     resolver = _Resolver(manifest.owner_name, readings)
     selections = tuple(selection for selection in selections if not selection.spec.has_unknown_selection)
     stores = tuple(resolver.resolve_store(selection) for selection in selections)
-    if problems := (*resolver.document_problems, *locate_diagnostics(manifest.documents, resolver.diagnostics())):
+    problems = (*resolver.document_problems, *locate_diagnostics(manifest.documents, resolver.diagnostics()))
+    if problems and not is_past:
         raise ManifestError(problems)
     staying = tuple(store for store in stores if not store.removed)
     removed = tuple(store for store in stores if store.removed)
     desired = Desired(manifest.owner, manifest.service, staying, removed)
-    return desired, locate_diagnostics(manifest.documents, resolver.warnings())
+    return desired, problems if is_past else locate_diagnostics(manifest.documents, resolver.warnings())
 
 
 class _Resolver:

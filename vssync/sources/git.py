@@ -37,14 +37,16 @@ class GitUnreadable(VssyncError):
     """Git gave no answer; the message says why: "git is not installed"."""
 
 
-def run_git(folder: Path, *arguments: str, timeout: float = _LISTING_TIMEOUT, empty_code: int = 0) -> bytes:
-    """What git prints in a folder; `empty_code` is the exit code by which a command says "nothing".
+def run_git(
+    folder: Path, *arguments: str, timeout: float = _LISTING_TIMEOUT, empty_code: int = 0, given: bytes = b""
+) -> bytes:
+    """What git prints in a folder, `given` on stdin; `empty_code` is the exit code by which a command says "nothing".
 
     Raises GitUnreadable where there is no git, it takes too long, or it fails.
     """
     try:
         command = _command(folder, arguments)
-        done = run(command, capture_output=True, timeout=timeout, stdin=DEVNULL, env=_environment(), check=False)
+        done = run(command, capture_output=True, timeout=timeout, input=given, env=_environment(), check=False)
     except TimeoutExpired:
         raise GitUnreadable(f"git took longer than {timeout:.0f} s") from None
     except OSError:
@@ -71,6 +73,19 @@ def _environment() -> dict[str, str]:
 def _first_line(stderr: bytes) -> str:
     text = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
     return f"git says: {text.removeprefix('fatal: ')}" if text else "git failed"
+
+
+def disabled_filters(folder: Path) -> tuple[str, ...]:
+    """Options by which git runs no filter at all, not even the user's own: files stay as they were committed.
+
+    Raises GitUnreadable.
+    """
+    listed = run_git(folder, "config", "--name-only", "-z", "--get-regexp", r"^filter\.", empty_code=1)
+    drivers = {name.rpartition(".")[0] for name in listed.decode("utf-8", "surrogateescape").split("\0") if name}
+    if any("=" in driver for driver in drivers):
+        raise GitUnreadable("a filter has a name that cannot be overruled")
+    settings = (f"{driver}.{rule}" for driver in sorted(drivers) for rule in ("smudge=", "process=", "required=false"))
+    return tuple(part for setting in settings for part in ("-c", setting))
 
 
 def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
@@ -101,6 +116,11 @@ def tracked_files(tree: Path) -> frozenset[str]:
     return frozenset((names if names.isascii() else normalize("NFC", names)).split("\0"))
 
 
+def is_shallow(tree: Path) -> bool:
+    """Whether the repository's history is cut off. Raises GitUnreadable."""
+    return run_git(tree, "rev-parse", "--is-shallow-repository").strip() == b"true"
+
+
 def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
     """For each file that some commit has, the author date (YYYY-MM-DD, UTC) of the one that `git log -1 -- PATH` names.
 
@@ -111,7 +131,7 @@ def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
     for tree, group in _group_by_tree(root, paths).items():
         try:
             _require_git(tree)
-            if run_git(tree, "rev-parse", "--is-shallow-repository").strip() == b"true":
+            if is_shallow(tree):
                 way_out = "fetch all of it: `fetch-depth: 0` in a workflow, or `git fetch --unshallow`"
                 raise VssyncError(f"{tree}: is a shallow clone, whose history has no dates of most files; {way_out}")
             dates |= _dates_in_tree(tree, group)

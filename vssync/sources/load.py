@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,9 +14,9 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import diagnostics, resolve
-from vssync.manifest.build import build_manifest, check_document, resolve_includes
+from vssync.manifest.build import build_manifest, check_document, declared_variables, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, raise_if_any
-from vssync.manifest.globs import FoundFile
+from vssync.manifest.globs import FoundFile, Listing, Pattern
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_warnings, select_files
 from vssync.manifest.spec import Manifest
@@ -34,6 +35,8 @@ _JOBS_PER_TASK = 64  # handed to a thread at once
 _CHUNK_BYTES = 1024 * 1024  # held of a file
 # Git LFS's specification: such a file is smaller than this, and begins so.
 _MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
+_LFS_FIELDS = re.compile(rb"(?m)^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})$")
+Walk = Callable[[str, Iterable[Pattern], Sandbox], Listing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,34 +71,42 @@ def load_sources(
     allow_outside: tuple[Path, ...] = (),
     hashed: bool = True,
     on_hashed: Callable[[int, int], None] | None = None,
+    walk: Walk = walk_files,
+    is_past: bool = False,
 ) -> LoadedManifest:
     """Reads a manifest and the files it names, resolved for one environment.
 
     Without `hashed`, only files are read that attributes are looked up in: there is no SHA-256, and drafts and blank
-    files are left out only among those. `on_hashed` is called with the numbers of files and bytes read so far. Raises
-    ManifestError with every problem of the manifest and its files, but those that may only follow from another, and
-    VssyncError where an attribute is a commit's date and git cannot tell it.
+    files are left out only among those. `on_hashed` is called with the numbers of files and bytes read so far.
+
+    A manifest that `is_past` is an earlier revision's, which nobody can fix any more: files with problems are left out,
+    its warnings are these problems, a Git LFS pointer stands for its document, and variables that it does not declare
+    are ignored. `walk` lists the files that patterns may match.
+
+    Raises ManifestError with every problem of the manifest and its files, but those that may only follow from another,
+    and VssyncError where an attribute is a commit's date and git cannot tell it.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
     sandbox = sandbox_around(file.parent, allow_outside)
     if not sandbox.allows(file):
         raise ManifestError((Problem(str(file), 0, 0, f"the manifest {sandbox.way_out}", ALLOW_HINT),))
-    manifest = _load_manifest(file, folder, sandbox, env, variables)
+    manifest = _load_manifest(file, folder, sandbox, env, variables, walk, is_past)
     with adding_problems(manifest.problems):
         root = _find_root(manifest, folder, sandbox)
-        listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
+        listing = walk(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
-    hashed = hashed and not (manifest.problems or selection_problems)
+    hashed = hashed and not (manifest.problems or (selection_problems and not is_past))
     commit_dates = _commit_dates(root, selections)
     jobs = _read_jobs(selections, hashed, commit_dates)
+    jobs = tuple(replace(job, trusts_pointers=True) for job in jobs) if is_past else jobs
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
     with adding_problems(problems):
-        desired, warnings = resolve.resolve_desired(manifest, selections, readings)
-    if problems:
+        desired, warnings = resolve.resolve_desired(manifest, selections, readings, is_past=is_past)
+    if manifest.problems or (problems and not is_past):
         raise ManifestError(problems)
-    warnings = (*find_warnings(manifest, selections, listing), *warnings)
+    warnings = (*problems, *warnings) if is_past else (*find_warnings(manifest, selections, listing), *warnings)
     return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
@@ -119,14 +130,22 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
 
 
 def _load_manifest(
-    file: Path, folder: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str]
+    file: Path,
+    folder: Path,
+    sandbox: Sandbox,
+    env: str | None,
+    variables: Mapping[str, str],
+    walk: Walk,
+    is_past: bool,
 ) -> Manifest:
     """The manifest of a file and those it includes, which are read in the order of their paths."""
     schema = load_schema("manifest.schema.json")
     main = check_document(_read_document(file, str(file)), schema)
     with adding_problems(main.problems):
+        if is_past:
+            variables = {name: variables[name] for name in declared_variables(main) & variables.keys()}
         patterns = resolve_includes(main, env, variables)
-        listing = walk_files(str(folder), patterns.values(), sandbox)
+        listing = walk(str(folder), patterns.values(), sandbox)
         matches = {path: [file for _, file in listing.chosen_by(pattern)] for path, pattern in patterns.items()}
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
@@ -203,6 +222,7 @@ class ReadJob:
     is_text: bool = False  # it must be text that services can read
     may_have_front_matter: bool = False  # and front matter and headings
     commit_date: str = ""
+    trusts_pointers: bool = False  # a Git LFS pointer stands for its document, of which no text is known
 
 
 def _read_jobs(selections: tuple[Selection, ...], hashed: bool, commit_dates: Mapping[str, str]) -> tuple[ReadJob, ...]:
@@ -286,12 +306,13 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     """What the job asks of a file; None if the file changed meanwhile. Raises OSError."""
     if not (hashed or job.may_have_front_matter):
         return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date)), ()
-    digest, text, is_pointer = hashlib.sha256(), TextReader(), False
+    digest, text, pointer = hashlib.sha256(), TextReader(), b""
     with open(path, "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
         left = before.st_size
         while chunk := file.read(min(left + 1, _CHUNK_BYTES)):
-            is_pointer = is_pointer or (before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER))
+            if before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER):
+                pointer = chunk
             left -= len(chunk)
             if job.is_text:
                 text.feed(chunk, final=left <= 0)
@@ -303,7 +324,9 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         return None
     sha256 = digest.hexdigest() if hashed else ""
-    if is_pointer:
+    if job.trusts_pointers and (fields := _LFS_FIELDS.search(pointer)):
+        return resolve.Reading(fields[1].decode(), int(fields[2])), ()
+    if pointer:
         flaw = Problem(job.path, 0, 0, "is a Git LFS pointer, which stands for the document", "run `git lfs pull`")
         return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
     if text.flaw:
