@@ -29,9 +29,12 @@ def dump(plan: Plan) -> str:
     return "".join(dump_lines(plan))
 
 
-def dump_lines(plan: Plan) -> Iterator[str]:
-    """The lines of a plan file, store by store and the totals last, so that a large plan is never one text."""
-    head = envelope("plan", **json_fields(plan, without=("stores",)))
+def dump_lines(plan: Plan, kind: str = "plan", **more: Any) -> Iterator[str]:
+    """The lines of a plan file, store by store and the totals last, so that a large plan is never one text.
+
+    A document of another kind may begin with `more` than a plan.
+    """
+    head = envelope(kind, **more, **json_fields(plan, without=("stores",)))
     yield f'{{\n{_member_lines(head)},\n"stores": [\n'
     for number, store in enumerate(plan.stores, 1):
         yield f'{{\n{_member_lines(json_fields(store, without=("files", *_TOTALS)))},\n"changes": [\n'

@@ -8,7 +8,7 @@ from vssync.cli.help import verb
 
 KINDS = (
     *("manifest", "plan", "report", "status", "batches", "search", "output", "diff", "doctor", "gc"),
-    *("validate", "destroy", "offline"),
+    *("validate", "destroy", "against"),
 )
 
 
@@ -18,7 +18,7 @@ def schema(kind: str) -> None:
     """Print the JSON schema of a manifest, or of what a command prints with `--format json`.
 
     KIND is `manifest`, or the `kind` that such a document names: `plan`, `report` (of `apply`), `destroy`, `status`,
-    `batches`, `search`, `output`, `diff`, `doctor`, `gc`, `validate`, or `offline` (of `plan --offline`).
+    `batches`, `search`, `output`, `diff`, `doctor`, `gc`, `validate`, or `against` (of `plan --against`).
     """
     from vssync.sources.schemas import schema_text
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vssync.journal.writer import Journal
     from vssync.model.plan import Plan
     from vssync.model.state import Desired
+    from vssync.planner.against import Comparison
     from vssync.sources.load import LoadedManifest
 
 Result = TypeVar("Result")
@@ -70,15 +71,17 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
         yield journal
 
 
-def format_plan(plan: Plan, output_format: str, options: CommandOptions) -> str:
-    """A plan as text, Markdown, JSON or GitLab's report."""
-    from vssync.render.json import plan_gitlab, plan_json
+def format_plan(plan: Plan, output_format: str, options: CommandOptions, against: Comparison | None = None) -> str:
+    """A plan, or that of a comparison, as text, Markdown, JSON or GitLab's report."""
+    from vssync.render.json import comparison_json, plan_gitlab, plan_json
     from vssync.render.markdown import plan_markdown
     from vssync.render.plan_text import plan_text
 
-    if output_format in ("json", "gitlab"):
-        return plan_json(plan) if output_format == "json" else plan_gitlab(plan)
-    return (plan_markdown if output_format == "markdown" else plan_text)(plan, options.view())
+    if output_format == "gitlab":
+        return plan_gitlab(plan)
+    if output_format == "json":
+        return comparison_json(against) if against else plan_json(plan)
+    return (plan_markdown if output_format == "markdown" else plan_text)(plan, options.view(), against)
 
 
 def format_valid(desired: Desired) -> str:

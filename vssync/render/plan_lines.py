@@ -53,13 +53,16 @@ class PlanRow:
         return repr((self.fields, self.below))
 
 
-def plan_rows(store: StorePlan, *, full: bool) -> tuple[PlanRow, ...]:
+def plan_rows(
+    store: StorePlan, *, full: bool, left_out_before: Mapping[str, tuple[str, ...]] | None = None
+) -> tuple[PlanRow, ...]:
     """The store's own change, its files, its notes, and what it leaves out, which is counted unless `full` is set.
 
-    A bare creation is told by the store's line.
+    A bare creation is told by the store's line. What it left out before is given where that changed.
     """
     omitted = wording.left_out_files(store.left_out)
-    total = PlanRow("", count_noun(len(omitted), "file"), wording.left_out_text(store.left_out), count=len(omitted))
+    text = wording.left_out_text(store.left_out, left_out_before)
+    total = PlanRow("", count_noun(len(omitted), "file"), text, count=len(omitted))
     own = store.change
     bare = own is None or (own.action is Action.CREATE and not own.fields and not own.detail)
     return (
@@ -67,7 +70,7 @@ def plan_rows(store: StorePlan, *, full: bool) -> tuple[PlanRow, ...]:
         *(_file_row(change, store) for change in store.files),
         *(_note_row(note, store) for note in store.notes if note.kind is not NoteKind.FOREIGN_BATCH),
         *(PlanRow("", key, f"left out: {why}") for key, why in omitted if full),
-        *([total] if omitted and not full else []),
+        *([total] if left_out_before is not None or (omitted and not full) else []),
     )
 
 

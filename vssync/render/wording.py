@@ -180,12 +180,24 @@ def open_parts(counts: Counts) -> list[str]:
     return [text for count, text in parts if count]
 
 
-def left_out_text(left_out: Mapping[str, Sequence[str]]) -> str:
-    """Why files are left out, most files first: "left out: 31 .png, 9 draft, 6 empty"."""
-    counts = sorted((-len(keys), _kind_text(kind)) for kind, keys in left_out.items())
-    parts = [f"{-count:,} {kind}" for count, kind in counts[:_KINDS]]
-    parts += [f"{-sum(count for count, _ in counts[_KINDS:]):,} others"] if counts[_KINDS:] else []
+def left_out_text(left_out: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Why files are left out, most files first: "left out: 31 .png, 9 draft, 6 empty".
+
+    With what was left out `before`, how that changed comes first: "left out: 9 draft (+3), 0 empty (-2), 31 .png".
+    """
+    kinds = {kind: {*left_out.get(kind, ())} for kind in {*left_out, *(before or {})}}
+    earlier = kinds if before is None else {kind: {*before.get(kind, ())} for kind in kinds}
+    order = sorted(kinds, key=lambda kind: (kinds[kind] == earlier[kind], -len(kinds[kind]), _kind_text(kind)))
+    parts = [
+        f"{len(kinds[kind]):,} {_kind_text(kind)}{_delta_text(earlier[kind], kinds[kind])}" for kind in order[:_KINDS]
+    ]
+    parts += [f"{sum(len(kinds[kind]) for kind in order[_KINDS:]):,} others"] if order[_KINDS:] else []
     return f"left out: {', '.join(parts)}"
+
+
+def _delta_text(before: set[str], after: set[str]) -> str:
+    changes = [f"{sign}{len(keys):,}" for sign, keys in (("+", after - before), ("-", before - after)) if keys]
+    return f" ({', '.join(changes)})" if changes else ""
 
 
 def left_out_files(left_out: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:

@@ -91,7 +91,7 @@ def load_sources(
     sandbox = sandbox_around(file.parent, allow_outside)
     if not sandbox.allows(file):
         raise ManifestError((Problem(str(file), 0, 0, f"the manifest {sandbox.way_out}", ALLOW_HINT),))
-    manifest = _load_manifest(file, folder, sandbox, env, variables, walk, is_past)
+    manifest = _load_manifest(file, folder, sandbox, env, variables, walk=walk, is_past=is_past)
     with adding_problems(manifest.problems):
         root = _find_root(manifest, folder, sandbox)
         listing = walk(str(root), manifest.patterns, sandbox.around(root))
@@ -135,6 +135,7 @@ def _load_manifest(
     sandbox: Sandbox,
     env: str | None,
     variables: Mapping[str, str],
+    *,
     walk: Walk,
     is_past: bool,
 ) -> Manifest:

@@ -19,6 +19,7 @@ from unicodedata import normalize
 
 from vssync.errors import VssyncError
 from vssync.manifest.globs import IGNORED, Listing, Pattern
+from vssync.model.plan import Revision
 from vssync.sources.git import GitUnreadable, disabled_filters, is_shallow, run_git
 from vssync.sources.paths import Sandbox, find_work_tree, has_git, on_disk
 from vssync.sources.walk import walk_files
@@ -27,14 +28,6 @@ from vssync.text import count_noun
 _FILE_MODES, _LINK, _SUBMODULE = ("100644", "100755"), "120000", "160000"
 _FETCH_HINT = "fetch it: `fetch-depth: 0` in a workflow, or `git fetch --unshallow`"
 _TIMEOUT = 600.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """A commit, under the name by which somebody asked for it."""
-
-    name: str
-    commit: str
 
 
 def resolve_revision(folder: Path, name: str) -> Revision:
@@ -134,7 +127,9 @@ class Checkout:
             run_git(inner.tree, "cat-file", "-e", f"{commit}^{{commit}}")
         except GitUnreadable:
             way_out = "`git submodule update --init` there and here fetches it"
-            self.notes.append(f"the submodule {path} is not here as of {self.revision.name}: all in it is new; {way_out}")
+            self.notes.append(
+                f"the submodule {path} is not here as of {self.revision.name}: all in it is new; {way_out}"
+            )
             return
         inner.fill()
         inner.write(list(inner._pending))
