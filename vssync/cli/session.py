@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vssync.journal.writer import Journal
     from vssync.model.plan import Plan
     from vssync.model.state import Desired
-    from vssync.planner.against import Comparison
+    from vssync.planner.against import ManifestComparison
     from vssync.sources.load import LoadedManifest
 
 Result = TypeVar("Result")
@@ -71,7 +71,9 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
         yield journal
 
 
-def format_plan(plan: Plan, output_format: str, options: CommandOptions, against: Comparison | None = None) -> str:
+def format_plan(
+    plan: Plan, output_format: str, options: CommandOptions, against: ManifestComparison | None = None
+) -> str:
     """A plan, or that of a comparison, as text, Markdown, JSON or GitLab's report."""
     from vssync.render.json import comparison_json, plan_gitlab, plan_json
     from vssync.render.markdown import plan_markdown

@@ -12,7 +12,7 @@ from vssync.commands.plan import options_of, with_sources, without_collector
 from vssync.commands.session import Settings, load_manifest
 from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.model.plan import Options, Revision
-from vssync.planner.against import Comparison, compare_manifests
+from vssync.planner.against import ManifestComparison, compare_manifests
 from vssync.sources.load import MANIFEST_NAMES, LoadedManifest, find_manifest, load_sources
 from vssync.sources.revision import Checkout, checked_out, resolve_revision
 from vssync.text import count_noun
@@ -25,7 +25,7 @@ def compare_with_revision(
     at: str = "",
     *,
     load: Callable[[Settings], LoadedManifest] = load_manifest,
-) -> Comparison:
+) -> ManifestComparison:
     """What changes from the revision `against` to the work tree, which `load` loads, or to the revision `at`.
 
     Raises VssyncError for a revision that is not there or cannot be read, and what `load` and `make_plan` raise. What

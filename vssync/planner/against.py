@@ -37,7 +37,7 @@ LeftOut = Mapping[str, tuple[str, ...]]  # keys by kind, as in `DesiredStore.lef
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ManifestComparison:
     """A plan from the manifest of one revision to that of another, or to the work tree's.
 
     `governing` are the settings that decide what an apply may do, by their path in the manifest.
@@ -58,7 +58,7 @@ class Comparison:
 
 def compare_manifests(
     before: Desired | None, after: Desired, options: Options, revisions: tuple[Revision, Revision | None]
-) -> Comparison:
+) -> ManifestComparison:
     """What changed between two states of a manifest, each with its files read; without one before, all is new.
 
     Raises what `make_plan` raises.
@@ -76,7 +76,7 @@ def compare_manifests(
         if scope.includes_all_files(store.key) and store.left_out != earlier[store.key].left_out
     }
     governing = tuple(_governing_changes(before, after, earlier))
-    return Comparison(replace(plan, stores=stores), *revisions, governing, left_out)
+    return ManifestComparison(replace(plan, stores=stores), *revisions, governing, left_out)
 
 
 def _earlier_stores(before: Desired | None, after: Desired) -> dict[str, DesiredStore]:

@@ -119,7 +119,7 @@ def declared_environment(name: str, desired: Desired) -> EnvironmentState:
     return EnvironmentState(name, stores, asdict(desired.service))
 
 
-def declared_settings(store: DesiredStore) -> dict[str, Any]:
+def declared_settings(store: DesiredStore) -> dict[str, object]:
     """A store's settings by name, without its key; the limits of its guards as in a manifest."""
     guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
     limits = {name: str(limit) if limit.count is None else limit.count for name, limit in guards}
@@ -275,7 +275,7 @@ def _differs(name: str, left: Scalar | None, right: Scalar | None) -> bool:
             return not values_equal(left, right)
 
 
-def compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields:
+def compare_values(left: Mapping[str, object], right: Mapping[str, object]) -> Fields:
     """The places where two nested values differ, by their dotted names."""
     rows = find_differences(left, right) if left != right else []
     return tuple(FieldChange(name, _as_scalar(before), _as_scalar(after)) for name, before, after in rows)

@@ -15,7 +15,7 @@ from vssync.model.marks import Mark
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
-from vssync.planner.against import Comparison
+from vssync.planner.against import ManifestComparison
 from vssync.planner.estimate import count_changes
 
 
@@ -24,7 +24,7 @@ def plan_json(plan: Plan) -> str:
     return planfile.dump(plan).rstrip("\n")
 
 
-def comparison_json(comparison: Comparison) -> str:
+def comparison_json(comparison: ManifestComparison) -> str:
     """The plan of a comparison, and what it compares."""
     own = {name: json_value(getattr(comparison, name)) for name in ("before", "after", "notes", "governing")}
     left_out = json_value(comparison.left_out_before)

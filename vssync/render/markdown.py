@@ -12,7 +12,7 @@ from itertools import accumulate, chain
 
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
-from vssync.planner.against import Comparison
+from vssync.planner.against import ManifestComparison
 from vssync.planner.estimate import count_changes
 from vssync.render import plan_text, wording
 from vssync.render.layout import (
@@ -38,7 +38,7 @@ _UNFOLDED = 20  # stores: a longer table would push what follows out of sight
 _OPEN = 40  # so few rows need not be unfolded
 
 
-def plan_markdown(plan: Plan, view: View, against: Comparison | None = None) -> str:
+def plan_markdown(plan: Plan, view: View, against: ManifestComparison | None = None) -> str:
     """A plan, or that of a comparison, for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
 
     The last line of the totals comes first, its deletions in bold; the others stand below it.
@@ -58,7 +58,7 @@ def plan_markdown(plan: Plan, view: View, against: Comparison | None = None) -> 
     return _document("plan", plan, blocks, plan_text.plan_blocks(plan, full=view.full, against=against), view)
 
 
-def _comparison_blocks(against: Comparison) -> list[MarkdownBlock]:
+def _comparison_blocks(against: ManifestComparison) -> list[MarkdownBlock]:
     """What is compared, why not all of it could be, and the settings that decide what an apply may do."""
     notes, governing = list(map(escape_control, against.notes)), plan_text.governing_lines(against)
     return [
@@ -96,7 +96,7 @@ def _fitted_lines(blocks: list[StoreBlock], view: View) -> list[str]:
     return lay_out_columns(lines, view).format_lines(lines)
 
 
-def _table_blocks(plan: Plan, against: Comparison | None) -> list[MarkdownBlock]:
+def _table_blocks(plan: Plan, against: ManifestComparison | None) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
     stores = plan_text.stores_to_show(plan, against)
     if len(stores) > _STORES:
@@ -112,7 +112,7 @@ def _table_blocks(plan: Plan, against: Comparison | None) -> list[MarkdownBlock]
     return [MarkdownBlock(summary + head, tuple(rows), "\n</details>")]
 
 
-def _id_cell(store: StorePlan, against: Comparison | None) -> str:
+def _id_cell(store: StorePlan, against: ManifestComparison | None) -> str:
     is_live = store.change is None or store.change.action is not Action.CREATE
     text = wording.short_id(store.id) or ("" if against and is_live else "to be created")
     return inline_code(text) if text else ""

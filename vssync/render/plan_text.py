@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from vssync.model.convergence import count_uncompared, find_convergence
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
-from vssync.planner.against import Comparison
+from vssync.planner.against import ManifestComparison
 from vssync.planner.estimate import count_attached, count_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.layout import (
@@ -30,7 +30,7 @@ GOVERNING = "Settings that decide what an apply may do"
 _GOING = (Action.DELETE, Action.REPLACE)  # of a store: an application that has its id can no longer search it
 
 
-def plan_text(plan: Plan, view: View, against: Comparison | None = None) -> str:
+def plan_text(plan: Plan, view: View, against: ManifestComparison | None = None) -> str:
     """A plan for a terminal, or that of a comparison; `view.quiet` leaves the refusals and the totals."""
     refused, totals = refusal_lines(plan), total_lines(plan, against=against)
     if view.quiet:
@@ -55,14 +55,14 @@ def join_blocks(blocks: list[list[str]]) -> str:
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks if block))
 
 
-def comparison_blocks(against: Comparison, view: View) -> list[list[str]]:
+def comparison_blocks(against: ManifestComparison, view: View) -> list[list[str]]:
     """What is compared, why not all of it could be, and the settings that decide what an apply may do."""
     texts = [comparison_basis(against), *(f"Note: {note}." for note in against.notes)]
     lines = [line for text in texts for line in wrap_sentences(escape_control(text), 0, view)]
     return [lines, [f"{GOVERNING}:", *(f"  {line}" for line in governing_lines(against))] if against.governing else []]
 
 
-def governing_lines(against: Comparison) -> list[str]:
+def governing_lines(against: ManifestComparison) -> list[str]:
     """The settings that decide what an apply may do, each on a line that is never cut."""
     return [
         f"{escape_control(field.name)}: {wording.format_value(field.before)} -> {wording.format_value(field.after)}"
@@ -70,13 +70,13 @@ def governing_lines(against: Comparison) -> list[str]:
     ]
 
 
-def comparison_basis(against: Comparison, quote: Callable[[str], str] = str) -> str:
+def comparison_basis(against: ManifestComparison, quote: Callable[[str], str] = str) -> str:
     """What is compared with what, and what that says."""
     to = f"{quote(str(against.after))} against" if against.after else "Against"
     return f"{to} {quote(str(against.before))}: what an apply would do if that is what is live. No service was asked."
 
 
-def stores_to_show(plan: Plan, against: Comparison | None = None) -> list[StorePlan]:
+def stores_to_show(plan: Plan, against: ManifestComparison | None = None) -> list[StorePlan]:
     """The stores with a change or a note of their own or of their files, or with files that are left out.
 
     In a comparison, what is left out counts only where that changed.
@@ -89,7 +89,7 @@ def stores_to_show(plan: Plan, against: Comparison | None = None) -> list[StoreP
     ]
 
 
-def plan_blocks(plan: Plan, *, full: bool, against: Comparison | None = None) -> list[StoreBlock]:
+def plan_blocks(plan: Plan, *, full: bool, against: ManifestComparison | None = None) -> list[StoreBlock]:
     """Each store with something to show: its key, its id, how many files it holds or will hold, what is to be done."""
     blocks = []
     for store in stores_to_show(plan, against):
@@ -102,7 +102,7 @@ def plan_blocks(plan: Plan, *, full: bool, against: Comparison | None = None) ->
     return blocks
 
 
-def store_place(store: StorePlan, against: Comparison | None) -> str:
+def store_place(store: StorePlan, against: ManifestComparison | None) -> str:
     """Where a store is: its id, or that it is to be created; nothing where no service was asked for its id."""
     if store.change and store.change.action is Action.CREATE:
         return "to be created" + (f' as "{escape_control(store.name)}"' if store.name != store.key else "")
@@ -152,7 +152,7 @@ def legend(plan: Plan) -> list[str]:
     return [text] if gaps else []
 
 
-def total_lines(plan: Plan, *, bold: bool = False, against: Comparison | None = None) -> list[str]:
+def total_lines(plan: Plan, *, bold: bool = False, against: ManifestComparison | None = None) -> list[str]:
     """The totals of a plan, the most important line last; `bold` marks deletions in Markdown."""
     counts = count_changes(*plan.stores)
     if find_convergence(plan).reached:
