@@ -12,21 +12,24 @@ from vssync.sources.schemas import load_schema
 
 DEFINITIONS = load_schema("manifest.schema.json")["definitions"]
 STORE = DEFINITIONS["store"]["properties"]
+MAX_ID_LENGTH = 256  # no limit is documented, and ids seen are shorter
 CHUNKING = DEFINITIONS["chunking"]["properties"]
 
 
+# Numbers of OpenAI's description that only the schema needs: 64 characters of an attribute's name, 365 days
+# (`VectorStoreExpirationAfter`), 2,000 files (`CreateVectorStoreFileBatchRequest`).
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        (STORE["id"], {"maxLength": limits.MAX_ID_LENGTH}),
-        (DEFINITIONS["file"]["properties"]["file_id"], {"maxLength": limits.MAX_ID_LENGTH}),
+        (STORE["id"], {"maxLength": MAX_ID_LENGTH}),
+        (DEFINITIONS["file"]["properties"]["file_id"], {"maxLength": MAX_ID_LENGTH}),
         (STORE["description"], {"maxLength": limits.MAX_VALUE_LENGTH}),
         (STORE["metadata"], {"maxProperties": limits.MAX_METADATA}),
         (STORE["metadata"]["additionalProperties"], {"maxLength": limits.MAX_VALUE_LENGTH}),
-        (DEFINITIONS["attributeName"], {"maxLength": limits.MAX_KEY_LENGTH}),
+        (DEFINITIONS["attributeName"], {"maxLength": 64}),
         (DEFINITIONS["attributes"]["additionalProperties"], {"maxLength": limits.MAX_VALUE_LENGTH}),
-        (STORE["expires_after"]["properties"]["days"], limits.EXPIRY_DAYS),
-        (DEFINITIONS["service"]["properties"]["capabilities"]["properties"]["batch_size"], limits.BATCH_SIZES),
+        (STORE["expires_after"]["properties"]["days"], range(1, 366)),
+        (DEFINITIONS["service"]["properties"]["capabilities"]["properties"]["batch_size"], range(1, 2001)),
         (CHUNKING["size"], limits.CHUNK_SIZES),
         (CHUNKING["overlap"], range(limits.CHUNK_SIZES[-1] // 2 + 1)),
     ],

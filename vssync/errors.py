@@ -78,12 +78,16 @@ class Answer:
 
 
 class ServiceError(VssyncError):
-    """The service refused a request or could not be reached; `attempts` is how often the request was sent."""
+    """The service refused a request or could not be reached; `attempts` is how often the request was sent.
+
+    `is_ambiguous`: it was a write, and may have taken effect.
+    """
 
     def __init__(self, message: str, answer: Answer) -> None:
         super().__init__(message)
         self.answer = answer
         self.attempts = 1
+        self.is_ambiguous = isinstance(self, LostReply)
 
 
 class NotFound(ServiceError):

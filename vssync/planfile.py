@@ -1,11 +1,13 @@
 """A plan as a file: saved by one run, reviewed, and applied by another that finds the same world.
 
 The text is JSON, the same bytes for the same plan, one change a line. Loading trusts nothing in it; it ignores `counts`
-and `cost`, which are written for readers. This module reads and writes no file.
+and `cost`, which are written for readers. The checksum at the end is of all text before it, so that nobody reads
+something else than what was planned; it tells mistakes, not forgeries. This module reads and writes no file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -20,7 +22,9 @@ from vssync.model.plan import Plan
 from vssync.planner.estimate import count_changes, estimate_cost
 from vssync.text import shorten_middle
 
-_NOT_READ = ("format", "kind", "vssync", "counts", "cost")
+_NOT_READ = ("format", "kind", "vssync", "counts", "cost", "checksum")
+_CHECKSUM = ',\n"checksum": "'
+_PIECE = 1 << 20  # characters that are hashed at once
 _TOTALS = ("unchanged", "owned", "live", "wanted", "digest", "live_digest")  # of a store, written after its changes
 
 
@@ -34,7 +38,14 @@ def dump_lines(plan: Plan, kind: str = "plan", **more: Any) -> Iterator[str]:
 
     A document of another kind may begin with `more` than a plan.
     """
-    head = envelope(kind, **more, **json_fields(plan, without=("stores",)))
+    checksum = hashlib.sha256()
+    for line in _content_lines(plan, envelope(kind, **more, **json_fields(plan, without=("stores",)))):
+        checksum.update(line.encode())
+        yield line
+    yield f'{_CHECKSUM}{checksum.hexdigest()}"\n}}\n'
+
+
+def _content_lines(plan: Plan, head: Mapping[str, Any]) -> Iterator[str]:
     yield f'{{\n{_member_lines(head)},\n"stores": [\n'
     for number, store in enumerate(plan.stores, 1):
         yield f'{{\n{_member_lines(json_fields(store, without=("files", *_TOTALS)))},\n"changes": [\n'
@@ -43,7 +54,7 @@ def dump_lines(plan: Plan, kind: str = "plan", **more: Any) -> Iterator[str]:
         totals = {name: getattr(store, name) for name in _TOTALS}
         yield f"],\n{_member_lines(totals)}\n}}" + ("\n" if number == len(plan.stores) else ",\n")
     sums = {"counts": json_value(count_changes(*plan.stores)), "cost": json_value(estimate_cost(plan))}
-    yield f"],\n{_member_lines(sums)}\n}}\n"
+    yield f"],\n{_member_lines(sums)}"
 
 
 def _member_lines(members: Mapping[str, Any]) -> str:
@@ -57,7 +68,8 @@ class _Damage(Exception):
 def load(text: str) -> Plan:
     """The plan of a plan file.
 
-    Raises VssyncError, which names the place, for anything that is not one or that a newer version wrote.
+    Raises VssyncError, which names the place, for anything that is not one, that a newer version wrote, or that was
+    changed since it was written.
     """
     try:
         content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number)
@@ -70,9 +82,20 @@ def load(text: str) -> Plan:
         raise VssyncError("The plan file is not a plan: it has no format. Make one with `vssync plan --out FILE`.")
     _check_envelope(content)
     try:
-        return _decode_plan({name: value for name, value in content.items() if name not in _NOT_READ})
+        plan = _decode_plan({name: value for name, value in content.items() if name not in _NOT_READ})
+        _check_unchanged(text)
+        return plan
     except _Damage as damage:
         raise VssyncError(f"The plan file is damaged: {damage}. Make a new plan.") from None
+
+
+def _check_unchanged(text: str) -> None:
+    """Raises _Damage unless the checksum is that of the text before it."""
+    end, checksum = text.rfind(_CHECKSUM), hashlib.sha256()
+    for start in range(0, end, _PIECE):
+        checksum.update(text[start : min(start + _PIECE, end)].encode(errors="surrogatepass"))
+    if end < 0 or not text.startswith(checksum.hexdigest(), end + len(_CHECKSUM)):
+        raise _Damage("it was changed after it was written, or not as a whole, since its checksum does not fit")
 
 
 def _parse_number(text: str) -> float:

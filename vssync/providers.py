@@ -150,9 +150,14 @@ class Provider:
         return self.extensions is None or extension in self.extensions
 
     @property
+    def is_any_service(self) -> bool:
+        """Whether it stands for services of which nothing is known in advance."""
+        return self.extensions is None
+
+    @property
     def vouched_extensions(self) -> frozenset[str]:
         """The kinds of files that it reads for sure, or where it may be any service, that such services read."""
-        return self.documents if self.extensions is None else self.extensions
+        return self.extensions if self.extensions is not None else self.documents
 
 
 _CODE = (".c", ".cpp", ".cs", ".css", ".go", ".html", ".java", ".js", ".json", ".php", ".py", ".rb", ".sh", ".ts")

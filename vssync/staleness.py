@@ -12,9 +12,9 @@ from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, Sto
 from vssync.model.state import FileStatus
 from vssync.planner.environment_diff import find_differences
 
-_DEATHS = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
-_TOLD = (STORE_BATCHES, STORE_APPLIED)  # metadata that any run changes
-_SHOWN = 50  # lines; nobody reads further
+_FAILURES = frozenset((Reason.INGEST_FAILED, Reason.INGEST_CANCELLED, Reason.STALLED))
+_SET_BY_RUNS = (STORE_BATCHES, STORE_APPLIED)  # metadata that every run may change
+_MOST_LINES = 50  # that are shown
 _PLACES = {
     "desired": "",
     "settings": "",
@@ -35,8 +35,8 @@ def check_stale(saved: Plan, fresh: Plan) -> tuple[str, ...]:
         return (f"service: {difference}",)
     saved_stores = {store.key: store for store in saved.stores}
     lines = tuple(line for store in fresh.stores for line in _store_differences(saved_stores.get(store.key), store))
-    rest = len(lines) - _SHOWN
-    return (*lines[:_SHOWN], f"and {rest:,} more changes") if rest > 0 else lines
+    rest = len(lines) - _MOST_LINES
+    return (*lines[:_MOST_LINES], f"and {rest:,} more changes") if rest > 0 else lines
 
 
 def _store_differences(saved: StorePlan | None, fresh: StorePlan) -> Iterator[str]:
@@ -49,7 +49,7 @@ def _store_differences(saved: StorePlan | None, fresh: StorePlan) -> Iterator[st
         return
     if after and after.action is not Action.REFUSE:
         if before is None or before.action is not after.action:
-            yield f"{fresh.key}: {_other_verdict(before, after)}"
+            yield f"{fresh.key}: {_describe_other_action(before, after)}"
         elif difference := _describe_difference(_store_evidence(saved), _store_evidence(fresh)):
             yield f"{fresh.key}: {difference}"
     yield from _batch_differences(saved, fresh)
@@ -65,7 +65,7 @@ def _batch_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
     retried = {change.key for change in fresh.files if _is_retry(change)}
     for batch in fresh.batches:
         if batch.action is Action.CANCEL and not set(batch.unwanted) <= cancelled.get(batch.id, retried):
-            yield f"{fresh.key}/{batch.id}: {_verdict_text(batch)} is not in the saved plan"
+            yield f"{fresh.key}/{batch.id}: {_action_text(batch)} is not in the saved plan"
 
 
 def _file_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _file_differences(saved: StorePlan, fresh: StorePlan) -> Iterator[str]:
         by_key.setdefault(change.key, []).append(change)
     for change in fresh.files:
         candidates = by_key.get(change.key, [])
-        if not is_read_only(change) and not any(_allows(candidate, change) for candidate in candidates):
+        if not is_read_only(change) and not any(_permits(candidate, change) for candidate in candidates):
             yield f"{fresh.key}/{change.key}: {_describe_file_difference(candidates, change)}"
 
 
@@ -83,7 +83,7 @@ def is_read_only(change: FileChange) -> bool:
     return change.action is Action.REFUSE or (change.action is Action.AWAIT and not change.drop and not change.fields)
 
 
-def _allows(saved: FileChange, fresh: FileChange) -> bool:
+def _permits(saved: FileChange, fresh: FileChange) -> bool:
     """Whether a saved change allows a fresh one: the same, less of the same, or what is left of it."""
     failed = set[str]()
     if _is_retry(fresh):  # these never worked, and only an apply of the current manifest can have made them
@@ -100,7 +100,7 @@ def _allows(saved: FileChange, fresh: FileChange) -> bool:
 
 
 def _is_retry(change: FileChange) -> bool:
-    return change.action is Action.REPLACE and bool(change.reasons) and set(change.reasons) <= _DEATHS
+    return change.action is Action.REPLACE and bool(change.reasons) and set(change.reasons) <= _FAILURES
 
 
 def _file_evidence(change: FileChange) -> dict[str, Any]:
@@ -126,9 +126,9 @@ def _desired_evidence(change: FileChange) -> Any:
 
 
 def _store_evidence(store: StorePlan) -> dict[str, Any]:
-    """A store's change and settings, without what runs only tell in its metadata."""
+    """A store's change and settings, without the metadata that every run may change."""
     change = {name: value for name, value in json_value(store.change).items() if name not in ("detail", "fields")}
-    change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name not in _TOLD}
+    change["metadata"] = {name: value for name, value in change.get("metadata", {}).items() if name not in _SET_BY_RUNS}
     live = {field.name: json_value(field.before) for field in store.change.fields} if store.change else {}
     return {"change": change, "settings": json_value(store.desired), "live": live}
 
@@ -136,7 +136,7 @@ def _store_evidence(store: StorePlan) -> dict[str, Any]:
 def _describe_file_difference(candidates: list[FileChange], fresh: FileChange) -> str:
     saved = next((candidate for candidate in candidates if candidate.action is fresh.action), None)
     if saved is None:
-        return _other_verdict(candidates[0] if candidates else None, fresh)
+        return _describe_other_action(candidates[0] if candidates else None, fresh)
     added_ids = ", ".join(sorted(fresh.leaving_ids - saved.leaving_ids))
     difference = _describe_difference(_file_evidence(saved), _file_evidence(fresh))
     difference = difference or f"{added_ids} would go as well"
@@ -144,23 +144,23 @@ def _describe_file_difference(candidates: list[FileChange], fresh: FileChange) -
     return f"the file's bytes changed: {difference}" if before != after else difference
 
 
-def _other_verdict(saved: Change | None, fresh: Change) -> str:
+def _describe_other_action(saved: Change | None, fresh: Change) -> str:
     if saved is None:
-        return f"{_verdict_text(fresh)} is not in the saved plan"
-    return f"the saved plan says {_verdict_text(saved)}, and now it is {_verdict_text(fresh)}"
+        return f"{_action_text(fresh)} is not in the saved plan"
+    return f"the saved plan says {_action_text(saved)}, and now it is {_action_text(fresh)}"
 
 
-def _verdict_text(change: Change) -> str:
+def _action_text(change: Change) -> str:
     return f"{change.action} ({', '.join(change.reasons)})"
 
 
 def _describe_difference(saved: Any, fresh: Any) -> str:
     """Where two encoded values differ: "sha256 9f2c... -> 77aa..."; nothing when they do not."""
     rows = [] if _is_identical(saved, fresh) else find_differences(saved, fresh)
-    return ", ".join(f"{_in_words(path)} {_shorten(before)} -> {_shorten(after)}" for path, before, after in rows)
+    return ", ".join(f"{_place_in_words(path)} {_shorten(before)} -> {_shorten(after)}" for path, before, after in rows)
 
 
-def _in_words(path: str) -> str:
+def _place_in_words(path: str) -> str:
     """A place in the evidence as a manifest or `status` calls it: "attributes.level", "live attribute level"."""
     part, _, name = path.partition(".")
     return f"{_PLACES.get(part, f'{part}.')}{name}" if name else path

@@ -151,9 +151,45 @@ def test_what_answers_404_to_its_deletion_and_can_be_read_is_not_gone(delete: Ca
 
 
 def test_a_deletion_that_was_sent_twice_is_not_taken_for_forbidden() -> None:
+    """The end of a run sees whether a store is gone; nothing looks for a File again."""
     serve, seen = script(httpx.Response(503), httpx.Response(404), ok(id="x"))
     client_of(serve).delete_store("vs_1")
     assert [request.method for request in seen] == ["DELETE", "DELETE"]
+    serve, seen = script(httpx.Response(503), httpx.Response(404), ok(id="x"))
+    with pytest.raises(LostReply, match="404, after an attempt without a good answer, and it can still be read"):
+        client_of(serve).delete_upload("file-1")
+    serve, seen = script(httpx.Response(503), httpx.Response(404), httpx.Response(404), ok(data=[]))
+    client_of(serve).delete_upload("file-1")
+    assert [request.method for request in seen] == ["DELETE", "DELETE", "GET", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("act", "is_ambiguous"),
+    [
+        (lambda client: client.get_store("vs_1"), False),
+        (lambda client: client.update_store("vs_1", {}), True),
+        (lambda client: client.detach_file("vs_1", "file-1"), True),
+        (lambda client: client.set_attributes("vs_1", "file-1", {"a": 1}), True),
+    ],
+)
+def test_a_write_that_only_got_bad_answers_may_have_taken_effect(
+    act: Callable[[Client], object], is_ambiguous: bool
+) -> None:
+    serve, _ = script(*[httpx.Response(500) for _ in range(20)])
+    with pytest.raises(ServiceError) as caught:
+        act(client_of(serve))
+    assert caught.value.is_ambiguous is is_ambiguous
+    serve, _ = script(httpx.Response(400))
+    with pytest.raises(ServiceError) as caught:
+        act(client_of(serve))
+    assert not caught.value.is_ambiguous
+
+
+def test_attributes_that_were_written_without_a_good_answer_are_read_back() -> None:
+    bad = [httpx.Response(500) for _ in range(8)]
+    serve, seen = script(*bad, ok(id="file-1", status="completed", attributes={"a": 1}))
+    assert client_of(serve).set_attributes("vs_1", "file-1", {"a": 1}).attributes == {"a": 1}
+    assert seen[-1].method == "GET"
 
 
 @pytest.mark.parametrize("odd", ["../../../files/file-9", "..", "x/../..", "a?b", "a#b", "a%2Fb", "a\nb", "\ud800"])

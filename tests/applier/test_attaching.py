@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.applier.world import Counting, Place, Seen, live
+from tests.applier.world import PLAIN, Counting, Place, Seen, live
 from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import StoreWorkload
+from vssync.applier.context import Workload
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
+from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Options
 from vssync.model.report import Report, Status
 from vssync.model.state import AUTO, FileStatus
@@ -247,20 +249,56 @@ def test_two_stores_that_learn_at_once_what_the_service_lacks_both_go_another_wa
 
 
 class Announced(Silent):
-    """Keeps the workloads a run announces."""
+    """Keeps what a run announces, and counts what it then says is done."""
 
-    workloads: Sequence[StoreWorkload] = ()
+    def __init__(self) -> None:
+        self.workload, self.size, self.settled = Workload(), 0, Counter[str]()
 
-    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
-        self.workloads = workloads
+    def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
+        self.workload = workload
+
+    def on_upload_ready(self, store_key: str, size: int) -> None:
+        self.size += size
+
+    def on_settled(self, store_key: str, count: int) -> None:
+        self.settled[store_key] += count
 
 
-@pytest.mark.parametrize(("capabilities", "batches"), [("{}", 1), ("{batches: false}", 0)])
-def test_batches_are_announced_where_there_will_be_some(place: Place, capabilities: str, batches: int) -> None:
-    place.write({"vssync.yaml": f"{MANIFEST}service: {{capabilities: {capabilities}}}\n"})
+@pytest.mark.parametrize(
+    ("manifest", "batches"),
+    [
+        (MANIFEST, 1),
+        (f"{MANIFEST}service: {{capabilities: {{batches: false}}}}\n", 0),
+        (f'{MANIFEST}  more: {{files: [{{path: "*.md"}}]}}\n', 2),  # the uploads are shared
+    ],
+)
+def test_what_the_plan_counts_is_announced_and_done(place: Place, manifest: str, batches: int) -> None:
+    place.write({"vssync.yaml": manifest})
+    for attributes in ("", "attributes: {level: 1}"):
+        place.write({"vssync.yaml": manifest.replace("docs: {", f"docs: {{{attributes}, ") if attributes else manifest})
+        announced = Announced()
+        with place.work() as work:
+            plan = make_plan_now(work, PLAIN)
+            assert apply_plan(work, plan, announced).converged
+        changes = {store.key: len(store.files) for store in plan.stores if store.files}
+        size = 0 if attributes else sum(len(text) for text in FILES.values())
+        assert announced.workload == Workload(size, 0 if attributes else batches, changes)
+        assert (announced.size, announced.settled) == (size, changes)
+
+
+def test_a_change_that_takes_two_steps_counts_once(place: Place) -> None:
+    """A copy that somebody attached again is detached, and the attributes of the other are written."""
+    place.apply()
+    with place.work() as work:
+        (store,) = work.client.list_stores()
+        file = next(file for file in work.client.list_files(store.id) if file.attributes[KEY] == "01.md")
+        assert isinstance(file.mark, Mark)
+        double = work.client.upload_file(io.BytesIO(FILES["01.md"].encode()), "01.md")
+        work.client.attach_file(store.id, AttachmentEntry(double.id, file.attributes, AUTO, file.mark))
+    place.write({"vssync.yaml": MANIFEST.replace("docs: {", "docs: {attributes: {level: 1}, ")})
     announced = Announced()
     assert place.apply(watcher=announced).converged
-    assert [(todo.changes, todo.batches) for todo in announced.workloads] == [(64, batches)]
+    assert (announced.workload.changes, announced.settled) == ({"docs": 64}, {"docs": 64})
 
 
 @pytest.mark.parametrize("provider", ["local", ALONE])
@@ -287,6 +325,24 @@ def test_a_404_that_passes_does_not_end_batches(place: Place, capabilities: str,
     assert report.converged
     assert count(seen, "POST", "/file_batches") == batches
     assert sum(method == "POST" and path.endswith("/files") and "vector_stores" in path for method, path in seen) == 0
+
+
+@pytest.mark.parametrize(
+    ("provider", "fault", "sent", "number"),
+    [
+        ("local", f"status=404:GET:{BATCHES}/*:1-3", "/file_batches", 4),
+        (ALONE, "status=404:GET:/vector_stores/*/files/*:1-3", "/files", 1),
+    ],
+)
+def test_a_404_just_after_attaching_is_waited_for(
+    place: Place, provider: str, fault: str, sent: str, number: int
+) -> None:
+    """It says nothing of batches, nor of the file."""
+    place.provider, place.batches_in_flight = provider, 1
+    place.write({"vssync.yaml": SMALL_BATCHES, **dict.fromkeys(list(FILES)[1:] if provider == ALONE else [])})
+    report, seen = applied(place, fault)
+    assert report.converged
+    assert sum(method == "POST" and path.endswith(sent) and "vector_stores" in path for method, path in seen) == number
 
 
 def test_an_upload_that_is_late_to_be_seen_is_waited_for(place: Place) -> None:

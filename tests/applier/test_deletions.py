@@ -55,6 +55,29 @@ def destroy(place: Place, *faults: str, provider: str = "local") -> Report:
         return apply_plan(work, plan_destruction(work), Silent())
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("status-after=500:DELETE:{}", Status.DONE, ""),
+        (
+            "status=500:DELETE:{}",
+            Status.UNKNOWN,
+            "still listed 60 s .* later: DELETE .*500",
+        ),
+        ("status=403:DELETE:{}", Status.FAILED, "403"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/vector_stores/*/files/*", "/vector_stores/*"])
+def test_a_deletion_without_a_good_answer_is_looked_for(
+    place: Place, path: str, fault: str, status: Status, words: str
+) -> None:
+    rule = fault.format(path)
+    report = remove(place, rule, count=1) if "files" in path else destroy(place, rule)
+    (outcome, *_) = report.outcomes
+    assert outcome.status is status
+    assert re.search(words, outcome.detail)
+
+
 def statuses(report: Report) -> set[Status]:
     return {outcome.status for outcome in report.outcomes}
 

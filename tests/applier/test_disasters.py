@@ -13,7 +13,7 @@ from tests.applier.test_outages import Told
 from tests.applier.world import Counting, Place, Seen, live
 from tests.support import Clock, Silent
 from vssync.applier.context import ApplyRun
-from vssync.applier.wait import poll_until
+from vssync.applier.wait import Waiting, poll_until
 from vssync.applier.writes import Writes
 from vssync.commands.apply import locked_journal
 from vssync.local import database
@@ -76,7 +76,11 @@ def test_a_night_is_not_ten_minutes_without_progress(place: Place) -> None:
     with place.work() as work, locked_journal(work) as record:
         run = ApplyRun(Writes(work.client, record), work.pool, Silent())
         end = poll_until(
-            run, lambda: next(seen), is_done="done".__eq__, progress_of=str, subject="it", consequence="it is left"
+            run,
+            lambda: next(seen),
+            Waiting("it", "it is left"),
+            is_done="done".__eq__,
+            progress_of=str,
         )
     assert end == "done"
 

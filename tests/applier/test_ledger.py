@@ -61,7 +61,7 @@ def test_a_spare_is_taken_when_it_is_still_usable(usable: str, taken: str, left:
     ledger = UploadLedger()
     spares = [UnattachedUpload(file_id, "a.md", 3, "ab", 0) for file_id in ("file-1", "file-2")]
     ledger.open("kb", spares, ())
-    assert ledger.obtain("vs_1", FILE, usable.__eq__, lambda: "new") == taken
+    assert ledger.obtain("vs_1", FILE, usable.__eq__, lambda: "new") == (taken, True)
     assert [orphan.file_id for orphan in ledger.orphans()] == [taken, *left]
 
 
@@ -69,18 +69,18 @@ def test_an_upload_is_shared_by_stores_and_given_to_none_twice() -> None:
     ledger, sent = UploadLedger(), iter(["file-1", "file-2", "file-3"])
     ledger.open("kb", (), [upload_identity(FILE)])
 
-    def obtain(store_id: str) -> str:
+    def obtain(store_id: str) -> tuple[str, bool]:
         return ledger.obtain(store_id, FILE, lambda _: True, lambda: next(sent))
 
     assert [obtain(store_id) for store_id in ("vs_1", "vs_2", "vs_2", "vs_3")] == [
-        "file-1",
-        "file-1",
-        "file-2",
-        "file-1",
+        ("file-1", True),
+        ("file-1", False),
+        ("file-2", True),
+        ("file-1", False),
     ]
     assert [ledger.withdraw("file-1", FILE) for _ in range(2)] == [False, False]
-    assert (obtain("vs_4"), ledger.withdraw("file-2", FILE)) == ("file-2", False)
-    assert (obtain("vs_5"), ledger.withdraw("file-3", FILE)) == ("file-3", True)
+    assert (obtain("vs_4"), ledger.withdraw("file-2", FILE)) == (("file-2", False), False)
+    assert (obtain("vs_5"), ledger.withdraw("file-3", FILE)) == (("file-3", True), True)
 
 
 @pytest.mark.parametrize("refused", ["1", "2", "3", "2-3", "1-2"])

@@ -45,7 +45,7 @@ def rechunk(place: Place, manifest: str, *faults: str) -> tuple[list[Status], se
         (f"status=401:{ATTACH}", Status.FAILED, 0, 1),
         (f"status=503:{ATTACH}", Status.FAILED, 0, 1),
         (f"status=502:{ATTACH}", Status.UNKNOWN, 0, 1),  # a gateway does not know
-        (f"lost-reply:DELETE:{STORE_FILE}:1+", Status.FAILED, 0, 1),
+        (f"status=500:DELETE:{STORE_FILE}", Status.FAILED, 1, 1),
         (f"status=403:DELETE:{STORE_FILE}", Status.FAILED, 1, 1),  # it was never detached
         ("fails=server_error,file=a.md", Status.FAILED, 1, 1),
         (f"fails=server_error,file=a.md status=401:{ATTACH}:2+", Status.FAILED, 0, 1),  # taken out once more
@@ -61,6 +61,11 @@ def test_a_file_that_was_detached_and_not_attached_again_is_reported(
     assert reported == live(place).loose
     assert rechunk(place, MANIFEST) == ([Status.DONE], set())
     assert (len(live(place).uploads), live(place).loose) == (1, set())
+
+
+def test_a_detach_without_a_good_answer_is_looked_for_and_gone_on_from(place: Place) -> None:
+    assert place.apply().converged
+    assert rechunk(place, MANIFEST, f"lost-reply:DELETE:{STORE_FILE}:1+") == ([Status.DONE], set())
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 422])

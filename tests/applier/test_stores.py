@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.applier.world import PLAIN, Place, Seen, killed, live
+from tests.simulation.judged import recorded_runs
 from tests.support import Silent
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
@@ -67,6 +68,14 @@ def test_an_expired_store_is_replaced_once_and_leaves_nothing(place: Place, prov
     assert [len(files) for files in service.stores.values()] == [len(FILES)]
     assert (len(service.uploads), service.loose) == (len(FILES), set())
     assert list(place.plan().changes()) == []
+
+
+def test_a_store_whose_reply_was_lost_is_looked_for_and_remembered(place: Place) -> None:
+    with recorded_runs() as runs:
+        report = place.apply(faults=("lost-reply:POST:/vector_stores:1",))
+    sent = [(exchange.method, exchange.url) for exchange in runs[-1].exchanges]
+    assert (report.converged, sent.count(("POST", "http://local/v1/vector_stores"))) == (True, 1)
+    assert place.past().stores == {store_id: key for key, store_id in report.store_ids}
 
 
 @pytest.mark.parametrize("provider", ["local", "local,lists-batches=off"])

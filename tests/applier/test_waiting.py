@@ -15,7 +15,7 @@ from tests.applier.test_outages import Told
 from tests.applier.world import Counting, Place, killed
 from tests.support import Clock, Silent, client_of
 from vssync.applier.context import ApplyRun
-from vssync.applier.wait import poll_until
+from vssync.applier.wait import Waiting, poll_until
 from vssync.applier.writes import Writes
 from vssync.model.report import Status
 from vssync.threads import Pool
@@ -37,12 +37,10 @@ def pauses(states: Sequence[int], hints: Sequence[float | None], timeout: float 
         poll_until(
             run,
             lambda: next(polls),
+            Waiting("it", "nothing happens", timeout=timeout),
             is_done=lambda poll: poll[0] == states[-1],
             progress_of=lambda poll: poll[0],
             hint_of=lambda poll: poll[1],
-            timeout=timeout,
-            subject="it",
-            consequence="nothing happens",
         )
     return clock.waits
 
@@ -93,7 +91,11 @@ def test_a_long_wait_is_announced_as_it_grows(waits: list[float], expected: list
         run = ApplyRun(Writes(client_of(cast(Any, None), clock), cast(Any, None)), pool, told)
         for seconds in waits:
             end = clock.now + seconds
-            poll_until(run, partial(_is_past, clock, end), timeout=100.0, subject="it", consequence="nothing happens")
+            poll_until(
+                run,
+                partial(_is_past, clock, end),
+                Waiting("it", "nothing happens", timeout=100.0),
+            )
     assert told.lines == expected
 
 
@@ -115,7 +117,11 @@ def test_a_wait_with_progress_is_announced_by_the_time_without_it() -> None:
     with Pool(1) as pool:
         run = ApplyRun(Writes(client_of(cast(Any, None), clock), cast(Any, None)), pool, told)
         poll_until(
-            run, read, is_done=is_done, progress_of=lambda seconds: seconds, subject="it", consequence="nothing happens"
+            run,
+            read,
+            Waiting("it", "nothing happens"),
+            is_done=is_done,
+            progress_of=lambda seconds: seconds,
         )
     for_it = "aiting for it, at most 10 min without progress; then nothing happens"
     assert told.lines == [f"W{for_it}", f"After 10 s still w{for_it}", f"After 1 min still w{for_it}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,15 @@ def test_two_environments_side_by_side(folder: Path) -> None:
     assert 'attributes.tier  (none) -> "gold"' in vssync(folder, "diff", "dev", "prod").out
     assert vssync(folder, "diff", "dev", "nowhere").code == 1
     assert vssync(folder, "diff", "-e", "dev", "dev", "prod").code == 64
+
+
+def test_an_apply_that_writes_nothing_and_leaves_something_open_says_so_last(folder: Path) -> None:
+    assert vssync(folder, "apply", "--yes", "-e", "dev").code == 0
+    text = MANIFEST.replace("docs", "other").replace("stores: {other: {attributes: {tier: gold}}}", "")
+    (folder / "vssync.yaml").write_text(text)
+    assert vssync(folder, "apply", "--yes", "-e", "dev").code == 4
+    left = vssync(folder, "apply", "--yes", "-e", "dev")
+    assert left.code == 4
+    assert "`removed: delete`, or --allow-store-deletes" in " ".join(left.out.split())
+    last = left.out.splitlines()[-1]
+    assert re.fullmatch("Apply: 0 added, .*, 1 store not in the manifest, kept in 0.0 s.", last)

@@ -57,7 +57,7 @@ def test_a_store_that_left_the_manifest_is_left_out() -> None:
         (store(id=""), "does not exist yet"),
         (store(id="", action=Action.CREATE), "does not exist yet"),
         (store(action=Action.REPLACE), "expired"),
-        (store(action=Action.REFUSE), "is not managed by this manifest"),
+        (store(action=Action.REFUSE), "needs attention"),
     ],
 )
 @pytest.mark.parametrize("form", [output_text, output_json, output_id, output_dotenv, output_github])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -107,10 +108,36 @@ def test_what_cannot_be_read_is_held_back(team: Team, pin: str, more: str, words
         assert not any(exchange.is_write and exchange.url.endswith("vector_stores") for exchange in run.exchanges)
 
 
-@pytest.mark.parametrize("pin", ["", "external: true", "external: true\n    id: vs_gone"])
-def test_where_no_pinned_store_can_be_listed_the_denial_is_the_error(team: Team, pin: str) -> None:
-    team.declare(pin)
-    assert {verb: team.shell.run(verb).code for verb in ("plan", "status")} == {"plan": 1, "status": 1}
+@pytest.mark.parametrize(
+    ("pin", "words"),
+    [
+        ("", "vssync.yaml:6:5: this credential may not read stores"),
+        ("external: true", "vssync.yaml:5:5: this credential may not read stores"),
+        ("external: true\n    id: vs_gone", "vssync.yaml:6:9: the files of vs_gone cannot be listed"),
+    ],
+)
+def test_where_no_store_can_be_used_each_is_named_with_its_place_and_way_out(team: Team, pin: str, words: str) -> None:
+    team.declare(pin, more="  more: {files: [{path: c.md}]}\n")
+    run = team.shell.run("plan", "--detailed-exitcode")
+    assert run.document
+    assert (run.code, [store["change"]["reasons"] for store in run.document["stores"]]) == (2, [["denied"]] * 2)
+    assert words in run.document["stores"][0]["change"]["detail"]
+    assert re.search("use (a credential|one) that may", run.document["stores"][0]["change"]["detail"])
+    assert team.shell.run("status", "--detailed-exitcode").code == 2
+
+
+def test_a_credential_that_reads_nothing_is_the_error(team: Team) -> None:
+    team.declare("external: true\n    id: vs_gone")
+    run = team.shell.run("plan", faults=["status=401:GET:/files"])
+    assert (run.code, run.document) == (1, None)
+
+
+def test_output_gives_the_stores_that_can_be_used(team: Team) -> None:
+    team.shell.run("apply", "--yes")
+    team.declare(more="  more: {external: true, id: vs_gone, files: [{path: c.md}]}\n")
+    run = team.shell.run("output")
+    assert run.document
+    assert (run.code, [*run.document["stores"]], [*run.document["problems"]]) == (1, ["docs"], ["more"])
 
 
 @pytest.mark.parametrize(("verb", "flag"), [("destroy", "--confirm=keys"), ("gc", "--yes"), ("gc", "--suspected")])

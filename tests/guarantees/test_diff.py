@@ -71,7 +71,8 @@ stores:
     [
         ((), 0, "No differences in 2 stores."),
         (("status=400:GET:/vector_stores/*/files",), 2, "  !   prod: the files of vs_"),
-        (("status=401:GET:/vector_stores",), 1, "vssync: prod: "),
+        (("status=401:GET",), 1, "vssync: prod: "),
+        (("status=401:GET:/vector_stores",), 2, "  !   prod: vssync.yaml:7:9: this credential may not read stores"),
     ],
 )
 def test_a_side_that_fails_is_named_and_is_not_empty(

@@ -16,7 +16,7 @@ from tests.support import Silent, open_test_session
 from vssync.api.parse import attribute_filter
 from vssync.commands import plan as planning
 from vssync.commands.status import trace_files
-from vssync.errors import VssyncError
+from vssync.errors import ManifestError
 from vssync.manifest.texts import with_other_line_ends
 from vssync.model.marks import KEY
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason
@@ -137,10 +137,10 @@ def test_the_date_of_the_last_commit(tree: Path, tmp_path: Path) -> None:
 def test_without_a_whole_history_there_are_no_dates(tree: Path, tmp_path: Path) -> None:
     git(tree, "commit", "-q", "--allow-empty", "-m", "two", day=2)
     git(tmp_path, "clone", "-q", "--depth=1", f"file://{tree}", "shallow")
-    with pytest.raises(VssyncError, match=r"is a shallow clone.*fetch-depth: 0"):
+    with pytest.raises(ManifestError, match=r"vssync.yaml:10:18: `git.date`: .* is a shallow clone.*fetch-depth: 0"):
         load_sources(tmp_path / "shallow")
     plain = write_files(tmp_path / "plain", {"vssync.yaml": DATED, "old.md": "words"})
-    with pytest.raises(VssyncError, match=r"git's dates cannot be read: there is no \.git"):
+    with pytest.raises(ManifestError, match=r"vssync.yaml:10:18: .*git's dates cannot be read: there is no \.git"):
         load_sources(plain)
     load_sources(write_files(plain, {"vssync.yaml": MANIFEST}))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.planfile.sealing import sealed
 from tests.planner.builders import desired_file, desired_store, live_copy, live_store, unmarked
 from tests.planner.builders import plan as make
 from vssync.errors import VssyncError
@@ -119,7 +120,7 @@ def test_one_edit_of_a_saved_plan_makes_nothing_more_happen(reviewed: Plan) -> N
     whole = json.loads(dump(reviewed))
     for _edited in chain(each_edit(whole), more_options(whole)):
         try:
-            saved = load(json.dumps(whole))
+            saved = load(sealed(whole))
             fresh = plan_with(saved.options)
         except VssyncError:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +42,15 @@ class Machine(Place):
 
 @dataclass
 class Hiding(httpx.BaseTransport):
-    """A service whose list of stores lacks some."""
+    """A service whose list of stores, or of what is at `path`, lacks some: by their ids."""
 
     inner: httpx.BaseTransport
     is_hidden: Callable[[str], bool]
+    path: str = "/v1/vector_stores"
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = self.inner.handle_request(request)
-        if (request.method, request.url.path) != ("GET", "/v1/vector_stores"):
+        if (request.method, request.url.path) != ("GET", self.path):
             return response
         body = json.loads(response.read())
         body["data"] = [row for row in body["data"] if not self.is_hidden(row["id"])]
@@ -118,6 +120,11 @@ def apply_both(first: Machine, second: Machine, at: int, *faults: str) -> list[R
     return reports
 
 
+def ends(report: Report) -> dict[str, str]:
+    """How each change ended, by key; the store's own is empty."""
+    return {outcome.key: "joined" if outcome.already else outcome.status.value for outcome in report.outcomes}
+
+
 @pytest.mark.parametrize("at", range(15))
 def test_two_first_applies_end_in_one_store(machines: tuple[Machine, Machine], at: int) -> None:
     """Wherever in the other's run one begins."""
@@ -128,10 +135,74 @@ def test_two_first_applies_end_in_one_store(machines: tuple[Machine, Machine], a
         has_doubles = len(work.client.list_files(store.id)) > len(KEYS)
     assert all(report.converged for report in reports) is not has_doubles
     assert [dict(report.store_ids) for report in reports] == [{"docs": store.id}] * 2
+    assert sorted(ends(report)[""] for report in reports) == ["done", "joined"]
+    assert {end for report in reports for end in ends(report).values()} <= {"done", "joined", "doubled"}
+    assert [dict(machine.past().stores) for machine in machines] == [{store.id: "docs"}] * 2
     assert completed_keys(first) == set(KEYS)
     assert apply_now(second).converged  # where both attached their copies, one of each goes
     assert list(make_plan(first).changes()) == []
     assert completed_keys(first) == set(KEYS)
+
+
+@pytest.mark.parametrize("at", [0, 2, 3, 4])
+def test_what_another_run_brought_in_is_taken_over(machines: tuple[Machine, Machine], at: int) -> None:
+    """In its store or in ours, which it joined: before the first file is attached, there is no double."""
+    reports = apply_both(*machines, at)
+    assert all(report.converged for report in reports)
+    assert ends(reports[1]) == {"": "done" if at else "joined", **dict.fromkeys(KEYS, "joined")}
+    with machines[0].work() as work:  # the uploads made in vain are gone
+        assert len(list(work.client.list_uploads())) == len(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "setting", "status", "detail"),
+    [
+        ("", "attributes: {level: 1}", Status.SKIPPED, "another run attached another version of it meanwhile"),
+        ("", "chunking: {size: 400, overlap: 100}", Status.SKIPPED, "another version of it meanwhile, file-"),
+        ("fails=server_error,file=a.md", "attributes: {}", Status.UNKNOWN, "attached by another run as file-"),
+    ],
+)
+def test_what_another_run_did_otherwise_is_left_to_the_next_plan(
+    machines: tuple[Machine, Machine], fault: str, setting: str, status: Status, detail: str
+) -> None:
+    first, second = machines
+    plans = [make_plan(first)]
+    manifest = MANIFEST.replace("]}}\n", f"], overrides: [{{match: a.md, {setting}}}]}}}}\n")
+    first.write({"vssync.yaml": manifest})
+    plans.append(make_plan(second))
+    first.write({"vssync.yaml": MANIFEST})
+    carry_out(first, plans[0], Counting, *filter(None, [fault]))
+    first.write({"vssync.yaml": manifest})
+    report = carry_out(second, plans[1], Counting)
+    assert ends(report) == {"": "joined", "a.md": status.value, "b.md": "joined", "c.md": "joined"}
+    assert detail in next(outcome.detail for outcome in report.outcomes if outcome.key == "a.md")
+    assert apply_now(second).converged
+    assert completed_keys(first) == set(KEYS)
+
+
+def test_nothing_is_attached_to_a_store_that_is_listed_in_part(machines: tuple[Machine, Machine]) -> None:
+    first, second = machines
+    first.write({f"{number}.md": f"# {number}\n" for number in range(9)})
+    plan = make_plan(first)
+    store_id = dict(apply_now(second).store_ids)["docs"]
+    first.clock.now += 1
+
+    def hide_files(inner: httpx.BaseTransport) -> Hiding:
+        return Hiding(inner, lambda _: True, f"/v1/vector_stores/{store_id}/files")
+
+    report = carry_out_blindly(first, plan, hide_files)
+    assert Counter(ends(report).values()) == {"doubled": 1, "failed": 2, "skipped": 10}  # two are a batch
+    assert f"uploaded, and not attached: another run made {store_id}" in report.outcomes[1].detail
+    assert sorted(store.counts.total for store in stores_of(first)) == [0, 12]
+    first.clock.now += 700
+    assert apply_now(first, Options(allow_store_deletes=True)).converged
+
+
+def test_a_store_that_was_joined_is_remembered(machines: tuple[Machine, Machine]) -> None:
+    apply_both(*machines, 0)
+    for machine in machines:
+        with machine.work(lambda inner: Hiding(inner, lambda _: True)) as work:
+            assert list(make_plan_now(work, PLAIN).changes()) == []
 
 
 @pytest.mark.parametrize(
@@ -182,7 +253,7 @@ def test_stores_that_do_not_see_each_other_are_named_by_the_run_that_ends_last(
     assert {store.id for store in stores_of(first)} == {other, own}
     assert [report.converged for report in reports] == [True, False]
     outcome = next(outcome for outcome in reports[1].outcomes if not outcome.key)
-    assert (outcome.status, other in outcome.detail, own in outcome.detail) == (Status.UNKNOWN, True, True)
+    assert (outcome.status, other in outcome.detail, own in outcome.detail) == (Status.DOUBLED, True, True)
     for machine in machines:
         (planned,) = make_plan(machine).stores
         assert planned.id == own  # the older

@@ -101,7 +101,7 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
             planned = make_plan_now(session, Options())
             assert second.apply().converged
             (outcome,) = apply_plan(session, planned, Silent()).outcomes
-            assert (outcome.status, "another run attached it as well" in outcome.detail) == (Status.UNKNOWN, True)
+            assert (outcome.status, "another run attached it as well" in outcome.detail) == (Status.DOUBLED, True)
         assert len(first.completed()) == 2
         yield first, second
 

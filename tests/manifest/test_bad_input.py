@@ -214,6 +214,13 @@ RULES = [
     ('root: "a\\0b"\n' + STORE, (3, 7), "is not a folder", ""),
     (f"root: {'a' * 300}\n" + STORE, (3, 7), "is not a folder", ""),
     (f"root: {'a/' * 5000}\n" + STORE, (3, 7), "is not a folder", ""),
+    ('variables: {x: ""}\nroot: "${var.x}"\n' + STORE, (4, 7), "`root` is empty", ""),
+    (
+        "variables: {x: gone}\nroot: ${var.x}\n" + STORE,
+        (4, 7),
+        "the root `gone` is not a folder",
+        "a folder that exists",
+    ),
     ("root: ..\n" + STORE, (3, 7), "the root `..` lies outside of", "--allow-outside"),
     ("include: [gone/*.yaml]\n" + STORE, (3, 11), "the pattern matches no file", ""),
     ("include: [../*.yaml]\n" + STORE, (3, 11), "`../*.yaml` leaves the manifest's folder", "move the files into it"),
@@ -362,6 +369,10 @@ def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
         ("stores: {guide: {}}\n", 1, 10, "the store `guide` is also declared in"),
         ("stores: {}\nname: x\n", 2, 1, "unknown field `name`"),
         ("name: [\n", 2, 1, "not YAML"),
+        ("defaults: {prun: true}\nstores: {acme: {}}\n", 1, 12, "unknown field `prun`"),
+        ("defaults: {name: '${stor}'}\nstores: {acme: {}}\n", 1, 18, "`${stor}` is not a placeholder"),
+        ("defaults: {chunking: {size: 100, overlap: 99}}\nstores: {acme: {}}\n", 1, 43, "is over half"),
+        ("defaults: {files: [{path: ../x}]}\nstores: {acme: {}}\n", 1, 27, "leaves `root`"),
     ],
 )
 def test_what_is_wrong_in_an_included_file_is_placed_there(

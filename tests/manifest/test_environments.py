@@ -11,6 +11,7 @@ from vssync.errors import ManifestError
 from vssync.manifest.environments import merge_trees
 from vssync.model.marks import Removal
 from vssync.model.state import AUTO, Chunking, DesiredStore
+from vssync.sources.load import locate_value
 
 TEXT = """
 service: {provider: oci, region: us-chicago-1, project: p}
@@ -160,6 +161,36 @@ def test_included_files_hold_further_stores(tmp_path: Path) -> None:
     )
     assert [store.name for store in loaded.desired.stores] == ["acme-dev-1", "beta-dev", "guide-dev"]
     assert files_by_key(loaded, 0)["docs/intro.md"].attributes == {"t": "acme"}
+
+
+def test_defaults_of_an_included_file_hold_for_its_own_stores(tmp_path: Path) -> None:
+    loaded = load_manifest(
+        tmp_path,
+        """
+        include: [teams/*.yaml]
+        defaults: {description: all, prune: false, attributes: {team: none, lang: en}, files: [{path: docs/intro.md}]}
+        stores: {guide: {}}
+        environments: {dev: {defaults: {metadata: {env: dev}}, stores: {search: {description: env}}}}
+        """,
+        {
+            "docs/intro.md": "x",
+            "teams/kb.yaml": "defaults: {description: '${store} kb', prune: null, attributes: {team: kb, lang: null}}\n"
+            "stores: {billing: {attributes: {team: own}}, search: {}, old: {removed: delete}}\n",
+            "teams/ops.yaml": "defaults: {}\nstores: {ops: {}}\n",
+        },
+        env="dev",
+    )
+    found = {store.key: (store.description, store.prune, store.files[0].attributes) for store in loaded.desired.stores}
+    inherited = ("all", False, {"team": "none", "lang": "en"})
+    assert found == {
+        "billing": ("billing kb", True, {"team": "own"}),
+        "search": ("env", True, {"team": "kb"}),
+        "guide": inherited,
+        "ops": inherited,
+    }
+    assert {store.metadata["env"] for store in loaded.desired.stores} == {"dev"}
+    assert [store.key for store in loaded.desired.removed] == ["old"]
+    assert locate_value(loaded, ("stores", "search", "attributes", "team")) == f"{tmp_path}/teams/kb.yaml:1:72"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,9 @@ ENTRY = "stores: {docs: {files: [{path: %s}]%s}}"
         (';;;\n"draft": true\n;;;\nx', True),
         ("---\ntitle: How to: win\ndraft: true\n---\nx", True),  # broken, and still not to be published
         ("+++\ntitle = nothing\ndraft = true\n+++\nx", True),
+        ("---\ndraft: true\n", True),
+        ("---\ntitle: never closed\ndraft: true\n\n# x", True),
+        ("---\ntitle: never closed\n\n    draft: true\n", False),
         ('---\ntitle: How to: win\n"draft": "true"\n---\nx', True),
         ("---\ntitle: How to: win\ndraft:\n  yes\n---\nx", True),
         ("---\ntitle: How to: win\n'published': 'no'\n---\nx", True),
@@ -54,7 +57,7 @@ ENTRY = "stores: {docs: {files: [{path: %s}]%s}}"
         ("---\ntitle: t\n---\ndraft: true\n", False),
         ("+++\n[params]\ndraft = true\n+++\nx", False),
         ("draft: true\n", False),
-        ("---\ndraft: true\n", False),  # front matter ends
+        ("---\n\ndraft: true\n", False),  # text below a rule
     ],
 )
 def test_a_draft_is_what_a_site_generator_leaves_out(tmp_path: Path, text: str, is_draft: bool) -> None:

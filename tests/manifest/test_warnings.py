@@ -76,8 +76,8 @@ def test_a_warning_stops_only_a_strict_validation(tmp_path: Path) -> None:
     load_manifest(tmp_path, ENTRY % "docs/darfts")
     for arguments, code in ((("validate",), 0), (("plan",), 0), (("validate", "--strict"), 1)):
         end = vssync(tmp_path, *arguments)
-        assert (end.code, "vssync.yaml:3:" in end.err, "did you mean `docs/drafts`?" in end.err) == (code, True, True)
-        assert end.err.startswith("warning: ")
+        assert (end.code, end.err.count("vssync.yaml:3:"), end.err.count("did you mean `docs/drafts`?")) == (code, 1, 1)
+        assert end.err.startswith("warning: ") is not bool(code)
         assert ("nothing was done" in end.err) is bool(code)
 
 

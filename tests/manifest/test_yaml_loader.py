@@ -82,6 +82,8 @@ def test_numbers_that_read_back_otherwise_keep_their_text(text: str, value: floa
         ("path: {a,b}/*.md\n", 1, 7, "`{a,b}/*.md` needs quotes"),
         ("{attributes: {product: ${dir.1}}}\n", 1, 24, "`${dir.1}` needs quotes"),
         ("path: @here\n", 1, 7, "`@here` needs quotes"),
+        ("{path: docs/[a-c].md}\n", 1, 8, "`docs/[a-c].md` needs quotes"),
+        ("stores:\n\tguide: {}\n", 2, 1, "a tab cannot indent"),
         ("a: *docs\n", 1, 4, "the alias `*docs` has no anchor before it"),
         ("a: &a [*a]\n", 1, 8, "the alias `*a` has no anchor before it"),
         ("<<: {a: 1}\n", 1, 1, "merge keys `<<`"),

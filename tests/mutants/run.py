@@ -52,6 +52,7 @@ MUTANTS = (
         "vssync/applier/wait.py",
         "except NotFound:",
         "except ZeroDivisionError:",
+        ("tests/applier/test_attaching.py",),
     ),
     Mutant(
         "forget-pagination",
@@ -86,7 +87,7 @@ MUTANTS = (
     Mutant(
         "a-404-is-the-end-of-a-file",
         "vssync/api/client.py",
-        "if not self._delete(call) and not self._may_read_uploads:",
+        "if not self._delete(call, is_last_look=True) and not self._may_read_uploads:",
         "if False:",
         ("tests/api",),
     ),
@@ -108,6 +109,7 @@ MUTANTS = (
         "vssync/applier/stores.py",
         'it may have been created"):\n                live = poll_until(',
         'it may have been created"):\n                live = None and poll_until(',
+        ("tests/applier/test_stores.py",),
     ),
     Mutant(
         "take-the-expired-store-for-its-replacement",
@@ -126,14 +128,35 @@ MUTANTS = (
     Mutant(
         "attach-without-a-look-for-another-store",
         "vssync/applier/stores.py",
-        "    if not twins:\n        return\n",
+        "    if not (twins or filled):\n        return\n",
         "    return\n",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "attach-what-a-joined-store-holds",
+        "vssync/applier/feed.py",
+        "files = take_over_found(self._store, files)",
+        "pass",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "forget-a-store-that-was-joined",
+        "vssync/applier/stores.py",
+        "store.writes.journal.remember_store(store_id, store.key)",
+        "pass",
+        ("tests/guarantees/test_twins.py",),
+    ),
+    Mutant(
+        "a-joined-store-was-made-here",
+        "vssync/applier/stores.py",
+        'store.run.results.record_result(store.key, "", ALREADY_DONE)',
+        "pass",
         ("tests/guarantees/test_twins.py",),
     ),
     Mutant(
         "delete-in-the-run-that-restores-a-mark",
         "vssync/planner/assemble.py",
-        "store_files.refuse_removals(draft) if decision.restores_mark else draft",
+        "store_files.refuse_removals(draft) if decision.files is PlannedFiles.KEPT else draft",
         "draft",
         ("tests/guarantees/test_lost_stores.py",),
     ),

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from hypothesis import example, given, settings
 
+from tests.planfile.sealing import sealed
 from tests.render import builders
 from tests.render.builders import (
     ARBITRARY_PLANS,
@@ -85,7 +86,7 @@ def test_every_change_says_all_of_itself_on_a_line_of_its_own() -> None:
     assert lines[0]["keep"]["mark"] == lines[1]["drop"][0]["mark"] == str(live.mark)
     whole = json.loads(dump(made))
     assert [change["key"] for each in whole["stores"] for change in each["changes"]] == ["docs/a.md", "docs/b.md"]
-    assert [*whole][-2:] == ["counts", "cost"], "totals come last"
+    assert [*whole][-3:] == ["counts", "cost", "checksum"], "totals come last"
     assert [*whole["stores"][0]][-1] == "live_digest"
 
 
@@ -176,8 +177,29 @@ def test_damage_is_named_with_its_place(spoil: Callable[[dict[str, Any]], None],
     found = json.loads(dump(plan(store(create()))))
     spoil(found["stores"][0]["changes"][0])
     with pytest.raises(VssyncError) as caught:
-        load(json.dumps(found))
+        load(sealed(found))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace('"new file, see ', '"no new file, see '),
+        lambda text: text.replace('"add": 1', '"add": 0'),
+        lambda text: text.replace('"unchanged": 7', '"unchanged": 8'),
+        lambda text: json.dumps(json.loads(text)),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text[: text.rindex(',\n"checksum"')] + "}",
+        lambda text: text.replace('"checksum": "', '"checksum": "0'),
+    ],
+)
+def test_an_edit_of_what_is_only_shown_is_noticed(edit: Callable[[str], str]) -> None:
+    made = plan(store(create(detail="new file, see above"), unchanged=7))
+    text = dump(made)
+    assert load(text.rstrip()) == made, "what `plan --format json` prints is a plan file, too"
+    assert edit(text) != text
+    with pytest.raises(VssyncError, match=r"changed after it was written.*Make a new plan\."):
+        load(edit(text))
 
 
 def leaves(it: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -198,7 +220,7 @@ def test_any_field_may_be_edited_and_nothing_but_a_plan_or_an_error_comes_of_it(
             inner = inner[step]
         right, inner[path[-1]] = inner[path[-1]], wrong
         try:
-            edited = load(json.dumps(whole))
+            edited = load(sealed(whole))
         except VssyncError:
             continue
         finally:

@@ -195,3 +195,11 @@ def test_attributes_and_metadata_of_others_are_left_out() -> None:
 def test_totals_alone() -> None:
     diff: EnvironmentDiff = compare_environments(side(copy()), prod(copy(B)))
     assert diff_text(diff, View(quiet=True)) == "Same content: 0 of 1 store."
+
+
+def test_a_count_that_is_wrong_is_noted_and_no_difference() -> None:
+    ghosts = side(copy(), count=3, verdict=Verdict.GHOSTS)
+    note = "dev: the service counts 3 files in it and lists 1"
+    for other, last in ((prod(copy()), "No differences in 1 store."), (prod(live=()), "Same content: 0 of 1 store.")):
+        lines = shown(ghosts, other)
+        assert ([line.strip() for line in lines].count(note), lines[-1]) == (1, last)

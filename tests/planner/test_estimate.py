@@ -16,6 +16,7 @@ from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import FileCounts
 from vssync.planner.estimate import Cost, count_changes, count_lookups, estimate_cost
 from vssync.providers import PROVIDERS, Bucket
+from vssync.render.wording import cost_line
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
         ),
         (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=6, polls=64, seconds=0.2)),
         (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 7, 64)),
-        (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 7, 64)),
+        (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 8, 64, at_most=True)),
     ],
 )
 def test_small_costs(made: Plan, expected: Cost) -> None:
@@ -191,3 +192,27 @@ def test_other_stores_are_asked_before_uploads_are_deleted(files: int, sizes: tu
 )
 def test_finding_out_about_search_has_its_price(change: FileChange, reaches: bool | None, lookups: int) -> None:
     assert count_lookups(plan(store(change)), (), Capabilities(updates_reach_search=reaches)) == lookups
+
+
+@pytest.mark.parametrize(
+    ("provider", "capabilities", "at_most"),
+    [
+        ("compatible", {}, True),
+        ("compatible", {"batch_size": 50}, True),
+        ("compatible", {"batch_files": True}, False),
+        ("compatible", {"batches": False}, False),
+        ("openai", {}, False),
+        ("local", {}, False),
+    ],
+)
+def test_where_it_is_not_known_whether_batches_work_the_dearer_way_is_assumed(
+    provider: str, capabilities: dict[str, int], at_most: bool
+) -> None:
+    files = [create(f"{n}.md") for n in range(30)]
+    cost, one_by_one = (
+        estimate_cost(plan(store(*files), service=ServiceSpec(provider, capabilities=each)))
+        for each in (capabilities, {"batches": False})
+    )
+    assert cost.at_most is at_most
+    assert (cost.requests > one_by_one.requests) is at_most
+    assert ("up to" in cost_line(cost).split(", ")[1]) is at_most

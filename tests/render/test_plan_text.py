@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.render import builders
 from tests.render.builders import change, copy, create, deleted, plan, replaced, store, update
+from vssync.model.marks import Removal
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -23,10 +24,12 @@ from vssync.model.plan import (
     Reason,
     Refusal,
     StoreChange,
+    StorePlan,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
-from vssync.model.state import FileCounts, FileStatus, SearchHit
+from vssync.model.state import DesiredStore, FileCounts, FileStatus, SearchHit
 from vssync.render.layout import COLORS, View, by_folder
+from vssync.render.markdown import plan_markdown
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
 from vssync.render.report import already_text, report_text
@@ -220,6 +223,43 @@ def test_batches_are_counted_apart_from_files_in_a_report() -> None:
     assert re.search(r"^ +stands still +3 batches$", late, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("status", "already", "file_row", "store_row", "totals"),
+    [
+        (
+            Status.DONE,
+            False,
+            "+ a.md added",
+            "+ (the store) created",
+            "1 added, 0 changed, .* 1 store created, 0 failed",
+        ),
+        (
+            Status.DONE,
+            True,
+            "a.md already there",
+            "joined: another run made it",
+            "0 added, .* 1 store joined, 1 already",
+        ),
+        (
+            Status.DOUBLED,
+            False,
+            "! a.md added, and by another run, too",
+            "! (the store) created, and",
+            "0 failed, 2 doubled",
+        ),
+    ],
+)
+def test_what_another_run_did_is_not_called_ours(
+    status: Status, already: bool, file_row: str, store_row: str, totals: str
+) -> None:
+    ends = tuple(Outcome("guide", key, Action.CREATE, status, "why", already=already) for key in ("", "a.md"))
+    shown = report_text(Report(plan(store(create("a.md"))), ends), View(width=200))
+    text = " ".join(shown.split())
+    assert (file_row in text, store_row in text) == (True, True)
+    assert re.search(totals, text)
+    assert ("why" in text) is (status is Status.DOUBLED)
+
+
 def test_what_is_in_a_batch_to_cancel_is_told_as_it_is_before_the_cancel() -> None:
     busy = replace(copy("file-1"), status=FileStatus.IN_PROGRESS)
     newer = tuple(create(f"docs/{n}.md", drop=(busy,)) for n in range(4))
@@ -411,3 +451,38 @@ def test_what_many_files_failed_of_is_told_whole(width: int) -> None:
     )
     said = re.sub(r" {2,}[\d,]+ files?$", "", report_text(Report(made, failed), View(width)), flags=re.MULTILINE)
     assert " ".join(said.split()).count(why) == 2
+
+
+@pytest.mark.parametrize(("removed", "id"), [(Removal.KEEP, ""), (Removal.DELETE, ""), (Removal.KEEP, "vs_1")])
+def test_what_is_left_of_a_removed_store_is_told(removed: Removal, id: str) -> None:
+    text = status_text(plan(StorePlan("old", "old", id, DesiredStore("old", "old", removed=removed))), View())
+    assert "0 files in 0 stores match the manifest" in text
+    assert (f"old  `removed: {removed}`, and nothing of ours is left\n" in text) is not bool(id)
+    assert "not live" not in text
+
+
+def leaving_out(key: str, *drafts: str) -> StorePlan:
+    return store(key=key, unchanged=1, left_out={"draft": drafts})
+
+
+@pytest.mark.parametrize(
+    ("stores", "full", "folded"),
+    [
+        ([leaving_out("t1", "a"), leaving_out("t2", "a", "b"), leaving_out("t3", "c")], False, ""),
+        (
+            [leaving_out(f"t{n}", "a", "b") for n in range(40)],
+            False,
+            "40 stores: nothing to do; 80 files left out: 80 draft (--full lists them).",
+        ),
+        ([leaving_out(f"t{n}", "a", "b") for n in range(40)], True, ""),
+        (
+            [store(create(), key="new"), *(leaving_out(f"t{n}", "a") for n in range(4)), store(key="quiet")],
+            False,
+            "5 more stores: nothing to do; 4 files left out: 4 draft (--full lists them).",
+        ),
+    ],
+)
+def test_what_many_stores_leave_out_is_one_line(stores: list[StorePlan], full: bool, folded: str) -> None:
+    view = View(width=120, full=full)
+    for text in (plan_text(plan(*stores), view), plan_markdown(plan(*stores), view)):
+        assert (folded in text, "t3 " in text or ">t3<" in text) == (True, not folded)

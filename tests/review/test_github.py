@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.planfile.sealing import sealed
 from tests.review.runner import ACTION, BOT, ROOT, Runner
 
 WORKFLOW = ROOT / ".github/workflows/vssync.yml"
@@ -172,7 +173,7 @@ def test_a_stale_plan_writes_nothing(runner: Runner) -> None:
 def test_a_plan_with_options_nobody_allowed_is_not_applied(runner: Runner, options: dict[str, Any]) -> None:
     path = save_reviewed_plan(runner)
     plan = json.loads(path.read_text())
-    path.write_text(json.dumps({**plan, "options": {**plan["options"], **options}}))
+    path.write_text(sealed({**plan, "options": {**plan["options"], **options}}))
     result = run_merge(runner)
     assert result.code == 3
     assert "made with other options" in result.summary

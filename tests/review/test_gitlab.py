@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.api.loopback import Got, Sent, listening
+from tests.planfile.sealing import sealed
 from tests.review.runner import ROOT, End, Runner
 
 TEMPLATE: dict[str, Any] = yaml.safe_load((ROOT / "examples/gitlab/vssync.gitlab-ci.yml").read_text())
@@ -124,7 +125,7 @@ def test_only_a_reviewed_plan_is_applied(runner: Runner, pulls: list[Any], runs:
 def test_other_options_are_refused(runner: Runner) -> None:
     path = save_plan(runner)
     plan = json.loads(path.read_text())
-    path.write_text(json.dumps({**plan, "options": {**plan["options"], "max_delete": {"share": 1.0}}}))
+    path.write_text(sealed({**plan, "options": {**plan["options"], "max_delete": {"share": 1.0}}}))
     assert run_job(runner, "vssync:apply").code == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import ceil
@@ -84,6 +85,20 @@ def check_cost(claim: Claim, case: Case) -> str:
     if is_idle:
         return differs(claim.value, 0)
     return "" if least <= claim.value <= most else f"it takes {least} to {most}"
+
+
+@checks("plan.checksum")
+def check_checksum(claim: Claim, case: Case) -> str:
+    """It is of a text of which only the content is at hand here; whoever loads a plan compares it."""
+    return "" if re.fullmatch("[0-9a-f]{64}", claim.value) else "it is no SHA-256"
+
+
+@checks("Cost.at_most")
+def check_at_most(claim: Claim, case: Case) -> str:
+    """Nobody has said whether the service takes batches."""
+    is_said = {"batches", "batch_files"} & (case.wanted.service.get("capabilities") or {}).keys()
+    is_unknown = case.wanted.service.get("provider") == "compatible" and not is_said
+    return differs(claim.value, is_unknown and claim.holder.get("batches", 0) > 0)
 
 
 @checks("plan.lookups")

@@ -113,6 +113,13 @@ def check_presence(claim: Claim, case: Case) -> str:
     return differs([bool(text) for text in claim.value], [bool(store and store.is_expired) for store in live])
 
 
+@checks("diff.Store.notes[]")
+def check_notes(claim: Claim, case: Case) -> str:
+    """Only a service that counts what is gone has a note."""
+    is_ghost = ["ghost-counts" in side.run.dialect for side in sides(case)]
+    return "" if all(so or not text for so, text in zip(is_ghost, claim.value, strict=True)) else "all is counted right"
+
+
 @checks("diff.Store.digests[]", "diff.Store.same_content")
 def check_digests(claim: Claim, case: Case) -> str:
     key, digests = key_of(claim), claim.holder["digests"]

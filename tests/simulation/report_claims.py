@@ -62,7 +62,7 @@ def check_store_ids(claim: Claim, case: Case) -> str:
     return ""
 
 
-@checks(*(f"report.counts.{name}" for name in ("done", "failed", "unknown", "skipped")))
+@checks(*(f"report.counts.{name}" for name in ("done", "failed", "unknown", "doubled", "skipped")))
 def check_outcome_counts(claim: Claim, case: Case) -> str:
     outcomes = (case.run.document or {})["outcomes"]
     return differs(claim.value, sum(outcome["status"] == claim.path[-1] for outcome in outcomes))
@@ -132,11 +132,32 @@ def check_status(claim: Claim, case: Case) -> str:
     if claim.value == "unknown":
         is_ghost = "ghost-" in case.run.dialect  # what is gone is listed all the same
         went_wrong = any(exchange.went_wrong for exchange in case.run.exchanges)
-        is_open = went_wrong or is_ghost or case.run.interrupted or undone or _has_double(outcome, case)
+        is_open = went_wrong or is_ghost or case.run.interrupted or undone
         return "" if is_open else "nothing went wrong"
+    if claim.value == "doubled":
+        return "" if _has_double(outcome, case) else undone or "there is no second one"
     ids = [{copy.id for copy in case.copies(outcome["store"], outcome["key"], state)} for state in _states(case)]
     is_so = not outcome["key"] or ids[0] == ids[1] or case.run.has_company
     return "" if is_so else f"it had {ids[0]}, and has {ids[1]}"
+
+
+@checks("Outcome.already")
+def check_already_done(claim: Claim, case: Case) -> str:
+    """Of what is done and came to be, whether requests of this run made it; not known where one had no good answer."""
+    outcome, exchanges = claim.holder, case.run.exchanges[case.run.since :]
+    posts = [exchange for exchange in exchanges if exchange.method == "POST"]
+    if outcome["status"] != "done" or outcome["action"] not in ("create", "replace"):
+        return "only what is done and came to be can have been so" if claim.value else ""
+    if not outcome["key"]:
+        live = case.store(outcome["store"])
+        of_kind = [exchange for exchange in posts if exchange.url.endswith("/vector_stores")]
+        is_ours = live is not None and any(exchange.made == live.id for exchange in of_kind)
+    else:
+        of_kind = [exchange for exchange in posts if exchange.attached]
+        attached = frozenset[str]().union(*(exchange.attached for exchange in of_kind))
+        is_ours = any(copy.id in attached for copy in case.copies(outcome["store"], outcome["key"]))
+    is_known = is_ours or all(exchange.made and not exchange.went_wrong for exchange in of_kind)
+    return differs(bool(claim.value), not is_ours) if is_known else ""
 
 
 def _has_double(outcome: Values, case: Case) -> bool:
@@ -258,5 +279,13 @@ def check_agrees(claim: Claim, case: Case) -> str:
 
 @checks("output.stores{}")
 def check_output_stores(claim: Claim, case: Case) -> str:
-    missing = {key for key in case.wanted.stores if case.in_scope(key)} - claim.value.keys()
+    told = claim.value.keys() | claim.holder["problems"].keys()
+    missing = {key for key in case.wanted.stores if case.in_scope(key)} - told
     return f"{missing} is missing" if missing else ""
+
+
+@checks("output.problems{}")
+def check_output_problems(claim: Claim, case: Case) -> str:
+    """A store that can be searched is as wanted nowhere."""
+    searched = {key for key in claim.value if not list(case.store_deviations(case.wanted.stores[key], case.run.after))}
+    return f"{searched} can be searched" if searched else ""

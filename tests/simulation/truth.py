@@ -8,7 +8,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -197,6 +197,8 @@ class Exchange:
     url: str
     status: int
     request_id: str = ""
+    made: str = ""  # the id of what the answer says was created
+    attached: frozenset[str] = frozenset()  # the ids of the Files that the request asked to attach
 
     @property
     def is_write(self) -> bool:
@@ -207,6 +209,21 @@ class Exchange:
         return not 200 <= self.status < 300
 
 
+def _id_in(body: bytes) -> str:
+    """The id that an answer tells, if it is one."""
+    with suppress(ValueError, AttributeError):
+        return found if len(found := str(json.loads(body).get("id", ""))) <= 512 else ""
+    return ""
+
+
+def _attached_by(request: httpx.Request) -> frozenset[str]:
+    if request.method != "POST" or not re.search(r"/vector_stores/[^/]+/(files|file_batches)$", request.url.path):
+        return frozenset()
+    body = json.loads(request.content)
+    entries = [body, *body.get("files", ())]
+    return frozenset([*body.get("file_ids", ()), *(entry["file_id"] for entry in entries if "file_id" in entry)])
+
+
 class RequestLog(httpx.BaseTransport):
     """Passes requests on, and keeps them with their answers."""
 
@@ -215,14 +232,17 @@ class RequestLog(httpx.BaseTransport):
         self.exchanges: list[Exchange] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        status, headers = 0, httpx.Headers()
+        status, headers, made = 0, httpx.Headers(), ""
         try:
             response = self.inner.handle_request(request)
             status, headers = response.status_code, response.headers
+            if request.method == "POST" and response.is_success:
+                made = _id_in(response.read())
             return response
         finally:
             request_id = headers.get("opc-request-id", "") or headers.get("x-request-id", "")
-            self.exchanges.append(Exchange(request.method, str(request.url), status, request_id))
+            url, attached = str(request.url), _attached_by(request)
+            self.exchanges.append(Exchange(request.method, url, status, request_id, made, attached))
 
     def close(self) -> None:
         self.inner.close()

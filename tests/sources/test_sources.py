@@ -398,7 +398,7 @@ def test_a_folder_that_cannot_be_read_is_a_problem(inside: Path, monkeypatch: py
 
 
 def test_a_file_that_cannot_be_read_is_a_problem(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse(monkeypatch, "builtins", "open", inside / "docs/a.md")
+    refuse(monkeypatch, "os", "open", inside / "docs/a.md")
     (problem,) = load_problems(inside, ALL, {})
     assert (problem.file, problem.message) == ("docs/a.md", "the file cannot be read: Permission denied")
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
-from vssync.api.errors import is_permanent, missing_from_list_error
+from vssync.api.errors import is_permanent, lost_reply_error, missing_from_list_error
 from vssync.api.http import (
     SEARCH_TIMEOUT,
     UPLOAD_TIMEOUT,
@@ -42,7 +42,7 @@ from vssync.api.pagination import (
 )
 from vssync.api.parse import AttachmentEntry, BatchPoll, Body, MalformedResponse, Probe, chunking_body, with_mark
 from vssync.api.rate_limit import Clock
-from vssync.errors import AccessDenied, Answer, LostReply, NotDeleted, NotFound, ServiceError
+from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
 from vssync.model.state import (
@@ -76,7 +76,7 @@ class Client:
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
         self.waiting_for = ""  # what a reading waits for just now, and how long
         self._lists_batches = lists_batches
-        self.pinned_stores: Mapping[str, str] = {}  # names by id, of stores that the manifest pins
+        self.pinned_stores: Mapping[str, str] | None = None  # names by id, of stores that a manifest pins
         self.stores_denied: ServiceError | None = None  # why the stores themselves cannot be read
         self._usable_pinned: dict[str, LiveStore] = {}  # the pinned stores that stand for every store then
 
@@ -84,19 +84,21 @@ class Client:
         """Closes its connections, and the embedded service."""
         self.sender.close()
 
-    # -- stores ------------------------------------------------------------------------------------------
-
     def list_stores(self) -> tuple[LiveStore, ...]:
         """All stores, complete. Where this credential may not list them, the pinned ones whose files it may list.
 
-        Raises ServiceError where there is none of these, either.
+        Raises ServiceError where no manifest could pin one, and where the credential may list no uploads, either: then
+        it is of no use here.
         """
         if self.stores_denied is None:
             try:
                 return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
             except (AccessDenied, NotFound) as error:
-                usable = {id_: name for id_, name in self.pinned_stores.items() if self.is_ready(id_)}
-                if not usable:
+                if self.pinned_stores is None:
+                    raise
+                lists = {id_: not self.probe(store_path(id_, "files")).error for id_ in self.pinned_stores}
+                usable = {id_: name for id_, name in self.pinned_stores.items() if lists[id_]}
+                if not usable and self.probe("/files").error:
                     raise
                 pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in usable.items()}
                 self._usable_pinned, self.stores_denied = pinned, error
@@ -124,8 +126,6 @@ class Client:
         body = {"query": query, "max_num_results": max_results, **more}
         call = Call("POST", store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
-
-    # -- a store's files ---------------------------------------------------------------------------------
 
     def list_files(self, store_id: str) -> tuple[LiveFile, ...]:
         """A store's files as the service lists them; those that it counts and does not list are not looked for."""
@@ -206,14 +206,14 @@ class Client:
         return self._exists(Call("GET", store_path(store_id, "files", file_id)))
 
     def set_attributes(self, store_id: str, file_id: str, attributes: Attributes, mark: Mark | None = None) -> LiveFile:
-        """Replaces a store file's attributes as a whole, its mark among them; after a lost reply the file tells."""
+        """Replaces a store file's attributes as a whole, its mark among them; without a good answer the file tells."""
         body = {"attributes": with_mark(attributes, mark)}
         try:
             return self._read(Call("POST", store_path(store_id, "files", file_id), body=body), parse.parse_store_file)
-        except LostReply:
+        except ServiceError as error:
             with suppress(ServiceError):
-                file = self.get_file(store_id, file_id)
-                if (file.attributes, file.mark) == (attributes, mark):
+                file = self.get_file(store_id, file_id) if error.is_ambiguous else None
+                if file and (file.attributes, file.mark) == (attributes, mark):
                     return file
             raise
 
@@ -232,8 +232,6 @@ class Client:
         except ServiceError as error:
             return error.answer.status not in (404, 410, 501)
         return True
-
-    # -- batches -----------------------------------------------------------------------------------------
 
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
         """Attaches up to 2,000 files (OpenAI spec), each with its own attributes and chunking."""
@@ -282,8 +280,6 @@ class Client:
             if batch.status == FileStatus.IN_PROGRESS
         )
 
-    # -- uploads -----------------------------------------------------------------------------------------
-
     def upload_file(self, handle: BinaryIO, filename: str) -> Upload:
         """Uploads from the handle's start to its end, without holding the bytes in memory."""
 
@@ -321,13 +317,11 @@ class Client:
     def delete_upload(self, file_id: str) -> None:
         """Deletes a File. Deleting it twice is fine, for those who may read Files: others get a 404 for every one."""
         call = Call("DELETE", url_path("files", file_id))
-        if not self._delete(call) and not self._may_read_uploads:
+        if not self._delete(call, is_last_look=True) and not self._may_read_uploads:
             if error := self.probe("/files").error:
                 problem = f"404, and whether that means that it is gone is not known, as Files cannot be read: {error}"
                 raise AccessDenied(f"{call.method} {call.path}: {problem}", error.answer)
             self._may_read_uploads = True
-
-    # -- probes and what is shared -----------------------------------------------------------------------
 
     def probe(self, path: str, plane: Plane = Plane.DATA) -> Probe:
         """Asks for one object of a listing; what the service answers is returned, not raised."""
@@ -352,20 +346,24 @@ class Client:
         reply = self._send(call, parse.parse_batch)
         return BatchPoll(reply.body, reply.poll_after)
 
-    def _delete(self, call: Call) -> bool:
+    def _delete(self, call: Call, *, is_last_look: bool = False) -> bool:
         """Deletes; returns whether the service said that it did, or had: a 404 says only that nothing was found.
 
         A 404 for an object that can be read hides a missing permission, unless an earlier attempt may have deleted it:
-        then what is read may be what was there before. Raises NotDeleted where the service says that it did not.
+        what is read may be late, then, which is an error only where nobody looks later. May raise NotDeleted.
         """
         try:
             is_deleted = self._read(call, parse.parse_done)
         except NotFound as error:
-            is_gone = error.answer.status == HTTPStatus.GONE
-            if not is_gone and error.attempts == 1 and self._exists(call):
+            if error.answer.status == HTTPStatus.GONE:
+                return True
+            if (error.attempts == 1 or is_last_look) and self._exists(call):
+                if error.attempts > 1:
+                    reason = "404, after an attempt without a good answer, and it can still be read"
+                    raise lost_reply_error(call.method, call.path, reason) from None
                 reason = "it can be read all the same, so this identity may see but not delete it"
                 raise AccessDenied(f"{error}; {reason}", error.answer) from None
-            return is_gone
+            return False
         if not is_deleted:
             answer = Answer(call.method, call.path, HTTPStatus.OK, message='`"deleted": false`')
             raise NotDeleted(f"{call.method} {call.path}: the service answered `deleted: false`", answer)

@@ -227,6 +227,13 @@ _HINTS = (
     Hint(_NEVER, "", f"{_NO_CREATES}; create the store there, and declare it `external`", r"POST .*/vector_stores"),
     Hint((400, 422), rf"{_UNKNOWN}.*\battributes\b", f"{NEEDS_ATTRIBUTES}: vssync cannot be used here"),
     Hint((400, 422), rf"{_UNKNOWN}.*\bchunking_strategy\b", "leave `chunking` out, or say `chunking: auto`"),
+    Hint(
+        (404,),
+        "",
+        "this address has no vector stores, or does not show them to this credential; check `data_url` under `service`,"
+        " or ask `vssync doctor`",
+        r"GET .*/vector_stores",
+    ),
     Hint((429,), r"quota|billing", "waiting does not help; check the plan and billing of the account"),
 )
 

@@ -119,7 +119,7 @@ class Sender:
     def send(self, call: Call, parse: Callable[[Any], Any] = lambda body: body) -> Reply:
         """The reply, after retries; `parse` may raise MalformedResponse.
 
-        Raises ServiceError, and LostReply for a write that may have taken effect.
+        Raises ServiceError, and LostReply for a write that may have taken effect and must not be repeated blindly.
         """
         started = self.clock.monotonic()
         attempt, may_have_effect = 0, False
@@ -142,6 +142,7 @@ class Sender:
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
                     self._unreachable |= {call.plane} if failure.is_unreached else set()
                     error.attempts = attempt
+                    error.is_ambiguous |= call.is_write and failure.is_ambiguous
                     raise error
                 attempts = f"after attempt {attempt} of {MAX_ATTEMPTS}"
                 log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, attempts)

@@ -14,9 +14,10 @@ from itertools import groupby
 from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
-from vssync.applier.upload import InFlightBatch, PendingFile, refused_type_result
-from vssync.applier.wait import VISIBILITY_GRACE, poll_until
+from vssync.applier.upload import InFlightBatch, PendingFile, refused_type, result_of_unattached
+from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
+from vssync.model.report import Status
 from vssync.model.service import Capabilities
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
@@ -29,15 +30,15 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
 
     `retries` is how often files that a lost reply left missing may still be attached again.
     """
-    if completed := tuple(file for file in files if file.completed):
+    if attached := tuple(file for file in files if file.is_attached):
         # A batch of their own, so that they are settled like all others.
-        remaining = [file for file in files if not file.completed]
-        return [_record_accepted(store, InFlightBatch(completed)), *attach(store, remaining, retries)]
+        remaining = [file for file in files if not file.is_attached]
+        return [_record_accepted(store, InFlightBatch(attached)), *attach(store, remaining, retries)]
     if not files or store.run.is_broken:
         return []
     if store.stop_reason:
         for file in files:
-            store.settle_untried(file.put.key)
+            store.settle(file.put.key, result_of_unattached(file.put, store.stop_cause))
         return []
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(files) > 1 and capabilities.one_by_one:
@@ -61,6 +62,8 @@ def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch
     """Records that the service accepted files, and returns their batch as sent now."""
     store.refusals.reset()
     store.run.ledger.record_attached(file.file_id for file in batch.files)
+    attached = Result(Status.UNKNOWN, "attached, and the run ended before it was seen completed; plan again")
+    store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in batch.files], attached)
     for file in batch.files:
         store.run.service.record_accepted_type(file.put.file.extension)
     return replace(batch, sent=store.client.clock.monotonic())
@@ -83,9 +86,11 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
     batch = poll_until(
         store.run,
         send,
-        timeout=VISIBILITY_GRACE - store.hidden_for,
-        subject=f"{store.key} and its new files to become visible to the service",
-        consequence="they fail",
+        Waiting(
+            f"{store.key} and its new files to become visible to the service",
+            "they fail",
+            timeout=VISIBILITY_GRACE - store.hidden_for,
+        ),
     )
     if errors:
         store.hidden_for += store.client.clock.monotonic() - began
@@ -111,7 +116,8 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
     `capabilities` decide which; `files` is one file where each needs a request of its own.
     """
-    store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in files])
+    sent = Result(Status.UNKNOWN, "sent to be attached, and the answer was not seen; plan again")
+    store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in files], sent)
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
         store.run.watcher.on_batch_sent(store.key)
@@ -180,7 +186,15 @@ def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError
     if error.answer.code == "unsupported_file":
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
     store.record_refusal(error, [file.put.key])
-    _settle_and_discard_upload(store, file, result_of_error(error))
+    _settle_and_discard_upload(store, file, _result_of_refusal(file, error))
+
+
+def _result_of_refusal(file: PendingFile, error: VssyncError) -> Result:
+    """The result of a file by the error of the request to attach it, which may have been about others."""
+    result = result_of_error(error)
+    if result.status is not Status.FAILED:
+        return result
+    return replace(result, detail=result_of_unattached(file.put, result.detail).detail)
 
 
 def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[PendingFile], Sequence[PendingFile]]:
@@ -208,7 +222,8 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
     remaining = []
     for file in files:
         if store.is_refused_type(file.put.file.extension):
-            _settle_and_discard_upload(store, file, refused_type_result(file.put))
+            result = result_of_unattached(file.put, refused_type(file.put), Status.FAILED)
+            _settle_and_discard_upload(store, file, result)
         else:
             remaining.append(file)
     return remaining
@@ -238,9 +253,11 @@ def _attach_missing(
         poll_until(
             store.run,
             are_seen,
-            timeout=_LOOK_AFTER_ERROR if is_from_service else VISIBILITY_GRACE,
-            subject=f"files of {store.key} to appear (no usable reply when they were attached)",
-            consequence="they are attached again" if retries else "they are given up in this run",
+            Waiting(
+                f"files of {store.key} to appear (no usable reply when they were attached)",
+                "they are attached again" if retries else "they are given up in this run",
+                timeout=_LOOK_AFTER_ERROR if is_from_service else VISIBILITY_GRACE,
+            ),
         )
         attached = list_attached()
         if is_from_service:  # it reported a failure, so the files that are missing have failed, and are not unknown
@@ -264,7 +281,7 @@ def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: V
     """
     store.record_refusal(error, [file.put.key for file in files])
     for file in files:
-        store.settle(file.put.key, result_of_error(error))
+        store.settle(file.put.key, _result_of_refusal(file, error))
     return []
 
 

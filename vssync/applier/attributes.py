@@ -15,7 +15,7 @@ from vssync.api.errors import missing_from_update_error
 from vssync.api.parse import attribute_filter
 from vssync.applier.context import DONE, Result, StoreContext
 from vssync.applier.steps import Update
-from vssync.applier.wait import poll_until
+from vssync.applier.wait import Waiting, poll_until
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import MARK, Mark
@@ -30,8 +30,6 @@ _STALE_SEARCH = (
     "searches here do not filter by attributes that are changed in place: put `capabilities: {updates_reach_search: "
     "false}` under `service`, so that plans attach such a file anew"
 )
-
-
 _UNLISTED_MARKS = (
     "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
     "`vssync doctor --write` shows what else is missing"
@@ -111,10 +109,12 @@ def _ensure_listed(store: StoreContext, file_id: str) -> None:
             service.lists_attributes = poll_until(
                 store.run,
                 is_listed_with_attributes,
+                Waiting(
+                    f"the listing of {store.key} to have the attributes of its files",
+                    "no more files are brought in or updated",
+                    timeout=_LISTING_TIMEOUT,
+                ),
                 is_done=lambda is_listed: is_listed is not False,
-                timeout=_LISTING_TIMEOUT,
-                subject=f"the listing of {store.key} to have the attributes of its files",
-                consequence="no more files are brought in or updated",
             )
     if service.lists_attributes is False:
         raise MarkLost(f"{file_id}: {_UNLISTED_MARKS}")
@@ -172,9 +172,11 @@ def learn_whether_updates_reach_search(
             reaches = poll_until(
                 run,
                 lambda: _finds(store, query, updated),
-                timeout=_SEARCH_TIMEOUT,
-                subject=f"searches of {store.key} to follow a change of attributes",
-                consequence="they count as not following",
+                Waiting(
+                    f"searches of {store.key} to follow a change of attributes",
+                    "they count as not following",
+                    timeout=_SEARCH_TIMEOUT,
+                ),
             )
             if reaches or _finds(store, query, mark):  # a search that finds neither tells nothing
                 run.service.record_updates_reach_search(reaches=reaches)

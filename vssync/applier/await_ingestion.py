@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from vssync.api.errors import MissingCapability, missing_from_update_error
 from vssync.applier.attach import attach
 from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether_updates_reach_search
-from vssync.applier.context import DONE, Result, StoreContext, result_of_error, result_of_uncompleted
+from vssync.applier.context import ALREADY_DONE, DONE, Result, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import INGESTION_DEADLINE, wait_for_batch, wait_for_files
@@ -108,9 +108,14 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError
             result = _complete(store, file, live)
             if result is None:
                 return FailedFile(file, Result(Status.FAILED, "its attributes could not be written"))
+            if file.is_attached and not file.put.afterwards:
+                result = ALREADY_DONE
         else:
             result = result_of_uncompleted(live)
-            if _is_worth_retrying(file, live):
+            if file.put.mark.key_digest in store.found:  # that run may try again
+                detail = f"attached by another run as {file.file_id}; {result.detail}; apply again"
+                result = Result(Status.UNKNOWN, detail)
+            elif _is_worth_retrying(file, live):
                 return FailedFile(file, result)
     except MarkLost as error:
         # The new copy is detached now, since without a mark no later run can tell that it is ours; and the run brings

@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import TypeVar
 
 from vssync.api.client import Client
-from vssync.api.errors import MissingCapability
-from vssync.applier.intake import Intake, RefusalStreak
+from vssync.applier.intake import Intake, RefusalStreak, ServiceRecord
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
 from vssync.applier.writes import Writes
-from vssync.errors import LostReply, ServiceError, VssyncError
+from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
-from vssync.model.report import Outcome, Status
+from vssync.model.report import NOT_TRIED, Outcome, Status
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveFile
 from vssync.threads import Pool
-
-# After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a
-# service may also refuse a single file for its content; two are enough where nothing vouches for the type.
-_MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 
 
 @dataclass(frozen=True, slots=True)
-class StoreWorkload:
-    """What a run has to do in a store."""
+class Workload:
+    """What a run has to do, as its plan counts it."""
 
-    store_key: str
-    size: int  # bytes of all files to upload
-    batches: int  # to create
-    changes: int  # to make in all
+    size: int = 0  # bytes to upload
+    batches: int = 0  # to create
+    changes: Mapping[str, int] = field(default_factory=dict)  # of files and batches, by store key
 
 
 class Watcher:
@@ -46,11 +39,11 @@ class Watcher:
 
     __slots__ = ()
 
-    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
+    def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
         """What there is to do; `throttled_for` gives the seconds for which the service asks to pause from now on."""
 
     def on_upload_ready(self, store_key: str, size: int) -> None:
-        """One more file of `size` bytes has its upload: made now, or left by an earlier run."""
+        """One more upload of `size` bytes is there: made now, or left by an earlier run. Stores may share it."""
 
     def on_batch_sent(self, store_key: str) -> None:
         """The service accepted one more batch."""
@@ -88,7 +81,7 @@ class RunSettings:
 
 
 # Of several results of one change, the worst counts.
-_WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
+_WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.DOUBLED, Status.SKIPPED, Status.DONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +92,33 @@ class Result:
     detail: str = ""
     request_id: str = ""
     attempts: int = 1  # how often the request that ended it was sent
+    already: bool = False  # done before this run came to it
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """Its place among several results of one change, of which the first counts."""
+        return _WORST_FIRST.index(self.status), not self.already
 
 
 DONE = Result(Status.DONE)
+ALREADY_DONE = Result(Status.DONE, already=True)
 _INTERRUPTED = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
 
 
+def send_deletion(send: Callable[[], None]) -> str:
+    """Sends a deletion whose end is looked for later; returns the error where it may have taken effect all the same."""
+    try:
+        send()
+    except ServiceError as error:
+        if not error.is_ambiguous:
+            raise
+        return f": {error}"
+    return ""
+
+
 def result_of_error(error: VssyncError) -> Result:
-    """The result of a change that ended with an error: failed, or unknown where the reply was lost."""
-    status = Status.UNKNOWN if isinstance(error, LostReply) else Status.FAILED
+    """The result of a change that ended with an error: failed, or unknown where it may have taken effect."""
+    status = Status.UNKNOWN if getattr(error, "is_ambiguous", False) else Status.FAILED
     answer = getattr(error, "answer", None)
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
 
@@ -154,23 +165,25 @@ class Results:
         with self._lock:
             self._records[store_key, key].attempts += 1
 
-    def set_result_if_interrupted(self, store_key: str, keys: Iterable[str], result: Result = _INTERRUPTED) -> None:
+    def set_result_if_interrupted(self, store_key: str, keys: Iterable[str], result: Result) -> None:
         """Sets what the result of these changes is if the run is interrupted from here on."""
         with self._lock:
             for key in keys:
                 self._records[store_key, key].if_interrupted = result
 
-    def record_result(self, store_key: str, key: str, result: Result) -> None:
-        """Records how a change ended; the worst of several results stays."""
+    def record_result(self, store_key: str, key: str, result: Result) -> bool:
+        """Records how a change ended; the worst of several results stays. Returns whether it is the first."""
         with self._lock:
             record = self._records.setdefault((store_key, key), _ChangeRecord(self._now()))
             record.ended = self._now()
             was_tried = record.attempts > 0
             if was_tried:
                 record.attempts = max(record.attempts, result.attempts)
-            if record.result is None or _WORST_FIRST.index(result.status) < _WORST_FIRST.index(record.result.status):
+            is_first = record.result is None
+            if record.result is None or result.rank < record.result.rank:
                 record.result = result
             self.any_failed |= record.result.status is Status.FAILED
+            return is_first
 
     def statuses(self, store_key: str) -> dict[str, Status | None]:
         """How each change of a store that was begun or settled has ended, by key; None for one under way."""
@@ -193,68 +206,20 @@ class Results:
             return Outcome(store_key, key, action, Status.FAILED, change.detail or "needs attention")
         record = self._records.get((store_key, key))
         if record is None:
-            return Outcome(store_key, key, action, Status.SKIPPED, "not tried")
+            return Outcome(store_key, key, action, Status.SKIPPED, NOT_TRIED)
         result = record.result or record.if_interrupted
         seconds = (self._now() if record.ended is None else record.ended) - record.started
         return Outcome(
-            store_key, key, action, result.status, result.detail, result.request_id, record.attempts, seconds
+            store_key,
+            key,
+            action,
+            result.status,
+            result.detail,
+            result.request_id,
+            record.attempts,
+            seconds,
+            result.already,
         )
-
-
-class ServiceRecord:
-    """What a run learns about the service, and what it did once already for all stores. Thread-safe."""
-
-    def __init__(self, capabilities: Capabilities) -> None:
-        self.deletes_late = False  # a deleted file stayed for longer than is waited for
-        self.lists_attributes: bool | None = None  # whether listings have the attributes, and marks, of files
-        self.listing_lock = threading.Lock()  # held while that is found out
-        self.listing_looks = 0  # so far, to find it out
-        self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
-        self._lock = threading.Lock()
-        self._accepted: set[str] = set()  # file types that were attached
-        self._completed: set[str] = set()  # and ingested
-        self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._asked: dict[str, float] = {}  # when `is_first` last said yes, by subject
-
-    def record_missing(self, capability: MissingCapability) -> None:
-        """Records that the service lacks a capability: from now on the run does without."""
-        with self._lock:
-            self.capabilities = replace(self.capabilities, **{capability.value: False})
-
-    def record_updates_reach_search(self, *, reaches: bool) -> None:
-        """Records whether searches filter by attributes that were updated."""
-        with self._lock:
-            self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
-
-    def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
-        """Records that the service attached a file of this type, or completed it."""
-        with self._lock:
-            (self._completed if completed else self._accepted).add(extension)
-
-    def record_refused_type(self, extension: str, key: str) -> None:
-        """Records that the service does not support the type of a file."""
-        with self._lock:
-            self._refused.setdefault(extension, set()).add(key)
-
-    def is_proven_type(self, extension: str) -> bool:
-        """Whether the service completed a file of this type in this run."""
-        with self._lock:
-            return extension in self._completed
-
-    def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
-        """Whether no more files of this type are worth sending in this run; `unproven`: nothing vouches for it."""
-        with self._lock:
-            if extension in self._completed or (extension in self._accepted and not unproven):
-                return False
-            return len(self._refused.get(extension, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
-
-    def is_first(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
-        """Whether nobody asked for this subject before, or nobody within the `again_after` seconds before `now`."""
-        with self._lock:
-            is_first = subject not in self._asked or now - self._asked[subject] >= again_after
-            if is_first:
-                self._asked[subject] = now
-            return is_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +231,11 @@ class Deletion:
     store_id: str
     file_id: str = ""
     kept_id: str = ""  # the copy that stays in its place
+    problem: str = ""  # the error of the request, if it may have taken effect all the same
+
+    @property
+    def object_id(self) -> str:
+        return self.file_id or self.store_id
 
 
 @dataclass(slots=True)
@@ -318,7 +288,9 @@ class StoreContext:
     steps: StoreSteps
     id: str  # at the service; the steps have that of the store before it was replaced
     made_id: str = ""  # of the store that an answer said this run made; one found after a lost reply may be another's
+    has_lost_create: bool = False  # a request to create it got no reply, and may have made a store all the same
     may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
+    found: Mapping[str, LiveFile] = field(default_factory=dict)  # by key digest, what a joined store had
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
@@ -342,25 +314,30 @@ class StoreContext:
     def writes(self) -> Writes:
         return self.run.writes
 
+    @property
+    def stop_cause(self) -> str:
+        """Why a file is not sent, without the answer, which the report gives where it was had."""
+        return f"the store {self.stop_reason.partition(':')[0]}"
+
     def is_refused_type(self, extension: str) -> bool:
         """Whether no more files of this type are worth sending in this run."""
         return self.run.service.is_refused_type(extension, unproven=extension in self.steps.unproven)
 
     def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
         """Records that a request about these files was refused; stops the feed if all others would be refused, too."""
-        if not isinstance(error, ServiceError) or isinstance(error, LostReply) or not error.answer.status:
+        if not isinstance(error, ServiceError) or error.is_ambiguous or not error.answer.status:
             return
         if self.refusals.record(error, keys):
             self.stop_reason = self.stop_reason or f"takes no files now: {error}"
 
     def settle(self, key: str, result: Result) -> None:
-        """Records how a change ended, and tells the watcher."""
-        self.run.results.record_result(self.key, key, result)
-        self.run.watcher.on_settled(self.key, 1)
+        """Records how a change ended, and tells the watcher: once, though a change may take several steps."""
+        if self.run.results.record_result(self.key, key, result):
+            self.run.watcher.on_settled(self.key, 1)
 
     def settle_untried(self, key: str) -> None:
         """Records that a file was not sent, since the store takes no more."""
-        self.settle(key, Result(Status.SKIPPED, f"not tried: the store {self.stop_reason}"))
+        self.settle(key, Result(Status.SKIPPED, f"{NOT_TRIED}: {self.stop_cause}"))
 
     def for_each(self, steps: Iterable[KeyedStep], carry_out: Callable[[StoreContext, KeyedStep], Result]) -> None:
         """Carries out steps in parallel and records the result of each; begins none once the run is stopping."""
@@ -381,8 +358,9 @@ class StoreContext:
 
         A lost reply is no failure: whether the copy is gone is seen at the end in any case.
         """
-        with suppress(LostReply):
-            self.writes.detach(self.id, drop.file_id, is_our_upload=drop.deletes_upload)
-        self.run.deletions.append(Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id))
+        is_ours = drop.deletes_upload
+        problem = send_deletion(lambda: self.writes.detach(self.id, drop.file_id, is_our_upload=is_ours))
+        deletion = Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id, problem)
+        self.run.deletions.append(deletion)
         if drop.deletes_upload:
             self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}")

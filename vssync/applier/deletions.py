@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from vssync.api.client import Client
 from vssync.applier.context import ApplyRun, Deletion, Result, StoreContext
-from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, poll_until
+from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, Waiting, poll_until
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import StoreMark
@@ -22,7 +22,7 @@ from vssync.model.report import Orphan, Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 from vssync.threads import Pool
 
-_UNSEEN = "the deletion was sent, and its end was not seen"
+_UNSEEN = "the deletion of {} was sent, and its end was not seen: {}"
 _LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
 
 
@@ -66,7 +66,7 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> t
         look = _wait_for_ends(run)
     except VssyncError as error:
         record_unseen_deletions(run, str(error))
-        _keep(run, pending, str(error))
+        _note_why_kept(run, pending, str(error))
         return ()
     is_as_planned = True
     for deletion in run.deletions:
@@ -82,7 +82,7 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> t
     run.deletions.clear()
     if is_as_planned:
         return _delete_unheld(run, plan, [store.id for store in stores], look, pending)
-    _keep(run, pending, "not everything that stays was seen completed")
+    _note_why_kept(run, pending, "not everything that stays was seen completed")
     return ()
 
 
@@ -94,16 +94,16 @@ def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Resul
         if error := look.error_of(deletion):
             raise error
     except VssyncError as error:
-        return Result(Status.UNKNOWN, f"{_UNSEEN}: {error}"), True
+        return Result(Status.UNKNOWN, _UNSEEN.format(deletion.object_id, error)), True
     if look.shows(deletion):
-        return Result(Status.UNKNOWN, f"{deletion.file_id or deletion.store_id}: {STILL_LISTED}"), False
+        return Result(Status.UNKNOWN, f"{deletion.object_id}: {STILL_LISTED}{deletion.problem}"), False
     return None, False
 
 
 def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
     """Records that nobody saw the end of the deletions that were sent."""
     for deletion in run.deletions:
-        result = Result(Status.UNKNOWN, f"{_UNSEEN}: {reason}")
+        result = Result(Status.UNKNOWN, _UNSEEN.format(deletion.object_id, reason))
         run.results.record_result(deletion.store_key, deletion.key, result)
 
 
@@ -112,11 +112,11 @@ def _wait_for_ends(run: ApplyRun) -> LastLook:
     return poll_until(
         run,
         lambda: _look(run),
+        Waiting(
+            "deleted objects to leave the listings", "what is still listed counts as not done", timeout=DELETION_WAIT
+        ),
         is_done=lambda look: not look.count_shown(run.deletions),
         progress_of=lambda look: look.count_shown(run.deletions),
-        timeout=DELETION_WAIT,
-        subject="deleted objects to leave the listings",
-        consequence="what is still listed counts as not done",
     )
 
 
@@ -153,7 +153,7 @@ def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
     return file.status is FileStatus.COMPLETED
 
 
-def _keep(run: ApplyRun, pending: Collection[str], reason: str) -> None:
+def _note_why_kept(run: ApplyRun, pending: Collection[str], reason: str) -> None:
     for file_id in pending:
         run.ledger.add_note(file_id, f"kept, because {reason}")
 
@@ -165,7 +165,7 @@ def _delete_unheld(
     try:
         holders = _find_holders_after_deletions(run, store_ids, look, pending)
     except VssyncError as error:
-        _keep(run, pending, str(error))
+        _note_why_kept(run, pending, str(error))
         return ()
     held_by_others = []
     our_ids = {*store_ids, *(store.id for store in plan.stores)}

@@ -16,8 +16,15 @@ from vssync.applier.await_ingestion import FailedFile, wait_and_settle
 from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.intake import PAUSES
 from vssync.applier.steps import Put
-from vssync.applier.stores import join_twin
-from vssync.applier.upload import InFlightBatch, PendingFile, detach_to_reattach, prepare_files, without_lingering
+from vssync.applier.stores import look_for_twins
+from vssync.applier.upload import (
+    InFlightBatch,
+    PendingFile,
+    detach_to_reattach,
+    prepare_files,
+    take_over_found,
+    without_lingering,
+)
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
@@ -99,11 +106,12 @@ class StoreFeed:
         """
         if self._store.may_have_twin:
             try:
-                join_twin(self._store)
+                look_for_twins(self._store)
             except VssyncError as error:
                 leave_unattached(self._store, files, error)
                 self._store.stop_reason = f"may not be the only one of its key: {error}"
                 return
+            files = take_over_found(self._store, files)
         self._in_flight.extend(attach(self._store, files))
         self._note.update(self._in_flight)
 

@@ -1,12 +1,15 @@
-"""Whether a store takes files at all now, judged by what became of those that were sent."""
+"""What a run learns from the answers it gets: what the service can do, and whether a store takes files now."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 
+from vssync.api.errors import MissingCapability
 from vssync.errors import ServiceError
+from vssync.model.service import Capabilities
 from vssync.model.state import IngestError
 from vssync.text import count_noun
 
@@ -15,6 +18,9 @@ _OUTAGE_FAILURES, _OUTAGE_FILES = 10, 3  # since a file was completed
 _REFUSED_FILES = 5  # with the same answer, in one request or several: all others would get it, too
 _ABOUT_A_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
 _TOO_LARGE = 413
+# After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a
+# service may also refuse a single file for its content; two are enough where nothing vouches for the type.
+_MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 
 @dataclass(slots=True)
@@ -82,3 +88,59 @@ class RefusalStreak:
         """Ends the streak, since a file was accepted."""
         with self._lock:
             self._answer, self._keys = None, set()
+
+
+class ServiceRecord:
+    """What a run learns about the service, and what it did once already for all stores. Thread-safe."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self.deletes_late = False  # a deleted file stayed for longer than is waited for
+        self.lists_attributes: bool | None = None  # whether listings have the attributes, and marks, of files
+        self.listing_lock = threading.Lock()  # held while that is found out
+        self.listing_looks = 0  # so far, to find it out
+        self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
+        self._lock = threading.Lock()
+        self._accepted: set[str] = set()  # file types that were attached
+        self._completed: set[str] = set()  # and ingested
+        self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
+        self._asked: dict[str, float] = {}  # when `is_first` last said yes, by subject
+
+    def record_missing(self, capability: MissingCapability) -> None:
+        """Records that the service lacks a capability: from now on the run does without."""
+        with self._lock:
+            self.capabilities = replace(self.capabilities, **{capability.value: False})
+
+    def record_updates_reach_search(self, *, reaches: bool) -> None:
+        """Records whether searches filter by attributes that were updated."""
+        with self._lock:
+            self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
+
+    def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
+        """Records that the service attached a file of this type, or completed it."""
+        with self._lock:
+            (self._completed if completed else self._accepted).add(extension)
+
+    def record_refused_type(self, extension: str, key: str) -> None:
+        """Records that the service does not support the type of a file."""
+        with self._lock:
+            self._refused.setdefault(extension, set()).add(key)
+
+    def is_proven_type(self, extension: str) -> bool:
+        """Whether the service completed a file of this type in this run."""
+        with self._lock:
+            return extension in self._completed
+
+    def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
+        """Whether no more files of this type are worth sending in this run; `unproven`: nothing vouches for it."""
+        with self._lock:
+            if extension in self._completed or (extension in self._accepted and not unproven):
+                return False
+            return len(self._refused.get(extension, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
+
+    def is_first(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
+        """Whether nobody asked for this subject before, or nobody within the `again_after` seconds before `now`."""
+        with self._lock:
+            is_first = subject not in self._asked or now - self._asked[subject] >= again_after
+            if is_first:
+                self._asked[subject] = now
+            return is_first

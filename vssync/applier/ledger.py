@@ -75,8 +75,8 @@ class UploadLedger:
 
     def obtain(
         self, store_id: str, file: DesiredFile, is_usable: Callable[[str], bool], send: Callable[[], str]
-    ) -> str:
-        """The id of a File for a store; it is loose until it is attached.
+    ) -> tuple[str, bool]:
+        """The id of a File for a store, loose until it is attached; and whether this is its first store in this run.
 
         It is one that this run has for another store, or a spare that is still usable, or one that `send` makes.
         What is wanted more than once is sent by one thread while the others wait. Raises what `send` raises.
@@ -88,7 +88,7 @@ class UploadLedger:
                     stores = self._entries[file_id].stores
                     if store_id not in stores:
                         stores.add(store_id)  # at once, so that `withdraw` knows of it
-                        return file_id
+                        return file_id, False
             spares = self._spares.get(identity, [])  # used by one thread at a time: the others wait for the lock
             while spares and not is_usable(spares[0]):
                 self.record_closed(spares.pop(0))
@@ -98,7 +98,7 @@ class UploadLedger:
                 self._entries[file_id].stores.add(store_id)
                 if identity in self._send_locks:
                     self._offers[identity].append(file_id)
-            return file_id
+            return file_id, True
 
     def withdraw(self, file_id: str, file: DesiredFile) -> bool:
         """Offers a File to no more stores; returns whether only one has obtained it."""

@@ -6,9 +6,8 @@ Stores are applied in parallel, the steps within each in the order of `StoreStep
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from math import ceil
 
 from vssync.api.client import Client
 from vssync.applier.attributes import learn_from_copy, update_attributes
@@ -17,7 +16,7 @@ from vssync.applier.context import (
     ApplyRun,
     Result,
     StoreContext,
-    StoreWorkload,
+    Workload,
     result_of_error,
     result_of_uncompleted,
 )
@@ -35,12 +34,13 @@ from vssync.applier.stores import (
     verify_single_copies,
 )
 from vssync.applier.upload import PendingFile, prepare_files
-from vssync.applier.wait import DELETION_WAIT, poll_until, wait_for_batch, wait_for_files
+from vssync.applier.wait import DELETION_WAIT, Waiting, poll_until, wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Action, Plan
 from vssync.model.report import Orphan, Report, Status
 from vssync.model.state import FileStatus, LiveFile
+from vssync.planner.estimate import estimate_cost
 
 _MAX_STORES = 4  # at once
 _INTERRUPT_GRACE = 2.0  # seconds that requests in flight get to end when a run is interrupted
@@ -107,16 +107,9 @@ def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> None
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
     journal.mark_as_apply()
-    workloads = [
-        StoreWorkload(
-            steps.key,
-            size=sum(put.file.size for put in steps.all_puts if not put.existing_id),
-            batches=0 if run.capabilities.one_by_one else ceil(len(steps.all_puts) / run.capabilities.batch_size),
-            changes=steps.step_count,
-        )
-        for steps in all_steps
-    ]
-    run.watcher.on_start(workloads, lambda: run.client.sender.limits.pause_seconds)
+    cost = estimate_cost(plan)
+    workload = Workload(cost.bytes, cost.batches, {steps.key: steps.change_count for steps in all_steps})
+    run.watcher.on_start(workload, lambda: run.client.sender.limits.pause_seconds)
 
 
 def _find_gone(client: Client, file_id: str) -> str:
@@ -175,7 +168,7 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
         wait_for_drops(store, steps.drops if late else ())
     StoreFeed(store, [pending.put for pending in late.values()], late).run()
     if steps.adopts:
-        run.results.record_result(steps.key, "", end_adoption(store))
+        _settle_store(store, end_adoption)
     if steps.teardown:
         _tear_down(store)
 
@@ -183,16 +176,25 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
 def _tear_down(store: StoreContext) -> None:
     """Deletes a store, and the files that go with it share its result; or releases it, so that only our mark goes."""
     if store.steps.teardown and store.steps.teardown.action is Action.UPDATE:
-        store.run.results.record_result(store.key, "", release_store(store))
+        _settle_store(store, release_store)
         return
     leaving, results = store.steps.leaving, store.run.results
     for drop in leaving:
         results.record_start(store.key, drop.key)
-    result = delete_store(store)
-    results.record_result(store.key, "", result)
+    result = _settle_store(store, delete_store)
     of_files = DONE if result.status is Status.DONE else Result(result.status, "its store was not deleted")
     for drop in leaving:
         store.settle(drop.key, of_files)
+
+
+def _settle_store(store: StoreContext, carry_out: Callable[[StoreContext], Result]) -> Result:
+    """Carries out a change of the store itself, and records its result, which is returned."""
+    try:
+        result = carry_out(store)
+    except VssyncError as error:
+        result = result_of_error(error)
+    store.run.results.record_result(store.key, "", result)
+    return result
 
 
 def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:
@@ -263,9 +265,11 @@ def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
         store.run.service.deletes_late = not poll_until(
             store.run,
             lambda: file_ids.isdisjoint(file.id for file in store.client.list_files(store.id)),
-            timeout=DELETION_WAIT,
-            subject=f"files to leave {store.key}, since others have the same text",
-            consequence="those are attached all the same",
+            Waiting(
+                f"files to leave {store.key}, since others have the same text",
+                "those are attached all the same",
+                timeout=DELETION_WAIT,
+            ),
         )
 
 

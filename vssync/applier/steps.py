@@ -112,10 +112,10 @@ class StoreSteps:
         return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or self.drops)
 
     @property
-    def step_count(self) -> int:
-        """How many steps there are besides the store's set-up and tear-down."""
-        others = (self.cancels, self.updates, self.batch_waits, self.copy_waits, self.drops, self.leaving)
-        return len(self.all_puts) + sum(map(len, others))
+    def change_count(self) -> int:
+        """How many changes there are besides that of the store itself; some take several steps."""
+        steps = (self.all_puts, self.cancels, self.updates, self.batch_waits, self.copy_waits, self.drops, self.leaving)
+        return len({step.key for steps_of_a_kind in steps for step in steps_of_a_kind})
 
 
 Step = Put | Update | Wait | Drop
@@ -127,7 +127,7 @@ _TEARDOWN = (Action.DELETE, Action.REPLACE)
 def plan_steps(plan: Plan) -> tuple[StoreSteps, ...]:
     """The steps that carry out a plan, of every store that has any, in the plan's order."""
     all_steps = (_store_steps(plan.owner, store_plan) for store_plan in plan.stores)
-    return tuple(steps for steps in all_steps if steps.setup or steps.teardown or steps.step_count)
+    return tuple(steps for steps in all_steps if steps.setup or steps.teardown or steps.change_count)
 
 
 def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:

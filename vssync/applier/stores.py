@@ -11,9 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from vssync.applier.context import DONE, ApplyRun, Deletion, Result, StoreContext, result_of_error
+from vssync.applier.context import (
+    ALREADY_DONE,
+    DONE,
+    ApplyRun,
+    Deletion,
+    Result,
+    StoreContext,
+    result_of_error,
+    send_deletion,
+)
 from vssync.applier.steps import StoreSteps, is_our_upload
-from vssync.applier.wait import VISIBILITY_GRACE, poll_until
+from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -31,10 +40,12 @@ from vssync.model.marks import (
 )
 from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
-from vssync.model.state import Contents, LiveStore, StoreSettings
+from vssync.model.state import Contents, FileStatus, LiveStore, StoreSettings
 from vssync.planner.context import Scope
 from vssync.planner.find_stores import twin_order
 
+# Of several copies of a file, the one that search finds or will find first.
+_BEST_LAST = (FileStatus.FAILED, FileStatus.CANCELLED, FileStatus.UNKNOWN, FileStatus.IN_PROGRESS, FileStatus.COMPLETED)
 _MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
 
 
@@ -45,8 +56,7 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
     if change is None or settings is None:
         return store
     if store.is_new:
-        store.id, is_answered = _create(run, settings, change, store_steps.store_id)
-        store.made_id = store.id if is_answered else ""
+        _create(store, settings, change)
         store.may_have_twin = True
         return store
     mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
@@ -85,30 +95,28 @@ def end_adoption(store: StoreContext) -> Result:
         )
     mark = _mark_of(store)
     owner_entry = {STORE_OWNER: str(mark)}
-    try:
-        if not mark.is_adopting:  # else the plan left files to adopt later, and the store's mark says so already
-            live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
-            _verify_mark(run, store.key, live, str(mark))
-    except VssyncError as error:
-        return result_of_error(error)
+    if not mark.is_adopting:  # else the plan left files to adopt later, and the store's mark says so already
+        live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
+        _verify_mark(run, store.key, live, str(mark))
     return DONE
+
+
+def _is_rest_done(store: StoreContext) -> bool:
+    """Whether all else in a store is done, and the run goes on; None is the status of the store itself, under way."""
+    statuses = store.run.results.statuses(store.key).values()
+    return not store.run.stopping and all(status in (Status.DONE, None) for status in statuses)
 
 
 def release_store(store: StoreContext) -> Result:
     """Takes our mark from a store, if those of all its files are gone: until then it says whose they are."""
     run, store_id = store.run, store.steps.store_id
-    statuses = run.results.statuses(store.key)
-    # None: under way, as the caller has begun the store itself and the files that go with it.
-    if run.stopping or any(status not in (Status.DONE, None) for status in statuses.values()):
+    if not _is_rest_done(store):
         return Result(
             Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again with the same options"
         )
-    try:
-        live = run.writes.update_metadata(store_id, without_ours)
-        if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
-            return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
-    except VssyncError as error:
-        return result_of_error(error)
+    live = run.writes.update_metadata(store_id, without_ours)
+    if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
+        return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
     return DONE
 
 
@@ -119,9 +127,7 @@ def delete_store(store: StoreContext) -> Result:
     """
     run, steps, store_id = store.run, store.steps, store.steps.store_id
     statuses = run.results.statuses(store.key)
-    # None: under way, as the caller has begun the store itself and the files that go with it.
-    is_done = all(status in (Status.DONE, None) for status in statuses.values())
-    if run.stopping or not is_done or any(put.key not in statuses for put in steps.all_puts):
+    if not _is_rest_done(store) or any(put.key not in statuses for put in steps.all_puts):
         return Result(Status.SKIPPED, "the store is kept, because not everything else was done")
     if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
         # If this fails, it keeps our mark: later plans use the new store, and show this one as a second.
@@ -132,13 +138,9 @@ def delete_store(store: StoreContext) -> Result:
     # Without `leaving`, the plan did not say what is in the store, as of one that is expired or replaced: it is listed.
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
     uploads = planned if steps.leaving else _uploads_in(run, store_id)
-    try:
-        with suppress(LostReply):  # whether it is gone is seen at the end of the run in any case
-            run.writes.delete_store(store_id, uploads)
-    except VssyncError as error:
-        return result_of_error(error)
+    problem = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
     keys = ("", *(drop.key for drop in steps.leaving))
-    run.deletions += [Deletion(store.key, change_key, store_id) for change_key in keys]
+    run.deletions += [Deletion(store.key, change_key, store_id, problem=problem) for change_key in keys]
     for file_id in uploads:
         run.ledger.schedule_delete(file_id, f"upload in {store.key}'s deleted store")
     return DONE
@@ -161,11 +163,9 @@ def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
     return tuple(file.id for file in files if is_our_upload(file.mark, mark.owner))
 
 
-def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replaced_id: str) -> tuple[str, bool]:
-    """Creates a store; returns its id, and whether an answer gave it.
-
-    After a lost reply it is looked up by its mark: there must never be two.
-    """
+def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -> None:
+    """Creates a store. After a lost reply it is looked up by its mark: there must never be two."""
+    run, replaced_id = store.run, store.steps.store_id
     mark = change.metadata[STORE_OWNER]
     fields = {"name": settings.name, "description": settings.description, "expires_after": _expiry(settings)}
     body = {name: value for name, value in fields.items() if value} | {"metadata": dict(change.metadata)}
@@ -175,35 +175,38 @@ def _create(run: ApplyRun, settings: StoreSettings, change: StoreChange, replace
         usable = (live for live in run.client.list_stores() if not live.is_expired and live.id != replaced_id)
         return next((live for live in usable if live.metadata.get(STORE_OWNER) == mark), None)
 
-    live, attempts, is_answered = None, 0, False
+    live, attempts = None, 0
     while live is None:
         attempts += 1
         try:
             live = run.writes.create_store(settings.key, body)
-            is_answered = True
+            store.made_id = live.id
         except LostReply:
+            store.has_lost_create = True
             with _unknown_if_unread(f"{settings.key}: it may have been created"):
                 live = poll_until(
                     run,
                     find,
-                    timeout=VISIBILITY_GRACE,
-                    subject=f"{settings.key} to be listed, since the reply to creating it was lost",
-                    consequence="it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+                    Waiting(
+                        f"{settings.key} to be listed, since the reply to creating it was lost",
+                        "it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
+                        timeout=VISIBILITY_GRACE,
+                    ),
                 )
             if live is None and attempts == _MAX_ATTEMPTS:
                 raise
-    store_id = live.id
-    with _unknown_if_unread(f"{settings.key}: {store_id} was created"):
+    store.id = live.id
+    if not store.made_id:
+        run.writes.journal.remember_store(store.id, settings.key)
+    with _unknown_if_unread(f"{settings.key}: {store.id} was created"):
         is_ready = poll_until(
             run,
-            lambda: run.client.is_ready(store_id),
-            subject=f"the new store of {settings.key} to answer",
-            consequence="its files are not tried",
+            lambda: run.client.is_ready(store.id),
+            Waiting(f"the new store of {settings.key} to answer", "its files are not tried"),
         )
     if not is_ready:
-        raise VssyncError(f"{settings.key}: the new store {store_id} does not answer yet; apply again later")
+        raise VssyncError(f"{settings.key}: the new store {store.id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, mark)
-    return store_id, is_answered
 
 
 @contextmanager
@@ -270,30 +273,49 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     run.pool.map(leave_stamp, to_stamp)
 
 
-def join_twin(store: StoreContext) -> None:
-    """Before the first attach: goes on in another machine's store where that comes first, and deletes its own.
+def look_for_twins(store: StoreContext) -> None:
+    """Before the first attach to a new store: looks for one of another machine, and goes on there if it comes first.
 
-    `made_id` is cleared if that fails: then the store counts as a twin at the end of the run. If it worked, a listing
-    may still show the store, which must not count. Raises VssyncError where the stores cannot be listed.
+    What is in the store that stays is kept in `found`, so that it is not attached again: another run may also have
+    joined this one's store. Raises VssyncError where the stores cannot be listed, or not all files of the one to join.
     """
-    twins = _list_twins(store, store.client.list_stores())
+    listed = store.client.list_stores()
+    twins, filled = _list_twins(store, listed), [live for live in listed if live.id == store.id and live.counts.total]
     store.may_have_twin = False
-    if not twins:
+    if not (twins or filled):
         return
-    own = store.client.get_store(store.id)
+    own = filled[0] if filled else store.client.get_store(store.id)
     contents_by_id = {live.id: _read_contents(store, live) for live in (*twins, own)}
     owners = (_mark_of(store).owner,)
     first = min((own, *twins), key=lambda live: twin_order(live, contents_by_id[live.id], owners))
-    if first.id == own.id:
-        return
-    contents = contents_by_id[own.id]
+    if first.id != own.id:
+        _join(store, first.id, contents_by_id[first.id], contents_by_id[own.id])
+    contents = contents_by_id[first.id] or Contents()
+    worst_first = sorted(contents.files, key=lambda file: _BEST_LAST.index(file.status))
+    marked = [(file.mark, file) for file in worst_first if isinstance(file.mark, Mark) and file.mark.owner in owners]
+    store.found = {mark.key_digest: file for mark, file in marked if not mark.is_provisional}
+
+
+def _join(store: StoreContext, store_id: str, joined: Contents | None, own: Contents | None) -> None:
+    """Goes on in another store of this key, and deletes the one that this run made.
+
+    `made_id` is cleared if that fails: then the store counts as a twin at the end of the run. If it worked, a listing
+    may still show the store, which must not count.
+    """
+    if joined is None or joined.shortfall:
+        problem = joined.shortfall if joined else "its files cannot be listed"
+        raise VssyncError(f"another run made {store_id} at the same time, and {problem}; apply again later")
     made_id, store.made_id = store.made_id, ""
-    if made_id and contents and not (contents.files or contents.unlisted):
+    if made_id and own and not (own.files or own.unlisted):
         with suppress(VssyncError):  # it stays, then, and the run says so at its end
             store.writes.delete_store(made_id, ())
             store.made_id = made_id
-    store.run.announce(f"{store.key}: another run made {first.id} at the same time; this one goes on in that store")
-    store.id = first.id
+    maker = "another run, or a request of this one without a reply," if store.has_lost_create else "another run"
+    store.run.announce(f"{store.key}: {maker} made {store_id} at the same time; this run goes on in that store")
+    store.id = store_id
+    store.writes.journal.remember_store(store_id, store.key)
+    if not store.has_lost_create:
+        store.run.results.record_result(store.key, "", ALREADY_DONE)
 
 
 def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None:
@@ -305,16 +327,15 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         listed = poll_until(
             run,
             run.client.list_stores,
+            Waiting("new stores to be listed", "the report gives their ids", timeout=VISIBILITY_GRACE),
             is_done=lambda stores: ids <= {live.id for live in stores},
-            timeout=VISIBILITY_GRACE,
-            subject="new stores to be listed",
-            consequence="the report gives their ids",
         )
     except VssyncError as error:
         for store in new_stores:  # each was made; whether it is the only one is not known
             run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
         return
     for store in new_stores:
+        status = Status.UNKNOWN
         if store.id not in {live.id for live in listed}:
             detail = (
                 f"the service does not list the new store, so another run may make a second one; add this line to "
@@ -323,9 +344,10 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         elif twins := _list_twins(store, listed):
             others = " and ".join(live.id for live in twins)
             detail = f"beside {store.id}, which this run uses, {others} was made for the same key; plan again"
+            status = Status.DOUBLED
         else:
             continue
-        run.results.record_result(store.key, "", Result(Status.UNKNOWN, detail))
+        run.results.record_result(store.key, "", Result(status, detail))
 
 
 def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
@@ -348,7 +370,7 @@ def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
         for key, ids in ids_by_key.items():
             if len(ids) > 1:
                 detail = f"another run attached it as well: {' and '.join(ids)} are copies of it; apply again"
-                run.results.record_result(store.key, key, Result(Status.UNKNOWN, detail))
+                run.results.record_result(store.key, key, Result(Status.DOUBLED, detail))
 
     run.pool.map(verify, [store for store in stores if store.steps.all_puts])
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import Result, StoreContext, result_of_error
+from vssync.applier.context import Result, StoreContext, result_of_error, send_deletion
 from vssync.applier.steps import Drop, Put
-from vssync.applier.wait import STILL_LISTED, poll_until, wait_until_detached
+from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
 from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, IngestError, Upload
+from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _APPEARS_WITHIN = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
@@ -27,7 +28,7 @@ class PendingFile:
 
     put: Put
     file_id: str
-    completed: bool = False  # already, so it need not be attached
+    is_attached: bool = False  # already: the run only sees how it ends
     attempts: int = 1  # of this run to ingest it
     error: IngestError | None = None  # in the answer to the attach: some services tell it nowhere else
     detached: tuple[str, ...] = ()  # Files that must be gone from the store before this one is attached
@@ -46,11 +47,17 @@ class InFlightBatch:
     sent: float = 0.0
 
 
-def refused_type_result(put: Put) -> Result:
-    """The result of a file of a type that the service refused before."""
-    kind = put.file.extension or "such"
+def refused_type(put: Put) -> str:
+    """Why a file is not attached whose type the service refused before."""
     ways_out = "`filename` can give them the name of a kind that it reads, and `formats` can convert them"
-    return Result(Status.FAILED, f"not tried: the service refused {kind} files in this run; {ways_out}")
+    return f"the service refused {put.file.extension or 'such'} files in this run; {ways_out}"
+
+
+def result_of_unattached(put: Put, cause: str, status: Status = Status.SKIPPED) -> Result:
+    """The result of a file that was prepared and is not attached; it has failed if its old copy went first."""
+    if put.before_attach:
+        return Result(Status.FAILED, f"its old copy was detached, and it was not attached: {cause}")
+    return Result(status, f"{'not attached' if put.existing_id else 'uploaded, and not attached'}: {cause}")
 
 
 def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]:
@@ -95,16 +102,20 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     if store.run.is_broken:
         return None
     if store.is_refused_type(put.file.extension):
-        store.settle(put.key, refused_type_result(put))
+        store.settle(put.key, Result(Status.FAILED, f"not tried: {refused_type(put)}"))
         return None
     if store.stop_reason:
         store.settle_untried(put.key)
         return None
     store.run.results.record_start(store.key, put.key)
+    begun = Result(Status.UNKNOWN, "interrupted while it was prepared; plan again")
+    store.run.results.set_result_if_interrupted(store.key, [put.key], begun)
+    if put.mark.key_digest in store.found:
+        return _take_over(store, put)
     file_id = ""
     try:
         if put.was_uncompleted and _is_completed_as_wanted(store, put):
-            return PendingFile(put, put.existing_id, completed=True)
+            return PendingFile(put, put.existing_id, is_attached=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
             file, source = put.file, put.file.source or NONE
@@ -113,7 +124,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             )
             put = replace(put, existing_id="", mark=new_mark)
         file_id = put.existing_id or _reuse_or_upload(store, put)
-        _distrust_all_but_first(store, put.before_attach)
+        _mark_others_as_outdated(store, put.before_attach)
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
@@ -122,14 +133,12 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     except VssyncError as error:
         _settle_unprepared(store, put, file_id, error)
         return None
-    uploaded = Result(Status.SKIPPED, "uploaded, and not attached before the run was interrupted; apply again")
-    detail = "interrupted after its old copy was detached and before it was attached; apply again"
-    detached = Result(Status.FAILED, detail)
-    store.run.results.set_result_if_interrupted(store.key, [put.key], detached if put.before_attach else uploaded)
+    result = result_of_unattached(put, "the run ended before; apply again")
+    store.run.results.set_result_if_interrupted(store.key, [put.key], result)
     return PendingFile(put, file_id, detached=tuple(drop.file_id for drop in put.before_attach))
 
 
-def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
+def _mark_others_as_outdated(store: StoreContext, drops: Sequence[Drop]) -> None:
     """Where equal texts share chunks, changes the marks of the copies that lose their chunks with the first.
 
     A run that is killed after the first was detached then leaves none that looks right: the next plan sees other
@@ -143,16 +152,41 @@ def _distrust_all_but_first(store: StoreContext, drops: Sequence[Drop]) -> None:
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
+def take_over_found(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
+    """The files, and in place of their uploads what another run brought into the store that this run just joined."""
+    taken: list[PendingFile] = []
+    for file in files:
+        if file.put.mark.key_digest not in store.found:
+            taken.append(file)
+        elif found := _take_over(store, file.put):
+            taken.append(found)
+            if not file.put.existing_id:
+                store.run.ledger.schedule_delete(file.file_id, f"upload of {file.put.key} that was not used")
+    return taken
+
+
+def _take_over(store: StoreContext, put: Put) -> PendingFile | None:
+    """The copy that another run attached; None for another version, which is for the next plan to deal with."""
+    live = store.found[put.mark.key_digest]
+    assert isinstance(live.mark, Mark)
+    is_same = DigestedFile.of(put.file).matches(OwnedCopy(live, live.mark))
+    if is_same and live.mark.attributes_digest == put.mark.attributes_digest:
+        return PendingFile(replace(put, mark=live.mark), live.id, is_attached=True)
+    detail = f"another run attached another version of it meanwhile, {live.id}; apply again"
+    store.settle(put.key, Result(Status.SKIPPED, detail))
+    return None
+
+
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     """Detaches a put's File. An upload of ours is loose until it is attached again, so that a report can name it.
 
-    If it is attached again too early, the service takes it for attached and does nothing.
+    Whether it is gone is seen before it is attached again: if that is too early, the service does nothing.
     """
     is_our_upload = put.mark.origin is Origin.UPLOADED
     if is_our_upload:
         store.run.ledger.record_loose(file_id, f"upload of {put.key} that was to be attached again")
     try:
-        store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file)
+        send_deletion(lambda: store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file))
     except AccessDenied:
         store.run.ledger.record_attached([file_id])  # nothing changed
         raise
@@ -166,8 +200,9 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
         upload = _find_upload(store, file_id)
         return upload is not None and upload.size == put.file.size
 
-    file_id = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
-    store.run.watcher.on_upload_ready(store.key, put.file.size)
+    file_id, is_new = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
+    if is_new:
+        store.run.watcher.on_upload_ready(store.key, put.file.size)
     return file_id
 
 
@@ -237,9 +272,11 @@ def _upload_once(store: StoreContext, put: Put) -> str:
                 file_id = poll_until(
                     store.run,
                     find,
-                    timeout=_APPEARS_WITHIN,
-                    subject=f"files of {store.key} whose upload got no reply to be listed",
-                    consequence="they are uploaded again",
+                    Waiting(
+                        f"files of {store.key} whose upload got no reply to be listed",
+                        "they are uploaded again",
+                        timeout=_APPEARS_WITHIN,
+                    ),
                 )
                 if file_id:
                     return file_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable
+from dataclasses import dataclass
 from itertools import compress
 from math import inf
 from typing import TypeVar
@@ -30,32 +31,39 @@ _COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some serv
 _NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a wait is for, what follows if it is in vain, and how many seconds it lasts without progress.
+
+    `since` is the time of the last progress, on the monotonic clock, if that was before the wait: the time since then
+    counts as waited, but at least a minute of the timeout is left.
+    """
+
+    subject: str
+    consequence: str
+    timeout: float = INGESTION_DEADLINE
+    since: float | None = None
+
+
 def poll_until(
     run: ApplyRun,
     read: Callable[[], Reading],
+    waiting: Waiting,
     *,
     is_done: Callable[[Reading], bool] = bool,
     progress_of: Callable[[Reading], Hashable] | None = None,
     hint_of: Callable[[Reading], float | None] = lambda _: None,
-    timeout: float = INGESTION_DEADLINE,
-    since: float | None = None,
-    subject: str,
-    consequence: str,
 ) -> Reading:
-    """Reads until `is_done`, or until `progress_of` has not changed for `timeout` seconds; returns the last reading.
+    """Reads until `is_done`, or until `progress_of` has not changed for too long; returns the last reading.
 
     `hint_of` gives the pause in seconds that the service asks for, or None: while there is progress the pause is
-    exactly that, afterwards at least that. `since` is the time of the last progress, on the monotonic clock, if that
-    was before this call: the time since then counts as waited, but at least a minute of the timeout is left. What
-    `read` raises ends the wait.
-
-    A wait that takes long is announced: for what (`subject`), and what follows if it is in vain (`consequence`).
+    exactly that, afterwards at least that. What `read` raises ends the wait. One that takes long is announced.
     """
-    clock = run.client.clock
+    clock, timeout = run.client.clock, waiting.timeout
     last: Hashable = None
     waited = 0.0
-    if since is not None:
-        waited = min(clock.monotonic() - since, max(0.0, timeout - _MIN_WAIT))
+    if waiting.since is not None:
+        waited = min(clock.monotonic() - waiting.since, max(0.0, timeout - _MIN_WAIT))
     pause = idle = 0.0
     while True:
         reading = read()
@@ -78,7 +86,8 @@ def poll_until(
             limit = format_elapsed(timeout) + (" without progress" if progress_of else "")
             # Many threads wait for the same: its beginning is told once in a run, and that it drags on once a minute.
             again_after = inf if is_first else _MILESTONES[-1]
-            run.announce(f"{verb} for {subject}, at most {limit}; then {consequence}", again_after=again_after)
+            text = f"{verb} for {waiting.subject}, at most {limit}; then {waiting.consequence}"
+            run.announce(text, again_after=again_after)
         idle += pause
         clock.sleep(pause)
         waited += pause  # not by the clock: a machine that slept meanwhile has not waited so long
@@ -103,12 +112,10 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
     return poll_until(
         store.run,
         read,
+        Waiting(_ingestion_of(store), _IF_UNFINISHED, since=since),
         is_done=lambda poll: poll.batch.status.ended,
         progress_of=lambda poll: poll.batch.counts,
         hint_of=lambda poll: poll.poll_after,
-        since=since,
-        subject=_ingestion_of(store),
-        consequence=_IF_UNFINISHED,
     ).batch.status.ended
 
 
@@ -154,12 +161,9 @@ def wait_for_files(
         poll_until(
             store.run,
             count_unfinished,
+            Waiting(_ingestion_of(store), _IF_UNFINISHED, timeout=timeout, since=since),
             is_done=lambda count: not count,
             progress_of=lambda count: count,
-            since=since,
-            timeout=timeout,
-            subject=_ingestion_of(store),
-            consequence=_IF_UNFINISHED,
         )
         unfinished = find_unfinished()  # read one by one at last: a listing may leave some out, or be late
         states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
@@ -202,11 +206,13 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     remaining = poll_until(
         store.run,
         find_attached,
+        Waiting(
+            f"files to leave {store.key}",
+            "those that are to be attached again fail",
+            timeout=0.0 if store.run.service.deletes_late else DELETION_WAIT,
+        ),
         is_done=lambda attached: not attached,
         progress_of=len,
-        timeout=0.0 if store.run.service.deletes_late else DELETION_WAIT,
-        subject=f"files to leave {store.key}",
-        consequence="those that are to be attached again fail",
     )
     store.run.service.deletes_late |= bool(remaining)
     store.run.ledger.record_attached(remaining)

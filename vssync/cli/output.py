@@ -8,6 +8,7 @@ from vssync.cli.completion import complete_stores
 from vssync.cli.help import verb
 from vssync.cli.options import SERVICE, CommandOptions, format_option, shared_options
 from vssync.cli.session import read_with_progress, session_with_progress
+from vssync.errors import VssyncError
 
 
 @verb
@@ -17,14 +18,16 @@ from vssync.cli.session import read_with_progress, session_with_progress
 def output(options: CommandOptions, store: str | None, output_format: str) -> None:
     """Print the id, name and content digest of every store, or of STORE.
 
-    Stores with equal digests hold the same files, attributes and chunking. A store that does not exist yet is an error.
+    Stores with equal digests hold the same files, attributes and chunking. If a store cannot be searched, such as one
+    that does not exist yet, the others are printed, and the exit code is 1.
     """
-    from vssync.commands.output import output_dotenv, output_github, output_id, output_json, output_text
+    from vssync.commands import output as outputs
     from vssync.commands.plan import make_plan_now
     from vssync.model.plan import Options
 
     with session_with_progress(options.settings()) as session:
         targets = (store,) if store else ()
         plan = read_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
-    show = {"json": output_json, "dotenv": output_dotenv, "github": output_github, "id": output_id}
-    click.echo(show.get(output_format, output_text)(plan))
+    click.echo(getattr(outputs, f"output_{output_format}")(plan))
+    if problems := outputs.unusable_stores(plan):
+        raise VssyncError("\n".join(problems.values()))

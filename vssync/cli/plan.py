@@ -9,7 +9,13 @@ import click
 from vssync.cli.help import FILE, OUTPUT, option, verb
 from vssync.cli.options import DETAILED_EXITCODE, PLAN, PLAN_FORMAT, SERVICE, VIEW, CommandOptions, shared_options
 from vssync.cli.process import CHANGES, DONE, REFUSED
-from vssync.cli.session import format_plan, load_with_progress, print_plan, read_with_progress, session_with_progress
+from vssync.cli.session import (
+    format_comparison,
+    load_with_progress,
+    print_plan,
+    read_with_progress,
+    session_with_progress,
+)
 from vssync.text import escape_control
 
 _AGAINST_HELP = "Compare with the manifest and its files as of this git revision; no service is asked."
@@ -48,7 +54,7 @@ def _compare(options: CommandOptions, output_format: str, against: str, at: str,
 
     settings, plan_options = options.settings(), options.plan_options()
     comparison = compare_with_revision(settings, plan_options, against, at, load=load_with_progress)
-    click.echo(format_plan(comparison.plan, output_format, options, comparison), color=True)
+    click.echo(format_comparison(comparison, output_format, options), color=True)
     if comparison.plan.refusals:
         return REFUSED
     return CHANGES if detailed and not comparison.same else DONE

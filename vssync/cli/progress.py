@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from vssync.applier.context import StoreWorkload, Watcher
+from vssync.applier.context import Watcher, Workload
 from vssync.cli.process import signals
 from vssync.text import count_noun, escape_control, format_elapsed, format_size
 
@@ -20,40 +21,21 @@ _READING_INTERVAL, _READING_LOG_INTERVAL = 1.0, 10.0  # seconds between updates,
 
 
 @dataclass(slots=True)
-class Count:
-    """How much of a workload is done."""
-
-    workload: StoreWorkload
-    size: int = 0
-    batches: int = 0
-    changes: int = 0
-
-    def add(self, *, size: int = 0, batches: int = 0, changes: int = 0) -> None:
-        """Counts more as done."""
-        self.size += size
-        self.batches += batches
-        self.changes += changes
-
-
-@dataclass(slots=True)
 class Tally(Watcher):
-    """A watcher that counts, in total and by store. Thread-safe."""
+    """A watcher that counts. Thread-safe."""
 
-    total: Count = field(default_factory=lambda: Count(StoreWorkload("", 0, 0, 0)))
-    stores: dict[str, Count] = field(default_factory=dict)
+    workload: Workload = field(default_factory=Workload)
+    size: int = 0  # of the workload, what is done by now
+    batches: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
     throttled_for: Callable[[], float] = lambda: 0.0
     old_uploads: int = 0  # to delete at the end
     deleted_uploads: int = 0
     write: Callable[[str], object] = lambda text: print(text, file=sys.stderr, flush=True)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
-        self.throttled_for = throttled_for
-        self.stores = {workload.store_key: Count(workload) for workload in workloads}
-        size, batches, changes = (
-            sum(getattr(workload, unit) for workload in workloads) for unit in ("size", "batches", "changes")
-        )
-        self.total = Count(StoreWorkload("", size, batches, changes))
+    def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
+        self.workload, self.throttled_for = workload, throttled_for
 
     def on_upload_ready(self, store_key: str, size: int) -> None:
         self._count(store_key, size=size)
@@ -63,6 +45,13 @@ class Tally(Watcher):
 
     def on_settled(self, store_key: str, count: int) -> None:
         self._count(store_key, changes=count)
+
+    @property
+    def amounts(self) -> Mapping[str, tuple[int, int]]:
+        """How much is done, and of how much, by unit. Batches may become more than were planned."""
+        changes = self.changes.total(), sum(self.workload.changes.values())
+        batches = self.batches, max(self.batches, self.workload.batches) if self.workload.batches else 0
+        return {"bytes": (self.size, self.workload.size), "batches": batches, "changes": changes}
 
     def on_cleanup(self, uploads: int) -> None:
         self.old_uploads = uploads
@@ -80,14 +69,15 @@ class Tally(Watcher):
     def on_message(self, text: str) -> None:
         self.write(escape_control(text))
 
-    def on_counted(self, store: Count) -> None:
+    def on_counted(self, store_key: str) -> None:
         """More of a store is done; called by one thread at a time."""
 
-    def _count(self, store_key: str, **amounts: int) -> None:
+    def _count(self, store_key: str, *, size: int = 0, batches: int = 0, changes: int = 0) -> None:
         with self._lock:
-            self.total.add(**amounts)
-            self.stores[store_key].add(**amounts)
-            self.on_counted(self.stores[store_key])
+            self.size += size
+            self.batches += batches
+            self.changes[store_key] += changes
+            self.on_counted(store_key)
 
 
 @dataclass(slots=True)
@@ -99,13 +89,12 @@ class Lines(Tally):
     _last_line: str = ""
     _silent_calls: int = 0
 
-    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
-        super(Lines, self).on_start(workloads, throttled_for)
+    def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
+        super(Lines, self).on_start(workload, throttled_for)
         self._started_at = self.clock()
-        workload = self.total.workload
-        if workload.changes:
+        if changes := self.amounts["changes"][1]:
             uploads = f", {format_size(workload.size)} to upload" if workload.size else ""
-            self.on_message(f"Applying: {count_noun(workload.changes, 'change')}{uploads}.")
+            self.on_message(f"Applying: {count_noun(changes, 'change')}{uploads}.")
 
     def write_line(self) -> None:
         """Writes a line, unless the last one said the same a short time ago."""
@@ -116,12 +105,12 @@ class Lines(Tally):
             self.on_message(f"  {line}{self._describe_rate()}")
 
     def _describe_progress(self) -> str:
-        count, workload = self.total, self.total.workload
-        parts = [f"{count.changes:,} of {count_noun(workload.changes, 'change')} done"]
-        if workload.size:
-            parts.append(f"{format_size(count.size)} of {format_size(workload.size)} uploaded")
-        if workload.batches:
-            parts.append(f"batch {count.batches:,} of {max(count.batches, workload.batches):,}")
+        (size, all_bytes), (batches, all_batches), (changes, all_changes) = self.amounts.values()
+        parts = [f"{changes:,} of {count_noun(all_changes, 'change')} done"]
+        if all_bytes:
+            parts.append(f"{format_size(size)} of {format_size(all_bytes)} uploaded")
+        if all_batches:
+            parts.append(f"batch {batches:,} of {all_batches:,}")
         if self.old_uploads:
             parts.append(f"{self.deleted_uploads:,} of {count_noun(self.old_uploads, 'old upload')} deleted")
         return ", ".join(parts)
@@ -129,8 +118,8 @@ class Lines(Tally):
     def _describe_rate(self) -> str:
         """How fast, for how much longer, and whether the service asks to wait."""
         elapsed = self.clock() - self._started_at
-        rate = self.total.changes / elapsed if elapsed else 0.0
-        remaining = self.total.workload.changes - self.total.changes
+        changes, all_changes = self.amounts["changes"]
+        rate, remaining = changes / elapsed if elapsed else 0.0, all_changes - changes
         text = ""
         if rate and remaining > 0:
             text = f"; {rate:,.1f} a second, {format_elapsed(remaining / rate)} left"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -11,17 +11,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from vssync.applier.context import StoreWorkload, Watcher
-from vssync.cli.progress import Count, Tally
+from vssync.applier.context import Watcher, Workload
+from vssync.cli.progress import Tally
 from vssync.text import count_noun, escape_control, format_elapsed, format_size
 
 _NAME_WIDTH, _BAR_WIDTH = 14, 20
 _FULL_WIDTH = 78  # of a row with all its columns; a narrower terminal has the numbers only
-_AMOUNTS: dict[str, Callable[[Count | StoreWorkload], int]] = {
-    "bytes": lambda count: count.size,
-    "batches": lambda count: count.batches,
-    "changes": lambda count: count.changes,
-}
 
 
 class _SpeedColumn(ProgressColumn):
@@ -67,10 +62,10 @@ class Bars(Tally):
         self._rows: dict[tuple[str, str], TaskID] = {}
         self._cleanup_row = TaskID(0)
 
-    def on_start(self, workloads: Sequence[StoreWorkload], throttled_for: Callable[[], float]) -> None:
-        super().on_start(workloads, throttled_for)
-        for unit in _AMOUNTS:
-            self._add_row("", unit, self.total.workload)
+    def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
+        super().on_start(workload, throttled_for)
+        for unit, (_, total) in self.amounts.items():
+            self._add_row("", unit, total)
 
     def on_cleanup(self, uploads: int) -> None:
         super().on_cleanup(uploads)
@@ -82,37 +77,34 @@ class Bars(Tally):
         note = f"{self.deleted_uploads:,} of {count_noun(self.old_uploads, 'old upload')}"
         self.progress.update(self._cleanup_row, completed=self.deleted_uploads, note=note)
 
-    def on_counted(self, store: Count) -> None:
-        for unit in _AMOUNTS:
-            self._update_row("", unit, self.total)
-        if self._wide and len(self.stores) > 1:
-            self._update_store(store)
+    def on_counted(self, store_key: str) -> None:
+        for unit, (done, total) in self.amounts.items():
+            self._update_row("", unit, done, total)
+        if self._wide and len(self.workload.changes) > 1:
+            self._update_store(store_key)
 
-    def _update_store(self, count: Count) -> None:
+    def _update_store(self, store_key: str) -> None:
         """A store has a row while it is at work."""
-        name = count.workload.store_key
-        if (name, "changes") not in self._rows:
-            self._add_row(name, "changes", count.workload)
-        self._update_row(name, "changes", count)
-        if count.changes >= count.workload.changes:
-            self.progress.update(self._rows[name, "changes"], visible=False)
+        done, total = self.changes[store_key], self.workload.changes[store_key]
+        if (store_key, "changes") not in self._rows:
+            self._add_row(store_key, "changes", total)
+        self._update_row(store_key, "changes", done, total)
+        if done >= total:
+            self.progress.update(self._rows[store_key, "changes"], visible=False)
 
-    def _add_row(self, store: str, unit: str, workload: StoreWorkload) -> None:
-        if amount := _AMOUNTS[unit](workload):
+    def _add_row(self, store: str, unit: str, total: int) -> None:
+        if total:
             name = escape_control(store)
             name = name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
             self._rows[store, unit] = self.progress.add_task(
-                f"  {name}" if store else unit, total=amount, unit=unit, store=store, note=""
+                f"  {name}" if store else unit, total=total, unit=unit, store=store, note=""
             )
 
-    def _update_row(self, store: str, unit: str, count: Count) -> None:
+    def _update_row(self, store: str, unit: str, done: int, total: int) -> None:
         row = self._rows.get((store, unit))
-        if row is None:
-            return
-        done = _AMOUNTS[unit](count)
-        total = max(done, _AMOUNTS[unit](count.workload))
-        show = format_size if unit == "bytes" else "{:,}".format
-        self.progress.update(row, completed=done, total=total, note=f"{show(done)} of {show(total)}")
+        if row is not None:
+            show = format_size if unit == "bytes" else "{:,}".format
+            self.progress.update(row, completed=done, total=total, note=f"{show(done)} of {show(total)}")
 
 
 @contextmanager

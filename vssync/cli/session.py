@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from vssync.cli import process
-from vssync.errors import Refused
+from vssync.errors import ManifestError, Refused
 from vssync.text import count_noun
 
 if TYPE_CHECKING:
@@ -27,13 +27,18 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-def load_with_progress(settings: Settings, *, hashed: bool = True) -> LoadedManifest:
-    """Loads the manifest, shows how far reading its files is, and says what it may not mean."""
+def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool = False) -> LoadedManifest:
+    """Loads the manifest, shows how far reading its files is, and prints its warnings.
+
+    With `strict` they are errors: raises ManifestError.
+    """
     from vssync.cli.progress import hashing_progress
     from vssync.commands.session import load_manifest
 
     with hashing_progress() as on_hashed:
         loaded = load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
+    if strict and loaded.warnings:
+        raise ManifestError(loaded.warnings)
     for warning in loaded.warnings:
         process.print_error(f"warning: {warning}")
     return loaded
@@ -71,19 +76,25 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
         yield journal
 
 
-def format_plan(
-    plan: Plan, output_format: str, options: CommandOptions, against: ManifestComparison | None = None
-) -> str:
-    """A plan, or that of a comparison, as text, Markdown, JSON or GitLab's report."""
-    from vssync.render.json import comparison_json, plan_gitlab, plan_json
+def format_plan(plan: Plan, output_format: str, options: CommandOptions) -> str:
+    """A plan as text, Markdown, JSON or GitLab's report."""
+    from vssync.render.json import plan_gitlab, plan_json
     from vssync.render.markdown import plan_markdown
     from vssync.render.plan_text import plan_text
 
-    if output_format == "gitlab":
-        return plan_gitlab(plan)
-    if output_format == "json":
-        return comparison_json(against) if against else plan_json(plan)
-    return (plan_markdown if output_format == "markdown" else plan_text)(plan, options.view(), against)
+    if output_format in ("json", "gitlab"):
+        return plan_json(plan) if output_format == "json" else plan_gitlab(plan)
+    return (plan_markdown if output_format == "markdown" else plan_text)(plan, options.view())
+
+
+def format_comparison(comparison: ManifestComparison, output_format: str, options: CommandOptions) -> str:
+    """A comparison in the same forms."""
+    from vssync.render.against import comparison_json, comparison_markdown, comparison_text
+    from vssync.render.json import plan_gitlab
+
+    if output_format in ("json", "gitlab"):
+        return comparison_json(comparison) if output_format == "json" else plan_gitlab(comparison.plan)
+    return (comparison_markdown if output_format == "markdown" else comparison_text)(comparison, options.view())
 
 
 def format_valid(desired: Desired) -> str:
@@ -126,9 +137,10 @@ def apply_and_report(
     from vssync.cli.progress import apply_progress
     from vssync.commands.apply import apply_plan
     from vssync.model.convergence import find_convergence
+    from vssync.model.report import Report
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
-    from vssync.render.report import already_text, report_text
+    from vssync.render.report import already_text, apply_line, report_text
 
     view = options.view()
     if output_format == "text" or plan.refusals:
@@ -138,7 +150,10 @@ def apply_and_report(
     if plan.empty and output_format == "text":
         if already:
             click.echo(f"\n{already_text(already, view)}")
-        return process.DONE if find_convergence(plan).reached else process.INCOMPLETE
+        if find_convergence(plan).reached:
+            return process.DONE
+        click.echo(f"\n{apply_line(Report(plan))}")
+        return process.INCOMPLETE
     if confirm:
         if output_format != "text":
             click.echo(format_plan(plan, "text", options), err=True)

@@ -19,9 +19,7 @@ def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
     from vssync.render.wording import left_out_lines
 
     try:
-        loaded = load_with_progress(options.settings())
-        if strict and loaded.warnings:
-            raise ManifestError(loaded.warnings)
+        loaded = load_with_progress(options.settings(), strict=strict)
     except ManifestError as error:
         if output_format == "json":
             click.echo(validation_json(None, problems=error.problems))

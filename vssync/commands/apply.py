@@ -78,7 +78,7 @@ def describe_interrupted_runs(session: Session) -> str:
 
 
 def stores_made_here(session: Session) -> Mapping[str, str]:
-    """The keys, by id, of stores that runs of this machine made; none where its state folder cannot be read."""
+    """The keys, by id, of stores that runs of this machine made, adopted or joined; none where it cannot be read."""
     try:
         return read_past(session.state_folder).stores
     except VssyncError:

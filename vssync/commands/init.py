@@ -21,17 +21,19 @@ from vssync.manifest.globs import (
     IGNORED_WITHOUT_GIT,
     LINKED,
     FoundFile,
-    Pattern,
     compile_pattern,
     pattern_problem,
 )
+from vssync.manifest.placeholders import upload_name
 from vssync.manifest.schema import LABEL_PATTERN
+from vssync.manifest.select import skip_reason
+from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, Formats, Layer
 from vssync.model.state import DesiredStore, extension_of
-from vssync.providers import PROVIDERS
+from vssync.providers import PROVIDERS, Provider
 from vssync.render.wording import left_out_text
 from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
-from vssync.sources.paths import sandbox_around
+from vssync.sources.paths import on_disk, sandbox_around
 from vssync.sources.walk import walk_files
 from vssync.text import count_noun, display_width, escape_control, join_first, pad_right
 
@@ -217,32 +219,30 @@ def draft_manifest(
         if problem := pattern_problem(entry.path):
             raise UsageProblem(f"--path {entry.path}: {problem[0]}; {problem[1] or 'write another pattern'}")
     folder = Path(os.path.realpath(path.parent))
-    patterns = [compile_pattern(entry.path) for entry in entries]
+    typed = [
+        FileEntry(
+            Layer(()), compile_pattern(entry.path), tuple(compile_pattern(text, narrows=True) for text in entry.exclude)
+        )
+        for entry in entries
+    ]
+    patterns = [entry.pattern for entry in typed if entry.pattern]
     listing = walk_files(str(folder), patterns, sandbox_around(folder, ()))
     manifest = FoundFile(path.name, size=1)  # does not exist yet, but a pattern may match it too
     drafts = []
     reasons: set[str] = set()
-    for entry, pattern in zip(entries, patterns, strict=True):
-        excluded = [compile_pattern(text, narrows=True) for text in entry.exclude]
-        files = [file for _, file in listing.chosen_by(pattern) if not _matches_any(excluded, file.nfc_path)]
-        files += [manifest] if pattern.matches(manifest.nfc_path) else []
-        reasons.update(_skip_reason(folder, file, provider) for file in files)
-        drafts.append(DraftEntry(entry.path, entry.exclude, optional=not files))
+    for entry, rule, pattern in zip(entries, typed, patterns, strict=True):
+        files = [file for path, file in listing.chosen_by(pattern) if not rule.excludes(path)]
+        files += [manifest] if rule.selects(manifest.nfc_path) else []
+        reasons.update(_skip_reason(folder, file, PROVIDERS[provider]) for file in files)
+        drafts.append(replace(entry, optional=not files))
     return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))
 
 
-def _matches_any(patterns: Collection[Pattern], name: str) -> bool:
-    return any(pattern.matches(name) for pattern in patterns)
-
-
-def _skip_reason(folder: Path, file: FoundFile, provider: str) -> str:
+def _skip_reason(folder: Path, file: FoundFile, provider: Provider) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
-    row = PROVIDERS[provider]
-    if not row.takes(extension_of(file.nfc_path)):
-        return "unsupported"
-    if file.size > row.max_file_bytes:
-        return "too_large"
-    return "empty" if file.size < _BLANK_BYTES and _is_blank(folder / file.path) else ""
+    sent_name = Formats(provider).sent_name(upload_name(PATH_TEMPLATE, file.nfc_path, ""))
+    is_blank = 0 < file.size < _BLANK_BYTES and _is_blank(folder / on_disk(file.path))
+    return skip_reason(sent_name, 0 if is_blank else file.size, provider)
 
 
 def _is_blank(path: Path) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vssync.applier.context import StoreWorkload, Watcher
+from vssync.applier.context import Watcher, Workload
 from vssync.commands import plan as planning
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest, open_session
@@ -125,10 +125,9 @@ class _EventWatcher(Watcher):
         self._on_event = on_event
         self._lock = threading.Lock()
 
-    def on_start(self, workloads: Sequence[StoreWorkload], _throttled_for: Callable[[], float]) -> None:
-        for workload in workloads:
-            text = f"{count_noun(workload.changes, 'change')} to apply, {format_size(workload.size)} to upload"
-            self._emit(Event("started", workload.store_key, workload.changes, text))
+    def on_start(self, workload: Workload, _throttled_for: Callable[[], float]) -> None:
+        for store_key, changes in workload.changes.items():
+            self._emit(Event("started", store_key, changes, f"{count_noun(changes, 'change')} to apply"))
 
     def on_upload_ready(self, store_key: str, size: int) -> None:
         self._emit(Event("uploaded", store_key, size, f"a file of {format_size(size)} uploaded"))

@@ -1,6 +1,7 @@
 """What applications and reviewers need from a plan: each store's id, name and content digests.
 
-A store that cannot be searched yet is an error, never an empty id, with which an application would start.
+A store that cannot be searched is an error, never an empty id, with which an application would start; the others are
+given all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from shlex import quote
 from vssync.document import document
 from vssync.errors import VssyncError
 from vssync.model.convergence import find_convergence
-from vssync.model.plan import Action, Plan, StorePlan
+from vssync.model.plan import Action, Plan
 from vssync.planner.content_digest import UNKNOWN
 from vssync.render import wording
 from vssync.text import escape_ci_commands, escape_control
@@ -21,7 +22,6 @@ from vssync.text import escape_ci_commands, escape_control
 _UNUSABLE = {
     Action.CREATE: "does not exist yet; run `vssync apply` first",
     Action.REPLACE: "is expired; run `vssync apply --allow-store-replace` first, which changes its id",
-    Action.REFUSE: "is not managed by this manifest; `vssync plan` says why",
 }
 
 
@@ -43,19 +43,32 @@ class StoreOutput:
 
 
 def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
-    """The declared stores of a plan.
+    """The declared stores of a plan that can be searched.
 
-    Raises VssyncError for one that cannot be searched.
+    Raises VssyncError where none of them can.
     """
-    as_declared = find_convergence(plan).as_declared
-    return tuple(_store_output(store, store.key in as_declared) for store in plan.stores if store.managed)
+    problems, as_declared = unusable_stores(plan), find_convergence(plan).as_declared
+    usable = [store for store in plan.stores if store.managed and store.key not in problems]
+    if problems and not usable:
+        raise VssyncError("\n".join(problems.values()))
+    return tuple(
+        StoreOutput(
+            store.key, store.id, store.name, store.wanted, store.live_digest, store.digest, store.key in as_declared
+        )
+        for store in usable
+    )
 
 
-def _store_output(store: StorePlan, current: bool) -> StoreOutput:
-    action = store.change.action if store.change else None
-    if action in _UNUSABLE or not store.id:
-        raise VssyncError(f"{store.key}: the store {_UNUSABLE[action or Action.CREATE]}")
-    return StoreOutput(store.key, store.id, store.name, store.wanted, store.live_digest, store.digest, current)
+def unusable_stores(plan: Plan) -> dict[str, str]:
+    """Why declared stores of a plan cannot be searched, or need attention before they are, by key."""
+    problems = {}
+    for store in filter(lambda store: store.managed, plan.stores):
+        action = store.change.action if store.change else None
+        if store.change and action is Action.REFUSE:
+            problems[store.key] = f"{store.key}: the store needs attention: {store.change.detail}"
+        elif action in _UNUSABLE or not store.id:
+            problems[store.key] = f"{store.key}: the store {_UNUSABLE[action or Action.CREATE]}"
+    return problems
 
 
 def output_text(plan: Plan) -> str:
@@ -84,7 +97,8 @@ def output_json(plan: Plan) -> str:
         store.key: {name: value for name, value in asdict(store).items() if name != "key"}
         for store in store_outputs(plan)
     }
-    return document("output", owner=plan.owner, provider=plan.service.provider, stores=stores)
+    problems = unusable_stores(plan)
+    return document("output", owner=plan.owner, provider=plan.service.provider, stores=stores, problems=problems)
 
 
 def output_id(plan: Plan) -> str:

@@ -18,7 +18,7 @@ from vssync.commands.apply import stores_made_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
-from vssync.errors import ManifestError, Refused, VssyncError
+from vssync.errors import ManifestError, Refused, UsageProblem, VssyncError
 from vssync.files import write_file
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import provenance
@@ -49,8 +49,20 @@ def read_live(session: Session, options: Options, *, verify: bool = False) -> Sn
         made_here=stores_made_here(session),
         verify=verify,
     )
+    snapshot = replace(snapshot, store_places=_locate_stores(session, snapshot))
     adopts = options.adopt or any(store.adopt for store in session.loaded.desired.stores)
     return compare_for_adoption(session, snapshot, options) if adopts else snapshot
+
+
+def _locate_stores(session: Session, snapshot: Snapshot) -> dict[str, str]:
+    """Where the manifest declares each store, by key, if some of them are denied or pin an id that is not there."""
+    stores = (*session.loaded.desired.stores, *session.loaded.desired.removed)
+    pinned, live_ids = {store.id for store in stores if store.id}, {live.id for live in snapshot.stores}
+    if not snapshot.stores_denied and pinned <= live_ids:
+        return {}
+    paths = {store.key: ("stores", store.key, *(("id",) if store.id else ())) for store in stores}
+    locations = locate_values(session.loaded.manifest.documents, paths.values())
+    return {key: str(locations[path]) for key, path in paths.items()}
 
 
 def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:
@@ -149,16 +161,22 @@ def save_plan(plan: Plan, path: Path) -> None:
 
 
 def settings_of_plan(saved: Plan, settings: Settings) -> Settings:
-    """The settings under which a saved plan was made.
+    """The settings under which a saved plan was made, in the region that it was made for.
 
-    Raises VssyncError where its manifest is neither in the work tree around this folder nor where its path leads here.
+    Raises UsageProblem for another `--region`, and VssyncError where the plan's manifest is neither in the work tree
+    around this folder nor where its path leads here.
     """
-    options = saved.options
+    options, service, caller = saved.options, saved.service, settings.caller
+    if service.region and not service.data_url:
+        if caller.region not in ("", service.region):
+            raise UsageProblem(f"--region {caller.region}: the plan was made for {service.region}; leave it out")
+        caller = replace(caller, region=service.region)
     typed = Path(options.manifest or ".")
     for path in (find_work_tree(Path.cwd()) / typed, typed):
         with suppress(ManifestError):
             find_manifest(path)
-            return replace(settings, manifest=str(path), env=options.env or None, variables=dict(options.variables))
+            env, variables = options.env or None, dict(options.variables)
+            return replace(settings, manifest=str(path), env=env, variables=variables, caller=caller)
     raise VssyncError(f"{typed}: the plan's manifest is not here; apply the plan in a checkout that has it")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.plan import Options
-from vssync.model.state import SearchHit
+from vssync.model.state import SearchHit, Snapshot
+from vssync.planner.decide_store import denied_text
 from vssync.planner.find_stores import match_stores
 
 
@@ -17,7 +18,12 @@ def search_stores(session: Session, question: str, max_results: int, store: str 
         raise UsageProblem(f"--store {store}: the manifest has no such store; it has {', '.join(declared)}")
     live_ids = match_stores(desired, session.client.list_stores(), Options()).ids
     keys = declared if store is None else [store]
-    if missing := [key for key in keys if key not in live_ids]:
+    missing = [key for key in keys if key not in live_ids]
+    if missing and session.client.stores_denied:
+        raise VssyncError(
+            "\n".join(f"{spec.key}: {denied_text(spec, Snapshot(0))}" for spec in desired.stores if spec.key in missing)
+        )
+    if missing:
         raise VssyncError(f"{missing[0]}: the store does not exist yet; run `vssync apply` first")
     results = session.pool.map(lambda key: session.client.search_store(live_ids[key], question, max_results), keys)
     hits = [hit for store_hits in results for hit in store_hits]

@@ -145,8 +145,12 @@ def load_manifest(
 
 @contextmanager
 def open_session(settings: Settings, loaded: LoadedManifest, *, clock: Clock | None = None) -> Iterator[Session]:
-    """Connects to a loaded manifest's service while the block runs."""
-    with open_connection(settings, loaded.desired.service, Path(settings.manifest), clock=clock) as connection:
+    """Connects to a loaded manifest's service while the block runs. The session's service has the region asked."""
+    service = loaded.desired.service
+    with open_connection(settings, service, Path(settings.manifest), clock=clock) as connection:
+        if connection.endpoint.region and not service.data_url:  # an option or a variable may name another one
+            service = replace(service, region=connection.endpoint.region)
+            loaded = replace(loaded, desired=replace(loaded.desired, service=service))
         yield Session(settings, loaded, connection.endpoint, connection.client, connection.pool, connection.credential)
 
 

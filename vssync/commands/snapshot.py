@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from vssync.api.client import Client
@@ -81,6 +82,9 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
     """
     try:
         listing = client.list_all_files(store)
+        if file_id := _find_hidden_attributes(client, store, listing):
+            problem = _hidden_attributes_problem(store, file_id)
+            return Contents(count=max(listing.count, len(listing.files)), verdict=Verdict.BARE, problem=problem)
     except ServiceError as error:
         if isinstance(error, AccessDenied) or not error.answer.status:
             raise
@@ -88,6 +92,31 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
     batches = client.list_batches(store.id)
     batches = _noted_batches(client, store) if batches is None else batches
     return replace(listing, batches=batches)
+
+
+def _find_hidden_attributes(client: Client, store: LiveStore, listing: Contents) -> str:
+    """The id of a file whose attributes a GET shows and the listing leaves out; empty if there is none.
+
+    A service that lists attributes lists those of some file, as a rule; only where it lists none, up to three files are
+    asked for.
+    """
+    ids = [file.id for file in listing.files]
+    if not ids or any(file.attributes or file.mark for file in listing.files):
+        return ""
+    for file_id in dict.fromkeys((ids[0], ids[len(ids) // 2], ids[-1])):
+        with suppress(NotFound):
+            file = client.get_file(store.id, file_id)
+            if file.attributes or file.mark:
+                return file_id
+    return ""
+
+
+def _hidden_attributes_problem(store: LiveStore, file_id: str) -> str:
+    return (
+        f"cannot be compared: the service lists the files of {store.id} without attributes, though {file_id} has some "
+        "(capability `attributes`), so nobody can tell whose they are; nothing is changed until listings have them, "
+        "which `vssync doctor --write` tests"
+    )
 
 
 def _listing_problem(store: LiveStore, error: ServiceError) -> str:

@@ -12,7 +12,7 @@ from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import provenance
 from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
-from vssync.model.plan import Options
+from vssync.model.plan import Action, Options
 from vssync.model.state import LiveFile
 from vssync.planner.assemble import make_plan
 from vssync.planner.context import Scope
@@ -51,6 +51,7 @@ def inspect_file(session: Session, address: str) -> FileInspection:
         copies=tuple(LiveCopy(file, batches.get(file.id, "")) for file in copies),
         changes=tuple(change for change in planned.files if change.key == key),
         held_back=tuple(note for note in planned.notes if note.key == key and note.kind in HELD_BACK),
+        problem=planned.change.detail if planned.change and planned.change.action is Action.REFUSE else "",
     )
 
 

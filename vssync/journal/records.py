@@ -7,13 +7,13 @@ Each line is a JSON object of one of these forms; a run's id stands in `run`, se
     after    {"run", "end": number, "result": "done" | "failed" | "unknown", "id": what it created}
     ended    {"run", "ended"}: the run came to its own end, whatever it had done
     upload   {"run", "at", "upload": File id, "name", "size", "sha256"}: unattached; stands for older lines
-    made     {"run", "made": store id, "key": its key in the manifest}: stands for older lines
+    made     {"run", "made": store id, "key": its key in the manifest}: joined, or stands for older lines
 
 A process can die at any byte. So a line that cannot be read counts as not written, and a write without its `after` may
 have taken effect. When a journal is rewritten with fewer lines, a `began` says how many writes were `done`, and a
 `before` is marked `rewritten`: which uploads it left unattached is in the `upload` lines. However long it is kept, it
 holds no more than the unattached uploads, the last interrupted runs, the last writes with an unknown result, and the
-last stores that were made or adopted here and not deleted here.
+last stores that were made, adopted or joined here and not deleted here.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class JournalSummary:
     unattached: tuple[UnattachedUpload, ...] = ()
     suspected: tuple[SentWrite, ...] = ()  # uploads that may exist
     interrupted: tuple[InterruptedRun, ...] = ()  # oldest first
-    stores: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that runs made or adopted
+    stores: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that runs made, adopted or joined
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from vssync.errors import Interrupted, LostReply, VssyncError
+from vssync.errors import Interrupted, VssyncError
 from vssync.journal import records
 from vssync.journal.folder import check_folder, prepare_folder, write_error
 from vssync.journal.records import JournalState, JournalSummary, Write, WriteResult
@@ -86,7 +86,7 @@ class Journal:
         try:
             yield created.append
         except (VssyncError, Interrupted) as error:
-            is_unknown = isinstance(error, LostReply) or (isinstance(error, Interrupted) and error.is_ambiguous)
+            is_unknown = getattr(error, "is_ambiguous", False)
             self._write_after(number, WriteResult.UNKNOWN if is_unknown else WriteResult.FAILED, *created)
             raise
         self._write_after(number, WriteResult.DONE, *created)
@@ -111,6 +111,11 @@ class Journal:
         with self._lock:
             self._state.forget(file_ids)
             self._try(self._compact)
+
+    def remember_store(self, store_id: str, key: str) -> None:
+        """Remembers that a store is that of this key in the manifest, though no request of this run made it."""
+        with self._lock:
+            self._append({"run": self._run, "made": store_id, "key": key})
 
     def record_held(self, file_id: str) -> None:
         """Forgets an upload that a store holds; its lines go the next time that the journal is compacted."""

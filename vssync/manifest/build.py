@@ -101,7 +101,7 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     documents = replace(documents, environment_key=environment.key)
 
     expander = Expander(environment.placeholders)
-    stores = environments.apply_defaults(tree)
+    stores = environments.apply_defaults(tree, _defaults_of_included(documents))
     root = expander.expand_text(tree.get("root") or ".", ("root",))
     expanded = {
         "version": MANIFEST_VERSION,
@@ -113,8 +113,8 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     placeholder_diagnostics = tuple(expander.diagnostics)
 
     # The form of each document was checked, and merging keeps it: only what was wrong or filled in needs a new check.
-    # Not so a filled-in `root`, for which any text will do: the folder is looked for later.
-    needs_check = documents.problems or placeholder_diagnostics or expanded["stores"] != stores
+    is_filled_in = expanded["stores"] != stores or root != (tree.get("root") or ".")
+    needs_check = documents.problems or placeholder_diagnostics or is_filled_in
     schema_diagnostics = validate_tree(expanded, schema) if needs_check else ()
     well_formed = without_invalid_parts(expanded, _paths(placeholder_diagnostics, schema_diagnostics))
 
@@ -171,6 +171,16 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
         stores.update(included)
         declared_in.update(dict.fromkeys(included, document.file_name))
     return stores
+
+
+def _defaults_of_included(documents: Documents) -> dict[str, Tree]:
+    """By the key of a store, the `defaults` of the included file that declares it."""
+    return {
+        key: defaults
+        for document in documents.included
+        if (defaults := document.tree.get("defaults"))
+        for key in document.tree["stores"] or ()
+    }
 
 
 def _typed_manifest(

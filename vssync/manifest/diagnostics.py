@@ -131,9 +131,12 @@ def _possible_places(documents: Documents, path: TreePath) -> Iterator[tuple[Doc
     if environment:
         yield main, ("environments", environment, *path)
     yield main, path
-    for document in documents.included:
-        if in_store and path[1] in (document.tree["stores"] or ()):
-            yield document, path
+    declaring = [each for each in documents.included if in_store and path[1] in (each.tree["stores"] or ())]
+    for document in declaring:
+        yield document, path
+    if len(path) > 2:
+        for document in declaring:
+            yield document, ("defaults", *path[2:])
     if in_store and len(path) > 2:
         if environment:
             yield main, ("environments", environment, "defaults", *path[2:])

@@ -190,14 +190,23 @@ def _field_at(path: TreePath) -> str | int:
     return path[0] if len(path) == 1 else ""
 
 
-def apply_defaults(tree: Tree) -> dict[str, dict[str, Any]]:
-    """Every store of a merged manifest, laid over its `defaults`."""
-    defaults = {name: value for name, value in (tree.get("defaults") or {}).items() if name not in NEVER_INHERITED}
+def apply_defaults(tree: Tree, of_included: Mapping[str, Tree]) -> dict[str, dict[str, Any]]:
+    """Every store of a merged manifest, laid over its `defaults`.
+
+    `of_included` are, by store, those of an included file. They hold for its own stores, and are laid over the
+    manifest's.
+    """
     stores: dict[str, dict[str, Any]] = {}
     for key, store in (tree.get("stores") or {}).items():
         path = ("stores", key)
         is_removed = bool(store and store.get("removed"))
-        fields = {name: value for name, value in defaults.items() if name in IDENTIFYING_FIELDS or not is_removed}
-        inherited = merge_trees({}, fields, path)  # without what `defaults` sets to null
+        inherited: dict[str, Any] = {}
+        for defaults in (tree.get("defaults") or {}, of_included.get(key) or {}):
+            fields = {
+                name: value
+                for name, value in defaults.items()
+                if name not in NEVER_INHERITED and (name in IDENTIFYING_FIELDS or not is_removed)
+            }
+            inherited = merge_trees(inherited, fields, path)  # without what `defaults` sets to null
         stores[key] = merge_trees(inherited, store or {}, path)
     return stores

@@ -13,7 +13,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.manifest.placeholders import literal_text
 from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
-from vssync.manifest.texts import FrontMatter, find_front_matter
+from vssync.manifest.texts import Block, FrontMatter, find_front_matter
 from vssync.model.state import Scalar
 
 Source = tuple[str, ...]  # `front_matter.params.group` in its parts
@@ -85,7 +85,10 @@ def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date:
 
     `text` is that of a Markdown file; give "" for any other, which has neither fields nor headings.
     """
-    page = _Page(text, file_name, commit_date)
+    block = find_front_matter(text)
+    if not (lookups or block):
+        return NO_FINDINGS
+    page = _Page(text, file_name, commit_date, block)
     values: dict[Lookup, Scalar] = {}
     dated: list[Lookup] = []
     fields: set[Source] = set()
@@ -112,9 +115,8 @@ def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date:
 class _Page:
     """The sources of one file, each read when it is first asked for."""
 
-    def __init__(self, text: str, file_name: str, commit_date: str) -> None:
-        self._text, self._file_name = text, file_name
-        self._block = find_front_matter(text)
+    def __init__(self, text: str, file_name: str, commit_date: str, block: Block | None) -> None:
+        self._text, self._file_name, self._block = text, file_name, block
         self._front_matter: FrontMatter | None = None  # once it was asked for
         self._values: dict[Source, Any] = {GIT_DATE: commit_date or None}
 

@@ -195,9 +195,11 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
 
 def path_part(path: str, name: str) -> str:
     """What a file's placeholder (`stem`, `dir.0`) stands for in a path. Folders count from 0. Raises MissingFolder."""
+    if name == "path":
+        return path
     folder, _, last = path.rpartition("/")
     stem, ext = splitext(last)  # a hidden name, `.env`, is all stem
-    parts = {"path": path, "dir": folder, "name": last, "stem": stem, "ext": ext}
+    parts = {"dir": folder, "name": last, "stem": stem, "ext": ext}
     if name in parts:
         return parts[name]
     folders = folder.split("/") if folder else []
@@ -222,11 +224,15 @@ def upload_name(template: Template, path: str, digest: str) -> str:
 def fit_name(text: str) -> str:
     """A text as an upload name: no folders, its extension in lower case, at most 255 bytes."""
     name = text.replace("/", "__")
-    ext = path_part(name, "ext") if "." in path_part(text, "name") else ""  # in `v1.2/README`, the dot is a folder's
-    room = max(MAX_NAME_BYTES - len(ext.lower().encode()), 0)
-    return _first_bytes(_first_bytes(name.removesuffix(ext), room) + ext.lower(), MAX_NAME_BYTES)
+    has_extension = text.rfind(".") > text.rfind("/")  # in `v1.2/README`, the dot is a folder's
+    stem, ext = splitext(name) if has_extension else (name, "")
+    ext = ext.lower()
+    room = max(MAX_NAME_BYTES - len(ext.encode()), 0)
+    return _first_bytes(_first_bytes(stem, room) + ext, MAX_NAME_BYTES)
 
 
 def _first_bytes(text: str, count: int) -> str:
     """As many whole characters as fit."""
+    if len(text) <= count and text.isascii():
+        return text
     return text.encode()[:count].decode("utf-8", "ignore")

@@ -11,7 +11,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest.diagnostics import Diagnostic, locate_diagnostics
 from vssync.manifest.environments import applies_in
 from vssync.manifest.lookups import NO_FINDINGS, Findings, Lookup, Source
-from vssync.manifest.placeholders import MissingFolder, Placeholder, upload_digest, upload_name
+from vssync.manifest.placeholders import MissingFolder, upload_digest, upload_name
 from vssync.manifest.select import SelectedFile, Selection
 from vssync.manifest.spec import (
     FileEntry,
@@ -124,7 +124,7 @@ class _Resolver:
         filename, sha256, size = file.filename, "", disk_file.size if disk_file else 0
         if reading and reading.sha256:
             sha256, size = reading.sha256, reading.size
-        if sha256 and Placeholder("digest") in settings.filename:
+        if sha256 and settings.names_digest:
             digest = upload_digest(self._owner_name, sha256)
             filename = spec.formats.sent_name(upload_name(settings.filename, file_path, digest))
         return DesiredFile(
@@ -200,7 +200,7 @@ def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, li
         return {Problem(file.disk_file.path, 0, 0, message): ["exclude it"]}
     if reading.flaw:
         return {reading.flaw: [reading.flaw.hint]}
-    if file.settings.lookups.isdisjoint(reading.findings.problems):
+    if not reading.findings.problems:
         return {}
     nulls: dict[Problem, list[str]] = {}
     for name, values in file.settings.choices.items():

@@ -15,7 +15,7 @@ from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifes
 from vssync.manifest.texts import is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
-from vssync.providers import PROVIDERS
+from vssync.providers import PROVIDERS, Provider
 from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
@@ -40,8 +40,8 @@ class Selection:
     spec: StoreSpec
     files: tuple[SelectedFile, ...]  # sorted by key
     skipped: Mapping[str, str]  # by key, why a file that a pattern matches is left out: by `skip`, .gitignore or a link
-    met: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that some file of an entry matches
-    unmet: Mapping[TreePath, str] = field(default_factory=dict)  # and those that none does, by their place
+    matched: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that some file of an entry matches
+    unmatched: Mapping[TreePath, str] = field(default_factory=dict)  # and those that none does, by their place
     warnings: tuple[Diagnostic, ...] = ()
 
 
@@ -57,17 +57,19 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
 def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
     """Warnings of what was likely not meant.
 
-    An `exclude` that meets nothing in any store is one: what it was to keep out is published. Two keys that differ only
-    in case are kept apart by git and the services, and not by every machine's disk.
+    An `exclude` that matches nothing in any store is one: what it was to keep out is published. So are two keys that
+    differ only in case: git and the services keep them apart, and not every machine's disk does.
     """
-    met = frozenset[str]().union(*(selection.met for selection in selections))
-    unmet = {path: text for selection in selections for path, text in selection.unmet.items() if text not in met}
-    hints = {text: _spelling_hint(text, listing.paths) or "fix it, or remove it" for text in set(unmet.values())}
+    matched = frozenset[str]().union(*(selection.matched for selection in selections))
+    unmatched = {
+        path: text for selection in selections for path, text in selection.unmatched.items() if text not in matched
+    }
+    hints = {text: _spelling_hint(text, listing.paths) or "fix it, or remove it" for text in set(unmatched.values())}
     diagnostics = [
         Diagnostic(
             path, f"`{text}` matches no file that {'an' if path[-1] == 'match' else 'this'} entry chooses", hints[text]
         )
-        for path, text in unmet.items()
+        for path, text in unmatched.items()
     ]
     diagnostics += [warning for selection in selections for warning in selection.warnings]
     return tuple(dict.fromkeys(locate_diagnostics(manifest.documents, diagnostics)))
@@ -97,6 +99,15 @@ def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
         yield Diagnostic(files[second].entry.layer.path, message, hint)
 
 
+def skip_reason(sent_name: str, size: int, provider: Provider) -> str:
+    """Why a service does not take a file of this name and size, in the words of `skip`; empty if it takes it."""
+    if not sent_name:
+        return "unsupported"
+    if size == 0:
+        return "empty"
+    return "too_large" if size > provider.max_file_bytes else ""
+
+
 def _formats_hint(extension: str) -> str:
     """How a store takes files of a kind that its provider does not."""
     sent_as = ".md" if may_have_front_matter(extension) else ".txt" if is_text(extension) else extension
@@ -116,8 +127,8 @@ class _StoreSelector:
         self.provider, self.spec = PROVIDERS[provider], spec
         self.diagnostics: list[Diagnostic] = []
         self.problems: list[Problem] = []
-        self._met: set[str] = set()
-        self._unmet: dict[TreePath, str] = {}
+        self._matched: set[str] = set()
+        self._unmatched: dict[TreePath, str] = {}
         self._skipped: dict[str, str] = {}
         self._settings: dict[tuple[int, ...], FileSettings] = {}  # by the indexes of an entry and its overrides
 
@@ -132,25 +143,25 @@ class _StoreSelector:
                 message = f"`{names[0]}` and `{names[1]}` have the same key: `{file.key}`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
         # Each set of overrides that matched a file is a key here, behind the index of the entry.
-        met_overrides = {number for _, *numbers in self._settings for number in numbers}
+        matching_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self.spec.overrides if files else ()):
-            self._note_pattern(override.pattern, (*override.layer.path, "match"), number in met_overrides)
+            self._note_pattern(override.pattern, (*override.layer.path, "match"), number in matching_overrides)
         skipped = {key: reason for key, reason in self._skipped.items() if key not in first}
-        warnings = (*_case_pairs(first), *self._unsure(skipped, listing))
-        return Selection(self.spec, tuple(files), skipped, frozenset(self._met), self._unmet, warnings)
+        warnings = (*_case_pairs(first), *self._warn_without_git(skipped, listing))
+        return Selection(self.spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
 
-    def _unsure(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
+    def _warn_without_git(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
         """A warning where files are left out that git may track: nobody can say without git."""
         if count := sum(reason == IGNORED_WITHOUT_GIT for reason in skipped.values()):
             message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
             hint = "git can say which of them it tracks; until it is asked, the live copies stay"
             yield Diagnostic(("stores", self.spec.store.key), message, hint)
 
-    def _note_pattern(self, pattern: Pattern, path: TreePath, is_met: bool) -> None:
-        if is_met:
-            self._met.add(pattern.text)
+    def _note_pattern(self, pattern: Pattern, path: TreePath, is_matched: bool) -> None:
+        if is_matched:
+            self._matched.add(pattern.text)
         else:
-            self._unmet[path] = pattern.text
+            self._unmatched[path] = pattern.text
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
@@ -205,7 +216,7 @@ class _StoreSelector:
         """A file that the entry of this index matches; None if it cannot be used, which is reported, or is skipped."""
         entry, settings = self.spec.entries[index], self._settings_for(index, nfc_path)
         if disk_file.problem:
-            self._add_problem(disk_file, disk_file.problem)
+            self._add_problem(disk_file, disk_file.problem, "or exclude it" if entry.has_wildcards else "")
             return None
         try:
             key = _key_of(entry, nfc_path)
@@ -236,21 +247,22 @@ class _StoreSelector:
 
         `name` is made by the template, `sent_name` of it by `formats` (empty: not taken).
         """
-        limit, extension, more = self.provider.max_file_bytes, extension_of(name), ""
-        if not sent_name:
+        reason, more = skip_reason(sent_name, disk_file.size, self.provider), ""
+        if not reason:
+            return True
+        if reason == "unsupported":
+            extension = extension_of(name)
             # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""
-            reason, message = "unsupported", f"{subject} is not among those of the provider `{self.provider.name}`"
+            message = f"{subject} is not among those of the provider `{self.provider.name}`"
             if extension in self.spec.formats.rows:
                 message, more = f"`formats` says that {subject} is not taken", ", or change `formats`"
-        elif disk_file.size == 0:
-            reason, message = "empty", "the file is empty, and services refuse empty files"
-        elif disk_file.size > limit:
-            reason, message = "too_large", f"the file has {disk_file.size:,} bytes; {limit:,} are allowed"
+        elif reason == "empty":
+            message = "the file is empty, and services refuse empty files"
         else:
-            return True
+            message = f"the file has {disk_file.size:,} bytes; {self.provider.max_file_bytes:,} are allowed"
         if not entry.has_wildcards:
             self._add_problem(disk_file, message, "remove the entry")
         elif reason in self.spec.skip:

@@ -177,6 +177,7 @@ class FileSettings:
     layers: tuple[Layer, ...]  # outermost first
     chunking: Chunking
     filename: Template
+    names_digest: bool  # the upload name has a `${digest}`
     choices: Choices
     constant_attributes: Attributes | None  # the same for each of the files; None where they may differ
     lookups: frozenset[Lookup]  # all that may give an attribute of a file
@@ -192,10 +193,12 @@ def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
             choices[name] = (value, *choices.get(name, ())) if isinstance(value, Lookup) else (value,)
     lookups = frozenset(value for values in choices.values() for value in values if isinstance(value, Lookup))
     varies = lookups or any(isinstance(value, tuple) for values in choices.values() for value in values)
+    filename = filenames[-1] if filenames else PATH_TEMPLATE
     return FileSettings(
         layers=layers,
         chunking=chunkings[-1] if chunkings else AUTO,
-        filename=filenames[-1] if filenames else PATH_TEMPLATE,
+        filename=filename,
+        names_digest=Placeholder("digest") in filename,
         choices=choices,
         constant_attributes=None if varies else _choose_values(choices, "", {}),
         lookups=lookups,

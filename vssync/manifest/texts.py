@@ -21,6 +21,9 @@ MAX_FRONT_MATTER = 65_536  # characters from the start of a text; front matter t
 _FENCED = re.compile(
     r"(?ms)(?:(?P<yaml>---)|(?P<fence>\+\+\+|;;;))[ \t]*\r?\n(?P<body>.*?)^(?(yaml)(?:---|\.\.\.)|(?P=fence))[ \t]*\r?$"
 )
+_OPENED = re.compile(r"(?P<fence>---|\+\+\+|;;;)[ \t]*\r?\n")
+_EMPTY_LINE = re.compile(r"(?m)^[ \t]*\r?$")
+_FIRST_FIELD = {"+++": re.compile(r"\[|[^\s=]+[ \t]*="), ";;;": re.compile(r"[{\"]")}
 _JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # Hugo: the object itself; `{{` and `{%` are templates
 _NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
 _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
@@ -53,12 +56,18 @@ class Block:
     fence: str  # `---`, `+++`, `;;;`, or `{` of an object without a fence
     body: str
     end: int
+    is_closed: bool = True
 
     def parse(self, file_name: str) -> FrontMatter | None:
         """The front matter; None for other text, such as a slide between two `---`.
 
         Raises ManifestError where it was meant as front matter and cannot be read.
         """
+        if not self.is_closed:
+            message = f"no line `{self.fence}` ends it within {MAX_FRONT_MATTER:,} characters"
+            if self.fence == "---":
+                message += " (with an empty line below it, the first one is a thematic break)"
+            raise ManifestError((Problem(file_name, 1, 1, message, f"add the line `{self.fence}`"),))
         text = f"\n{self.body}"  # an empty line for the fence: line numbers stay those of the file
         if self.fence == "---":
             fields = _parse_yaml(self.body, file_name)
@@ -74,8 +83,12 @@ class Block:
 
 def find_front_matter(text: str) -> Block | None:
     """What may be the front matter of a text."""
+    if not text.startswith(("---", "+++", ";;;", "{")):
+        return None
     if match := _FENCED.match(text):
         return Block(match["yaml"] or match["fence"], match["body"], match.end())
+    if match := _OPENED.match(text):
+        return _unclosed_block(text, match["fence"], match.end())
     if not _JSON_OBJECT.match(text):
         return None
     try:
@@ -85,8 +98,23 @@ def find_front_matter(text: str) -> Block | None:
     return Block("{", text[:end], end)
 
 
+def _unclosed_block(text: str, fence: str, start: int) -> Block | None:
+    """Front matter whose end is missing; None where the text begins with a thematic break.
+
+    The lines up to the first empty one decide: they are front matter if they read as fields.
+    """
+    empty_line = _EMPTY_LINE.search(text, start)
+    end = empty_line.start() if empty_line else len(text)
+    body = text[start:end]
+    try:
+        is_meant = bool(_FIRST_FIELD[fence].match(body)) if fence in _FIRST_FIELD else bool(_parse_yaml(body, ""))
+    except ManifestError:
+        is_meant = True
+    return Block(fence, body, end, is_closed=False) if is_meant else None
+
+
 def _parse_yaml(body: str, file_name: str) -> dict[str, Any] | None:
-    """The fields of a YAML text; None for text that is no mapping. Raises ManifestError."""
+    """The fields of a YAML text; None for text that is not a mapping. Raises ManifestError."""
     try:
         tree = load_values(body, file_name, first_line=2)  # the fence was the first
     except ManifestError:
@@ -151,14 +179,8 @@ class TextReader:
         """Takes the next bytes; after a flaw they are not looked at."""
         if self.flaw:
             return
-        if self._decoder is None:
-            # OpenAI's page on file search: text is UTF-8, UTF-16 or ASCII.
-            codec = "utf-8-sig"
-            if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                codec, self._encoding = "utf-16", "UTF-16"
-            self._decoder = codecs.getincrementaldecoder(codec)()
         try:
-            text = self._decoder.decode(data, final)
+            text = self._decode(data, final)
         except UnicodeDecodeError as error:
             start = len(data) - len(error.object) + error.start  # the decoder may hold bytes of the last piece
             expected = self._encoding if self._encoding == "UTF-8" else f"{self._encoding}, as its first bytes say"
@@ -167,13 +189,26 @@ class TextReader:
             return
         if "\0" in text:
             start = data.find(b"\0")
-            self._refuse(data, start, "holds a NUL character: it is no text, or UTF-16 without a byte order mark")
+            self._refuse(
+                data, start, "holds a NUL character: it is not text, or it is UTF-16 without a byte order mark"
+            )
             return
         if len(self.head) < MAX_FRONT_MATTER:
             self.head += text[: MAX_FRONT_MATTER - len(self.head)]
         self.is_blank = self.is_blank and (not text or text.isspace())
         self._offset += len(data)
         self._lines += data.count(b"\n")
+
+    def _decode(self, data: bytes, final: bool) -> str:
+        if self._decoder is None:
+            # OpenAI's page on file search: text is UTF-8, UTF-16 or ASCII.
+            codec = "utf-8-sig"
+            if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                codec, self._encoding = "utf-16", "UTF-16"
+            elif final:  # most files are one piece, and this takes a third of the time
+                return data.decode().removeprefix("\ufeff")
+            self._decoder = codecs.getincrementaldecoder(codec)()
+        return self._decoder.decode(data, final)
 
     def _refuse(self, data: bytes, start: int, flaw: str) -> None:
         self.flaw = flaw

@@ -217,6 +217,7 @@ _NEEDS_QUOTES = tuple(  # what is not YAML, or means something else in it, and w
         r"\*[^\s,\]]*",  # an alias in YAML, meant as a pattern
         r"\{[^{}:\s]*\}[^\s,\]}]+",  # a mapping in YAML, meant as alternatives
         r"[%@`][^\s,\]]*",
+        r"[^\s\"',\[\]{}]+\[[^\[\]\s]*\][^\s,\]}]*",  # a list in { } or [ ], meant as a set of characters
         r"[^\s\"',\[\]{}]*\$\{[^{}]*\}[^\s,\]}]*",  # a placeholder inside { }
     )
 )
@@ -251,7 +252,9 @@ def _syntax_problem(error: Exception, text: str, file_name: str, first_line: int
             if near and match:
                 position, value = (near.line + first_line, match.start("value") + 1), match["value"]
                 return Problem(file_name, *position, f"not YAML: `{value}` needs quotes", f'write "{value}"')
-        return Problem(file_name, mark.line + first_line, mark.column + 1, f"not YAML: {error.problem}")
+        is_tab = mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t"
+        message, hint = ("a tab cannot indent", "use spaces") if is_tab else (str(error.problem), "")
+        return Problem(file_name, mark.line + first_line, mark.column + 1, f"not YAML: {message}", hint)
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position]  # PyYAML's own reader counts characters, libyaml bytes
         if error.encoding != "unicode":

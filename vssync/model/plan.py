@@ -227,7 +227,7 @@ class StorePlan:
     notes: tuple[Note, ...] = ()
     unchanged: int = 0
     owned: int = 0  # live keys of ours, before anything is done
-    live: int = 0  # every file the service lists
+    live: int = 0  # every file the service lists, or as many as it counts where it lists none
     unlisted: int = 0  # files that it counts beyond those
     wanted: int = 0  # files of the manifest
     unproven: tuple[str, ...] = ()  # extensions to add that neither the provider nor a completed file vouches for

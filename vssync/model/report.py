@@ -15,7 +15,11 @@ class Status(StrEnum):
     DONE = "done"
     FAILED = "failed"
     UNKNOWN = "unknown"  # a reply was lost, and reading the service did not show what became of it
+    DOUBLED = "doubled"  # done, and another run did it as well: one of the two has to go
     SKIPPED = "skipped"  # not tried; `detail` says why
+
+
+NOT_TRIED = "not tried"  # the whole detail of what a run that ended early did not come to
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,12 @@ class Outcome:
     request_id: str = ""
     attempts: int = 0  # how often it was tried
     seconds: float = 0.0  # from its first request to its end
+    already: bool = False  # done before this run came to it, as by another run at the same time
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether its end is not as it should be, so that `detail` says what to do."""
+        return self.status in (Status.FAILED, Status.UNKNOWN, Status.DOUBLED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,6 +291,7 @@ class Verdict(StrEnum):
     WHOLE = "whole"  # at least as many as the service counts
     GHOSTS = "ghosts"  # readings from both ends agree on fewer: the count is wrong, as some services' is
     SHORT = "short"  # readings disagree, or nothing shows that they have all
+    BARE = "bare"  # it leaves out the attributes of files, and their marks with them, so it is not used
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +311,11 @@ class Contents:
         if not self.is_counted:
             return f"of {self.count:,} files that were listed, the last reading has {len(self.files):,}"
         return f"the service counts {self.count:,} files in it and lists {len(self.files):,}"
+
+    @property
+    def size(self) -> int:
+        """How many files it has: as many as are listed, or where none can be, as many as the service counts."""
+        return self.count if self.problem else len(self.files)
 
     @property
     def shortfall(self) -> str:
@@ -333,6 +339,7 @@ class Snapshot:
     made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that are this machine's
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
     stores_denied: int = 0  # the status that denied reading stores themselves: the pinned ones stand for all
+    store_places: Mapping[str, str] = field(default_factory=dict)  # in the manifest, by key, where these help people
     uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 
 

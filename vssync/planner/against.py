@@ -68,7 +68,6 @@ def compare_manifests(
         options = replace(options, adopt_from=(*options.adopt_from, owner))
     capabilities = after.service.declared_capabilities
     plan = make_plan(after, applied_snapshot(before, after), options, capabilities)
-    stores = tuple(replace(store, id=store.desired.id if store.desired else "") for store in plan.stores)
     scope, earlier = Scope.of(options), _earlier_stores(before, after)
     left_out = {
         store.key: earlier[store.key].left_out
@@ -76,7 +75,7 @@ def compare_manifests(
         if scope.includes_all_files(store.key) and store.left_out != earlier[store.key].left_out
     }
     governing = tuple(_governing_changes(before, after, earlier))
-    return ManifestComparison(replace(plan, stores=stores), *revisions, governing, left_out)
+    return ManifestComparison(plan, *revisions, governing, left_out)
 
 
 def _earlier_stores(before: Desired | None, after: Desired) -> dict[str, DesiredStore]:
@@ -105,6 +104,11 @@ def applied_snapshot(before: Desired | None, after: Desired) -> Snapshot:
             live[_store_id(store)] = _applied_store("", store, 0)
             contents[_store_id(store)] = Contents()
     return Snapshot(now=0, stores=tuple(live.values()), contents=contents)
+
+
+def is_made_up(id: str) -> bool:
+    """Whether an id is of no service, but of a state that is made up here."""
+    return id.startswith(_BEFORE)
 
 
 def _store_id(store: DesiredStore) -> str:
@@ -154,9 +158,9 @@ def _governing_changes(
         old, new = ({"owner": desired.owner, "service": asdict(desired.service)} for desired in (before, after))
         yield from compare_values(old, new)
     for store in sorted((*after.stores, *after.removed), key=lambda store: store.key):
-        old, new = (
-            {name: value for name, value in declared_settings(side).items() if name in _GOVERNING}
-            for side in (earlier[store.key], store)
-        )
-        for change in compare_values(old, new):
+        for change in compare_values(_governing(earlier[store.key]), _governing(store)):
             yield replace(change, name=f"stores.{store.key}.{change.name}")
+
+
+def _governing(store: DesiredStore) -> dict[str, object]:
+    return {name: value for name, value in declared_settings(store).items() if name in _GOVERNING}

@@ -32,7 +32,7 @@ from vssync.planner import store_files
 from vssync.planner.classify import ClassifiedFiles, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
-from vssync.planner.decide_store import StoreDecision, decide_store
+from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store
 from vssync.planner.estimate import count_lookups
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
@@ -70,7 +70,8 @@ def make_plan(
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    complete_drafts = [draft for draft in drafts if decisions[draft.context.store.key].knows_all_keys]
+    unknown = (PlannedFiles.NONE, PlannedFiles.LISTED)  # then an address may name any key
+    complete_drafts = [draft for draft in drafts if decisions[draft.context.store.key].files not in unknown]
     _check_addresses(desired, complete_drafts, matches, context)
     store_plans = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
     leftovers = [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
@@ -86,12 +87,12 @@ def make_plan(
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
     store_context = StorePlanContext(context, store, _is_adopting(store, decision, context))
-    if decision.skips_files:
+    if decision.files is PlannedFiles.NONE:
         return StoreDraft(store_context, digest_files(store), ClassifiedFiles())
     draft = store_files.draft_files(_contents_of(decision, context), store_context)
-    if decision.is_short:
+    if decision.files is PlannedFiles.LISTED:
         return store_files.limit_to_listed(draft)
-    return store_files.refuse_removals(draft) if decision.restores_mark else draft
+    return store_files.refuse_removals(draft) if decision.files is PlannedFiles.KEPT else draft
 
 
 def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
@@ -152,7 +153,8 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{other.id} {leftover_text}") for other in leftovers)
     # No file of a refused or replaced store is planned, so the service's own count is shown; the files of an expired
     # store that is replaced count as gone.
-    shows_count = live is not None and decision.planned_live is None and not (decision.is_new and live.is_expired)
+    is_gone = live is not None and live.is_expired and decision.files is PlannedFiles.NEW
+    shows_count = decision.planned_live is None and not is_gone
     return StorePlan(
         key=store.key,
         name=store.name,
@@ -184,10 +186,10 @@ def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanConte
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)
-    is_settings = change is not None and change.action is Action.UPDATE and not decision.restores_mark
-    if is_settings and not context.scope.includes_settings(store.key):
+    is_update = change is not None and change.action is Action.UPDATE
+    if is_update and decision.files is not PlannedFiles.KEPT and not context.scope.includes_settings(store.key):
         return None
-    if change and decision.is_short:
+    if change and decision.files is PlannedFiles.LISTED:
         postponed = f"{count_noun(draft.postponed, 'change')} left for later; " if draft.postponed else ""
         detail = f"{change.detail}: {postponed}nothing is added or removed until it lists all; plan again later"
         return replace(change, detail=detail)
@@ -215,12 +217,12 @@ def _live_digest(draft: StoreDraft, contents: Contents) -> str:
 
 
 def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan]:
-    """The stores; if the service denied reading them (`status` is not 0), the first live one says so in a note."""
+    """The stores; if the service denied reading them (`status` is not 0), the first says so, a live one if there is."""
     detail = (
         f"the service answers {status} for them, so the stores that are pinned here stand for all: none is created, "
         "deleted or looked for"
     )
-    first = next((store for store in stores if status and store.id), None)
+    first = min(stores, key=lambda store: not store.id, default=None) if status else None
     for store in stores:
         notes = (*store.notes, Note(NoteKind.PINNED_ONLY, detail=detail))
         yield replace(store, notes=notes) if store is first else store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from vssync.errors import Refused
 from vssync.limits import MAX_PAIRS
@@ -17,12 +18,22 @@ from vssync.model.marks import (
     fit_metadata,
 )
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Reason, StoreChange
-from vssync.model.state import DesiredStore, LiveStore, Scalar, Verdict
+from vssync.model.state import DesiredStore, LiveStore, Scalar, Snapshot, Verdict
 from vssync.planner.context import PlanContext
 from vssync.planner.find_stores import StoreMatch, is_parallel, twin_order
 from vssync.text import count_noun
 
 MIN_TWIN_AGE = 600  # seconds; the apply that created a younger store may be about to fill it
+
+
+class PlannedFiles(Enum):
+    """What is planned of a store's files."""
+
+    ALL = "all"
+    NEW = "new"  # the store will be created, so none is live yet
+    LISTED = "listed"  # not all of them are listed, so nothing is added and nothing removed
+    KEPT = "kept"  # others removed the store's mark: this plan writes it back, and removes no copy before that
+    NONE = "none"  # the store needs attention first
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +44,12 @@ class StoreDecision:
     change: StoreChange | None = None
     notes: tuple[Note, ...] = ()
     leftovers: tuple[LiveStore, ...] = ()  # others that match: a create whose reply was lost leaves one
-    is_new: bool = False  # it will be created, so none of its files is live yet
-    skips_files: bool = False  # it needs attention first, so none of its files is planned
-    is_short: bool = False  # not all of its files are listed, so nothing is added and nothing removed
-    restores_mark: bool = False  # others removed its mark: this plan writes it back, and removes no copy before that
-
-    @property
-    def knows_all_keys(self) -> bool:
-        """Whether all keys of the store are known, live ones included."""
-        return not (self.skips_files or self.is_short)
+    files: PlannedFiles = PlannedFiles.ALL
 
     @property
     def planned_live(self) -> LiveStore | None:
         """The live store whose files are planned; None if it is new or they are skipped."""
-        return None if self.is_new or self.skips_files else self.live
+        return None if self.files in (PlannedFiles.NEW, PlannedFiles.NONE) else self.live
 
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
@@ -55,7 +58,9 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     Raises Refused when two live stores match it for a reason other than parallel first applies or a lost reply.
     """
     if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        return _refuse_store(match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store))
+        return _refuse_store(
+            match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store, context.snapshot)
+        )
     for live in (*match.live, *match.expired):
         if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
@@ -72,9 +77,10 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         return replace(decision, leftovers=tuple(ours))
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
-        return _refuse_store(None, (Reason.MISSING,), f"{missing}; create it before its files can be managed")
+        detail = placed_text(store, context.snapshot, f"{missing}; create it before its files can be managed")
+        return _refuse_store(None, (Reason.MISSING,), detail)
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
-    return _refuse_if_not_creatable(StoreDecision(change=change, is_new=True), context)
+    return _refuse_if_not_creatable(StoreDecision(change=change, files=PlannedFiles.NEW), context)
 
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
@@ -82,6 +88,8 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
     contents_of = context.snapshot.contents
     live, *others = sorted(match.live, key=lambda live: twin_order(live, contents_of[live.id], context.owners))
     contents = contents_of[live.id]
+    if contents.verdict is Verdict.BARE:  # nor would it tell more of a new store, or of one that is adopted
+        return _refuse_store(live, (Reason.UNLISTED,), contents.problem)
     if contents.problem:
         refusal = None if store.external else _refuse_unless_adopted(store, live, match, context)
         return refusal or _replace_unusable(store, live, Reason.UNLISTED, contents.problem, context)
@@ -94,7 +102,7 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
         notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
     if contents.verdict is Verdict.SHORT:
         short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
-        return StoreDecision(live, short, tuple(notes), is_short=True)
+        return StoreDecision(live, short, tuple(notes), files=PlannedFiles.LISTED)
     if store.external:
         return StoreDecision(live, notes=tuple(notes))
     if store.description and store.description != live.description:
@@ -102,8 +110,9 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
         notes.append(Note(NoteKind.DESCRIPTION, detail=detail))
     change = _update_settings(store, live, context, restores_mark=restores_mark)
     # The files of a store that is ours can be planned even if its settings cannot be changed.
-    skips_files = change is not None and change.action is Action.REFUSE and live.owner != context.owner
-    return StoreDecision(live, change, tuple(notes), leftovers, skips_files=skips_files, restores_mark=restores_mark)
+    is_refused = change is not None and change.action is Action.REFUSE and live.owner != context.owner
+    kept = PlannedFiles.KEPT if restores_mark else PlannedFiles.ALL
+    return StoreDecision(live, change, tuple(notes), leftovers, PlannedFiles.NONE if is_refused else kept)
 
 
 def _decide_twins(
@@ -199,7 +208,7 @@ def _replace_unusable(
     metadata = _merge_metadata(store, live, context.owner)
     kept = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
     change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{kept}")
-    return _refuse_if_not_creatable(StoreDecision(live, change, is_new=True), context)
+    return _refuse_if_not_creatable(StoreDecision(live, change, files=PlannedFiles.NEW), context)
 
 
 def _refuse_if_not_creatable(decision: StoreDecision, context: PlanContext) -> StoreDecision:
@@ -212,7 +221,7 @@ def _refuse_if_not_creatable(decision: StoreDecision, context: PlanContext) -> S
 
 def _refuse_store(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> StoreDecision:
     """Refuses to do anything about a store or the files in it."""
-    return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), skips_files=True)
+    return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), files=PlannedFiles.NONE)
 
 
 def _update_settings(
@@ -285,12 +294,22 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
     )
 
 
-def denied_text(store: DesiredStore) -> str:
+def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
     """What to do about a store if this credential may not read stores, only the files of external ones pinned by id."""
-    if store.external and store.id:
-        return f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it"
     pin = "`external: true`" if store.id else "`id:` and `external: true`"
-    return f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
+    text = f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
+    if store.external and store.id:
+        text = (
+            f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "
+            "`id:`, or use a credential that may"
+        )
+    return placed_text(store, snapshot, text)
+
+
+def placed_text(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
+    """A text after the place where the manifest declares the store, as far as that was looked up."""
+    place = snapshot.store_places.get(store.key)
+    return f"{place}: {text}" if place else text
 
 
 def newer_mark_problem(live: LiveStore) -> str:

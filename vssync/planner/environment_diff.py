@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -22,11 +22,12 @@ from vssync.model.state import (
     LiveStore,
     Scalar,
     Snapshot,
+    Verdict,
 )
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, effective_attributes, live_content_digest
 from vssync.planner.context import PlanContext, Scope
-from vssync.planner.decide_store import StoreDecision, decide_store
+from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store
 from vssync.planner.find_stores import match_stores
 
 Fields = tuple[FieldChange, ...]
@@ -35,12 +36,16 @@ Values = Mapping[str, Scalar | None]
 
 @dataclass(frozen=True, slots=True)
 class StoreSide:
-    """A store in one environment: settings, files by key, content digest; or `problem`, why these are not known."""
+    """A store in one environment: settings, files by key, content digest; or `problem`, why these are not known.
+
+    `note` says that the service counts more files than it has.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Values] = field(default_factory=dict)
     digest: str = UNKNOWN
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,20 @@ class StoreDiff:
     @property
     def problems(self) -> tuple[str, str]:
         """Why the left and the right side cannot be compared; empty where they can."""
-        left, right = (side.problem if side else "" for side in (self.left, self.right))
-        return left, right
+        return self._of_both(lambda side: side.problem)
+
+    @property
+    def notes(self) -> tuple[str, str]:
+        """What else is known of the left and the right side; mostly empty."""
+        return self._of_both(lambda side: side.note)
 
     @property
     def digests(self) -> tuple[str, str]:
         """Of the content on the left and on the right; empty where the store is absent."""
-        left, right = (side.digest if side else "" for side in (self.left, self.right))
-        return left, right
+        return self._of_both(lambda side: side.digest)
+
+    def _of_both(self, text_of: Callable[[StoreSide], str]) -> tuple[str, str]:
+        return text_of(self.left) if self.left else "", text_of(self.right) if self.right else ""
 
     @property
     def same_content(self) -> bool:
@@ -179,7 +190,7 @@ def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
     """Why nobody can say what a store holds; empty where that is known, and where there is no store."""
     live, change = decision.live, decision.change
     contents = snapshot.contents.get(live.id, Contents()) if live else Contents()
-    if contents.shortfall or change is None or not decision.skips_files:
+    if contents.shortfall or change is None or decision.files is not PlannedFiles.NONE:
         return contents.shortfall
     return "" if live is None and Reason.MISSING in change.reasons else change.detail
 
@@ -188,7 +199,8 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
     """A store of ours as its service lists it; without `store`, one that left the manifest."""
     files = {key_digest(file.key): file for file in store.files} if store else {}
     ignored_names = store.ignore_attributes if store else ()
-    listed = snapshot.contents[live.id].files
+    contents = snapshot.contents[live.id]
+    listed = contents.files
     classified = classify_files(listed, (owner,))
     values = {
         key: _live_values(copy, files.get(copy.mark.key_digest), ignored_names)
@@ -201,7 +213,8 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
         "metadata": {name: value for name, value in live.metadata.items() if is_ours(name)},
         "unmanaged": len(listed) - len(classified.our_ids),  # how many are not ours: they have no key to be compared by
     }
-    return StoreSide(settings, values, live_content_digest(classified, files, ignored_names))
+    note = contents.counted if contents.verdict is Verdict.GHOSTS else ""
+    return StoreSide(settings, values, live_content_digest(classified, files, ignored_names), note=note)
 
 
 def _labelled_copies(classified: ClassifiedFiles) -> Iterator[tuple[str, OwnedCopy]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from vssync.limits import PAGE_SIZE
@@ -14,8 +14,10 @@ from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, Reason
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveStore
 from vssync.planner.context import Scope
-from vssync.providers import PROVIDERS, Bucket
+from vssync.providers import PROVIDERS, Bucket, Provider
 
+_BATCHES = {"batches", "batch_files"}  # the capabilities that say whether files can be attached in batches
+_REQUESTS_TO_TRY = 3  # a batch is created, polled, and found without files
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 
@@ -29,6 +31,7 @@ class Cost:
     requests: int = 0  # where nothing fails, and everything has ended when it is first asked for
     polls: int = 0  # further requests, at most: where nothing moves until every wait is given up
     seconds: float = 0.0  # that the provider's rate limits make it take at least; 0 without limits
+    at_most: bool = False  # batches and requests are the most of what they may be: it is not known if batches work
 
 
 def count_changes(*stores: StorePlan) -> Counts:
@@ -53,14 +56,33 @@ def count_changes(*stores: StorePlan) -> Counts:
 
 
 def estimate_cost(plan: Plan) -> Cost:
-    """What carrying out a plan takes, under the limits of its provider."""
+    """What carrying out a plan takes, under the limits of its provider.
+
+    Where nobody has said whether a service takes batches, the files may have to be attached one by one, after a batch
+    was tried: that is assumed, since it takes more requests.
+    """
+    provider = PROVIDERS.get(plan.service.provider)
+    capabilities = plan.service.declared_capabilities
+    cost = _estimate_cost(plan, provider, capabilities)
+    if not (cost.batches and provider and provider.is_any_service) or _BATCHES & plan.service.capabilities.keys():
+        return cost
+    tries = sum(map(bool, map(count_attached, plan.stores)))
+    dearest = _estimate_cost(plan, provider, replace(capabilities, batches=False))
+    return replace(
+        cost,
+        requests=max(cost.requests, dearest.requests + tries * _REQUESTS_TO_TRY),
+        polls=max(cost.polls, dearest.polls),
+        at_most=True,
+    )
+
+
+def _estimate_cost(plan: Plan, provider: Provider | None, capabilities: Capabilities) -> Cost:
     # Uploads of the same bytes and name are shared between stores, not within one: two keys of one store need two.
     times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size: the most that any store needs
     for store in plan.stores:
         files = (change.desired for change in store.files if change.desired and upload_size(change) is not None)
         times_uploaded |= Counter((file.sha256, file.filename, file.size) for file in files)
     uploads = times_uploaded.total()
-    capabilities = plan.service.declared_capabilities
     attached = [count_attached(store) for store in plan.stores]
     batches = [_count_batches(store, capabilities) for store in plan.stores]
     requests = uploads + plan.lookups + _count_closing_requests(plan)
@@ -71,7 +93,6 @@ def estimate_cost(plan: Plan) -> Cost:
         Bucket.FILES: sum(attached),
         Bucket.ATTACHES: max(attached if capabilities.one_by_one else batches, default=0),  # each store has its own
     }
-    provider = PROVIDERS.get(plan.service.provider)
     rates = provider.rates if provider else {}
     return Cost(
         bytes=sum(size * times for (_, _, size), times in times_uploaded.items()),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from vssync.model.marks import STORE_PROTECT, Removal, without_ours
-from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
+from vssync.model.plan import Action, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
 from vssync.model.state import Contents, DesiredStore, LiveStore
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
 from vssync.planner.context import PlanContext, StorePlanContext
@@ -43,7 +43,9 @@ def plan_undeclared(
         if options.allow_store_deletes and context.scope.includes_all_files(key):
             decision = _delete_store(unique_key, live, Reason.NOT_IN_MANIFEST, context)
         kept_note = Note(
-            NoteKind.LEFT_STORE, count=len(contents.files), detail=": ".join(filter(None, (live.id, contents.problem)))
+            NoteKind.LEFT_STORE,
+            count=contents.size,
+            detail=": ".join(filter(None, (live.id, contents.problem))),
         )
         notes = () if decision.change else (kept_note, *note_others(classified))
         yield _store_plan(unique_key, live, context, decision, notes)
@@ -55,7 +57,7 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     Of several, all but the first are called `key@id`.
     """
     if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        refusal = _refuse((Reason.DENIED,), denied_text(store))
+        refusal = _refuse((Reason.DENIED,), denied_text(store, context.snapshot))
         yield StorePlan(store.key, store.name, desired=store.settings, change=refusal.change)
         return
     yielded = 0
@@ -92,7 +94,7 @@ def _store_plan(
         files=files,
         notes=tuple(notes),
         owned=len(classified.ours),
-        live=len(contents.files),
+        live=contents.size,
         unlisted=contents.unlisted,
     )
 
@@ -212,7 +214,9 @@ def _release(key: str, live: LiveStore, context: PlanContext, *, is_marked: bool
         problem, reason = "the service cannot take marks away: it changes nothing in place", Reason.IMPOSSIBLE
     if problem:
         return _refuse((Reason.RELEASED, reason), problem)
-    change = StoreChange(Action.UPDATE, (Reason.RELEASED,), metadata=without_ours(live.metadata)) if is_marked else None
+    fields = (FieldChange("protect", True, False),) if live.metadata.get(STORE_PROTECT) else ()
+    released = StoreChange(Action.UPDATE, (Reason.RELEASED,), fields, without_ours(live.metadata))
+    change = released if is_marked else None
     return _RemovalDecision(change, sort_changes(_release_files(key, classified.our_copies)))
 
 

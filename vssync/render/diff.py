@@ -37,9 +37,7 @@ def _store_lines(pair: StoreDiff, diff: EnvironmentDiff, view: View) -> Iterator
     key = escape_control(pair.key)
     if any(pair.problems):
         yield f"{key}  not compared"
-        for name, problem in zip((diff.left, diff.right), pair.problems, strict=True):
-            lines = wrap_sentences(escape_control(f"{name}: {problem}"), BELOW, view) if problem else []
-            yield from (f"  {'!' if line is lines[0] else ' '}   {line}" for line in lines)
+        yield from _side_lines("!", pair.problems, diff, view)
         return
     if not (pair.left and pair.right):
         side = pair.left or pair.right
@@ -48,9 +46,11 @@ def _store_lines(pair: StoreDiff, diff: EnvironmentDiff, view: View) -> Iterator
             return
         name = diff.left if pair.left else diff.right
         yield f"{key}  only in {escape_control(name)}, {count_noun(len(side.files), 'file')}"
+        yield from _side_lines(" ", pair.notes, diff, view)
         return
     same_files = f"the same {count_noun(len(pair.left.files), 'file')}, digest {pair.digests[0][:16]}"
     yield f"{key}  {same_files if pair.same_content else 'different content'}"
+    yield from _side_lines(" ", pair.notes, diff, view)
     yield from _indented_fields(pair.settings, view)
     for sign, keys, name in (("-", pair.only_left, diff.left), ("+", pair.only_right, diff.right)):
         if keys:
@@ -60,6 +60,13 @@ def _store_lines(pair: StoreDiff, diff: EnvironmentDiff, view: View) -> Iterator
         keys = tuple(key for key, _ in rows)
         yield from _key_list("~", count_noun(len(keys), "file"), keys, view)
         yield from (f"    {line}" for line in _indented_fields(fields, view))
+
+
+def _side_lines(sign: str, texts: tuple[str, str], diff: EnvironmentDiff, view: View) -> Iterator[str]:
+    """What is said of either side, after its name."""
+    for name, text in zip((diff.left, diff.right), texts, strict=True):
+        lines = wrap_sentences(escape_control(f"{name}: {text}"), BELOW, view) if text else []
+        yield from (f"  {sign if line is lines[0] else ' '}   {line}" for line in lines)
 
 
 def _key_list(sign: str, label: str, keys: tuple[str, ...], view: View) -> Iterator[str]:
@@ -82,6 +89,7 @@ def diff_json(diff: EnvironmentDiff) -> str:
             "same_content": pair.same_content,
             "digests": list(pair.digests),
             "problems": list(pair.problems),
+            "notes": list(pair.notes),
             "settings": _field_values(pair.settings),
             "only_left": list(pair.only_left),
             "only_right": list(pair.only_right),

@@ -8,28 +8,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from vssync import planfile
-from vssync.document import document, json_value
+from vssync.document import document
 from vssync.errors import Problem
 from vssync.model.convergence import find_convergence
 from vssync.model.marks import Mark
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
-from vssync.planner.against import ManifestComparison
 from vssync.planner.estimate import count_changes
 
 
 def plan_json(plan: Plan) -> str:
     """What `planfile.dump` writes, without the last newline."""
     return planfile.dump(plan).rstrip("\n")
-
-
-def comparison_json(comparison: ManifestComparison) -> str:
-    """The plan of a comparison, and what it compares."""
-    own = {name: json_value(getattr(comparison, name)) for name in ("before", "after", "notes", "governing")}
-    left_out = json_value(comparison.left_out_before)
-    lines = planfile.dump_lines(comparison.plan, "against", **own, same=comparison.same, left_out_before=left_out)
-    return "".join(lines).rstrip("\n")
 
 
 def plan_gitlab(plan: Plan) -> str:
@@ -126,6 +117,7 @@ def _outcome_values(outcome: Outcome) -> dict[str, object]:
         "request_id": outcome.request_id,
         "attempts": outcome.attempts,
         "seconds": round(outcome.seconds, 3),
+        "already": outcome.already,
     }
     named = {"store": outcome.store, "key": outcome.key, "action": outcome.action.value, "status": outcome.status.value}
     return named | {name: value for name, value in optional.items() if value}

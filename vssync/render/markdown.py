@@ -6,13 +6,12 @@ Totals come first, then what a reviewer must not miss: refusals, failures, delet
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
-from vssync.planner.against import ManifestComparison
 from vssync.planner.estimate import count_changes
 from vssync.render import plan_text, wording
 from vssync.render.layout import (
@@ -38,34 +37,24 @@ _UNFOLDED = 20  # stores: a longer table would push what follows out of sight
 _OPEN = 40  # so few rows need not be unfolded
 
 
-def plan_markdown(plan: Plan, view: View, against: ManifestComparison | None = None) -> str:
-    """A plan, or that of a comparison, for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
+def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ()) -> str:
+    """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
 
-    The last line of the totals comes first, its deletions in bold; the others stand below it.
+    After a preface, the last line of the totals comes first, its deletions in bold; the others stand below it.
     """
     view = replace(view, width=_WIDTH, color=False)
-    *others, last = plan_text.total_lines(plan, bold=True, against=against)
+    *others, last = plan_text.total_lines(plan, bold=True)
     totals = "\n\n".join([last, "<br>\n".join([*others, *plan_text.legend(plan)])]).strip()
     refusals = plan_text.refusal_lines(plan)[1:]
     blocks = [
-        *(_comparison_blocks(against) if against else []),
+        *preface,
         MarkdownBlock(totals),
         *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
-        *_table_blocks(plan, against),
+        *_table_blocks(plan, full=view.full),
         *_deletion_blocks(plan),
         *(fenced_block(lines) for lines in plan_text.batch_blocks(plan, view)),
     ]
-    return _document("plan", plan, blocks, plan_text.plan_blocks(plan, full=view.full, against=against), view)
-
-
-def _comparison_blocks(against: ManifestComparison) -> list[MarkdownBlock]:
-    """What is compared, why not all of it could be, and the settings that decide what an apply may do."""
-    notes, governing = list(map(escape_control, against.notes)), plan_text.governing_lines(against)
-    return [
-        MarkdownBlock(plan_text.comparison_basis(against, inline_code)),
-        *([fenced_block(notes, before="**Not compared:**\n\n")] if notes else []),
-        *([fenced_block(governing, before=f"**{plan_text.GOVERNING}:**\n\n")] if governing else []),
-    ]
+    return _document("plan", plan, blocks, plan_text.plan_blocks(plan, full=view.full), view)
 
 
 def report_markdown(report: Report, view: View) -> str:
@@ -96,26 +85,24 @@ def _fitted_lines(blocks: list[StoreBlock], view: View) -> list[str]:
     return lay_out_columns(lines, view).format_lines(lines)
 
 
-def _table_blocks(plan: Plan, against: ManifestComparison | None) -> list[MarkdownBlock]:
+def _table_blocks(plan: Plan, *, full: bool) -> list[MarkdownBlock]:
     """The stores with something to show, folded away when many; of very many, those with most deletions first."""
-    stores = plan_text.stores_to_show(plan, against)
+    stores = plan_text.stores_to_show(plan, full=full)
+    quiet = [MarkdownBlock(line) for line in plan_text.quiet_lines(plan, full=full)]
     if len(stores) > _STORES:
         stores = sorted(stores, key=lambda store: -count_changes(store).delete)
-    rows = [_table_row(inline_code(store.key), _id_cell(store, against), (store,)) for store in stores[:_STORES]]
+    rows = [
+        _table_row(inline_code(store.key), inline_code(wording.short_id(store.id) or "to be created"), (store,))
+        for store in stores[:_STORES]
+    ]
     if rest := stores[_STORES:]:
         rows.append(_table_row(f"and {count_noun(len(rest), 'more store')}", "", tuple(rest)))
     head = "| store | id | to add | to change | to replace | to delete | also | unchanged |"
     head += "\n|---|---|--:|--:|--:|--:|---|--:|"
     if len(rows) <= _UNFOLDED:
-        return [MarkdownBlock(head, tuple(rows))] if rows else []
+        return [*([MarkdownBlock(head, tuple(rows))] if rows else []), *quiet]
     summary = f"<details><summary>{count_noun(len(stores), 'store')}</summary>\n\n"
-    return [MarkdownBlock(summary + head, tuple(rows), "\n</details>")]
-
-
-def _id_cell(store: StorePlan, against: ManifestComparison | None) -> str:
-    is_live = store.change is None or store.change.action is not Action.CREATE
-    text = wording.short_id(store.id) or ("" if against and is_live else "to be created")
-    return inline_code(text) if text else ""
+    return [MarkdownBlock(summary + head, tuple(rows), "\n</details>"), *quiet]
 
 
 def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:

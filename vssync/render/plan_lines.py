@@ -18,7 +18,7 @@ from vssync.model.plan import (
     StoreChange,
     StorePlan,
 )
-from vssync.model.report import Outcome, Status
+from vssync.model.report import NOT_TRIED, Outcome, Status
 from vssync.model.state import FileStatus
 from vssync.planner.estimate import upload_size
 from vssync.render import wording
@@ -53,16 +53,13 @@ class PlanRow:
         return repr((self.fields, self.below))
 
 
-def plan_rows(
-    store: StorePlan, *, full: bool, left_out_before: Mapping[str, tuple[str, ...]] | None = None
-) -> tuple[PlanRow, ...]:
+def plan_rows(store: StorePlan, *, full: bool) -> tuple[PlanRow, ...]:
     """The store's own change, its files, its notes, and what it leaves out, which is counted unless `full` is set.
 
-    A bare creation is told by the store's line. What it left out before is given where that changed.
+    A bare creation is told by the store's line.
     """
     omitted = wording.left_out_files(store.left_out)
-    text = wording.left_out_text(store.left_out, left_out_before)
-    total = PlanRow("", count_noun(len(omitted), "file"), text, count=len(omitted))
+    total = PlanRow("", count_noun(len(omitted), "file"), wording.left_out_text(store.left_out), count=len(omitted))
     own = store.change
     bare = own is None or (own.action is Action.CREATE and not own.fields and not own.detail)
     return (
@@ -70,7 +67,7 @@ def plan_rows(
         *(_file_row(change, store) for change in store.files),
         *(_note_row(note, store) for note in store.notes if note.kind is not NoteKind.FOREIGN_BATCH),
         *(PlanRow("", key, f"left out: {why}") for key, why in omitted if full),
-        *([total] if left_out_before is not None or (omitted and not full) else []),
+        *([total] if omitted and not full else []),
     )
 
 
@@ -145,15 +142,16 @@ def report_rows(store: StorePlan, outcomes: list[Outcome]) -> tuple[PlanRow, ...
 
 def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str) -> PlanRow:
     change = changes.get(outcome.key)
-    failed = outcome.status in (Status.FAILED, Status.UNKNOWN)
-    detail = outcome.detail.splitlines() if failed else []
-    request = [f"request {outcome.request_id}"] if failed and outcome.request_id not in outcome.detail else []
+    shown = outcome.needs_attention
+    is_left = outcome.status is Status.SKIPPED and outcome.detail != NOT_TRIED
+    detail = outcome.detail.splitlines() if shown or is_left else []
+    request = [f"request {outcome.request_id}"] if shown and outcome.request_id not in outcome.detail else []
     done = sign_of(change) if change else wording.SIGNS[outcome.action]
     return PlanRow(
-        "!" if failed else "" if outcome.status is Status.SKIPPED else done,
+        "!" if shown else "" if outcome.status is Status.SKIPPED or outcome.already else done,
         escape_control(outcome.key) or STORE,
         _outcome_text(outcome),
-        size=upload_size(change) if outcome.status is Status.DONE and change else None,
+        size=upload_size(change) if outcome.status is Status.DONE and change and not outcome.already else None,
         below=tuple(escape_control(line) for line in (*detail, *request) if line.strip()),
         noun=noun,
     )
@@ -162,11 +160,15 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str)
 def _outcome_text(outcome: Outcome) -> str:
     """An outcome in a few words."""
     tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
+    done = "created" if outcome.action is Action.CREATE and not outcome.key else wording.DONE[outcome.action]
+    if outcome.already:
+        return "already there" if outcome.key else "joined: another run made it"
     if outcome.status is Status.DONE:
-        done = "created" if outcome.action is Action.CREATE and not outcome.key else wording.DONE[outcome.action]
         return done + tries
+    if outcome.status is Status.DOUBLED:
+        return f"{done}, and by another run, too"
     if outcome.status is Status.SKIPPED:
-        return escape_control(f"{outcome.action} skipped: {outcome.detail}".removesuffix(": "))
+        return f"{outcome.action} skipped" + (f": {NOT_TRIED}" if outcome.detail == NOT_TRIED else "")
     if outcome.action is Action.REFUSE:
         return wording.DONE[outcome.action]
     return f"{outcome.action} {'failed' if outcome.status is Status.FAILED else '(outcome unknown)'}{tries}"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
 
 from vssync.model.convergence import count_uncompared, find_convergence
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
-from vssync.planner.against import ManifestComparison
-from vssync.planner.estimate import count_attached, count_changes, estimate_cost
+from vssync.planner.estimate import Cost, count_attached, count_changes, estimate_cost
 from vssync.render import wording
 from vssync.render.layout import (
     BELOW,
@@ -26,23 +24,21 @@ from vssync.text import count_noun, escape_ci_commands, escape_control, pad_righ
 
 _VARIANTS = 8  # of what changes in a batch
 _ORPHANS, _ALREADY = 40, 20
-GOVERNING = "Settings that decide what an apply may do"
+_LEAVING_OUT = 3  # stores of which nothing else is shown than what they leave out; more are summed up in one line
 _GOING = (Action.DELETE, Action.REPLACE)  # of a store: an application that has its id can no longer search it
 
 
-def plan_text(plan: Plan, view: View, against: ManifestComparison | None = None) -> str:
-    """A plan for a terminal, or that of a comparison; `view.quiet` leaves the refusals and the totals."""
-    refused, totals = refusal_lines(plan), total_lines(plan, against=against)
+def plan_text(plan: Plan, view: View, preface: Sequence[list[str]] = ()) -> str:
+    """A plan for a terminal, with blocks of lines below its heading; `view.quiet` leaves refusals and totals."""
+    refused, totals = refusal_lines(plan), total_lines(plan)
     if view.quiet:
         return join_blocks([[*refused, *fit_totals(totals[-1:], view)]])
-    rest = len(plan.stores) - len(stores_to_show(plan, against))
-    others = f"{count_noun(rest, 'more store')}: nothing to do."
     return join_blocks(
         [
             [wording.heading_line(plan.owner, plan.service)],
-            *(comparison_blocks(against, view) if against else []),
-            *show_blocks(plan_blocks(plan, full=view.full, against=against), view),
-            [others] if 0 < rest < len(plan.stores) else [],
+            *preface,
+            *show_blocks(plan_blocks(plan, full=view.full), view),
+            [line for text in quiet_lines(plan, full=view.full) for line in wrap_sentences(text, 0, view)],
             *batch_blocks(plan, view),
             refused,
             [*("\n    ".join(wrap_sentences(text, 4, view)) for text in legend(plan)), *fit_totals(totals, view)],
@@ -55,58 +51,44 @@ def join_blocks(blocks: list[list[str]]) -> str:
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks if block))
 
 
-def comparison_blocks(against: ManifestComparison, view: View) -> list[list[str]]:
-    """What is compared, why not all of it could be, and the settings that decide what an apply may do."""
-    texts = [comparison_basis(against), *(f"Note: {note}." for note in against.notes)]
-    lines = [line for text in texts for line in wrap_sentences(escape_control(text), 0, view)]
-    return [lines, [f"{GOVERNING}:", *(f"  {line}" for line in governing_lines(against))] if against.governing else []]
+def stores_to_show(plan: Plan, *, full: bool) -> list[StorePlan]:
+    """The stores of a plan with a change or a note of their own or of their files, or with files that are left out.
 
-
-def governing_lines(against: ManifestComparison) -> list[str]:
-    """The settings that decide what an apply may do, each on a line that is never cut."""
-    return [
-        f"{escape_control(field.name)}: {wording.format_value(field.before)} -> {wording.format_value(field.after)}"
-        for field in against.governing
-    ]
-
-
-def comparison_basis(against: ManifestComparison, quote: Callable[[str], str] = str) -> str:
-    """What is compared with what, and what that says."""
-    to = f"{quote(str(against.after))} against" if against.after else "Against"
-    return f"{to} {quote(str(against.before))}: what an apply would do if that is what is live. No service was asked."
-
-
-def stores_to_show(plan: Plan, against: ManifestComparison | None = None) -> list[StorePlan]:
-    """The stores with a change or a note of their own or of their files, or with files that are left out.
-
-    In a comparison, what is left out counts only where that changed.
+    Many stores that only leave files out are not shown one by one, unless `full` is set.
     """
     notes = [(store.key, note.kind) for store in plan.stores for note in store.notes]
     noted = {key for key, kind in notes if kind is not NoteKind.FOREIGN_BATCH}  # which stands with the batches
-    left_out = against.left_out_before if against else {store.key for store in plan.stores if store.left_out}
-    return [
-        store for store in plan.stores if store.change or store.files or store.key in left_out or store.key in noted
-    ]
+    busy = {store.key for store in plan.stores if store.change or store.files or store.key in noted}
+    leaving_out = {store.key for store in plan.stores if store.left_out} - busy
+    shown = busy | (leaving_out if full or len(leaving_out) <= _LEAVING_OUT else set())
+    return [store for store in plan.stores if store.key in shown]
 
 
-def plan_blocks(plan: Plan, *, full: bool, against: ManifestComparison | None = None) -> list[StoreBlock]:
+def quiet_lines(plan: Plan, *, full: bool) -> list[str]:
+    """A line on the stores that are not shown, and on what they leave out; none where that tells nothing."""
+    shown = {store.key for store in stores_to_show(plan, full=full)}
+    quiet = [store for store in plan.stores if store.key not in shown]
+    left_out: dict[str, list[str]] = {}
+    for store in quiet:
+        for why, keys in store.left_out.items():
+            left_out.setdefault(why, []).extend(keys)
+    if not quiet or not (shown or left_out):
+        return []
+    omitted = "".join(f"; {line} (--full lists them)" for line in wording.left_out_lines(left_out, full=False))
+    return [f"{count_noun(len(quiet), 'more store' if shown else 'store')}: nothing to do{omitted}."]
+
+
+def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
     """Each store with something to show: its key, its id, how many files it holds or will hold, what is to be done."""
     blocks = []
-    for store in stores_to_show(plan, against):
+    for store in stores_to_show(plan, full=full):
         created = store.change is not None and store.change.action is Action.CREATE
+        name = f' as "{escape_control(store.name)}"' if store.name != store.key else ""
+        where = f"to be created{name}" if created else wording.place_of(store, wording.short_id(store.id))
         files = count_noun(store.wanted if created else store.live, "file")
-        head = TextLine(f"{escape_control(store.key)}  {store_place(store, against)}".rstrip(), right=files, indent=0)
-        before = against.left_out_before.get(store.key) if against else None
-        shown = replace(store, left_out={}) if against and before is None else store
-        blocks.append(StoreBlock(head, plan_rows(shown, full=full, left_out_before=before)))
+        head = TextLine(f"{escape_control(store.key)}  {where}", right=files, indent=0)
+        blocks.append(StoreBlock(head, plan_rows(store, full=full)))
     return blocks
-
-
-def store_place(store: StorePlan, against: ManifestComparison | None) -> str:
-    """Where a store is: its id, or that it is to be created; nothing where no service was asked for its id."""
-    if store.change and store.change.action is Action.CREATE:
-        return "to be created" + (f' as "{escape_control(store.name)}"' if store.name != store.key else "")
-    return wording.short_id(store.id) or ("" if against else "not live")
 
 
 def batch_blocks(plan: Plan, view: View) -> list[list[str]]:
@@ -152,22 +134,19 @@ def legend(plan: Plan) -> list[str]:
     return [text] if gaps else []
 
 
-def total_lines(plan: Plan, *, bold: bool = False, against: ManifestComparison | None = None) -> list[str]:
+def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
     """The totals of a plan, the most important line last; `bold` marks deletions in Markdown."""
     counts = count_changes(*plan.stores)
     if find_convergence(plan).reached:
-        declared = sum(store.desired is not None for store in plan.stores)
-        stores = wording.scope_text(plan) or count_noun(declared, "store")
-        if against:
-            files = count_noun(counts.unchanged, "file")
-            return [f"No {'changes' if against.same else 'changes to stores or files'}: {files} in {stores}."]
+        managed = sum(store.managed is not None for store in plan.stores)
+        stores = wording.scope_text(plan) or count_noun(managed, "store")
         verb = "matches" if counts.unchanged == 1 else "match"
         uncompared = count_uncompared(plan)
         but = f", {uncompared:,} of them {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
         return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest{but}."]
     scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
     cost = estimate_cost(plan)
-    lines = [scope, _batches_line(plan, cost.batches), wording.cost_line(cost)]
+    lines = [scope, _batches_line(plan, cost), wording.cost_line(cost)]
     return [*filter(None, lines), wording.plan_line(counts, _store_parts(plan, bold=bold), bold_delete=bold)]
 
 
@@ -182,10 +161,11 @@ def _store_parts(plan: Plan, *, bold: bool) -> list[str]:
     return parts
 
 
-def _batches_line(plan: Plan, created: int) -> str:
+def _batches_line(plan: Plan, cost: Cost) -> str:
     files = sum(count_attached(store) for store in plan.stores)
     awaited = sum(batch.action is Action.AWAIT for store in plan.stores for batch in store.batches)
-    parts = [f"{created:,} to create ({count_noun(files, 'file')})"] if created else []
+    created = f"{'up to ' if cost.at_most else ''}{cost.batches:,} to create ({count_noun(files, 'file')})"
+    parts = [created] if cost.batches else []
     parts += [f"{awaited:,} {wording.TO_DO[Action.AWAIT]}"] if awaited else []
     return f"Batches: {', '.join(parts)}." if parts else ""
 

@@ -27,7 +27,7 @@ from vssync.text import count_noun, escape_control, format_elapsed
 def report_text(report: Report, view: View) -> str:
     """A report for a terminal; `view.quiet` leaves the totals."""
     end = end_lines(report)
-    if Status.FAILED in (states := {outcome.status for outcome in report.outcomes}) or Status.UNKNOWN in states:
+    if any(outcome.needs_attention for outcome in report.outcomes):
         end[-1] += " `vssync plan` shows what is left." if view.quiet else " The lines with ! say why."
     totals = fit_totals(end, view)
     if view.quiet:
@@ -107,7 +107,8 @@ def end_lines(report: Report) -> list[str]:
 def apply_line(report: Report) -> str:
     """The totals of a report in their fixed form; rare ones only when they are not zero."""
     batches = {batch.id for store in report.plan.stores for batch in store.batches}
-    all_done = [outcome for outcome in report.outcomes if outcome.status is Status.DONE]
+    all_done = [outcome for outcome in report.outcomes if outcome.status is Status.DONE and not outcome.already]
+    already = [outcome for outcome in report.outcomes if outcome.already]
     done = Counter(outcome.action for outcome in all_done if outcome.key and outcome.key not in batches)
     stores = Counter(outcome.action for outcome in all_done if not outcome.key)
     cancelled = sum(outcome.key in batches and outcome.action is Action.CANCEL for outcome in all_done)
@@ -117,9 +118,13 @@ def apply_line(report: Report) -> str:
     parts = [f"{done[action]:,} {wording.DONE[action]}" for action in actions]
     made = wording.DONE | {Action.CREATE: "created"}
     parts += [f"{count_noun(count, 'store')} {made[action]}" for action, count in sorted(stores.items())]
+    joined = sum(not outcome.key for outcome in already)
+    parts += [f"{count_noun(joined, 'store')} joined"] if joined else []
+    parts += [f"{len(already) - joined:,} already there"] if len(already) > joined else []
     parts += [f"{count_noun(cancelled, 'batch')} {wording.DONE[Action.CANCEL]}"] if cancelled else []
     parts.append(f"{states[Status.FAILED]:,} failed")
-    parts += [f"{states[state]:,} {state}" for state in (Status.UNKNOWN, Status.SKIPPED) if states[state]]
+    rare = (Status.UNKNOWN, Status.DOUBLED, Status.SKIPPED)
+    parts += [f"{states[state]:,} {state}" for state in rare if states[state]]
     parts += [f"{report.uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}"] if report.uncompared else []
     parts += wording.open_parts(count_changes(*report.plan.stores))
     return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from vssync.document import document, json_fields, json_value
 from vssync.model.marks import DECLARED, RESERVED_PREFIX, UNCOMPARED, Mark, UnreadableMark
-from vssync.model.plan import FileChange, Note, NoteKind, Plan, StorePlan
+from vssync.model.plan import Action, FileChange, Note, NoteKind, Plan, StorePlan
 from vssync.model.state import Desired, DesiredFile, LiveFile, Scalar
 from vssync.planner.estimate import count_changes
 from vssync.render import wording
-from vssync.render.layout import View, fit_totals
+from vssync.render.layout import View, fit_totals, wrap_sentences
 from vssync.render.plan_text import join_blocks, store_verb, total_lines
 from vssync.text import escape_ci_commands, escape_control, format_size
 
+_BELOW = " " * 10
 _ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
 
 
@@ -37,6 +38,7 @@ class FileInspection:
     copies: tuple[LiveCopy, ...]
     changes: tuple[FileChange, ...]
     held_back: tuple[Note, ...] = ()  # why the file is not brought in
+    problem: str = ""  # why the store it is in needs attention
 
 
 def inspection_text(inspection: FileInspection, desired: Desired) -> str:
@@ -47,6 +49,7 @@ def inspection_text(inspection: FileInspection, desired: Desired) -> str:
         for change in inspection.changes
     ]
     decisions += [f"! {wording.NOTES[note.kind]}: {wording.note_text(note)}" for note in inspection.held_back]
+    decisions += [f"! the store needs attention: {escape_control(inspection.problem)}"] if inspection.problem else []
     copies = [_block_lines("live", _copy_entries(copy)) for copy in inspection.copies]
     blocks = [
         [wording.heading_line(desired.owner, desired.service)],
@@ -79,9 +82,9 @@ def inspection_json(inspection: FileInspection, desired: Desired) -> str:
         "desired": json_value(inspection.desired),
         "copies": copies,
         "changes": json_value(inspection.changes),
-        "held_back": [note.detail for note in inspection.held_back],
+        "held_back": [*(note.detail for note in inspection.held_back), *filter(None, [inspection.problem])],
     }
-    provider, agrees = desired.service.provider, not (inspection.changes or inspection.held_back)
+    provider, agrees = desired.service.provider, not (inspection.changes or file["held_back"])
     return document("status", owner=desired.owner, provider=provider, agrees=agrees, file=file)
 
 
@@ -146,28 +149,37 @@ def status_text(plan: Plan, view: View) -> str:
     totals = fit_totals(total_lines(plan)[-1:], view)
     if view.quiet:
         return join_blocks([totals])
-    stores = (_status_lines(store, full=view.full) for store in plan.stores)
+    stores = (_status_lines(store, view) for store in plan.stores)
     return join_blocks([[wording.heading_line(plan.owner, plan.service)], *stores, totals])
 
 
-def _status_lines(store: StorePlan, *, full: bool) -> list[str]:
+def _status_lines(store: StorePlan, view: View) -> list[str]:
     notes = Counter[NoteKind]()
     for note in store.notes:
         notes[note.kind] += note.count
-    uncompared = notes[NoteKind.UNCOMPARED]
     counts = count_changes(store)
     differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
     agrees = "matches the manifest"
+    reason = store.change.detail if store.change and store.change.action is Action.REFUSE else ""
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
-    files += f", {store.unmanaged:,} unmanaged"
-    files += f", {uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
+    files += f", {store.unmanaged:,} unmanaged" if store.live_digest or not reason else ""
+    for kind in (NoteKind.UNCOMPARED, NoteKind.GHOSTS):
+        files += f", {notes[kind]:,} {wording.NOTES[kind]}" if notes[kind] else ""
+    removed = store.desired.removed if store.desired and not store.id else None
     entries = {
         "status": ", ".join(filter(None, differ)) or agrees,
-        "files": files,
+        "files": "" if removed else files,
         **wording.digests(store),
         "applied": wording.stamp_text(store.applied),
     }
-    head = f"{escape_control(store.key)}  {escape_control(store.id) or 'not live'}"
+    where = wording.place_of(store, escape_control(store.id))
+    where = f"`removed: {removed}`, and nothing of ours is left" if removed and not reason else where
+    head = f"{escape_control(store.key)}  {where}"
     lines = [f"  {name:<8}{escape_control(text)}" for name, text in entries.items() if text]
-    omitted = [f"{' ' * 10}{line}" for line in wording.left_out_lines(store.left_out, full=full)]
-    return [head, *lines[:2], *omitted, *lines[2:]]
+    why = [
+        f"{_BELOW}{line}"
+        for text in reason.splitlines()
+        for line in wrap_sentences(escape_control(text), len(_BELOW), view)
+    ]
+    omitted = [f"{_BELOW}{line}" for line in wording.left_out_lines(store.left_out, full=view.full)]
+    return [head, lines[0], *why, *lines[1:2], *omitted, *lines[2:]]

@@ -123,7 +123,11 @@ def note_text(note: Note) -> str:
             return f"{note.detail}: `* text=auto eol=lf` in .gitattributes keeps them the same on every machine"
         case NoteKind.LEFT_STORE:
             problem = note.detail.partition(": ")[2]  # why its files are not known
-            ways = f"declare it again, or delete it and its {count_noun(note.count, 'file')}: --allow-store-deletes"
+            files = count_noun(note.count, "file")
+            ways = (
+                f"declare it again (with `removed: keep` to give it up), or delete it and its {files}: "
+                "`removed: delete`, or --allow-store-deletes"
+            )
             return f"{problem}; {ways}" if problem else ways
     return note.detail
 
@@ -144,7 +148,7 @@ def cost_line(cost: Cost) -> str:
     if not cost.requests:
         return "Cost: nothing is sent."
     parts = [f"{format_size(cost.bytes)} in {count_noun(cost.uploads, 'upload')}"] if cost.uploads else []
-    parts.append(f"about {count_noun(cost.requests, 'request')}")
+    parts.append(f"{'up to' if cost.at_most else 'about'} {count_noun(cost.requests, 'request')}")
     parts += [f"up to {count_noun(cost.polls, 'poll')}"] if cost.polls else []
     parts += [format_estimate(cost.seconds)] if cost.seconds else []
     return f"Cost: {', '.join(parts)}."
@@ -183,7 +187,7 @@ def open_parts(counts: Counts) -> list[str]:
 def left_out_text(left_out: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]] | None = None) -> str:
     """Why files are left out, most files first: "left out: 31 .png, 9 draft, 6 empty".
 
-    With what was left out `before`, how that changed comes first: "left out: 9 draft (+3), 0 empty (-2), 31 .png".
+    With what was left out `before`, it says what changed, and that first: "left out: 9 draft (+3), 0 empty (-2)".
     """
     kinds = {kind: {*left_out.get(kind, ())} for kind in {*left_out, *(before or {})}}
     earlier = kinds if before is None else {kind: {*before.get(kind, ())} for kind in kinds}
@@ -239,6 +243,12 @@ def stamp_text(text: str) -> str:
     when = f"{int(day)} {_MONTHS[(int(month) - 1) % 12]} {year} {stamp.time[11:16]} UTC"
     commit = stamp.commit[:7] + ("+" if stamp.commit.endswith("+") else "")
     return ", ".join(filter(None, (when, commit)))
+
+
+def place_of(store: StorePlan, id: str) -> str:
+    """The id of a live store as it is shown, else what is known of it."""
+    is_denied = store.change is not None and Reason.DENIED in store.change.reasons
+    return id or ("not known" if is_denied else "not live")
 
 
 def short_id(id: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vssync.errors import ManifestError, Problem
+from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.manifest import diagnostics, resolve
 from vssync.manifest.build import build_manifest, check_document, declared_variables, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, raise_if_any
@@ -33,6 +33,7 @@ MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # handed to a thread at once
 _CHUNK_BYTES = 1024 * 1024  # held of a file
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # of Windows
 # Git LFS's specification: such a file is smaller than this, and begins so.
 _MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
 _LFS_FIELDS = re.compile(rb"(?m)^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})$")
@@ -83,8 +84,7 @@ def load_sources(
     its warnings are these problems, a Git LFS pointer stands for its document, and variables that it does not declare
     are ignored. `walk` lists the files that patterns may match.
 
-    Raises ManifestError with every problem of the manifest and its files, but those that may only follow from another,
-    and VssyncError where an attribute is a commit's date and git cannot tell it.
+    Raises ManifestError with every problem of the manifest and its files, but those that may only follow from another.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
@@ -96,8 +96,9 @@ def load_sources(
         root = _find_root(manifest, folder, sandbox)
         listing = walk(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
-    hashed = hashed and not (manifest.problems or (selection_problems and not is_past))
-    commit_dates = _commit_dates(root, selections)
+    hashed = hashed and not manifest.problems
+    with adding_problems((*manifest.problems, *selection_problems)):
+        commit_dates = _commit_dates(manifest, root, selections)
     jobs = _read_jobs(selections, hashed, commit_dates)
     jobs = tuple(replace(job, trusts_pointers=True) for job in jobs) if is_past else jobs
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
@@ -204,14 +205,27 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
     raise ManifestError(diagnostics.locate_diagnostics(manifest.documents, (diagnostic,)))
 
 
-def _commit_dates(root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
-    """The date of the last commit of each file that has an attribute from it, by path. Raises VssyncError."""
-    paths = [
-        file.disk_file.path
+def _commit_dates(manifest: Manifest, root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
+    """The date of the last commit of each file that has an attribute from it, by path.
+
+    Raises ManifestError where git cannot tell it.
+    """
+    files = [
+        file
         for file in (file for selection in selections for file in selection.files)
         if file.disk_file and any(GIT_DATE in lookup.sources for lookup in file.settings.lookups)
     ]
-    return author_dates(root, paths) if paths else {}
+    try:
+        return author_dates(root, [file.disk_file.path for file in files if file.disk_file]) if files else {}
+    except VssyncError as error:
+        attributes = ((layer.path, *each) for layer in files[0].settings.layers for each in layer.attributes.items())
+        path = next(
+            (*path, "attributes", name)
+            for path, name, value in attributes
+            if isinstance(value, Lookup) and GIT_DATE in value.sources
+        )
+        raise_if_any(manifest.documents, [Diagnostic(path, f"`git.date`: {error}")])
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +260,9 @@ def _read_jobs(selections: tuple[Selection, ...], hashed: bool, commit_dates: Ma
 
 def _read_job(path: str, filename: str, lookups: frozenset[Lookup], commit_dates: Mapping[str, str]) -> ReadJob:
     """How to read a file: as text, or for front matter, if its name or its upload name has such an extension."""
-    extensions = (extension_of(path), extension_of(filename))
-    may_have_fields = any(map(may_have_front_matter, extensions))
-    return ReadJob(path, lookups, any(map(is_text, extensions)), may_have_fields, commit_dates.get(path, ""))
+    own, sent = extension_of(path), extension_of(filename)
+    may_have_fields = may_have_front_matter(own) or may_have_front_matter(sent)
+    return ReadJob(path, lookups, is_text(own) or is_text(sent), may_have_fields, commit_dates.get(path, ""))
 
 
 _ReadResult = tuple[resolve.Reading, tuple[Problem, ...]]
@@ -293,7 +307,7 @@ def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) 
 
 
 def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
-    path = os.path.join(root, on_disk(job.path))
+    path = f"{root}/{on_disk(job.path)}"
     try:
         if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
             return result
@@ -308,10 +322,11 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     if not (hashed or job.may_have_front_matter):
         return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date)), ()
     digest, text, pointer = hashlib.sha256(), TextReader(), b""
-    with open(path, "rb", buffering=0) as file:
-        before = os.fstat(file.fileno())
+    file = os.open(path, _READ)  # an object of `open` takes twice the time, for a small file
+    try:
+        before = os.fstat(file)
         left = before.st_size
-        while chunk := file.read(min(left + 1, _CHUNK_BYTES)):
+        while chunk := os.read(file, min(left + 1, _CHUNK_BYTES)):
             if before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER):
                 pointer = chunk
             left -= len(chunk)
@@ -321,6 +336,8 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
                 digest.update(chunk)
             if left <= 0 or not hashed:
                 break
+    finally:
+        os.close(file)
     after = os.stat(path)
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         return None

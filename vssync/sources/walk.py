@@ -132,7 +132,7 @@ class _Walker:
         except (OSError, ValueError) as error:
             message = f"git's rules in this file cannot be used: {_reason(error)}"
             place = _printable(from_disk(Path(os.path.relpath(path, self._root)).as_posix()))
-            hint = "mend it: without its rules, what git ignores would be published"
+            hint = "fix it: without its rules, what git ignores would be published"
             self.problems.append(Problem(place, 0, 0, message, hint))
             return None
 

@@ -74,7 +74,10 @@ ENDS = {
         "without attributes no file can carry the mark", NAMES, (*FILES, "guide/first.md"), keeps_adopted=True
     ),
     "lists-attributes=off": End(
-        "leaves attributes out of listings", NAMES, (*FILES, "guide/first.md"), keeps_adopted=True
+        "leaves attributes out of listings|lists the files of vs_[0-9a-f]+ without attributes",
+        NAMES,
+        (*FILES, "guide/first.md"),
+        keeps_adopted=True,
     ),
     f"late-stores={FOREVER}": End("id: vs_", ("first_apply",), lasts=False),
     "breaks-listings=on": End("database is locked", DELETING),

@@ -146,9 +146,14 @@ def _list_stores(session: Session, probe: Probe, emit: Emit) -> tuple[LiveStore,
     is_elsewhere = has_two_urls and session.client.probe("/vector_stores").error is None
     if isinstance(probe.error, AccessDenied) or _is_unanswered(probe):
         return None
+    stores: tuple[LiveStore, ...] = ()
+    error: ServiceError | None
     try:
         stores = session.client.list_stores()
-    except ServiceError as error:
+        error = session.client.stores_denied
+    except ServiceError as raised:
+        error = raised
+    if error:
         way_out = f"The data address lists stores: set `control_url: {session.endpoint.data_url}`."
         advice = _policy_advice(session, error.answer.status)
         emit(failed("list stores", str(error), *([way_out] if is_elsewhere else []), *advice))
