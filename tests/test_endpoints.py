@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from vssync.api.errors import way_out
 from vssync.endpoints import Caller, Endpoint, EndpointError, resolve_endpoint
-from vssync.errors import UsageProblem, VssyncError
+from vssync.errors import Answer, UsageProblem, VssyncError
 from vssync.model.service import ServiceSpec
 from vssync.providers import OCI, PROVIDERS, AuthKind
 
@@ -120,6 +121,108 @@ def test_addresses_written_out_win(fields: dict[str, str], data: str, control: s
     assert (endpoint.data_url, endpoint.control_url, endpoint.region) == (data, control, region)
 
 
+PARTNER = {"xx-partner-1": "partnercloud.example", "odd-1": "partnercloud.example", "eu-frankfurt-2": "evil.example"}
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("xx-partner-1", "partnercloud.example"),
+        ("odd-1", "partnercloud.example"),
+        ("us-chicago-1", "oraclecloud.com"),
+        ("eu-frankfurt-2", "oraclecloud.eu"),  # a region of the table stays where it is
+    ],
+)
+@pytest.mark.parametrize("kind", ["bearer", "signing_key"])
+def test_regions_of_partners_extend_the_table(region: str, domain: str, kind: str) -> None:
+    endpoint = found(oci(region=region, auth=kind), {"VSSYNC_API_KEY": "k"}, realms=PARTNER)
+    assert f"generativeai.{region}.oci.{domain}/" in endpoint.control_url
+    by_url = found(oci(data_url=endpoint.data_url, region="", auth=kind), realms=PARTNER)
+    assert (by_url.control_url, by_url.region) == (endpoint.control_url, region)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://inference.generativeai.xx-partner-1.oci.partnercloud.example.evil.com/v1",
+        "https://xx-partner-1.oci.partnercloud.example/v1",
+        "https://inference.generativeai.xx-partner-1.oci.partnercloud.example:8443/v1",
+    ],
+)
+def test_only_the_service_of_a_partner_gets_a_credential(url: str) -> None:
+    with pytest.raises(EndpointError, match="not a host of provider oci"):
+        found(oci(data_url=url, auth="bearer"), realms=PARTNER)
+
+
+@pytest.mark.parametrize(
+    ("auth", "control_auth", "control_host", "kinds"),
+    [
+        ("bearer", "signing_key", "generativeai", (AuthKind.BEARER, AuthKind.SIGNING_KEY)),
+        ("signing_key", "bearer", "inference.generativeai", (AuthKind.SIGNING_KEY, AuthKind.BEARER)),
+        ("bearer", "bearer", "inference.generativeai", (AuthKind.BEARER, AuthKind.BEARER)),
+        ("bearer", "", "inference.generativeai", (AuthKind.BEARER, AuthKind.BEARER)),
+        ("", "signing_key", "generativeai", (AuthKind.BEARER, AuthKind.SIGNING_KEY)),  # the profile is for stores
+    ],
+)
+def test_stores_may_take_another_kind_of_credential(
+    auth: str, control_auth: str, control_host: str, kinds: tuple[AuthKind, AuthKind]
+) -> None:
+    endpoint = found(oci(auth=auth, control_auth=control_auth, profile="P"), {"VSSYNC_API_KEY": "k"})
+    assert endpoint.auth_kinds == kinds
+    assert endpoint.control_url.startswith(f"https://{control_host}.us-chicago-1.")
+    assert endpoint.profile == ("P" if any(kind.signs for kind in kinds) else "")
+    assert (endpoint.control_auth is None) == (kinds[0] is kinds[1])
+
+
+@pytest.mark.parametrize(
+    ("flag", "environment", "written", "expected"),
+    [
+        ("signing_key", {"VSSYNC_CONTROL_AUTH": "bearer"}, "bearer", AuthKind.SIGNING_KEY),
+        ("", {"VSSYNC_CONTROL_AUTH": "security_token"}, "signing_key", AuthKind.SECURITY_TOKEN),
+        ("", {"OCI_CLI_AUTH": "instance_principal"}, "signing_key", AuthKind.SIGNING_KEY),
+    ],
+)
+def test_the_kind_for_stores_comes_from_the_flag_then_the_environment_then_the_manifest(
+    flag: str, environment: dict[str, str], written: str, expected: AuthKind
+) -> None:
+    assert found(oci(control_auth=written), environment, control_auth=flag).auth_kinds[1] is expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "answer", "words"),
+    [
+        (oci(), AuthKind.BEARER, Answer("GET", "/files", 401), "create the policy first, then a new key"),
+        (oci(), AuthKind.SIGNING_KEY, Answer("GET", "/files", 401), "public key of this profile"),
+        (oci(project="ocid1.p.oc1.ap-osaka-1.x"), AuthKind.BEARER, Answer("GET", "/files", 401), "region ap-osaka-1"),
+        (oci(project="ocid1.p.oc1.us-chicago-1.x"), AuthKind.BEARER, Answer("GET", "/files", 400), ""),
+        *(
+            (ServiceSpec("compatible", data_url=f"http://localhost:1{path}"), kind, Answer("GET", request, 404), words)
+            for path, kind, request, words in (
+                ("", AuthKind.BEARER, "/vector_stores", "write `data_url: http://localhost:1/v1`"),
+                ("/api", AuthKind.NONE, "/api/files", "write `data_url: http://localhost:1/api/v1`"),
+                ("/api", AuthKind.NONE, "/api/files/file-1", ""),  # it may be that one is not there
+                ("/openai/v1", AuthKind.NONE, "/openai/v1/files", ""),
+            )
+        ),
+        (
+            ServiceSpec("local", data_url="http://localhost:1/v1"),
+            AuthKind.NONE,
+            Answer("GET", "/v1", 401),
+            "no key was",
+        ),
+    ],
+)
+def test_what_a_refusal_means_here(spec: ServiceSpec, kind: AuthKind, answer: Answer, words: str) -> None:
+    hint = way_out(found(spec).hints_for(kind), answer)
+    assert words in hint
+    assert bool(words) == bool(hint)
+
+
+def test_the_compartment_is_needed_where_either_is_signed() -> None:
+    with pytest.raises(EndpointError, match=r"service\.compartment: missing"):
+        found(oci(auth="bearer", control_auth="signing_key", compartment=""))
+
+
 def test_openai_needs_nothing_but_a_key() -> None:
     endpoint = found(ServiceSpec("openai", project="proj_1"))
     assert endpoint.data_url == endpoint.control_url == "https://api.openai.com/v1"
@@ -205,6 +308,13 @@ def test_profile_and_region_come_from_the_flag_then_the_environment_then_the_man
             "--auth: provider oci does not take 'instance_obo_user'",
         ),
         (oci(auth="none"), {}, {}, EndpointError, "service.auth: provider oci does not take 'none'"),
+        (oci(control_auth="x"), {}, {}, EndpointError, "service.control_auth: provider oci does not take 'x'"),
+        (oci(), {}, {"control_auth": "api_key"}, UsageProblem, "--control-auth: `api_key` means two things"),
+        (oci(), {"VSSYNC_CONTROL_AUTH": "x"}, {}, UsageProblem, "VSSYNC_CONTROL_AUTH: provider oci does not"),
+        *(
+            (ServiceSpec("compatible", data_url=url), {}, {}, EndpointError, "service.data_url: an `api-version`")
+            for url in ("https://x.example/openai?api-version=2024-10-21", "https://x.example/?a=1&api-version=preview")
+        ),
         (
             ServiceSpec("openai"),
             {},

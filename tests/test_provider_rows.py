@@ -123,7 +123,7 @@ def test_its_rules_hold(changes: dict[str, Any], words: str) -> None:
 
 def test_its_limits_hints_and_wizard_are_used() -> None:
     assert rates(HARBOUR, "files=5") == {Bucket.UPLOADS: 1, Bucket.FILES: 5}
-    assert way_out(HARBOUR, Answer("GET", "/files", 403)) == "ask the harbour master"
+    assert way_out(HARBOUR.hints, Answer("GET", "/files", 403)) == "ask the harbour master"
     draft = draft_text(ManifestDraft("shelf", "harbour", {}, (DraftEntry("*.md"),)))
     assert (
         "# Harbour's vector stores.\nservice:\n  provider: harbour\n  project: pier-1  # the pier; write yours\n"

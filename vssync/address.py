@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,250}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]"
 PORTS = {"https": 443, "http": 80}
 _URL = re.compile(rf"([A-Za-z]+)://({HOST})(?::([0-9]{{1,5}}))?((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)/?")
 # What a resolver may take for an IP address, such as 0x7f.1 and 127.1: it must be one in its usual spelling.
 _NUMERIC = re.compile(r"\[.*|(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+
+_NO_PROXY = re.compile(r"(?:[a-z]+://)?(\[[0-9a-f:.]+\]|[a-z0-9*._-]*[a-z0-9*])(?::([0-9]{1,5}))?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,29 @@ def is_loopback(host: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
     return ip.is_loopback or ip.is_unspecified
+
+
+def read_no_proxy(text: str, host: str, port: int) -> tuple[bool, tuple[str, ...]]:
+    """Whether a value of NO_PROXY keeps this host and port from a proxy, and its entries that cannot be read.
+
+    An entry is a host, a domain (with or without `.` or `*.` before it), any other pattern with `*`, an IP address or a
+    network, with or without brackets and a port, as curl, Go and requests take them; a scheme before it is ignored.
+    """
+    name, is_direct, unreadable = host.strip("[]").rstrip(".").lower(), False, []
+    address = _ip(name)
+    for entry in filter(None, re.split(r"[,\s]+", text.lower())):
+        with suppress(ValueError):
+            network = ipaddress.ip_network(re.sub(r"^\[(.*)\](?=/|$)", r"\1", entry), strict=False)
+            is_direct |= address is not None and address in network
+            continue
+        if not (match := _NO_PROXY.fullmatch(entry)):
+            unreadable.append(entry)
+            continue
+        pattern, has_port = match.group(1).strip("[]").rstrip("."), match.group(2) in (None, str(port))
+        is_same = address is not None and address == _ip(pattern)
+        is_below = address is None and f".{name}".endswith(f".{pattern.removeprefix('*').removeprefix('.')}")
+        is_direct |= has_port and (is_same or is_below or fnmatchcase(name, pattern))
+    return is_direct, tuple(unreadable)
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

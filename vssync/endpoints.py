@@ -8,14 +8,14 @@ or the process environment, reach the network, or touch a secret: of a key it on
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from vssync.address import HOST, PORTS, Address, parse_address
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.service import Capabilities, ServiceSpec
-from vssync.providers import PROVIDERS, AuthKind, BaseUrl, Provider, Regions
+from vssync.providers import PROVIDERS, AuthKind, BaseUrl, Hint, Provider, Regions
 
 
 class EndpointError(VssyncError):
@@ -26,15 +26,32 @@ class EndpointError(VssyncError):
 class Caller:
     """Who runs vssync and whom they trust, from flags; empty means not given.
 
-    `allow_hosts` are hosts, with or without a port, that may receive credentials and documents; `allow_http` the
-    same, even without TLS.
+    `auth_command` prints a token. `allow_hosts` are hosts, with or without a port, that may receive credentials and
+    documents; `allow_http` the same, even without TLS. `realms` are regions that the caller's machine knows beyond
+    the provider's own, with the domains of their hosts.
     """
 
     auth: str = ""
+    control_auth: str = ""
+    auth_command: str = field(default="", repr=False)  # its arguments may hold a secret
     profile: str = ""
     region: str = ""
     allow_hosts: tuple[str, ...] = ()
     allow_http: tuple[str, ...] = ()
+    realms: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A value and where it came from, so that an error names the place to change."""
+
+    value: str = ""
+    source: str = ""
+
+    def error(self, problem: str) -> VssyncError:
+        """The error for such a value."""
+        kind = EndpointError if self.source.startswith("service.") else UsageProblem
+        return kind(f"{self.source}: {problem}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +59,9 @@ class Endpoint:
     """A service, resolved and allowed. URLs have no trailing slash; headers hold no secret.
 
     `control_url` serves the stores themselves, `data_url` everything else. An `embedded` service runs in this
-    process. `profile` is empty for OCI's default one. `capabilities` are those the manifest declares.
+    process. `control_auth` is how requests to `control_url` prove who sends them, where it is not `auth`. `profile` is
+    empty for OCI's default one. `capabilities` are those the manifest declares. `hints` explain answers by what is
+    conspicuous about this service as it is written.
     """
 
     provider: Provider
@@ -55,24 +74,26 @@ class Endpoint:
     region: str = ""
     embedded: bool = False
     capabilities: Capabilities = field(default_factory=Capabilities)
+    control_auth: AuthKind | None = None
+    auth_command: Sourced = field(default=Sourced(), repr=False)
+    hints: tuple[Hint, ...] = ()
+
+    @property
+    def auth_kinds(self) -> tuple[AuthKind, AuthKind]:
+        """How requests to the data address and to the control address prove who sends them."""
+        return self.auth, self.control_auth or self.auth
+
+    def hints_for(self, kind: AuthKind) -> tuple[Hint, ...]:
+        """What refusals of requests that prove themselves so mean, the most specific first."""
+        no_key = Hint((401,), "", f"no key was sent: set {self.provider.key_variables[0]}")
+        general = (hint for hint in self.provider.hints if hint.signed in (None, kind.signs))
+        return (*((no_key,) if kind is AuthKind.NONE else ()), *self.hints, *general)
 
 
 _EMBEDDED_URL = "http://local/v1"
 _ALLOWED = re.compile(rf"(?:{HOST})(?::[0-9]{{1,5}})?")
 _LOOSE_URL = re.compile(rf"(?:https?://)?({HOST})(?::443)?(/[^?#]*)?(?:\?[^#]*)?(?:#.*)?", re.IGNORECASE)
 _HEADER = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Sourced:
-    """A value and where it came from, so that an error names the place to change."""
-
-    value: str
-    source: str
-
-    def error(self, problem: str) -> VssyncError:
-        kind = EndpointError if self.source.startswith("service.") else UsageProblem
-        return kind(f"{self.source}: {problem}")
 
 
 def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[str, str]) -> Endpoint:
@@ -84,15 +105,18 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
     provider = PROVIDERS.get(service.provider)
     if provider is None:
         raise EndpointError(f"service.provider: {service.provider!a} is unknown; use one of {', '.join(PROVIDERS)}")
+    provider = provider.with_realms(caller.realms)
     if provider.embedded and not service.data_url:
         url, capabilities = _EMBEDDED_URL, service.declared_capabilities
         return Endpoint(provider, url, url, {}, {}, AuthKind.NONE, embedded=True, capabilities=capabilities)
     choice = _Choice(provider, service, caller, environment)
-    auth = choice.auth()
-    data, control, region = choice.addresses(auth)
-    _check_hosts(choice, {"data_url": data, "control_url": control}, sends_key=auth.sends_key)
+    control_auth = choice.control_auth()
+    auth = choice.auth(control_auth)
+    data, control, region = choice.addresses(control_auth or auth)
+    _check_hosts(choice, ("data_url", data, auth), ("control_url", control, control_auth or auth))
+    signs = auth.signs or (control_auth is not None and control_auth.signs)
     for needed in provider.required:
-        if not getattr(service, needed.name) and (auth.signs or not needed.signed):
+        if not getattr(service, needed.name) and (signs or not needed.signed):
             raise EndpointError(f"service.{needed.name}: missing; {needed.reason}")
     for name, value in (("project", service.project), ("compartment", service.compartment)):
         if value and not _HEADER.fullmatch(value):
@@ -107,9 +131,12 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
         # The project concerns the control URL only where one host is both.
         control_headers=(project if data.host == control.host else {}) | compartment,
         auth=auth,
-        profile=choice.first("--profile", caller.profile, ("OCI_CLI_PROFILE",), "profile").value if auth.signs else "",
+        profile=choice.first("--profile", caller.profile, ("OCI_CLI_PROFILE",), "profile").value if signs else "",
         region=region,
         capabilities=service.declared_capabilities,
+        control_auth=None if control_auth is auth else control_auth,
+        auth_command=choice.auth_command,
+        hints=tuple(_hints(service, provider, data, region)),
     )
 
 
@@ -122,15 +149,43 @@ class _Choice:
     caller: Caller
     environment: Mapping[str, str]
 
-    def first(self, flag: str, value: str, variables: tuple[str, ...], field: str) -> _Sourced:
+    def first(self, flag: str, value: str, variables: tuple[str, ...], field: str = "") -> Sourced:
         """The first that has a value: a flag, these variables, a field of the service."""
         pairs = [(flag, value), *((name, self.environment.get(name, "")) for name in variables)]
-        source, value = next((pair for pair in pairs if pair[1]), (f"service.{field}", getattr(self.service, field)))
-        return _Sourced(value, source)
+        written = (f"service.{field}", getattr(self.service, field)) if field else ("", "")
+        source, value = next((pair for pair in pairs if pair[1].strip()), written)
+        return Sourced(value, source)
 
-    def auth(self) -> AuthKind:
+    @property
+    def auth_command(self) -> Sourced:
+        """What prints a token. A manifest has no say in it: it would run what anybody may propose."""
+        return self.first("--auth-command", self.caller.auth_command, ("VSSYNC_AUTH_COMMAND",))
+
+    def control_auth(self) -> AuthKind | None:
+        """How stores are asked for, where it is said; otherwise as files are."""
+        return self._kind(
+            self.first("--control-auth", self.caller.control_auth, ("VSSYNC_CONTROL_AUTH",), "control_auth")
+        )
+
+    def auth(self, control_auth: AuthKind | None) -> AuthKind:
+        """How files are asked for. A key that is set is meant to be used, unless somebody asked for a profile."""
+        provider, command = self.provider, self.auth_command
+        kind = self._kind(self.first("--auth", self.caller.auth, provider.auth_variables, "auth"))
+        if kind is None:
+            has_key = command.value or any(self.environment.get(name, "").strip() for name in provider.key_variables)
+            is_profile_for_stores = control_auth is not None and control_auth.signs
+            wants_profile = provider.default_auth.signs and (self.caller.profile or self.service.profile)
+            is_bearer = has_key and (is_profile_for_stores or self.caller.auth_command or not wants_profile)
+            kind = AuthKind.BEARER if is_bearer else provider.default_auth
+        if self.caller.auth_command and AuthKind.BEARER not in (kind, control_auth):
+            raise command.error(
+                f"prints a bearer token, and this service is used with `auth: {kind}`; say --auth bearer"
+            )
+        return kind
+
+    def _kind(self, choice: Sourced) -> AuthKind | None:
+        """The kind of credential that somebody named."""
         provider = self.provider
-        choice = self.first("--auth", self.caller.auth, provider.auth_variables, "auth")
         if choice.value in provider.auth_kinds:
             return AuthKind(choice.value)
         if choice.value == AuthKind.API_KEY:
@@ -141,12 +196,9 @@ class _Choice:
         if choice.value:
             kinds = ", ".join(provider.auth_kinds)
             raise choice.error(f"provider {provider.name} does not take {choice.value!a}; use one of {kinds}")
-        # A key that is set is meant to be used, unless somebody asked for a profile.
-        has_key = any(self.environment.get(name, "").strip() for name in provider.key_variables)
-        wants_profile = provider.default_auth.signs and (self.caller.profile or self.service.profile)
-        return AuthKind.BEARER if has_key and not wants_profile else provider.default_auth
+        return None
 
-    def addresses(self, auth: AuthKind) -> tuple[Address, Address, str]:
+    def addresses(self, control_auth: AuthKind) -> tuple[Address, Address, str]:
         """The data and the control address, and the region; empty where there are none."""
         service, regions, provider = self.service, self.provider.regions, self.provider
         data_url = service.data_url or provider.url
@@ -159,15 +211,14 @@ class _Choice:
             return data, control or data, ""
         if data is None:
             region = self.region(regions)
-            realms = regions.realms.items()
-            domain = next((domain for domain, of_realm in realms if region in of_realm.split()), regions.domain)
-        elif match := re.fullmatch(regions.host, data.host):
+            domain = regions.domain_of(region)
+        elif match := re.fullmatch(regions.host_pattern, data.host):
             region, domain = match.groups()
             if self.caller.region not in ("", region):
                 raise UsageProblem(f"--region: the manifest's service.data_url is in {region}; leave out one of them")
         else:  # a gateway
             return data, control or data, self.region(regions, required=False)
-        control_url = regions.control_url if auth.signs else regions.bearer_control_url
+        control_url = regions.control_url if control_auth.signs else regions.bearer_control_url
         data = data or _address(regions.data_url.format(region=region, domain=domain), "region", provider)
         return data, control or _address(control_url.format(region=region, domain=domain), "region", provider), region
 
@@ -190,10 +241,45 @@ def _address(url: str, field: str, provider: Provider) -> Address:
         problem = next((problem for mistake, problem in form.mistakes if re.search(mistake, url)), "")
         problem = problem or f"base URLs of provider {provider.name} end in {form.path}"
         raise EndpointError(f"service.{field}: {problem}; write {meant}")
+    if "api-version" in url:
+        raise EndpointError(
+            f"service.{field}: an `api-version` belongs to an older API; write the address of the v1 API, without a "
+            "query, such as https://NAME.openai.azure.com/openai/v1"
+        )
     raise EndpointError(
         f"service.{field}: not an address vssync takes; write https://host/path in plain ASCII, without user, query "
         "or fragment (a host in another alphabet in its xn-- form, an IP address in full)"
     )
+
+
+def region_of(ocid: str) -> str:
+    """The region an OCID names in full; empty where it names none, or by a short key."""
+    parts = ocid.split(".")
+    return parts[3] if len(parts) > 4 and "-" in parts[3] else ""
+
+
+def foreign_project(project: str, region: str) -> str:
+    """What is wrong with a project whose OCID is of another region than its service; empty where it is not so."""
+    of_project = region_of(project)
+    if not (of_project and region) or of_project == region:
+        return ""
+    return (
+        f"the OCID in `service.project` is of region {of_project}, but the service is that of {region}: name a project "
+        f"of {region}, or set `region: {of_project}`"
+    )
+
+
+def _hints(service: ServiceSpec, provider: Provider, data: Address, region: str) -> Iterator[Hint]:
+    """What answers may mean because of how this service is written, before what they mean in general."""
+    if problem := foreign_project(service.project, region):
+        yield Hint((400, 401, 403, 404), "", problem)
+    if provider.self_hosted and not re.search(r"/v[0-9]+\b", data.path):
+        yield Hint(
+            (404, 405),
+            "",
+            f"base URLs mostly end in /v1: if this one does, too, write `data_url: {data}/v1`",
+            r"GET .*/(vector_stores|files)",
+        )
 
 
 def _example_url(provider: Provider) -> str:
@@ -213,17 +299,17 @@ def _likely_url(url: str, provider: Provider, form: BaseUrl) -> str:
     return f"https://{host}{prefix.group() if prefix else ''}{form.path}" if provider.owns(host) else ""
 
 
-def _check_hosts(choice: _Choice, addresses: Mapping[str, Address], *, sends_key: bool) -> None:
+def _check_hosts(choice: _Choice, *addresses: tuple[str, Address, AuthKind]) -> None:
     """The credential rule. Documents go where credentials go, so it holds for services without one, too."""
     provider, caller = choice.provider, choice.caller
     listed = tuple(filter(None, re.split(r"[,\s]+", choice.environment.get("VSSYNC_ALLOW_HOSTS", ""))))
     plain = _allowed_hosts(caller.allow_http, "--allow-http")
     allowed = _allowed_hosts(caller.allow_hosts, "--allow-host") | _allowed_hosts(listed, "VSSYNC_ALLOW_HOSTS") | plain
-    for name, address in addresses.items():
+    for name, address, auth in addresses:
         way_out = f"say --allow-host {address.host} (or VSSYNC_ALLOW_HOSTS)"
         if address.is_local:
             # Any program of this machine may listen there. A signature is good for one request, a bearer key for all.
-            if sends_key and not provider.self_hosted and not address.is_among(allowed):
+            if auth.sends_key and not provider.self_hosted and not address.is_among(allowed):
                 raise EndpointError(
                     f"service.{name} {address}: this machine is not a host of provider {provider.name}, and a manifest "
                     f"alone may not send a bearer key there; if you trust what listens there, {way_out}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from vssync.limits import MAX_UPLOAD_BYTES
@@ -50,8 +50,8 @@ class Bucket(StrEnum):
 class Regions:
     """How addresses follow from a region, and a region from an address.
 
-    The URLs hold `{region}` and `{domain}`; `host` matches a provider's host, region and domain being its groups.
-    `realms` are the regions by domain; one that is not named is of `domain`.
+    The URLs hold `{region}` and `{domain}`, and so does `host`, a pattern in which both are groups. `realms` are the
+    regions by domain; one that is not named is of `domain`.
     """
 
     name: str
@@ -62,6 +62,23 @@ class Regions:
     data_url: str
     control_url: str
     bearer_control_url: str  # where the other one takes no bearer key
+
+    def domain_of(self, region: str) -> str:
+        """The domain of a region's hosts."""
+        return next((domain for domain, names in self.realms.items() if region in names.split()), self.domain)
+
+    @property
+    def host_pattern(self) -> str:
+        """What matches a host of any region; region and domain are its groups."""
+        return self.host.format(region=self.name, domain="|".join(map(re.escape, (self.domain, *self.realms))))
+
+    def with_domains(self, domains: Mapping[str, str]) -> Regions:
+        """With more regions, by name, and the domains of their hosts; a region of one of `realms` stays there."""
+        added = {region: domain for region, domain in domains.items() if self.domain_of(region) == self.domain}
+        realms = dict(self.realms)
+        for region, domain in added.items():
+            realms[domain] = f"{realms.get(domain, '')} {region}"
+        return replace(self, name="|".join((self.name, *map(re.escape, added))), realms=realms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +126,7 @@ class Hint:
     words: str
     way_out: str
     request: str = ".*"  # method and path
+    signed: bool | None = None  # only of requests that are signed, or are not; None: of both
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +153,7 @@ class Provider:
     max_store_files: int | None = None  # files that a store holds at most, whoever attached them; None: no limit known
     rates: Mapping[Bucket, int] = field(default_factory=dict)  # allowed a minute; none are known otherwise
     absent_as_400: bool = False  # a 400 that says "not found" means that an object is not there
+    new_store_seconds: int = 0  # usually, until a new store can be used
     lists_batches: bool = True
     shares_chunks: bool = False  # these three are capabilities: what is taken to be so where the manifest does not say
     updates_reach_search: bool | None = True  # None: not known
@@ -158,6 +177,13 @@ class Provider:
     def vouched_extensions(self) -> frozenset[str]:
         """The kinds of files that it reads for sure, or where it may be any service, that such services read."""
         return self.extensions if self.extensions is not None else self.documents
+
+    def with_realms(self, domains: Mapping[str, str]) -> Provider:
+        """With more regions, and their hosts as its own: `domains`, by region, must come from whoever runs this."""
+        if self.regions is None or not domains:
+            return self
+        regions = self.regions.with_domains(domains)
+        return replace(self, hosts=(*self.hosts, regions.host_pattern), regions=regions)
 
 
 _CODE = (".c", ".cpp", ".cs", ".css", ".go", ".html", ".java", ".js", ".json", ".php", ".py", ".rb", ".sh", ".ts")
@@ -197,8 +223,16 @@ _REALMS = {
 }
 # Classes are spelled out: ignoring case would let other alphabets' letters through, such as the Kelvin sign for k.
 _REGION = r"[a-z]{2}(?:-[a-z]{1,20}){1,3}-[0-9]{1,2}"
-_DOMAINS = "|".join(re.escape(domain) for domain in (_COMMERCIAL, *_REALMS))
-_OCI_HOST = rf"(?:inference\.)?generativeai\.({_REGION})\.oci\.({_DOMAINS})"
+_OCI_REGIONS = Regions(
+    name=_REGION,
+    example="us-chicago-1",
+    domain=_COMMERCIAL,
+    realms=_REALMS,
+    host=r"(?:inference\.)?generativeai\.({region})\.oci\.({domain})",
+    data_url="https://inference.generativeai.{region}.oci.{domain}/openai/v1",
+    control_url="https://generativeai.{region}.oci.{domain}/20231130/openai/v1",
+    bearer_control_url="https://inference.generativeai.{region}.oci.{domain}/20231130/openai/v1",
+)
 _OCI_PROJECT = (
     "`service.project` must be the OCID of a generative AI project of the same region; a project made minutes ago is "
     "not known everywhere yet"
@@ -219,17 +253,8 @@ OCI = Provider(
     init_note="OCI Generative AI. Requests are signed with a profile of ~/.oci/config (pip install 'vssync[oci]'), or "
     "carry the key in VSSYNC_API_KEY. Secrets never stand in a manifest.",
     documents=frozenset((".md", ".txt", ".pdf")),
-    hosts=(_OCI_HOST,),
-    regions=Regions(
-        name=_REGION,
-        example="us-chicago-1",
-        domain=_COMMERCIAL,
-        realms=_REALMS,
-        host=_OCI_HOST,
-        data_url="https://inference.generativeai.{region}.oci.{domain}/openai/v1",
-        control_url="https://generativeai.{region}.oci.{domain}/20231130/openai/v1",
-        bearer_control_url="https://inference.generativeai.{region}.oci.{domain}/20231130/openai/v1",
-    ),
+    hosts=(_OCI_REGIONS.host_pattern,),
+    regions=_OCI_REGIONS,
     required=(
         RequiredField("project", "OCI needs the OCID of a generative AI project"),
         RequiredField("compartment", "OCI needs the OCID of the project's compartment", signed=True),
@@ -241,6 +266,8 @@ OCI = Provider(
     has_policies=True,
     extensions=frozenset((".pdf", ".md", ".txt")),
     rates=_OPENAI_RATES,
+    lists_batches=False,  # OCI's pages print the operation, and show an example of another one
+    new_store_seconds=60,  # reported of live OCI: 36 to 60, and 10 to 30 more at the data address
     wizard_fields=(
         WizardField("region", "the OCI region", "us-chicago-1"),
         WizardField(
@@ -251,7 +278,20 @@ OCI = Provider(
     hints=(
         Hint((400, 404), r"\bproject\b", _OCI_PROJECT),
         Hint((400,), r"compartment", f"OCI says so also of a missing or empty project: {_OCI_PROJECT}"),
-        Hint((401,), "", f"the credential was not accepted: wrong, expired, or made for another region; {DOCTOR_HINT}"),
+        Hint(
+            (401,),
+            "",
+            "the key was not accepted: it is wrong, expired (by default after three months), of another region, or "
+            "older than its policy, and then it stays refused: create the policy first, then a new key",
+            signed=False,
+        ),
+        Hint(
+            (401,),
+            "",
+            "the signature was not accepted: check that the public key of this profile is uploaded for its user, and "
+            f"that the tenancy is subscribed to the region; {DOCTOR_HINT}",
+            signed=True,
+        ),
         Hint(
             (404,),
             r"authori[sz]ed|authori[sz]ation",
@@ -328,11 +368,11 @@ COMPATIBLE = Provider(
     init_note="A service that speaks OpenAI's vector store API. A key is taken from VSSYNC_API_KEY; secrets never "
     "stand in a manifest. Whoever runs vssync allows the host with --allow-host.",
     documents=frozenset((*_PLAIN, *_OFFICE)),
-    hosts=(_OCI_HOST, _OPENAI_HOST),
+    hosts=(_OCI_REGIONS.host_pattern, _OPENAI_HOST),
     self_hosted=True,
     absent_as_400=True,
     shares_chunks=True,  # as ogx and llama-stack have it; harmless where it is not so
     updates_reach_search=None,
-    wizard_fields=(WizardField("data_url", "the service's base URL", "https://vectors.example.com/v1"),),
+    wizard_fields=(WizardField("data_url", "the service's base URL", "https://CHANGE.example.com/v1"),),
 )
 PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in (LOCAL, OCI, OPENAI, AZURE, COMPATIBLE)}

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from math import ceil
 
+# What people and `init` write until they know better. Documentation's own examples, such as a host below example.com,
+# are not among them.
+_PLACEHOLDER = re.compile(r"\bCHANGE(?:[_-]?ME)?\b|\bTODO\b|\bYOUR[_-]|<[^<>]+>|\.\.\.|\u2026")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, surrogate, line and paragraph separator
 
 
@@ -15,6 +18,11 @@ def escape_control(text: str) -> str:
         return text  # only faster: what Python calls printable has no such character
     invisible = {char for char in set(text) if unicodedata.category(char) in _INVISIBLE}
     return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in invisible})
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a setting still holds words to be replaced, such as `<your-key>` or `CHANGE`."""
+    return _PLACEHOLDER.search(text) is not None
 
 
 def escape_ci_commands(text: str) -> str:

@@ -80,8 +80,9 @@ def listening(answer: Answering, certificate: Path | None = None, *, proxy: bool
             self.close_connection = self.close_connection or sent.hang_up
             if sent.hang_up:
                 return
-            self.send_response(sent.status)
-            for name, value in {"content-type": "application/json", **sent.headers}.items():
+            usual = {"content-type": "application/json", "date": self.date_time_string()}
+            self.send_response_only(sent.status)
+            for name, value in {**usual, **sent.headers}.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(sent.body.encode())))
             self.end_headers()

@@ -13,7 +13,7 @@ import pytest
 from tests.api.loopback import Got, Loopback, Sent, listening, said
 from tests.cli.test_commands import vssync
 from tests.support import Clock
-from vssync.address import is_loopback
+from vssync.address import is_loopback, read_no_proxy
 from vssync.api.connect import connect
 from vssync.auth import create_credential
 from vssync.endpoints import Endpoint
@@ -53,6 +53,42 @@ def test_this_machine(host: str) -> None:
 @pytest.mark.parametrize("host", [*OTHERS, *LIKE])
 def test_any_other(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("entries", "direct", "proxied"),
+    [
+        ("*", ["a.example", "10.0.0.1", "::2"], []),
+        ("a.example", ["a.example", "x.a.example", "A.Example."], ["ba.example", "example", "a.example.com"]),
+        (".corp", ["a.corp", "a.b.corp"], ["xcorp", "corp.example"]),
+        ("*.corp", ["a.corp", "a.b.corp"], ["xcorp", "corp.example"]),
+        ("b.example, a.example", ["a.example", "b.example"], ["example"]),
+        (" b.example  a.example\t", ["a.example", "b.example"], ["example"]),
+        ("http://a.example", ["a.example"], ["b.example"]),
+        ("a.example:8443", ["a.example"], ["b.example"]),
+        ("a.example:443", [], ["a.example"]),
+        ("10.0.0.0/8", ["10.1.2.3"], ["11.1.2.3", "10.example", "a.example"]),
+        ("10.0.0.1/8", ["10.1.2.3"], ["11.1.2.3"]),  # not the first address of its network
+        ("10.1.2.3,192.168.0.0/255.255.0.0", ["10.1.2.3", "192.168.9.9"], ["10.1.2.4", "192.169.0.1"]),
+        ("10.*", ["10.1.2.3"], ["110.1.2.3"]),
+        ("1.2.3.4", ["1.2.3.4"], ["11.2.3.4", "9.1.2.3.4"]),
+        ("1.2.3.4:8443", ["1.2.3.4"], ["1.2.3.5"]),
+        ("::2/128", ["::2", "[::2]"], ["::3"]),
+        ("[::2]", ["::2", "0:0::2"], ["::3"]),
+        ("[fd00::]/8", ["fd12::1"], ["fe00::1"]),
+        ("[::2]:8443", ["::2"], ["::3"]),
+        ("[::2]:443", [], ["::2"]),
+        ("", [], ["a.example", "::2"]),
+    ],
+)
+def test_no_proxy_is_read_in_every_usual_form(entries: str, direct: list[str], proxied: list[str]) -> None:
+    assert [read_no_proxy(entries, host, 8443) for host in direct] == [(True, ())] * len(direct)
+    assert [read_no_proxy(entries, host, 8443) for host in proxied] == [(False, ())] * len(proxied)
+
+
+@pytest.mark.parametrize("entry", ["a;b", "[::2", "::g", "a.example:x", "10.0.0.0/33x", "ü.example", "https://", "a/b"])
+def test_an_entry_that_cannot_be_read_is_left_out_and_named(entry: str) -> None:
+    assert read_no_proxy(f"a.example,{entry}, b.example", "b.example", 443) == (True, (entry,))
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +148,26 @@ def test_no_proxy_sees_what_is_for_this_machine(proxy: Loopback, dialled: list[s
 def test_the_proxy_of_these_tests_sees_what_is_for_others(proxy: Loopback) -> None:
     assert isinstance(asked("service.example", 80), ServiceError)
     assert {got.headers["authorization"] for got in proxy.got} == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize("entries", ["::1/128", "[::1]", "localhost,127.0.0.1,::1", "10.0.0.0/8 *.corp", "a;b"])
+def test_whatever_no_proxy_says_of_others_the_proxy_is_used(
+    proxy: Loopback, monkeypatch: pytest.MonkeyPatch, entries: str
+) -> None:
+    monkeypatch.setenv("no_proxy", entries)
+    assert isinstance(asked("service.example", 80), ServiceError)
+    assert {httpx.URL(got.target).host for got in proxy.got} == {"service.example"}
+
+
+@pytest.mark.parametrize("entries", ["a;b, .example", "10.0.0.0/8,*.example", "service.example:80", "*"])
+def test_no_proxy_goes_past_it(
+    proxy: Loopback, dialled: list[str], monkeypatch: pytest.MonkeyPatch, entries: str
+) -> None:
+    monkeypatch.setenv("no_proxy", entries)
+    with listening(lambda _: Sent()) as place:
+        monkeypatch.setenv("no_proxy", entries.replace(":80", f":{httpx.URL(place.url).port}"))
+        assert asked("service.example", httpx.URL(place.url).port or 0) is None
+    assert (proxy.got, dialled) == ([], ["service.example"])
 
 
 def test_one_address_here_and_one_elsewhere_each_go_their_way(proxy: Loopback) -> None:

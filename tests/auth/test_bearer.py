@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
@@ -104,6 +106,26 @@ def test_a_request_to_another_address_is_not_sent_at_all(url: str) -> None:
 def test_both_addresses_of_a_service_get_the_key() -> None:
     credential = auth.create_credential(endpoint(control="https://other.example.com/v1"), {"OPENAI_API_KEY": SECRET})
     assert "authorization" in sent(credential, "https://other.example.com/v1/vector_stores")
+
+
+def test_one_of_two_credentials_goes_to_its_own_address_only() -> None:
+    stores = "https://stores.example.com/v1"
+    split = replace(endpoint("compatible", control=stores), control_auth=AuthKind.NONE)
+    data, control = auth.create_credentials(split, {"VSSYNC_API_KEY": SECRET})
+    assert (sent(data)["authorization"], control) == (f"Bearer {SECRET}", None)
+    with pytest.raises(CredentialError, match="not an address of this service"):
+        sent(data, f"{stores}/vector_stores")
+    data, control = auth.create_credentials(
+        replace(split, auth=AuthKind.NONE, control_auth=AuthKind.BEARER), {"VSSYNC_API_KEY": SECRET}
+    )
+    assert (data, sent(control, f"{stores}/vector_stores")["authorization"]) == (None, f"Bearer {SECRET}")
+    with pytest.raises(CredentialError, match="not an address of this service"):
+        sent(control)
+
+
+def test_both_addresses_share_one_credential_where_its_kind_is_the_same() -> None:
+    data, control = auth.create_credentials(endpoint(), {"OPENAI_API_KEY": SECRET})
+    assert data is control is not None
 
 
 def test_a_redirect_carries_no_key_to_another_host() -> None:

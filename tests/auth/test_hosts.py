@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -185,6 +186,26 @@ def test_these_must_not_receive_a_credential(provider: str, url: str, field: str
     assert str(caught.value).startswith(f"service.{field}")
     assert "word" not in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("auth", "control_auth", "field", "allowed"),
+    [
+        ("bearer", "signing_key", "control_url", True),
+        ("bearer", "signing_key", "data_url", False),
+        ("signing_key", "bearer", "control_url", False),
+        ("signing_key", "bearer", "data_url", True),
+    ],
+)
+def test_each_address_is_judged_by_its_own_kind_of_credential(
+    auth: str, control_auth: str, field: str, allowed: bool
+) -> None:
+    spec = replace(pointing("oci", field, "http://127.0.0.1:9/v1"), auth=auth, control_auth=control_auth)
+    if allowed:
+        assert getattr(found(spec), field) == "http://127.0.0.1:9/v1"
+    else:
+        with pytest.raises(EndpointError, match=rf"^service.{field} .* bearer key"):
+            found(spec)
 
 
 @pytest.mark.parametrize("field", ["data_url", "control_url"])

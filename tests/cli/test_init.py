@@ -124,6 +124,26 @@ def test_a_manifest_by_another_name_elsewhere(folder: Path) -> None:
     assert vssync(folder.parent, "validate", "-f", "handbook/mine.yaml").out == "mine: valid. 1 file in 1 store.\n"
 
 
+@pytest.mark.parametrize(
+    ("flags", "following"),
+    [
+        ([], "Next: vssync plan"),
+        (["--provider", "oci"], "Next: fill in `project` and `compartment` in vssync.yaml, then vssync doctor"),
+        (["--provider", "oci", "--project", "p"], "Next: fill in `compartment` in vssync.yaml, then vssync doctor"),
+        (["--provider", "oci", "--project", "p", "--compartment", "c"], "Next: vssync doctor"),
+        (["--provider", "compatible"], "Next: fill in `data_url` in vssync.yaml, then vssync doctor"),
+        (["--provider", "azure"], "Next: fill in `data_url` in vssync.yaml, then vssync doctor"),
+        (["--provider", "openai"], "Next: vssync doctor"),
+    ],
+)
+def test_the_next_step_is_the_one_that_works(folder: Path, flags: list[str], following: str) -> None:
+    end = vssync(folder, "init", "-y", *flags)
+    assert (end.code, end.out.splitlines()[-1]) == (0, following)
+    is_filled_in = "fill in" not in following
+    assert (": valid." in end.out) == is_filled_in
+    assert (vssync(folder, "validate").code == 0) == is_filled_in
+
+
 def test_what_a_person_must_mend_is_said(folder: Path) -> None:
     end = vssync(folder, "init", "-y", "--path", "docs/*.md", "--path", "docs/a.*")
     assert (end.code, (folder / "vssync.yaml").exists()) == (1, True)

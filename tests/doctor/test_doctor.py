@@ -18,8 +18,9 @@ from tests.support import Clock, client_of
 from vssync.api.connect import connect
 from vssync.commands.doctor.examine import Diagnosis, diagnosis_json, examine
 from vssync.commands.doctor.finding import Finding, FindingKind, failed, finding_text, ok, warning
-from vssync.commands.doctor.read_probes import region_of, run_read_probes
+from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.session import Settings, load_manifest, open_session
+from vssync.endpoints import region_of
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
 
@@ -52,7 +53,7 @@ def test_the_embedded_service_is_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("provider", "warned"),
-    [(name, {"list batches": "warning"}) for name in ("openai", "azure", "compatible")] + [("oci", {})],
+    [(name, {"list batches": "warning"}) for name in ("openai", "azure", "compatible", "oci")],
 )
 def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[str, str]) -> None:
     with service_of(tmp_path, provider) as service, on_a_port(service) as url:
@@ -234,6 +235,41 @@ def test_the_other_address_is_offered_when_it_lists_stores(tmp_path: Path) -> No
         client = connect(session.endpoint, auth=None, clock=Clock(), workers=1, transport=httpx.MockTransport(answer))
         assert run_read_probes(replace(session, client=client), findings.append, time.time) is None
     assert "control_url: http://localhost:1/v1" in " ".join(findings[-1].way_out)
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind", "text"),
+    [
+        ("{id: vs_1, external: true}", FindingKind.OK, "of this manifest's 1, 1 can be used by their `id`"),
+        ("{id: vs_1, external: true}, more: {}", FindingKind.WARNING, "of this manifest's 2, 1 can be used"),
+        (
+            "{}",
+            FindingKind.FAILED,
+            "this credential may not read stores, though it reads files: use another for stores",
+        ),
+    ],
+)
+def test_a_credential_for_files_alone_is_enough_for_pinned_stores(
+    tmp_path: Path, declared: str, kind: FindingKind, text: str
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/vector_stores"):
+            return httpx.Response(401, json={"code": "NotAuthenticated", "message": "no"})
+        return httpx.Response(200, json={"data": [], "has_more": False})
+
+    service = f"{{provider: oci, region: us-chicago-1, project: '{PROJECT}', auth: bearer}}"
+    (tmp_path / "vssync.yaml").write_text(
+        f"version: 1\nowner: shelf\nservice: {service}\nstores: {{docs: {declared}}}\n"
+    )
+    settings = Settings(manifest=str(tmp_path), environment={"VSSYNC_API_KEY": KEY})
+    findings: list[Finding] = []
+    with open_session(settings, load_manifest(settings), clock=Clock()) as session:
+        transport = httpx.MockTransport(answer)
+        client = connect(session.endpoint, auth=session.credential, clock=Clock(), workers=1, transport=transport)
+        run_read_probes(replace(session, client=client), findings.append, time.time)
+    stores = next(finding for finding in findings if finding.topic == "list stores")
+    assert (stores.kind, text in stores.text) == (kind, True)
+    assert next(finding for finding in findings if finding.topic == "credential").text == "accepted"
 
 
 def test_lines_to_copy_are_not_broken_and_nothing_steers_the_terminal() -> None:

@@ -48,7 +48,9 @@ def test_each_manifest_finds_its_endpoint(page: str, text: str) -> None:
 
 def test_the_policy_lines_are_those_doctor_prints() -> None:
     shown = re.findall(r"^Allow .*$", PAGES["oci"], re.MULTILINE)
-    assert sorted(shown) == sorted({policy_statement(kind, "") for kind in POLICY_SUBJECTS})
+    assert sorted(shown) == sorted(
+        {policy_statement(kind, "", verb) for kind in POLICY_SUBJECTS for verb in ("manage", "read")}
+    )
 
 
 @pytest.mark.parametrize("provider", ["oci", "openai"])

@@ -38,6 +38,14 @@ FORM = [
     (FILES + "      - {path: ''}\n", (6, 16), "`stores.guide.files[0].path` is empty", ""),
     (FILES + "      - docs\n", (6, 9), "`stores.guide.files[0]` must be a mapping, not text", ""),
     ("service: {provider: ocy}\n" + STORE, (3, 21), "`service.provider` must be `local`, `oci`", "did you mean `oci`?"),
+    *(
+        (f"service: {{{name}: x}}\n" + STORE, (3, 11), f"unknown field `{name}` in `service`", way_out)
+        for names, way_out in (
+            (("auth_command", "auth-command", "token_command"), "use --auth-command or VSSYNC_AUTH_COMMAND"),
+            (("api_key", "token", "password"), "a manifest holds no secrets: set VSSYNC_API_KEY"),
+        )
+        for name in names
+    ),
     ("service: {data_url: example.com}\n" + STORE, (3, 21), "cannot be `example.com`", "begins with https://"),
     (STORE + "    attributes: {v: 1.10}\n", (5, 21), "1.10 is 1.1", 'write 1.1 for the number, or "1.10" for the text'),
     (STORE + "    attributes: {v: 010}\n", (5, 21), "010 is 10", 'write 10 for the number, or "010" for the text'),

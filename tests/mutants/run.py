@@ -291,6 +291,20 @@ MUTANTS = (
         "return True",
         LOST,
     ),
+    Mutant(
+        "send-a-key-to-the-other-address",
+        "vssync/auth/__init__.py",
+        "data = replace(endpoint, control_url=endpoint.data_url)",
+        "data = endpoint",
+        ("tests/auth/test_bearer.py",),
+    ),
+    Mutant(
+        "run-a-command-for-each-who-was-refused",
+        "vssync/auth/command.py",
+        "self._runs <= after",
+        "after",
+        ("tests/auth/test_command.py",),
+    ),
     Mutant("send-twice-what-a-name-proves", "vssync/applier/writes.py", "file_id = on_lost(error)", "raise", LOST),
     Mutant(
         "equal-uploads-take-no-turns",

@@ -13,7 +13,7 @@ OTHERS = {
     "manifest",
     "batches",
     "doctor",
-    "offline",
+    "against",
     "search",
     "validate",
 }  # of no plan, and no ground for a job

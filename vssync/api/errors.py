@@ -134,9 +134,9 @@ def with_time_to_return(answer: Answer, now: float) -> Answer:
     return replace(answer, message="; ".join(filter(None, (answer.message.rstrip("."), wait))))
 
 
-def error_for(answer: Answer, provider: Provider) -> ServiceError:
+def error_for(answer: Answer, provider: Provider, hints: Iterable[Hint] = ()) -> ServiceError:
     """The error to raise for an answer, with what its reader can do."""
-    hint = way_out(provider, answer)
+    hint = way_out(hints, answer)
     text = describe_answer(answer) + (f"; {hint}" if hint else "")
     if answer.status in (401, 403):
         return AccessDenied(text, answer)
@@ -145,6 +145,20 @@ def error_for(answer: Answer, provider: Provider) -> ServiceError:
     ):
         return NotFound(text, answer)
     return ServiceError(text, answer)
+
+
+def only_files_error(error: ServiceError, provider: Provider) -> ServiceError:
+    """For a refused listing of stores, where the same credential lists files."""
+    if not (isinstance(error, AccessDenied) or provider.has_policies):  # a 404 may be all that it says
+        return error
+    kind = next(
+        (f"another for stores, such as `control_auth: {kind}`" for kind in provider.auth_kinds if kind.signs), ""
+    )
+    other = f"use {kind} (--control-auth), or " if kind else ""
+    problem = "this credential may not read stores, though it reads files"
+    pin = "pin each store with `external: true` and its `id`"
+    text = f"{describe_answer(error.answer)}; {problem}: {other}{pin}"
+    return type(error)(text, error.answer)
 
 
 def lost_reply_error(method: str, path: str, reason: str, request_id: str = "", status: int = 0) -> LostReply:
@@ -216,7 +230,7 @@ def _lacks(what: str, capability: str) -> str:
 
 
 _NO_CREATES = _lacks("creates no stores", "store_creates")
-# Those of every provider; a provider's own come first.
+# Those of every provider; the given ones come first.
 _HINTS = (
     Hint((401,), "", f"the credential was not accepted; {DOCTOR_HINT}"),
     Hint((403,), "", "the credential is known, but may not do that; ask whoever gave it to you"),
@@ -238,10 +252,10 @@ _HINTS = (
 )
 
 
-def way_out(provider: Provider, answer: Answer) -> str:
-    """What to do about a refused request; empty where nothing general can be said."""
+def way_out(hints: Iterable[Hint], answer: Answer) -> str:
+    """What to do about a refused request, by the first hint that fits; empty where nothing general can be said."""
     text, request = f"{answer.code} {answer.message}", f"{answer.method} {answer.path}"
-    for hint in (*provider.hints, *_HINTS):
+    for hint in (*hints, *_HINTS):
         says_so = answer.status in hint.statuses and re.search(hint.words, text, re.IGNORECASE)
         if says_so and re.fullmatch(hint.request, request):
             return hint.way_out
@@ -292,8 +306,13 @@ def missing_from_update_error(error: ServiceError) -> MissingCapability | None:
 
 
 def missing_from_list_error(error: ServiceError) -> MissingCapability | None:
-    """What a service lacks that refuses to list batches; a 400 or 404 may also mean that the store does not exist."""
-    return MissingCapability.LIST_BATCHES if error.answer.status in (400, *_MISSING_ROUTE) else None
+    """What a service lacks that refuses to list batches, or fails at it; a 400 or 404 may also mean another store."""
+    return MissingCapability.LIST_BATCHES if is_unreadable(error) else None
+
+
+def is_unreadable(error: ServiceError) -> bool:
+    """Whether an answer says that this cannot be read: an error of the service, or a permission that is missing."""
+    return error.answer.status in (400, 403, *_MISSING_ROUTE) or error.answer.status >= 500
 
 
 def is_permanent(error: ServiceError) -> bool:

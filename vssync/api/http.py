@@ -27,7 +27,7 @@ from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import Clock, DeletionGate, RateLimiter
 from vssync.api.retry import MAX_ATTEMPTS, UNUSABLE_DATA, Failure, wait_before_retry
 from vssync.errors import Answer, Interrupted, ServiceError
-from vssync.providers import Bucket, Provider
+from vssync.providers import Bucket, Hint, Provider
 
 log = logging.getLogger(__name__)
 Files = Mapping[str, tuple[str, Any, str]]
@@ -47,6 +47,16 @@ CONNECT_TIMEOUT, WRITE_TIMEOUT = 10.0, 60.0
 # The largest answers: bytes of JSON or of a file, and the seconds for JSON to come in. A service may never end one.
 MAX_JSON_BYTES, MAX_FILE_BYTES, MAX_JSON_SECONDS = 64 << 20, 1 << 30, 600.0
 MAX_POLL_HINT = 60.0  # seconds; what a service says beyond is not believed
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the requests of a plane go, with which headers and credential, and what refusals of them mean."""
+
+    url: str
+    headers: Mapping[str, str]
+    auth: httpx.Auth | None
+    hints: tuple[Hint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,11 @@ class Call:
     def is_write(self) -> bool:
         return self.method != "GET" and not self.is_search
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether it lists batches or the files of one: a store's own files say what that would."""
+        return self.method == "GET" and "/file_batches" in self.path and "limit" in self.params
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -86,24 +101,28 @@ class Reply:
 
 
 class Sender:
-    """Thread-safe. `bases` maps each plane to its URL and headers."""
+    """Thread-safe."""
 
     def __init__(
         self,
         http: httpx.Client,
-        bases: Mapping[Plane, tuple[str, Mapping[str, str]]],
+        planes: Mapping[Plane, Access],
         limits: RateLimiter,
         clock: Clock,
         provider: Provider,
         *,
         workers: int = 1,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self._http = http
-        self._bases = bases
+        self._planes = planes
         self._provider = provider
+        credential = planes[Plane.DATA].auth
+        self._has_one_credential = credential is not None and credential is planes[Plane.CONTROL].auth
         self._responded: set[Plane] = set()
         self._unreachable: set[Plane] = set()  # where the last request was given up without ever reaching the service
         self._lock = threading.Lock()
+        self.warnings = warnings  # about settings of this machine that are not used as they are written
         self.limits = limits
         self.clock = clock
         self.deletions = DeletionGate(workers)
@@ -115,6 +134,10 @@ class Sender:
     def close(self) -> None:
         """Closes every connection."""
         self._http.close()
+
+    def denied_stores_error(self, error: ServiceError) -> ServiceError:
+        """A refusal to list stores, where files are listed, with the way out if one credential is used for both."""
+        return errors.only_files_error(error, self._provider) if self._has_one_credential else error
 
     def send(self, call: Call, parse: Callable[[Any], Any] = lambda body: body) -> Reply:
         """The reply, after retries; `parse` may raise MalformedResponse.
@@ -138,6 +161,7 @@ class Sender:
                     elapsed=self.clock.monotonic() - started,
                     jitter=random.random(),
                     has_responded=call.plane in self._responded,
+                    optional=call.is_optional,
                 )
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
                     self._unreachable |= {call.plane} if failure.is_unreached else set()
@@ -170,21 +194,21 @@ class Sender:
         with self._lock:
             self.request_count += 1
         trace = ConnectionTrace()
-        url, headers = self._bases[call.plane]
+        access = self._planes[call.plane]
         request = self._http.build_request(
             call.method,
-            url + call.path,
+            access.url + call.path,
             params=call.params or None,
             json=call.body,
             data=call.form,
             files=call.files() if call.files else None,
-            headers=headers,
+            headers=access.headers,
             timeout=httpx.Timeout(call.timeout, connect=CONNECT_TIMEOUT, write=WRITE_TIMEOUT, pool=None),
             extensions={"trace": trace},
         )
         started = self.clock.monotonic()
         try:
-            streamed = self._http.send(request, stream=True)
+            streamed = self._http.send(request, auth=access.auth, stream=True)
             if streamed.is_error:
                 trace.close_with_response(streamed)
             max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
@@ -227,7 +251,7 @@ class Sender:
         if ambiguous and (call.is_write if is_success else not call.idempotent):
             reason = errors.describe_answer(answer)
             return errors.lost_reply_error(call.method, call.path, reason, answer.request_id, answer.status)
-        return errors.error_for(answer, self._provider)
+        return errors.error_for(answer, self._provider, self._planes[call.plane].hints)
 
 
 def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Generator, Mapping
 
@@ -10,6 +12,7 @@ import httpx
 from vssync.endpoints import Endpoint
 from vssync.errors import VssyncError
 from vssync.providers import AuthKind
+from vssync.text import is_placeholder
 
 
 class CredentialError(VssyncError):
@@ -17,6 +20,7 @@ class CredentialError(VssyncError):
 
 
 _KEY = re.compile(r"[\x21-\x7e]+")
+_MAX_EXPIRY = 253402300799  # 9999-12-31, the last day a calendar prints
 Flow = Generator[httpx.Request, httpx.Response, None]
 
 
@@ -70,4 +74,16 @@ def bearer_credential(endpoint: Endpoint, environment: Mapping[str, str]) -> Bea
         raise CredentialError(
             f"{source}: holds a character that no key has, such as a space, a line end or a typographic quote"
         )
+    if is_placeholder(key):
+        raise CredentialError(f"{source}: still holds a placeholder; put the key itself there")
     return BearerCredential(endpoint, key, source)
+
+
+def token_expiry(token: str) -> int | None:
+    """When a JSON Web Token expires, in seconds since the epoch, unverified; None where it does not say."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return min(max(int(claims["exp"]), 0), _MAX_EXPIRY)
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        return None

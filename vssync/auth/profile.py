@@ -1,26 +1,31 @@
-"""Reads a profile of OCI's configuration file, keeping its own settings apart from inherited ones, and its session.
+"""Reads OCI's configuration files: a profile, its session, and the regions of partner clouds.
 
 Every profile inherits from [DEFAULT], which is right for a tenancy and wrong for a session's key or token.
 """
 
 from __future__ import annotations
 
-import base64
 import configparser
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vssync.auth.credential import CredentialError
+from vssync.auth.credential import CredentialError, token_expiry
+from vssync.errors import UsageProblem
 
 DEFAULT = "DEFAULT"
 _VARIABLES = ("OCI_CONFIG_FILE", "OCI_CLI_CONFIG_FILE")
 _IDENTIFIER = re.compile(r"[\x21-\x7e]+")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
-_MAX_EXPIRY = 253402300799  # 9999-12-31, the last day a calendar prints
+_METADATA, _REGIONS_FILE = "OCI_REGION_METADATA", ".oci/regions-config.json"
+_REGION, _DOMAIN = "regionIdentifier", "realmDomainComponent"
+_REGION_FORMS = {
+    _REGION: re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+"),
+    _DOMAIN: re.compile(r"(?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}"),
+}
 _NO_SECTION = "\n"  # the name of a section no file can have, so that [DEFAULT] is read like any other
 
 
@@ -68,12 +73,17 @@ class Profile:
             ) from None
 
 
+def home_folder(environment: Mapping[str, str]) -> Path:
+    """The user's home; the root folder for users without an entry, as containers have them."""
+    try:
+        return Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    except RuntimeError:
+        return Path("/")
+
+
 def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
     """A profile, or [DEFAULT], of the file OCI_CONFIG_FILE names, else of ~/.oci/config. Raises CredentialError."""
-    try:
-        home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
-    except RuntimeError:
-        home = Path("/")  # containers run as users without an entry
+    home = home_folder(environment)
     path = next((environment[variable] for variable in _VARIABLES if environment.get(variable)), "~/.oci/config")
     file = _expand(path, home)
     sections = _read_sections(file)
@@ -118,18 +128,46 @@ def read_session_token(profile: Profile) -> str:
     text = raw.decode("ascii", "replace").strip()
     if not _TOKEN.fullmatch(text):
         raise CredentialError(f"{path}: not a session token; {renewal}")
-    expiry = _expiry(text)
+    expiry = token_expiry(text)
     if expiry is not None and expiry <= time.time():
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(expiry))
         raise CredentialError(f"profile {profile.name}: its session expired at {when}; {renewal}")
     return text
 
 
-def _expiry(text: str) -> int | None:
-    """When a token expires, in seconds since the epoch; None where it does not say."""
+def read_realms(environment: Mapping[str, str]) -> dict[str, str]:
+    """The domains of regions' hosts, by region: of ~/.oci/regions-config.json, then of OCI_REGION_METADATA.
+
+    Raises UsageProblem where one of them cannot be read.
+    """
+    realms: dict[str, str] = {}
+    if text := environment.get(_METADATA, "").strip():
+        realms.update(_parse_regions(f"[{text}]", _METADATA))
+    file = home_folder(environment) / _REGIONS_FILE
     try:
-        payload = text.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return min(max(int(claims["exp"]), 0), _MAX_EXPIRY)
-    except (IndexError, KeyError, TypeError, ValueError, OverflowError):
-        return None
+        realms.update(_parse_regions(file.read_text("utf-8-sig"), str(file)))
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        raise UsageProblem(f"{file}: cannot be read: {reason}; correct it, or move it away") from None
+    return realms
+
+
+def _parse_regions(text: str, source: str) -> Iterator[tuple[str, str]]:
+    form = f"an object with `{_REGION}` and `{_DOMAIN}`"
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        entries = None
+    if not isinstance(entries, list):
+        raise UsageProblem(f"{source}: not JSON as OCI reads it; write {'a list with ' if '/' in source else ''}{form}")
+    for number, entry in enumerate(entries, 1):
+        values = {name: entry.get(name) if isinstance(entry, dict) else None for name in _REGION_FORMS}
+        texts = {name: value.lower() for name, value in values.items() if isinstance(value, str)}
+        wrong = [name for name, pattern in _REGION_FORMS.items() if not pattern.fullmatch(texts.get(name, ""))]
+        if wrong:
+            raise UsageProblem(
+                f"{source}: `{wrong[0]}` of region {number} is missing or invalid; write {form} for each"
+            )
+        yield texts[_REGION], texts[_DOMAIN]

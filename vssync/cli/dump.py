@@ -11,6 +11,7 @@ import click
 
 from vssync.cli.help import CONNECTION, FILE, FOLDER, option, verb
 from vssync.cli.options import SERVICE, CommandOptions, shared_options
+from vssync.cli.session import print_warnings
 from vssync.errors import Refused, VssyncError
 from vssync.providers import PROVIDERS
 from vssync.text import escape_control
@@ -67,6 +68,7 @@ def dump(
     service, beside = _select_service(options, target, provider, service_fields)
     settings = options.settings()
     with open_connection(settings, service, beside) as connection:
+        print_warnings(connection.client.sender.warnings)
         text, plan_options = dump_store(connection, service, DumpRequest(store, owner, target, match, download))
     if out is None:
         click.echo(text, nl=False)

@@ -14,7 +14,7 @@ from vssync.cli.process import DONE
 from vssync.cli.session import format_valid
 from vssync.errors import ManifestError
 from vssync.providers import PROVIDERS
-from vssync.text import escape_control
+from vssync.text import escape_control, join_words
 
 if TYPE_CHECKING:
     from vssync.commands.init import DraftEntry, FolderSurvey, ManifestDraft
@@ -102,16 +102,21 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
 def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
     """Says what the new manifest holds and leaves out, or what needs a change in it, with what was `written`."""
     from vssync.commands.init import survey_lines
-    from vssync.commands.session import Settings, load_manifest
+    from vssync.manifest.rules import check_filled_in
+    from vssync.sources.load import load_sources
 
     try:
-        desired = load_manifest(Settings(manifest=str(path))).desired
+        desired = load_sources(path).desired
     except ManifestError as error:
         click.echo("\n".join(written))
         click.echo("\n".join(["It needs a change:", *map(escape_control, str(error).split("\n"))]), err=True)
         return error.exit_code
     file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
     table = survey_lines(survey, desired.stores[0])
-    click.echo("\n".join([*table, *([""] if table else []), *written, format_valid(desired)]))
-    click.echo(f"Next: vssync plan{file_option}")
+    placeholders = [f"`{diagnostic.path[-1]}`" for diagnostic in check_filled_in(desired.service)]
+    verdict = [] if placeholders else [format_valid(desired)]
+    click.echo("\n".join([*table, *([""] if table else []), *written, *verdict]))
+    command = f"vssync {'plan' if PROVIDERS[desired.service.provider].embedded else 'doctor'}{file_option}"
+    first = f"fill in {join_words(placeholders)} in {escape_control(str(path))}, then " if placeholders else ""
+    click.echo(f"Next: {first}{command}")
     return DONE

@@ -34,6 +34,8 @@ class CommandOptions:
     allow_outside: tuple[Path, ...] = ()
 
     auth: str = ""
+    control_auth: str = ""
+    auth_command: str = ""
     profile: str = ""
     region: str = ""
     allow_hosts: tuple[str, ...] = ()
@@ -73,7 +75,7 @@ class CommandOptions:
             workers=self.workers,
             batches_in_flight=self.batches_in_flight,
             limits=self.limits,
-            caller=Caller(self.auth, self.profile, self.region, self.allow_hosts, self.allow_http),
+            caller=Caller(**{name: getattr(self, name) for name in _CALLER_FIELDS}),
             allow_outside=self.allow_outside,
             environment=dict(os.environ),
             ask_passphrase=partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None,
@@ -100,6 +102,7 @@ class CommandOptions:
         )
 
 
+_CALLER_FIELDS = ("auth", "control_auth", "auth_command", "profile", "region", "allow_hosts", "allow_http")
 _PLAN_FIELDS = (
     *("targets", "excludes", "adopt", "adopt_from", "compare", "replace", "retry_failed", "allow_gap"),
     *("allow_store_deletes", "allow_store_replace", "delete_unmanaged", "max_delete", "max_replace"),
@@ -160,8 +163,12 @@ ONE_ENVIRONMENT = (_MANIFEST_FILE, _ENVIRONMENT, *_VARIABLES)
 
 _WORKERS = click.IntRange(1, 32)  # above 32 one pool of connections no longer pays
 _RATES_HELP = "Limits a minute: requests, uploads, attaches (per store), files; 0 for no limit.  [default: by provider]"
+_CONTROL_AUTH_HELP = "The kind of credential for the stores themselves, where it is another."
+_AUTH_COMMAND_HELP = "A command that prints the bearer token to send; run again when the token expires."
 CONNECTION_OPTIONS = (
     _connection("--auth", "The kind of credential, instead of the manifest's `auth`.", default="", metavar="KIND"),
+    _connection("--control-auth", _CONTROL_AUTH_HELP, default="", metavar="KIND"),
+    _connection("--auth-command", _AUTH_COMMAND_HELP, default="", metavar="CMD"),
     _connection("--profile", "The profile to use from ~/.oci/config.", default="", metavar="NAME"),
     _connection("--region", "The region to use instead of the manifest's.", default="", metavar="NAME"),
     _connection("--allow-host allow_hosts", "Allow sending a credential to this host.", multiple=True, metavar="HOST"),

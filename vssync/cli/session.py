@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -39,9 +39,14 @@ def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool 
         loaded = load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
     if strict and loaded.warnings:
         raise ManifestError(loaded.warnings)
-    for warning in loaded.warnings:
-        process.print_error(f"warning: {warning}")
+    print_warnings(loaded.warnings)
     return loaded
+
+
+def print_warnings(warnings: Iterable[object]) -> None:
+    """Prints what is not as its writer may think."""
+    for warning in warnings:
+        process.print_error(f"warning: {warning}")
 
 
 @contextmanager
@@ -50,6 +55,7 @@ def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterato
     from vssync.commands.session import open_session
 
     with open_session(settings, load_with_progress(settings, hashed=hashed)) as session:
+        print_warnings(session.client.sender.warnings)
         yield session
 
 

@@ -157,6 +157,8 @@ def open_manifest(
     env: str | None = None,
     variables: Mapping[str, str] | None = None,
     auth: str = "",
+    control_auth: str = "",
+    auth_command: str = "",
     profile: str = "",
     region: str = "",
     allow_hosts: Iterable[str] = (),
@@ -172,9 +174,7 @@ def open_manifest(
     The arguments are those of the command line. Credentials are read from `environment`, by default the process's;
     VSSYNC_FILE and VSSYNC_ENV are not read. Raises ManifestError with every problem of the manifest and its files.
     """
-    caller = Caller(
-        auth=auth, profile=profile, region=region, allow_hosts=tuple(allow_hosts), allow_http=tuple(allow_http)
-    )
+    caller = Caller(auth, control_auth, auth_command, profile, region, tuple(allow_hosts), tuple(allow_http))
     settings = Settings(
         manifest=os.fspath(manifest),
         env=env,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import httpx
@@ -14,10 +14,14 @@ from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.rate_limit import Clock
 from vssync.auth.credential import Credential
+from vssync.auth.profile import read_realms
 from vssync.endpoints import Caller, Endpoint, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal.folder import journal_folder, read_search_capability
+from vssync.manifest.diagnostics import raise_if_any
+from vssync.manifest.rules import check_filled_in
 from vssync.model.service import Capabilities, ServiceSpec
+from vssync.providers import PROVIDERS
 from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
 from vssync.sources.paths import find_work_tree
 from vssync.threads import Pool
@@ -46,11 +50,15 @@ class Settings:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The options of the command line that reach this manifest's files and service, for a command to type next."""
+        """The options of the command line that reach this manifest's files and service, for a command to type next.
+
+        A command that prints a token is not among them: plans hold these words, and its arguments may be secret.
+        """
         caller = self.caller
         options = (
             *(("--allow-outside", folder.as_posix()) for folder in self.allow_outside),
-            *(("--auth", caller.auth), ("--profile", caller.profile), ("--region", caller.region)),
+            *(("--auth", caller.auth), ("--control-auth", caller.control_auth)),
+            *(("--profile", caller.profile), ("--region", caller.region)),
             *(("--allow-host", host) for host in caller.allow_hosts),
             *(("--allow-http", host) for host in caller.allow_http),
             *(("--workers", str(self.workers or "")), ("--limits", self.limits)),
@@ -96,6 +104,7 @@ class Connection:
     client: Client
     pool: Pool
     credential: Credential | None = None
+    control_credential: Credential | None = None  # for stores; mostly the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,7 @@ class Session:
     client: Client
     pool: Pool
     credential: Credential | None = None
+    control_credential: Credential | None = None
 
     def __post_init__(self) -> None:
         stores = (*self.loaded.desired.stores, *self.loaded.desired.removed)
@@ -133,7 +143,7 @@ def load_manifest(
     settings: Settings, *, hashed: bool = True, on_hashed: Callable[[int, int], None] | None = None
 ) -> LoadedManifest:
     """The manifest, resolved against the files it names. Raises ManifestError with every problem."""
-    return load_sources(
+    loaded = load_sources(
         Path(settings.manifest),
         env=settings.env,
         variables=settings.variables,
@@ -141,6 +151,15 @@ def load_manifest(
         hashed=hashed,
         on_hashed=on_hashed,
     )
+    raise_if_any(loaded.manifest.documents, check_filled_in(loaded.desired.service))
+    return loaded
+
+
+def find_endpoint(settings: Settings, service: ServiceSpec) -> Endpoint:
+    """The endpoint of a service for whoever runs this. Raises as `resolve_endpoint` does."""
+    provider = PROVIDERS.get(service.provider)
+    realms = read_realms(settings.environment) if provider and provider.regions else {}
+    return resolve_endpoint(service, replace(settings.caller, realms=realms), settings.environment)
 
 
 @contextmanager
@@ -151,7 +170,8 @@ def open_session(settings: Settings, loaded: LoadedManifest, *, clock: Clock | N
         if connection.endpoint.region and not service.data_url:  # an option or a variable may name another one
             service = replace(service, region=connection.endpoint.region)
             loaded = replace(loaded, desired=replace(loaded.desired, service=service))
-        yield Session(settings, loaded, connection.endpoint, connection.client, connection.pool, connection.credential)
+        values = {field.name: getattr(connection, field.name) for field in fields(connection)}
+        yield Session(settings, loaded, **values)
 
 
 @contextmanager
@@ -159,16 +179,13 @@ def open_connection(
     settings: Settings, service: ServiceSpec, beside: Path, *, clock: Clock | None = None
 ) -> Iterator[Connection]:
     """Connects to a service while the block runs; the embedded one lies `beside` a manifest, or in a folder."""
-    endpoint = resolve_endpoint(service, settings.caller, settings.environment)
+    endpoint = find_endpoint(settings, service)
     workers = settings.worker_count(endpoint)
-    credential = (
-        None
-        if endpoint.embedded
-        else auth.create_credential(endpoint, settings.environment, ask=settings.ask_passphrase)
-    )
+    credential, control = auth.create_credentials(endpoint, settings.environment, ask=settings.ask_passphrase)
     client = connect(
         endpoint,
         auth=credential,
+        control_auth=control,
         clock=clock or Clock(),
         workers=workers,
         transport=_open_embedded(_manifest_file(beside)) if endpoint.embedded else None,
@@ -176,7 +193,7 @@ def open_connection(
     )
     try:
         with Pool(workers) as pool:
-            yield Connection(endpoint, client, pool, credential)
+            yield Connection(endpoint, client, pool, credential, control)
     finally:
         client.close()
 

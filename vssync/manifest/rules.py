@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import fields
 from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
@@ -13,7 +14,9 @@ from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, Tree
 from vssync.manifest.globs import ROOT, pattern_problem
 from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
 from vssync.manifest.yaml_loader import TreePath
-from vssync.text import join_words
+from vssync.model.service import ServiceSpec
+from vssync.providers import PROVIDERS
+from vssync.text import is_placeholder, join_words, shorten_middle
 
 
 def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
@@ -26,6 +29,20 @@ def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
         if isinstance(value, str) and "${" in value
     )
     return (*service_rules, *_check_distinct_stores(stores), *chain.from_iterable(store_rules))
+
+
+def check_filled_in(service: ServiceSpec) -> tuple[Diagnostic, ...]:
+    """Each field of a service that still holds what is to be replaced. A manifest like that is well formed."""
+    questions = {field.name: field.question for field in PROVIDERS[service.provider].wizard_fields}
+    return tuple(
+        Diagnostic(
+            ("service", name),
+            f"`service.{name}` still holds a placeholder: `{shorten_middle(value, 60)}`",
+            f"write {questions.get(name, 'your own value')}",
+        )
+        for name, value in ((field.name, getattr(service, field.name)) for field in fields(service))
+        if isinstance(value, str) and is_placeholder(value)
+    )
 
 
 def _check_distinct_stores(stores: Mapping[str, Tree]) -> Iterator[Diagnostic]:

@@ -55,6 +55,14 @@ _HABITS = {
     },
     **dict.fromkeys((("type", "size"), ("static", "size")), _CHUNKING),
 }
+_NO_SECRETS = "a manifest holds no secrets: set VSSYNC_API_KEY"
+_NOT_WRITTEN = {  # what people look for in `service`, and where it belongs
+    **dict.fromkeys(("api_key", "key", "token", "bearer", "password", "secret"), _NO_SECRETS),
+    **dict.fromkeys(
+        ("auth_command", "token_command", "command"),
+        "anybody may propose a manifest, so none names a command to run: use --auth-command or VSSYNC_AUTH_COMMAND",
+    ),
+}
 Violation = Any  # jsonschema's ValidationError, whose stubs call every field optional
 
 
@@ -123,7 +131,8 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
                 habit = next(
                     (form for (tried, neighbour), form in _HABITS.items() if tried == name and neighbour in allowed), ""
                 )
-                hint = did_you_mean(name, allowed) or f"allowed here: {choices}"
+                elsewhere = _NOT_WRITTEN.get(name.replace("-", "_"), "") if "data_url" in allowed else ""
+                hint = elsewhere or did_you_mean(name, allowed) or f"allowed here: {choices}"
                 hint = f"write\n{indent(habit, ' ' * 6)}" if habit else hint
                 yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":

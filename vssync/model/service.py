@@ -46,6 +46,7 @@ class ServiceSpec:
     data_url: str = ""
     control_url: str = ""
     auth: str = ""
+    control_auth: str = ""
     profile: str = ""
     capabilities: Mapping[str, int] = field(default_factory=dict)
 

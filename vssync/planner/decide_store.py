@@ -297,7 +297,10 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
 def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
     """What to do about a store if this credential may not read stores, only the files of external ones pinned by id."""
     pin = "`external: true`" if store.id else "`id:` and `external: true`"
-    text = f"this credential may not read stores: use one that may, or give the store {pin}, so that it need not"
+    text = (
+        "this credential may not read stores: use one that may, such as by `control_auth`, or give the store "
+        f"{pin}, so that it need not"
+    )
     if store.external and store.id:
         text = (
             f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "

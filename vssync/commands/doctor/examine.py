@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from vssync.api.rate_limit import Clock
-from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, finding_dict, ok
+from vssync.commands.doctor.finding import Emit, Finding, FindingKind, error_text, failed, finding_dict, ok, warning
 from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.doctor.tenancy import run_tenancy_probes
 from vssync.commands.doctor.write_probes import run_write_probes
-from vssync.commands.session import Session, Settings, open_session, prepare_for_writes
+from vssync.commands.session import Session, Settings, find_endpoint, open_session, prepare_for_writes
 from vssync.document import document
-from vssync.endpoints import Endpoint, resolve_endpoint
+from vssync.endpoints import Endpoint
 from vssync.errors import VssyncError
 from vssync.sources.load import LoadedManifest
 
@@ -36,10 +36,10 @@ def examine(
     Reads only, unless `write` allows a store and files that are removed again. Nothing that is wrong with a service or
     a credential raises an error.
     """
-    kinds: set[FindingKind] = set()
+    failures: set[str] = set()
 
     def record(finding: Finding) -> None:
-        kinds.add(finding.kind)
+        failures.update([finding.topic] if finding.kind is FindingKind.FAILED else [])
         emit(finding)
 
     capabilities: Mapping[str, bool] | None = None
@@ -48,11 +48,13 @@ def examine(
         session = _connect(settings, loaded, record, stack, write=write, clock=clock)
         if session:
             stores = run_read_probes(session, record, time.time)
-            if session.endpoint.auth.signs:
+            if session.endpoint.auth_kinds[1].signs and "credential" not in failures:
                 run_tenancy_probes(session, stores or (), record, time.time())
             if write and stores is not None:
                 capabilities, left = run_write_probes(session.client, record)
-    return Diagnosis(FindingKind.FAILED in kinds, capabilities, left)
+            elif stores is not None and session.credential:
+                record(ok("writes", "not tried: plans only read, and `vssync doctor --write` tries the rest"))
+    return Diagnosis(bool(failures), capabilities, left)
 
 
 def diagnosis_json(loaded: LoadedManifest, findings: Sequence[Finding], diagnosis: Diagnosis | None) -> str:
@@ -74,17 +76,25 @@ def _connect(
     """The service connected; None, after a finding that says why, where it cannot be."""
     topic = "service"
     try:
-        endpoint = resolve_endpoint(loaded.desired.service, settings.caller, settings.environment)
+        endpoint = find_endpoint(settings, loaded.desired.service)
         _emit_addresses(endpoint, emit)
         topic = "service" if endpoint.embedded else "credential"
         session = stack.enter_context(open_session(settings, loaded, clock=clock))
         if write:
             prepare_for_writes(session)
     except VssyncError as error:
-        emit(failed(topic, str(error)))
+        emit(failed(topic, error_text(error)))
         return None
-    emit(ok("identity", session.credential.identity if session.credential else "none: no credential is sent"))
+    for text in session.client.sender.warnings:
+        emit(warning("proxy", text))
+    credentials = (session.credential, session.control_credential)
+    whose = [credential.identity if credential else "none: no credential is sent" for credential in credentials]
+    emit(ok("identity", _by_address(*whose)))
     return session
+
+
+def _by_address(files: str, stores: str) -> str:
+    return files if files == stores else f"{files} for files, {stores} for stores"
 
 
 def _emit_addresses(endpoint: Endpoint, emit: Emit) -> None:
@@ -94,4 +104,4 @@ def _emit_addresses(endpoint: Endpoint, emit: Emit) -> None:
     emit(ok("service", endpoint.provider.name + (f", region {endpoint.region}" if endpoint.region else "")))
     emit(ok("stores at", endpoint.control_url))
     emit(ok("files at", endpoint.data_url))
-    emit(ok("auth", endpoint.auth))
+    emit(ok("auth", _by_address(*endpoint.auth_kinds)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from enum import StrEnum
 from vssync.providers import AuthKind
 from vssync.text import escape_control
 
+_ITSELF = re.compile(r"; `vssync doctor`[^;]*")  # how errors point at what is just running
 _KIND_WIDTH, _TOPIC_WIDTH = 9, 14
 POLICY_DELAY = "A new policy takes some minutes to apply."
 # The family covers stores, files, batches and projects. The names of its single members differ between OCI's pages and
@@ -85,9 +87,17 @@ def finding_text(finding: Finding, width: int) -> str:
     return head + f"\n{' ' * len(head)}".join(lines)
 
 
-def policy_statement(kind: AuthKind, compartment: str) -> str:
-    """The statement that a policy of the compartment, or of one above it, needs for such an identity."""
+def error_text(error: Exception) -> str:
+    """An error's words, without the advice to run what is running."""
+    return _ITSELF.sub("", str(error))
+
+
+def policy_statement(kind: AuthKind, compartment: str, verb: str = "manage") -> str:
+    """The statement that a policy of the compartment, or of one above it, needs for such an identity.
+
+    `manage` is for applies; `read` is meant for plans.
+    """
     subject, condition = POLICY_SUBJECTS[kind]
     place = f"compartment id {compartment}" if compartment else "compartment COMPARTMENT"
     where = f" where ALL {{{condition}}}" if condition else ""
-    return f"Allow {subject} to manage generative-ai-family in {place}{where}"
+    return f"Allow {subject} to {verb} generative-ai-family in {place}{where}"

@@ -5,7 +5,7 @@ A probe that makes no sense after an earlier failure is left out, so that one ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from vssync.api.errors import missing_from_list_error
@@ -16,12 +16,14 @@ from vssync.commands.doctor.finding import (
     Emit,
     Finding,
     FindingKind,
+    error_text,
     failed,
     ok,
     policy_statement,
     warning,
 )
 from vssync.commands.session import Session
+from vssync.endpoints import foreign_project
 from vssync.errors import AccessDenied, ServiceError
 from vssync.limits import CLOCK_SKEW
 from vssync.model.plan import Options
@@ -45,14 +47,15 @@ def run_read_probes(session: Session, emit: Emit, now: Callable[[], float]) -> t
         emit(finding)
     if all(_is_unanswered(probe) for probe in probes.values()):
         return None
-    emit(_credential(session, probes))
+    for finding in _credential(session, probes):
+        emit(finding)
     project = _project(session, probes[Plane.DATA])
     for optional in (project, _clock(session, skew)):
         if optional:
             emit(optional)
     if project and project.kind is FindingKind.FAILED and _have_same_error(probes):
         return None
-    stores = _list_stores(session, probes[Plane.CONTROL], emit)
+    stores = _list_stores(session, probes, emit)
     if stores:
         managed = managed_stores(session, stores)
         for key, store in list(managed.items())[:_MAX_PROBED_STORES]:
@@ -94,19 +97,25 @@ def _connections(session: Session, probes: dict[Plane, Probe]) -> list[Finding]:
     return list(findings.values())
 
 
-def _credential(session: Session, probes: dict[Plane, Probe]) -> Finding:
-    denials = [probe.error for probe in probes.values() if isinstance(probe.error, AccessDenied)]
+def _credential(session: Session, probes: dict[Plane, Probe]) -> Iterator[Finding]:
+    """Whether the credentials are accepted. One that files accept is, and `_list_stores` tells what stores say."""
+    has_one = session.endpoint.control_auth is None
+    denials = {plane: probe.error for plane, probe in probes.items() if isinstance(probe.error, AccessDenied)}
+    if has_one and probes[Plane.DATA].error is None:
+        denials = {}
+    for plane, error in list(denials.items())[: 1 if has_one else 2]:
+        yield failed("credential", error_text(error), *_policy_advice(session, error.answer.status, plane))
     if not denials:
-        return ok("credential", "accepted" if session.credential else "none needed")
-    return failed("credential", str(denials[0]), *_policy_advice(session, denials[0].answer.status))
+        yield ok("credential", "accepted" if session.credential or session.control_credential else "none needed")
 
 
-def _policy_advice(session: Session, status: int) -> tuple[str, ...]:
+def _policy_advice(session: Session, status: int, plane: Plane = Plane.DATA) -> tuple[str, ...]:
     """What to put into a policy, where the provider has policies and one may be missing."""
     if not session.endpoint.provider.has_policies or status not in (403, 404):
         return ()
-    compartment = session.loaded.desired.service.compartment
-    return ("A policy must say:", policy_statement(session.endpoint.auth, compartment), POLICY_DELAY)
+    kind = session.endpoint.auth_kinds[plane is Plane.CONTROL]
+    statement = policy_statement(kind, session.loaded.desired.service.compartment)
+    return ("A policy must say (for plans alone, `read` should do in place of `manage`):", statement, POLICY_DELAY)
 
 
 def _project(session: Session, probe: Probe) -> Finding | None:
@@ -114,19 +123,11 @@ def _project(session: Session, probe: Probe) -> Finding | None:
     project = session.loaded.desired.service.project
     if not project or _is_unanswered(probe) or isinstance(probe.error, AccessDenied):
         return None
-    region, expected = region_of(project), session.endpoint.region
-    if region and expected and region != expected:
-        way_out = f"Name a project of {expected}, or the region of this one."
-        return failed("project", f"its OCID is of region {region}, but the endpoint of {expected}", way_out)
+    if problem := foreign_project(project, session.endpoint.region):
+        return failed("project", problem)
     if probe.error:
-        return failed("project", str(probe.error), *_policy_advice(session, probe.error.answer.status))
+        return failed("project", error_text(probe.error), *_policy_advice(session, probe.error.answer.status))
     return ok("project", f"accepted: {project}")
-
-
-def region_of(ocid: str) -> str:
-    """The region an OCID names in full; empty where it names none, or by a short key."""
-    parts = ocid.split(".")
-    return parts[3] if len(parts) > 4 and "-" in parts[3] else ""
 
 
 def _clock(session: Session, skew: float | None) -> Finding | None:
@@ -135,32 +136,38 @@ def _clock(session: Session, skew: float | None) -> Finding | None:
     seconds = abs(skew)
     if seconds <= _TOLERATED_SKEW:
         return ok("clock", f"within {seconds:,.0f} s of the service's")
-    kind = failed if session.endpoint.auth.signs and seconds > CLOCK_SKEW else warning
+    kind = failed if any(kind.signs for kind in session.endpoint.auth_kinds) and seconds > CLOCK_SKEW else warning
     text = f"this machine's is {seconds:,.0f} s {'ahead of' if skew > 0 else 'behind'} the service's"
     return kind("clock", text, "Set it, for example with `timedatectl set-ntp true`.")
 
 
-def _list_stores(session: Session, probe: Probe, emit: Emit) -> tuple[LiveStore, ...] | None:
+def _list_stores(session: Session, probes: dict[Plane, Probe], emit: Emit) -> tuple[LiveStore, ...] | None:
     """The listing, and whether the other address serves it too: sources disagree about OCI's."""
-    has_two_urls = session.endpoint.control_url != session.endpoint.data_url
-    is_elsewhere = has_two_urls and session.client.probe("/vector_stores").error is None
-    if isinstance(probe.error, AccessDenied) or _is_unanswered(probe):
+    endpoint, client = session.endpoint, session.client
+    if _is_unanswered(probes[Plane.CONTROL]) or isinstance(probes[Plane.DATA].error, AccessDenied):
         return None
+    is_elsewhere = endpoint.control_url != endpoint.data_url and client.probe("/vector_stores").error is None
     stores: tuple[LiveStore, ...] = ()
     error: ServiceError | None
     try:
-        stores = session.client.list_stores()
-        error = session.client.stores_denied
+        stores = client.list_stores()
+        error = client.stores_denied
     except ServiceError as raised:
         error = raised
-    if error:
-        way_out = f"The data address lists stores: set `control_url: {session.endpoint.data_url}`."
-        advice = _policy_advice(session, error.answer.status)
-        emit(failed("list stores", str(error), *([way_out] if is_elsewhere else []), *advice))
+    if error and not stores:
+        is_told = isinstance(error, AccessDenied) and endpoint.control_auth is not None
+        way_out = [f"The data address lists stores: set `control_url: {endpoint.data_url}`."] if is_elsewhere else []
+        if way_out or not is_told:
+            advice = _policy_advice(session, error.answer.status, Plane.CONTROL)
+            emit(failed("list stores", error_text(error), *way_out, *advice))
         return None
     found, declared = len(managed_stores(session, stores)), len(session.loaded.desired.stores)
     also = "; the data address lists them too" if is_elsewhere else ""
-    emit(ok("list stores", f"{len(stores):,} listed, {found:,} of this manifest's {declared:,}{also}"))
+    if error:
+        text = f"{error_text(error)}; of this manifest's {declared:,}, {found:,} can be used by their `id`"
+        emit((ok if found == declared else warning)("list stores", text))
+    else:
+        emit(ok("list stores", f"{len(stores):,} listed, {found:,} of this manifest's {declared:,}{also}"))
     return stores
 
 
@@ -170,7 +177,7 @@ def _store_files(session: Session, key: str, store: LiveStore) -> Finding:
         if session.client.is_ready(store.id):
             return ok("list files", f"{key} ({store.id}): its files can be listed")
     except ServiceError as error:
-        return failed("list files", f"{key}: {error}", *_policy_advice(session, error.answer.status))
+        return failed("list files", f"{key}: {error_text(error)}", *_policy_advice(session, error.answer.status))
     text = f"{key} ({store.id}): the service lists the store, but answers 404 for its files"
     if (session.client.service_date or 0) - store.created_at < _NEW_STORE_SECONDS:
         return warning("list files", text, "The store is new: try again in a minute.")
@@ -182,7 +189,7 @@ def _batches(session: Session, store: LiveStore) -> Finding:
     if error is None:
         return ok("list batches", "supported")
     if missing_from_list_error(error) is None:
-        return failed("list batches", str(error), *_policy_advice(session, error.answer.status))
+        return failed("list batches", error_text(error), *_policy_advice(session, error.answer.status))
     text = f"not supported, or not permitted ({error.answer.status}): vssync finds only batches noted in the store"
     if not session.capabilities.list_batches:
         return ok("list batches", text)

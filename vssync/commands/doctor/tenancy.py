@@ -23,10 +23,10 @@ _EXPIRY_WARNING = 14 * 86400  # seconds before an API key expires
 def run_tenancy_probes(session: Session, stores: tuple[LiveStore, ...], emit: Emit, now: float) -> None:
     """Emits what the management API says about the project and the compartment. `now` is seconds since the epoch."""
     host = session.endpoint.control_url.removesuffix(_STORES_PATH)
-    if host == session.endpoint.control_url or not isinstance(session.credential, SigningCredential):
+    if host == session.endpoint.control_url or not isinstance(session.control_credential, SigningCredential):
         emit(warning("tenancy", "skipped: `control_url` is not an address of OCI's own API"))
         return
-    client = _client(session.credential, host)
+    client = _client(session.control_credential, host)
     _emit_all(session, emit, "project state", lambda: [_project(session, client)])
     _emit_all(session, emit, "API keys", lambda: _keys(session, client, now))
     _emit_all(session, emit, "connectors", lambda: _connectors(session, client, stores))
@@ -64,7 +64,7 @@ def _emit_all(session: Session, emit: Emit, topic: str, ask: Callable[[], Iterab
         for finding in ask():
             emit(finding)
     except oci.exceptions.ServiceError as error:
-        statement = policy_statement(session.endpoint.auth, session.loaded.desired.service.compartment)
+        statement = policy_statement(session.endpoint.auth_kinds[1], session.loaded.desired.service.compartment)
         missing = ("A missing permission answers 404. A policy must say:", statement) if error.status == 404 else ()
         code = f" {error.code}" if error.code else ""
         emit(warning(topic, f"cannot be read: {error.status}{code}; request id {error.request_id}", *missing))

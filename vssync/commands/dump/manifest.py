@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from textwrap import indent
 from typing import Any
 
@@ -164,9 +164,8 @@ def _settings_tree(dumped: DumpedStore) -> dict[str, Any]:
 
 
 def _service_tree(service: ServiceSpec) -> dict[str, Any]:
-    fields = ("provider", "region", "project", "compartment", "data_url", "control_url", "auth", "profile")
-    tree: dict[str, Any] = {name: value for name in fields if (value := getattr(service, name))}
-    return tree | ({"capabilities": dict(service.capabilities)} if service.capabilities else {})
+    values = {each.name: getattr(service, each.name) for each in fields(service)}
+    return {name: dict(value) if name == "capabilities" else value for name, value in values.items() if value}
 
 
 def _entry_lines(entry: DumpedEntry) -> Iterator[str]:
