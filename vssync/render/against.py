@@ -61,7 +61,7 @@ def _sections(comparison: ManifestComparison) -> list[tuple[str, list[str]]]:
     ]
     before = comparison.left_out_before
     left_out = [
-        f"{store.key}: {wording.left_out_text(store.left_out, before[store.key])}"
+        f"{store.key}: {wording.left_out_text(store.left_out, before[store.key]).removeprefix('left out: ')}"
         for store in comparison.plan.stores
         if store.key in before
     ]

@@ -56,7 +56,7 @@ def _unknown_text(tree: Path, name: str, problem: str) -> str:
         if is_shallow(tree):
             return f"{name}: is not in this shallow clone; {_FETCH_HINT}"
     problem = "" if "single revision" in problem else f" ({problem})"
-    return f"{name}: is no commit of {tree}{problem}; `git fetch` it, or name one that `git log` shows"
+    return f"{name}: no such commit in {tree}{problem}; `git fetch` it, or name one that `git log` shows"
 
 
 @dataclass(slots=True)
