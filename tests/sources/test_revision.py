@@ -142,7 +142,7 @@ def test_includes_environments_and_variables_are_those_of_each_revision(tmp_path
             "teams/a.yaml": team.replace("docs/*.md", "'docs/[ab].md'"),
         },
     )
-    values = {"env": "dev", "variables": {"team": "y"}}
+    values: dict[str, Any] = {"env": "dev", "variables": {"team": "y"}}
     assert changes(compare(tree, **values)) == {
         "faq/docs/a.md": "update attributes_changed",
         "faq/docs/b.md": "update attributes_changed",
