@@ -11,7 +11,7 @@ from pathlib import Path
 from vssync.commands.plan import options_of, with_sources, without_collector
 from vssync.commands.session import Settings, load_manifest
 from vssync.errors import ManifestError, Problem, VssyncError
-from vssync.model.plan import Options, Revision
+from vssync.model.plan import Options
 from vssync.planner.against import ManifestComparison, compare_manifests
 from vssync.sources.load import MANIFEST_NAMES, LoadedManifest, find_manifest, load_sources
 from vssync.sources.revision import Checkout, checked_out, resolve_revision
@@ -31,47 +31,45 @@ def compare_with_revision(
     Raises VssyncError for a revision that is not there or cannot be read, and what `load` and `make_plan` raise. What
     is wrong with the earlier manifest is a note: a change that fixes it must not fail.
     """
-    with _loaded_after(settings, at, load) as (loaded, after):
-        folder = _manifest_folder(settings)
-        revision = resolve_revision(folder, against)
-        with checked_out(folder, revision) as checkout:
-            before, notes = _load_before(settings, checkout)
+    file = find_manifest(Path(settings.manifest))
+    revision = resolve_revision(file.parent, against)
+    with _loaded_after(settings, file, at, load) as (loaded, later):
+        with checked_out(file.parent, revision) as checkout:
+            before, notes = _load_before(settings, file, checkout)
         desired, options = before.desired if before else None, options_of(settings, options)
         with without_collector():
-            comparison = compare_manifests(desired, loaded.desired, options, (revision, after))
-        return replace(comparison, plan=with_sources(comparison.plan, loaded), notes=notes)
-
-
-def _manifest_folder(settings: Settings) -> Path:
-    path = Path(settings.manifest)
-    return path if path.is_dir() else path.parent
+            revisions = (revision, later.revision if later else None)
+            comparison = compare_manifests(desired, loaded.desired, options, revisions)
+        plan = with_sources(comparison.plan, loaded)
+    if later:
+        ways = ((refusal, tuple(map(later.name_in, refusal.way_out))) for refusal in plan.refusals)
+        plan = replace(plan, refusals=tuple(replace(refusal, way_out=way_out) for refusal, way_out in ways))
+    return replace(comparison, plan=plan, notes=notes)
 
 
 @contextmanager
 def _loaded_after(
-    settings: Settings, at: str, load: Callable[[Settings], LoadedManifest]
-) -> Iterator[tuple[LoadedManifest, Revision | None]]:
-    """The later manifest and its revision, while its files are there."""
+    settings: Settings, file: Path, at: str, load: Callable[[Settings], LoadedManifest]
+) -> Iterator[tuple[LoadedManifest, Checkout | None]]:
+    """The later manifest, and where it is if that is not the work tree, while its files are there."""
     if not at:
         yield load(settings), None
         return
-    folder = _manifest_folder(settings)
-    revision = resolve_revision(folder, at)
-    with checked_out(folder, revision) as checkout:
+    with checked_out(file.parent, resolve_revision(file.parent, at)) as checkout:
         try:
-            loaded = _load_at(settings, checkout, is_past=False)
+            loaded = _load_at(settings, file, checkout, is_past=False)
         except ManifestError as error:
             raise ManifestError(_renamed(checkout, error.problems)) from None
         if not loaded:
             raise VssyncError(f"{at}: has no manifest here; compare it with another revision, or name one by -f")
-        yield loaded, revision
+        yield loaded, checkout
 
 
-def _load_before(settings: Settings, checkout: Checkout) -> tuple[LoadedManifest | None, tuple[str, ...]]:
+def _load_before(settings: Settings, file: Path, checkout: Checkout) -> tuple[LoadedManifest | None, tuple[str, ...]]:
     """The earlier manifest as far as it can be read, and notes on what cannot be."""
     name = checkout.revision.name
     try:
-        loaded = _load_at(settings, checkout, is_past=True)
+        loaded = _load_at(settings, file, checkout, is_past=True)
     except ManifestError as error:
         flaw = f"the manifest of {name} is invalid, so everything counts as new: {_first_of(checkout, error.problems)}"
         return None, (flaw, *checkout.all_notes)
@@ -85,11 +83,13 @@ def _load_before(settings: Settings, checkout: Checkout) -> tuple[LoadedManifest
     return loaded, (flaw, *checkout.all_notes)
 
 
-def _load_at(settings: Settings, checkout: Checkout, *, is_past: bool) -> LoadedManifest | None:
-    """The manifest as of a revision; None where there was none. Raises ManifestError and VssyncError."""
-    inner = Path(os.path.realpath(_manifest_folder(settings))).relative_to(checkout.tree)
-    name = find_manifest(Path(settings.manifest)).name
-    names = MANIFEST_NAMES if name in MANIFEST_NAMES else (name,)
+def _load_at(settings: Settings, file: Path, checkout: Checkout, *, is_past: bool) -> LoadedManifest | None:
+    """What the manifest of this file was as of a revision; None where there was none.
+
+    Raises ManifestError and VssyncError.
+    """
+    inner = Path(os.path.realpath(file.parent)).relative_to(checkout.tree)
+    names = MANIFEST_NAMES if file.name in MANIFEST_NAMES else (file.name,)
     checkout.write((inner / name).as_posix() for name in names)
     files = [file for name in names if (file := checkout.folder / inner / name).is_file()]
     if not files:

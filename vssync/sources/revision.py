@@ -144,7 +144,8 @@ class Checkout:
         chosen = {file.path: file for pattern in patterns for _, file in listing.chosen_by(pattern)}
         for path, file in chosen.items():
             target = self.folder / on_disk(start + path)
-            if file.absence == IGNORED and not file.problem and not target.exists():
+            is_inside = Path(os.path.realpath(target)).is_relative_to(self.folder)  # no link of the revision leads out
+            if file.absence == IGNORED and not file.problem and is_inside and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(root / on_disk(path), target)
                 self.borrowed.add(start + path)
