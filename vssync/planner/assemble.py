@@ -44,7 +44,7 @@ from vssync.text import count_noun
 _DEFAULT_CAPABILITIES = Capabilities()
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
-    "or take the line out if `vssync doctor --write` finds that this one does"
+    "or take the line out if `vssync doctor --probe` finds that this one does"
 )
 
 
