@@ -66,6 +66,7 @@ GUIDE = desired_store(A, B)
         ((desired_store(removed=Removal.DELETE),), (desired_store(removed=Removal.DELETE),), None, ()),
         ((), (replace(GUIDE, id="vs_1"),), Action.ADOPT, (Reason.UNMARKED,)),
         ((), (replace(GUIDE, external=True),), None, ()),
+        ((), (desired_store(id="vs_1", removed=Removal.DELETE),), None, ()),
         ((replace(GUIDE, external=True),), (replace(GUIDE, external=True),), None, ()),
     ],
 )

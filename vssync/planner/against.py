@@ -52,7 +52,7 @@ class ManifestComparison:
 
     @property
     def same(self) -> bool:
-        """Whether nothing changed. Stores that neither declares, and notes, do not count."""
+        """Whether nothing changed, as far as it could be compared."""
         return not (self.governing or self.left_out_before) and find_convergence(self.plan).reached
 
 
@@ -93,13 +93,14 @@ def _earlier_stores(before: Desired | None, after: Desired) -> dict[str, Desired
 def applied_snapshot(before: Desired | None, after: Desired) -> Snapshot:
     """What a service would hold if the earlier manifest had just been applied to one that was empty.
 
-    Stores that exist without the manifest, since it is `external` or gives an `id`, are taken to be there and empty.
+    Stores that exist without the manifest, since they are `external` or pinned by `id`, are taken to be empty. What the
+    later manifest says to remove, and the earlier one does not have, is taken not to be there.
     """
     declared = [(store, before.owner) for store in before.stores] if before else []
     contents = {_store_id(store): _applied_contents(owner, store) for store, owner in declared}
     live = {_store_id(store): _applied_store(owner, store, len(store.files)) for store, owner in declared}
     known = {*live, *(store.name for store in live.values())}
-    for store in (*after.stores, *after.removed):
+    for store in after.stores:
         if (store.external or store.id) and known.isdisjoint([store.id] if store.id else [store.name]):
             live[_store_id(store)] = _applied_store("", store, 0)
             contents[_store_id(store)] = Contents()
