@@ -10,7 +10,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest import environments
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, locate_diagnostics, raise_if_any
 from vssync.manifest.environments import Environment, Tree
-from vssync.manifest.globs import MANIFEST_FOLDER, Pattern, compile_pattern
+from vssync.manifest.globs import MANIFEST_FOLDER, Pattern, compile_filter, compile_pattern
 from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_pattern, check_rules, stores_of_unknown_selection, without_invalid_parts
@@ -210,7 +210,7 @@ def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
             _entry((*path, "files", number), entry) for number, entry in entries if environments.applies_in(entry, env)
         ),
         overrides=tuple(
-            Override(_layer((*path, "overrides", number), override), _narrowing_pattern(override["match"]))
+            Override(_layer((*path, "overrides", number), override), compile_filter(literal_text(override["match"])))
             for number, override in overrides
         ),
         skip=frozenset(tree.get("skip") or ()),
@@ -247,15 +247,11 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
     return FileEntry(
         layer=_layer(path, tree),
         pattern=compile_pattern(literal_text(tree["path"])) if "path" in tree else None,
-        exclude=tuple(_narrowing_pattern(pattern) for pattern in tree.get("exclude") or ()),
+        exclude=tuple(compile_filter(literal_text(pattern)) for pattern in tree.get("exclude") or ()),
         optional=bool(tree.get("optional")),
         file_id=literal_text(tree.get("file_id") or ""),
         key=parse_template(tree.get("key") or ""),
     )
-
-
-def _narrowing_pattern(text: str) -> Pattern:
-    return compile_pattern(literal_text(text), narrows=True)
 
 
 def _layer(path: TreePath, tree: Tree) -> Layer:

@@ -83,7 +83,7 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
         yield from _check_entry((*path, "files", number), entry, environment)
     for number, override in enumerate(store.get("overrides") or ()):
         yield from _check_layer((*path, "overrides", number), override, ignored)
-        yield from check_pattern((*path, "overrides", number, "match"), literal_text(override["match"]), narrows=True)
+        yield from check_pattern((*path, "overrides", number, "match"), literal_text(override["match"]), is_filter=True)
     first_entry: dict[str, int] = {}
     for number, entry in enumerate(entries):
         file_id = entry.get("file_id")
@@ -121,7 +121,7 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
     else:
         yield from check_pattern((*path, "path"), literal_text(entry["path"]))
     for number, pattern in enumerate(entry.get("exclude") or ()):
-        yield from check_pattern((*path, "exclude", number), literal_text(pattern), narrows=True)
+        yield from check_pattern((*path, "exclude", number), literal_text(pattern), is_filter=True)
     declared = environment.declared_keys
     for number, name in enumerate(text.removeprefix("!") for text in entry.get("only") or ()):
         if not any(name == pattern or fnmatchcase(name, pattern) for pattern in declared):
@@ -129,9 +129,9 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
             yield Diagnostic((*path, "only", number), f"there is no environment `{name}`", hint)
 
 
-def check_pattern(path: TreePath, text: str, *, narrows: bool = False, base: str = ROOT) -> Iterator[Diagnostic]:
-    """What is wrong with a pattern, filled in and without escapes; `narrows` and `base` as in `pattern_problem`."""
-    if problem := pattern_problem(text, narrows=narrows, base=base):
+def check_pattern(path: TreePath, text: str, *, is_filter: bool = False, base: str = ROOT) -> Iterator[Diagnostic]:
+    """What is wrong with a pattern, filled in and without escapes; `is_filter` and `base` as in `pattern_problem`."""
+    if problem := pattern_problem(text, is_filter=is_filter, base=base):
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
 

@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
-from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern
+from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern, escape_pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
 from vssync.manifest.texts import is_text, may_have_front_matter
@@ -78,6 +78,7 @@ def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing
 def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
     """A hint for a pattern, from the folders and files that exist."""
     word = pattern.strip("*/")
+    paths = [escape_pattern(path) for path in paths]
     folders = {path.rpartition("/")[0] for path in paths} - {""}
     folders |= {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, folder.count("/") + 1)}
     names = folders.union(paths if "." in word and len(paths) <= _MAX_NAMES else ())
@@ -195,7 +196,7 @@ class _StoreSelector:
                 continue
             behind = disk_file.behind
             with suppress(MissingFolder):
-                self._skipped[_key_of(entry, nfc_path)] = disk_file.absence
+                self._skipped[_key_of(entry, nfc_path)] = disk_file.left_out_reason
         for nfc_path, disk_file in listing.chosen_by(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
@@ -208,8 +209,8 @@ class _StoreSelector:
             flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
             message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
             if behind:
-                message += f" but some that are ignored by git or lie behind a link, at `{behind}`"
-                hint = "begin the pattern with that path if they are meant, or add `optional: true`"
+                message = f"`{entry.pattern.text}` matches only files that git ignores or that lie behind a link"
+                hint = f"begin the pattern with `{escape_pattern(behind)}` if they are meant, or add `optional: true`"
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _select_or_report(self, index: int, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:

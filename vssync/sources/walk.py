@@ -17,7 +17,16 @@ from pathlib import Path
 from unicodedata import normalize
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.globs import IGNORED, IGNORED_WITHOUT_GIT, LINKED, NEVER_READ, FoundFile, Listing, Pattern
+from vssync.manifest.globs import (
+    IGNORED,
+    IGNORED_WITHOUT_GIT,
+    LINKED,
+    NEVER_READ,
+    FoundFile,
+    Listing,
+    Pattern,
+    escape_pattern,
+)
 from vssync.sources.git import GitUnreadable, tracked_files
 from vssync.sources.ignore import IgnoreFile
 from vssync.sources.paths import ALLOW_HINT, Sandbox, find_work_tree, from_disk, on_disk
@@ -53,7 +62,7 @@ class _Tree:
         self._tracked: frozenset[str] | None = None
         self.problem = ""  # why git could not be asked
 
-    def absence_of(self, path: str) -> str:
+    def left_out_reason_of(self, path: str) -> str:
         """Why a file that a `.gitignore` names is left out; empty for a tracked file, which is never ignored."""
         if self._tracked is None:
             try:
@@ -75,7 +84,7 @@ class _Folder:
     ignore_file: IgnoreFile | None = None
     has_rules: bool = True  # not so where `.gitignore` files say nothing more
     behind: str = ""  # the ignored folder or the last link that it lies behind, in NFC
-    absence: str = ""  # why only a pattern that leads there takes its files
+    left_out_reason: str = ""  # why only a pattern that leads there takes its files
     is_listed_only: bool = False  # no pattern leads there: its files are named, and not inspected
     problem: str = ""  # of every file in it
 
@@ -158,8 +167,8 @@ class _Walker:
                     folders.append(inner)
                 elif _is_link(entry.file):
                     # One that is not entered stands for all behind it: a pattern that matches it says what it missed.
-                    absence = folder.absence if folder.is_listed_only else LINKED
-                    yield FoundFile(_printable(entry.path), 0, "", _nfc(entry.path), absence)
+                    left_out_reason = folder.left_out_reason if folder.is_listed_only else LINKED
+                    yield FoundFile(_printable(entry.path), 0, "", _nfc(entry.path), left_out_reason)
 
     def look_up(self, path: str) -> Iterator[FoundFile]:
         """The file with an NFC path from the root; none if it does not exist."""
@@ -233,8 +242,12 @@ class _Walker:
         is_listed_only = nfc_path not in self._named
         inner = replace(inner, has_rules=False, behind=nfc_path, is_listed_only=is_listed_only)
         if is_ignored:
-            return replace(inner, absence=IGNORED)
-        return replace(inner, absence=LINKED) if self._follows(folder, entry, is_named=not is_listed_only) else None
+            return replace(inner, left_out_reason=IGNORED)
+        return (
+            replace(inner, left_out_reason=LINKED)
+            if self._follows(folder, entry, is_named=not is_listed_only)
+            else None
+        )
 
     def _follows(self, folder: _Folder, entry: _Entry, *, is_named: bool) -> bool:
         """Whether to walk behind a link: where a pattern leads there, or else once, to name what is left out."""
@@ -253,17 +266,17 @@ class _Walker:
 
     def _to_file(self, folder: _Folder, entry: _Entry) -> FoundFile:
         """The file an entry of a folder is or links to."""
-        path, absence, behind = _printable(entry.path), folder.absence, folder.behind
-        if absence == IGNORED or (not absence and _is_ignored(folder, entry.name, is_folder=False)):
-            absence = folder.tree.absence_of(folder.tree_path + entry.name)
+        path, left_out_reason, behind = _printable(entry.path), folder.left_out_reason, folder.behind
+        if left_out_reason == IGNORED or (not left_out_reason and _is_ignored(folder, entry.name, is_folder=False)):
+            left_out_reason = folder.tree.left_out_reason_of(folder.tree_path + entry.name)
             self.git_problem = folder.tree.problem or self.git_problem
-            behind = (behind or _nfc(path)) if absence else ""
-        if absence and (folder.is_listed_only or (not folder.behind and behind not in self._named)):
-            return FoundFile(path, 0, "", behind, absence)
+            behind = (behind or _nfc(path)) if left_out_reason else ""
+        if left_out_reason and (folder.is_listed_only or (not folder.behind and behind not in self._named)):
+            return FoundFile(path, 0, "", behind, left_out_reason)
         size, problem = self._inspect(entry)
         if path != entry.path:
             problem = "the name of the file, or of a folder it is in, is not UTF-8; rename it"
-        return FoundFile(path, size, entry.problem or problem, behind, absence)
+        return FoundFile(path, size, entry.problem or problem, behind, left_out_reason)
 
     def _inspect(self, entry: _Entry) -> tuple[int, str]:
         """A file's size in bytes, and why it cannot be used."""
@@ -275,7 +288,7 @@ class _Walker:
         except OSError as error:
             return 0, f"cannot be read: {_reason(error)}"
         if stat.S_ISDIR(status.st_mode):
-            return 0, f"is a folder; write `{entry.path}/**` for every file in it"
+            return 0, f"is a folder; write `{escape_pattern(entry.path)}/**` for every file in it"
         if not stat.S_ISREG(status.st_mode):
             return 0, "is not a regular file"
         is_outside = is_link and not self._sandbox.allows(entry.file.path)
