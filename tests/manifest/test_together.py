@@ -19,7 +19,7 @@ from vssync.manifest.diagnostics import Documents
 from vssync.manifest.rules import (
     FIELDS_APART_FROM_SELECTION,
     INERT_ITEMS,
-    stores_of_unknown_selection,
+    stores_with_unknown_files,
     without_invalid_parts,
 )
 from vssync.manifest.schema import validate_tree
@@ -138,7 +138,7 @@ def test_what_is_wrong_around_the_stores_hides_nothing_that_can_be_told(
 
 def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
     fields = SCHEMA["definitions"]["store"]["properties"]
-    assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "formats", "filename"}
+    assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "formats", "filename", "removed"}
     assert FIELDS_APART_FROM_SELECTION - set(fields) == set()
 
 
@@ -149,6 +149,7 @@ def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
         (("name",), False, {"name": "\0s", "files": [{"path": "a"}, {"path": "b"}], "prune": False}),
         (("prune",), False, {"files": [{"path": "a"}, {"path": "b"}]}),
         (("files",), True, {"prune": False}),
+        (("removed",), True, {"prune": False}),
         (("files", 1), False, {"files": [{"path": "a"}, INERT_ITEMS["files"]], "prune": False}),
         (("files", 1, "path"), False, {"files": [{"path": "a"}, INERT_ITEMS["files"]], "prune": False}),
         (("skip",), True, {"files": [{"path": "a"}, {"path": "b"}], "prune": False}),
@@ -158,7 +159,7 @@ def test_what_is_left_of_a_store_with_a_mistake(path: tuple[str | int, ...], is_
     tree = {"stores": {"s": {"files": [{"path": "a"}, {"path": "b"}], "prune": False}}}
     invalid = ("stores", "s", *path)
     assert without_invalid_parts(tree, [invalid])["stores"]["s"] == left
-    assert stores_of_unknown_selection([invalid]) == (frozenset("s") if is_unknown else frozenset())
+    assert stores_with_unknown_files([invalid]) == (frozenset("s") if is_unknown else frozenset())
 
 
 @settings(max_examples=100)

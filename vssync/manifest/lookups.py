@@ -12,9 +12,10 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.manifest.placeholders import literal_text
-from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
+from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
 from vssync.manifest.texts import Block, FrontMatter, find_front_matter
 from vssync.model.state import Scalar
+from vssync.text import shorten_middle
 
 Source = tuple[str, ...]  # `front_matter.params.group` in its parts
 HEADING: Source = ("heading",)
@@ -27,6 +28,10 @@ _TIMESTAMP = re.compile(  # YAML 1.1's type library; the zone may also be writte
     r"(?:[ \t]*(?P<zone>[Zz]|[-+][0-9]{2}(?::?[0-9]{2})?))?)?"
 )
 
+_DRAFT_VALUES = {
+    *(("draft", word) for word in ("true", "yes", "on")),
+    *(("published", word) for word in ("false", "no", "off")),
+}
 _SAYS_DRAFT = re.compile(  # in front matter of any form that cannot be read, in lower case
     r"""(?mx) (?:^|[{,]) [ \t]* ["']?
     (?: draft["']?\s*[:=]\s*["']?(?:true|yes|on) | published["']?\s*[:=]\s*["']?(?:false|no|off) ) \b"""
@@ -130,8 +135,8 @@ class _Page:
             fields = self._fields()
         except ManifestError:  # a typo must not publish a draft
             return _SAYS_DRAFT.search(words) is not None
-        values = {name.lower(): str(value).lower() for name, value in fields.items()}
-        return values.get("draft") in ("true", "yes", "on") or values.get("published") in ("false", "no", "off")
+        values = {(name.lower(), str(value).lower()) for name, value in fields.items()}  # of `draft`, and of `Draft`
+        return not values.isdisjoint(_DRAFT_VALUES)
 
     def _fields(self) -> Mapping[str, Any]:
         """The fields of its front matter. Raises ManifestError."""
@@ -167,8 +172,8 @@ class _Page:
 
 
 def _is_empty(value: object) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_empty, value))
+    if isinstance(value, list | dict):
+        return all(map(_is_empty, value.values() if isinstance(value, dict) else value))
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -180,14 +185,16 @@ def _to_scalar(value: Any, lookup: Lookup) -> Scalar:
         items = [_plain_date(item) for item in value if not _is_empty(item)]
         if any(isinstance(item, list | dict) for item in items):
             raise ValueError("is nested")
-        value = lookup.join.join(map(as_written, items))
+        value = lookup.join.join(map(to_text, items))
     value = _plain_date(value)
     if lookup.as_epoch:
         value = _to_epoch(value)
+    if isinstance(value, int | float) and not is_finite(value):
+        raise ValueError(f"is not a finite number: {shorten_middle(to_text(value), 60)}")
     if isinstance(value, NonCanonical):
         flaw = f"would not be kept as written: {value.text} is {plain_number(value)}"
         raise ValueError(f'{flaw}; write "{value.text}" for the text')
-    if isinstance(value, int | float) and (not is_finite(value) or abs(value) > _MAX_NUMBER):
+    if isinstance(value, int | float) and abs(value) > _MAX_NUMBER:
         raise ValueError("is too large a number")
     if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
         raise ValueError(f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed")
@@ -222,24 +229,30 @@ def _to_epoch(value: Any) -> int:
     match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
     moment = _moment(match) if match else None
     if moment is None:
-        raise ValueError(f"is not a date: `{as_written(value)[:60]}`; write 2026-11-28, or 2026-11-28T14:02:31Z")
+        raise ValueError(f"is not a date: `{to_text(value)[:60]}`; write 2026-11-28, or 2026-11-28T14:02:31Z")
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(seconds=1)  # rounded down, before 1970, too
 
 
 _HEADING = re.compile(
     r"""(?mx)
-      ^[ ]{0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n (?s:.*?) (?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$ | \Z)  # code
-    | <!--(?s:.*?)(?:-->|\Z)
+      ^[ ]{0,3}(?P<fence>`{3,}(?=[^`\n]*\n)|~{3,})[^\n]*\n (?s:.*?) (?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$ | \Z)  # code
+    | ^[ ]{0,3}<!--(?s:.*?)(?:-->|\Z)
     | ^[ ]{0,3}(?P<marks>\#{1,6})[ \t]+(?P<text>[^\n]*)$
     | ^[ ]{0,3}(?P<underlined>[^\s\#>`~<|+*-][^\n]*)\n[ ]{0,3}(?P<line>=+|-+)[ \t]*$
     """
+)
+_CODE = re.compile(r"(?<![\\`])(?P<ticks>`+)(?!`)(?P<code>.{1,1000}?)(?<!`)(?P=ticks)(?!`)")
+_EMPHASIS = (
+    (re.compile(r"(?<![\\*])(\*{1,3})(?![*\s])(.{1,1000}?)(?<![\\*\s])\1(?!\*)"), r"\2"),
+    (re.compile(r"(?<![\\\w])(_{1,3})(?![_\s])(.{1,1000}?)(?<![\\_\s])\1(?!\w)"), r"\2"),
 )
 _MARKUP = (  # what is not shown of a heading: its end marks and anchor, links' targets, emphasis, escapes
     (re.compile(r"[ \t]+#+[ \t]*$"), ""),
     (re.compile(r"[ \t]*\{[#.:][^{}]*\}[ \t]*$"), ""),
     (re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)"), r"\1"),
-    (re.compile(r"(?<!\\)(?:`+|\*+(?=\S)|(?<=\S)\*+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w))"), ""),
+    *_EMPHASIS,
+    *_EMPHASIS,  # emphasis within emphasis
     (re.compile(r"\\([!-/:-@\[-`{-~])"), r"\1"),
 )
 
@@ -256,7 +269,16 @@ def find_heading(text: str) -> str:
 
 
 def plain_heading(markdown: str) -> str:
-    """The text of a heading without its markup."""
+    """The text of a heading without its markup; what is in code is shown as it is."""
+    codes: list[str] = []
+
+    def set_aside(match: re.Match[str]) -> str:
+        code = match["code"]
+        codes.append(code[1:-1] if code[0] == code[-1] == " " and code.strip() else code)  # as CommonMark has it
+        return "\0"  # no text that is read has this character
+
+    markdown = _CODE.sub(set_aside, markdown)
     for pattern, replacement in _MARKUP:
         markdown = pattern.sub(replacement, markdown)
-    return markdown.strip()
+    first, *others = markdown.split("\0")
+    return "".join((first, *(code + text for code, text in zip(codes, others, strict=False)))).strip()

@@ -44,9 +44,11 @@ class AmbiguousDollar(ValueError):
 
 
 class MissingFolder(ValueError):
-    """`${dir.N}` of a path that has fewer folders."""
+    """`${dir.N}` of a path that has fewer folders; `attribute` names the one whose template asks for it, if any."""
 
-    attribute = ""  # whose template asks for it; empty where a key or an upload name does
+    def __init__(self, message: str, attribute: str = "") -> None:
+        super().__init__(message)
+        self.attribute = attribute
 
 
 def parse_template(text: str) -> Template:
@@ -129,7 +131,8 @@ class Expander:
 
     def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
-            is_literal = "${" not in tree or _field_within_store(path) == "only"  # names of environments
+            # `only` holds names of environments: nothing is filled in there.
+            is_literal = "${" not in tree or _field_within_store(path) == "only"
             return tree if is_literal else self._expand_value(tree, path, values)
         if isinstance(tree, dict):
             return {name: self._expand(value, (*path, name), values) for name, value in tree.items()}
@@ -138,9 +141,9 @@ class Expander:
         return tree
 
     def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
-        field, sole = _field_within_store(path), _TOKEN.fullmatch(text)
-        if field == "attributes" and sole and sole["closed"] and sole["name"] in values:
-            value = values[sole["name"]]  # an attribute that is one placeholder keeps the type of its value
+        field, whole_match = _field_within_store(path), _TOKEN.fullmatch(text)
+        if field == "attributes" and whole_match and whole_match["closed"] and whole_match["name"] in values:
+            value = values[whole_match["name"]]  # an attribute that is one placeholder keeps the type of its value
             return escape_placeholders(value) if isinstance(value, str) else value
         template = self._fill(text, path, values, _FILE_PLACEHOLDERS_BY_FIELD.get(field, ()))
         try:
@@ -170,8 +173,12 @@ class Expander:
 
 
 def _field_within_store(path: TreePath) -> str | int:
-    """The field that a path lies in: one of an entry or override (`key`), else one of the store (`metadata`)."""
-    return path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
+    """The field that a path lies in: one of an entry or override (`key`), else one of the store (`metadata`).
+
+    For the fields of a looked-up attribute, that field (`join`).
+    """
+    inner = path[4:] if path[2] in ("files", "overrides") and len(path) > 4 else path[2:]
+    return inner[2] if inner[0] == "attributes" and len(inner) > 2 else inner[0]
 
 
 def unclosed_diagnostic(path: TreePath) -> Diagnostic:

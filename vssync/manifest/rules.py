@@ -10,7 +10,7 @@ from typing import Any
 
 from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, Tree
+from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, Tree, applies_in
 from vssync.manifest.globs import ROOT, pattern_problem
 from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
 from vssync.manifest.yaml_loader import TreePath
@@ -86,7 +86,7 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
         yield from check_pattern((*path, "overrides", number, "match"), literal_text(override["match"]), is_filter=True)
     first_entry: dict[str, int] = {}
     for number, entry in enumerate(entries):
-        file_id = entry.get("file_id")
+        file_id = entry.get("file_id") if applies_in(entry, environment.name) else None
         if file_id in first_entry:
             message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first_entry[file_id]))}`"
             yield Diagnostic((*path, "files", number, "file_id"), message)
@@ -124,7 +124,7 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
         yield from check_pattern((*path, "exclude", number), literal_text(pattern), is_filter=True)
     declared = environment.declared_keys
     for number, name in enumerate(text.removeprefix("!") for text in entry.get("only") or ()):
-        if not any(name == pattern or fnmatchcase(name, pattern) for pattern in declared):
+        if not any(fnmatchcase(name, key) or fnmatchcase(key, name) for key in declared):  # both may be patterns
             hint = did_you_mean(name, declared) or "declare it under `environments`"
             yield Diagnostic((*path, "only", number), f"there is no environment `{name}`", hint)
 
@@ -145,7 +145,6 @@ FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *IDENTIFYING_FIELDS,
         "adopt",
-        "removed",
         "description",
         "metadata",
         "expires_after",
@@ -171,7 +170,7 @@ def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, 
             valid["service"] = {"provider": "compatible"}  # the one that takes any file
         elif path[0] == "stores":
             by_store[str(path[1])].append(path[2:])
-        else:  # only `root` is left that can still be wrong; without it no file can be looked for
+        else:  # the only other path possible here is `root`; without a root, drop all `files`
             valid["root"] = "."
             by_store = {key: [*paths, ("files",)] for key, paths in by_store.items()}
     valid["stores"] = {key: _without_invalid_fields(key, store, by_store[key]) for key, store in tree["stores"].items()}
@@ -183,6 +182,9 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
     if () in invalid:
         return {"name": unique_name}
     fields = {path[0] for path in invalid}
+    if "removed" in fields:
+        fields.add("files")  # the store is to go: what is wrong with its files does not matter
+        invalid = [*invalid, ("files",)]
     valid = {name: value for name, value in store.items() if name not in fields}
     for name, inert in INERT_ITEMS.items():
         if name in fields and (name,) not in invalid:
@@ -193,8 +195,11 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
     return valid
 
 
-def stores_of_unknown_selection(invalid: Iterable[TreePath]) -> frozenset[str]:
-    """The stores whose files cannot be determined because these paths are invalid."""
+def stores_with_unknown_files(invalid: Iterable[TreePath]) -> frozenset[str]:
+    """The stores whose files cannot be determined because these paths are invalid.
+
+    An invalid `root` does not count: without it, `without_invalid_parts` leaves no store any files.
+    """
 
     def hides_files(field_path: TreePath) -> bool:
         if field_path[:1] == ("files",):

@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
+from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
 from vssync.manifest.yaml_loader import TreePath
 from vssync.text import shorten_middle
 
@@ -74,7 +74,7 @@ def _check_pattern(
         yield ValidationError(f"does not match {pattern}")
 
 
-def _check_as_written(
+def _check_to_text(
     _validator: Validator, is_required: bool, value: object, _schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
     """The keyword `asWritten`, our own: with `true`, a number must read back as written (not `1e3` or `.inf`)."""
@@ -83,7 +83,7 @@ def _check_as_written(
 
 
 _extend: Any = validators.extend  # untyped in jsonschema
-SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_as_written, "pattern": _check_pattern})
+SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_to_text, "pattern": _check_pattern})
 
 
 def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition: str = "") -> tuple[Diagnostic, ...]:
@@ -158,7 +158,7 @@ def _type_hint(value: object, allowed_types: list[str]) -> str:
     if isinstance(value, str) and (meaning := YAML_1_1_BOOLEANS.get(value.lower())):
         return f"`{value}` is text in YAML 1.2; write {meaning}"
     if isinstance(value, bool | int | float) and allowed_types == ["text"]:
-        return f'write "{as_written(value)}"'
+        return f'write "{to_text(value)}"'
     return ""
 
 
@@ -199,8 +199,13 @@ def _explain(error: Violation, subject: str) -> tuple[str, str]:
         case "type":
             json_types = [limit] if isinstance(limit, str) else limit
             allowed_types = [TYPE_NAMES[name] for name in json_types if name != "null"]
-            message = f"{subject} must be {_join_alternatives(allowed_types)}, not {_type_name(value)}"
-            return message, _type_hint(value, allowed_types)
+            is_fraction = isinstance(value, float) and "a whole number" in allowed_types
+            message = f"{subject} must be {_join_alternatives(allowed_types)}, not "
+            message += shorten_middle(to_text(value), MAX_VALUE_WIDTH) if is_fraction else _type_name(value)
+            form = error.schema.get("patternErrorMessage") if is_fraction else ""
+            return message, f"allowed: {form}" if form else _type_hint(value, allowed_types)
+        case "const" if isinstance(value, str) and value == str(limit):
+            return f"{subject} must be {limit}, not text", f"write {limit} without quotes"
         case "enum":
             allowed = [str(word) for word in limit if word is not None]
             choices = _join_alternatives([f"`{word}`" for word in allowed])
@@ -209,7 +214,8 @@ def _explain(error: Violation, subject: str) -> tuple[str, str]:
             message = "is not allowed" if shown in subject else f"cannot be {shown}"  # a bad name is the subject itself
             return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
         case "asWritten" if not is_finite(value):
-            return f"{subject} is not a finite number: {value.text}", f'write "{value.text}" for the text'
+            text = shorten_middle(value.text, MAX_VALUE_WIDTH)
+            return f"{subject} is not a finite number: {text}", f'write "{text}" for the text'
         case "asWritten":
             plain = plain_number(value)
             message = f"{subject} would not be kept as written: {value.text} is {plain}"
@@ -217,4 +223,4 @@ def _explain(error: Violation, subject: str) -> tuple[str, str]:
     size = len(value) if isinstance(value, str | dict) else 0
     sentence = _SENTENCES.get(error.validator, "is not allowed: {message}")
     sentence = sentence.format(limit=limit, value=shown, size=size, message=error.message)
-    return f"{subject} {sentence}", "leave it out" if error.validator == "minItems" else ""
+    return f"{subject} {sentence}", "name at least one" if error.validator == "minItems" else ""

@@ -40,8 +40,9 @@ class Selection:
     spec: StoreSpec
     files: tuple[SelectedFile, ...]  # sorted by key
     skipped: Mapping[str, str]  # by key, why a file that a pattern matches is left out: by `skip`, .gitignore or a link
-    matched: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that some file of an entry matches
-    unmatched: Mapping[TreePath, str] = field(default_factory=dict)  # and those that none does, by their place
+    matched: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that matched a file of an entry
+    # Path in the tree -> pattern of `exclude` or `match` that matched nothing.
+    unmatched: Mapping[TreePath, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
 
 
@@ -55,10 +56,9 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
 
 
 def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
-    """Warnings of what was likely not meant.
+    """Warnings of what was likely not meant: patterns that match nothing, and keys that differ only in case.
 
-    An `exclude` that matches nothing in any store is one: what it was to keep out is published. So are two keys that
-    differ only in case: git and the services keep them apart, and not every machine's disk does.
+    An `exclude` is reported if it matches nothing in any store: what it was to keep out is published.
     """
     matched = frozenset[str]().union(*(selection.matched for selection in selections))
     unmatched = {
@@ -89,15 +89,20 @@ def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
 
 
 def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
-    """One warning for all keys that differ only in case, placed at the entry of the first that repeats another."""
+    """One warning for all keys that differ only in case: git and the services tell them apart, some disks do not."""
     by_lower: dict[str, str] = {}
     pairs = [(other, key) for key in files if (other := by_lower.setdefault(key.lower(), key)) != key]
     if pairs:
         first, second = pairs[0]
         more = f", and {count_noun(len(pairs) - 1, 'more pair')}" if len(pairs) > 1 else ""
         message = f"`{first}` and `{second}` differ only in case{more}"
-        hint = "on a disk that takes them for one, a checkout has only one of them: rename it"
+        hint = "a case-insensitive disk can hold only one of them: rename one"
         yield Diagnostic(files[second].entry.layer.path, message, hint)
+
+
+def note_skipped(skipped: dict[str, str], key: str, path: str, reason: str) -> None:
+    """Adds a file that is left out, by its path if another file has its key: each one counts."""
+    skipped.setdefault(path if key in skipped else key, reason)
 
 
 def skip_reason(sent_name: str, size: int, provider: Provider) -> str:
@@ -110,7 +115,7 @@ def skip_reason(sent_name: str, size: int, provider: Provider) -> str:
 
 
 def _formats_hint(extension: str) -> str:
-    """How a store takes files of a kind that its provider does not."""
+    """The end of a hint: how to make a store take files of an extension that its provider refuses."""
     sent_as = ".md" if may_have_front_matter(extension) else ".txt" if is_text(extension) else extension
     condition = " if the service takes it" if sent_as == extension else ""
     return f", or write `formats: {{{extension}: {sent_as}}}`{condition}"
@@ -130,8 +135,8 @@ class _StoreSelector:
         self.problems: list[Problem] = []
         self._matched: set[str] = set()
         self._unmatched: dict[TreePath, str] = {}
-        self._skipped: dict[str, str] = {}
-        self._settings: dict[tuple[int, ...], FileSettings] = {}  # by the indexes of an entry and its overrides
+        self._skipped: list[tuple[str, str, str]] = []  # key, path and reason
+        self._settings: dict[tuple[int, ...], FileSettings] = {}  # by (entry index, *indexes of matching overrides)
 
     def select(self, listing: Listing) -> Selection:
         """The store's files, and a diagnostic for each whose key another one has."""
@@ -142,12 +147,15 @@ class _StoreSelector:
             if other is not file:
                 names = [each.disk_file.path if each.disk_file else each.entry.file_id for each in (other, file)]
                 message = f"`{names[0]}` and `{names[1]}` have the same key: `{file.key}`"
-                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
-        # Each set of overrides that matched a file is a key here, behind the index of the entry.
+                is_set = any(each.entry.key and each.entry.has_wildcards for each in (other, file))
+                hint = "make their `key` differ, such as by `${path}`" if is_set else "rename one, or give it a `key`"
+                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, hint))
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self.spec.overrides if files else ()):
             self._note_pattern(override.pattern, (*override.layer.path, "match"), number in matching_overrides)
-        skipped = {key: reason for key, reason in self._skipped.items() if key not in first}
+        skipped: dict[str, str] = {}
+        for key, path, reason in self._skipped:
+            note_skipped(skipped, path if key in first else key, path, reason)
         warnings = (*_case_pairs(first), *self._warn_without_git(skipped, listing))
         return Selection(self.spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
 
@@ -165,7 +173,7 @@ class _StoreSelector:
             self._unmatched[path] = pattern.text
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
-        """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
+        """Each file once, for the first entry that selects or declares it; another entry that does is reported."""
         selected_by: dict[str, FileEntry] = {}
         for index, entry in enumerate(self.spec.entries):
             if entry.file_id:
@@ -186,7 +194,7 @@ class _StoreSelector:
                 self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _files_of(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
-        """The files an entry selects, of which there must be some unless it is optional."""
+        """The files an entry selects; reports an entry that selects none, unless it is optional."""
         assert entry.pattern is not None
         is_empty, behind = True, ""
         excluded: list[str] = []
@@ -196,7 +204,7 @@ class _StoreSelector:
                 continue
             behind = disk_file.behind
             with suppress(MissingFolder):
-                self._skipped[_key_of(entry, nfc_path)] = disk_file.left_out_reason
+                self._skipped.append((_key_of(entry, nfc_path), nfc_path, disk_file.left_out_reason))
         for nfc_path, disk_file in listing.chosen_by(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
@@ -234,7 +242,7 @@ class _StoreSelector:
         return SelectedFile(key, sent_name, entry, settings, disk_file) if is_accepted else None
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
-        """The settings of a file that the entry of this index selects, made once for all files of the same layers."""
+        """The settings of a file that the entry of this index selects; files with the same layers share them."""
         matching = [number for number, override in enumerate(self.spec.overrides) if override.pattern.matches(nfc_path)]
         settings = self._settings.get((index, *matching))
         if settings is None:
@@ -246,7 +254,7 @@ class _StoreSelector:
     def _accept_or_report(self, entry: FileEntry, key: str, disk_file: FoundFile, name: str, sent_name: str) -> bool:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so.
 
-        `name` is made by the template, `sent_name` of it by `formats` (empty: not taken).
+        `name` is the upload name; `sent_name` is `name` after `formats`, empty if a file of its kind is not taken.
         """
         reason, more = skip_reason(sent_name, disk_file.size, self.provider), ""
         if not reason:
@@ -267,7 +275,7 @@ class _StoreSelector:
         if not entry.has_wildcards:
             self._add_problem(disk_file, message, "remove the entry")
         elif reason in self.spec.skip:
-            self._skipped[key] = reason
+            self._skipped.append((key, disk_file.nfc_path, reason))
         else:
             self._add_problem(disk_file, message, f"exclude it, or add `skip: [{reason}]`{more}")
         return False

@@ -223,8 +223,7 @@ def _choose_values(choices: Choices, path: str, looked_up: Mapping[Lookup, Scala
             try:
                 attributes[name] = fill_template(value, path)
             except MissingFolder as error:
-                error.attribute = name
-                raise
+                raise MissingFolder(str(error), name) from None
         elif value is not None:
             attributes[name] = value
     return attributes

@@ -26,6 +26,7 @@ _EMPTY_LINE = re.compile(r"(?m)^[ \t]*\r?$")
 _FIRST_FIELD = {"+++": re.compile(r"\[|[^\s=]+[ \t]*="), ";;;": re.compile(r"[{\"]")}
 _JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # Hugo: the object itself; `{{` and `{%` are templates
 _NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
+_MAX_JSON_TOKEN = 12  # characters that JSON must have together: `"\ud800\udc00`, `false`
 _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
 
 
@@ -35,7 +36,8 @@ class FrontMatter:
 
     fields: Mapping[str, Any]
     file_name: str
-    text: str  # on the same lines as in the file: the fence's is empty, and braces that were left out are added
+    # Line numbers equal the file's: an empty line stands for the fence. Braces that were left out are added.
+    text: str
     is_toml: bool = False
 
     def problem_at(self, path: TreePath, message: str) -> Problem:
@@ -63,6 +65,9 @@ class Block:
 
         Raises ManifestError where it was meant as front matter and cannot be read.
         """
+        if not self.is_closed and self.fence == "{":
+            message = f"is longer than {MAX_FRONT_MATTER:,} characters, and what follows them is not read"
+            raise ManifestError((Problem(file_name, 1, 1, message, "shorten it"),))
         if not self.is_closed:
             message = f"no line `{self.fence}` ends it within {MAX_FRONT_MATTER:,} characters"
             if self.fence == "---":
@@ -93,6 +98,9 @@ def find_front_matter(text: str) -> Block | None:
         return None
     try:
         _, end = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as error:
+        is_cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - _MAX_JSON_TOKEN
+        return Block("{", text, len(text), is_closed=not (is_cut and len(text) >= MAX_FRONT_MATTER))
     except (ValueError, RecursionError):
         end = len(text)  # what is wrong is found again when it is parsed
     return Block("{", text[:end], end)
@@ -141,7 +149,7 @@ def _parse_toml(body: str, file_name: str) -> dict[str, Any]:
 
 def _parse_float(text: str) -> float:
     number = parse_number(text.replace("_", ""))
-    return float(text) if number is None else number
+    return float(text) if number is None else number  # `inf` and `nan`, which YAML writes otherwise
 
 
 _FRONT_MATTER_EXTENSIONS = (".md", ".markdown", ".mdx")
@@ -158,7 +166,12 @@ def may_have_front_matter(extension: str) -> bool:
 
 
 def with_other_line_ends(content: bytes) -> bytes:
-    """A text as a checkout with the other setting has it: LF for CRLF, or CRLF for LF."""
+    """A text with the other line ends, as git would check it out with the opposite `core.autocrlf`.
+
+    Git takes a text in UTF-16 for binary, and changes nothing in it.
+    """
+    if b"\0" in content:
+        return content
     return content.replace(b"\r\n", b"\n") if b"\r\n" in content else content.replace(b"\n", b"\r\n")
 
 

@@ -69,7 +69,7 @@ def find_positions(text: str, paths: Collection[TreePath]) -> Positions:
 
 
 class _UnreadableError(yaml.YAMLError):
-    """The text cannot be read any further as a manifest; `problem` says why."""
+    """The text cannot be read any further; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -115,7 +115,7 @@ class _TreeBuilder:
             if type(event) is yaml.DocumentStartEvent:
                 documents += 1
             if documents > 1:
-                raise self._unreadable(event, "a second document begins here", "a manifest is one document")
+                raise self._unreadable(event, "a second document begins here", "only one is read: remove the others")
             if handler := handlers.get(type(event)):
                 handler(event)
 
@@ -146,13 +146,13 @@ class _TreeBuilder:
     def _on_alias(self, event: Any) -> None:
         self._begin_value(event, None)
         if event.anchor not in self._anchors:
-            hint = f'a pattern that starts with `*` needs quotes: "*{event.anchor}"'
+            hint = f'text that starts with `*` needs quotes: "*{event.anchor}"'
             raise self._unreadable(event, f"the alias `*{event.anchor}` has no anchor before it", hint)
         value, weight = self._anchors[event.anchor]
         self._aliased_weight += weight
         if self._aliased_weight > MAX_ALIASED_VALUES:
             message = f"aliases add more than {MAX_ALIASED_VALUES:,} values"
-            raise self._unreadable(event, message, "write fewer, or use `defaults`")
+            raise self._unreadable(event, message, "write fewer; in a manifest, `defaults` may replace them")
         self._add_value(value, weight)
 
     def _expects_name(self) -> bool:
@@ -163,7 +163,7 @@ class _TreeBuilder:
         if event.anchor or event.tag is not None:
             raise self._unreadable(event, "a field's name must be plain text, without anchor or tag")
         if name == "<<" and event.implicit[0]:
-            hint = "write an alias for the whole value, or use `defaults`"
+            hint = "write the fields out, or an alias for the whole value"
             self.problems.append(self._problem(event, "merge keys `<<` are not part of YAML 1.2", hint))
         elif name in mapping.value:
             self.problems.append(self._problem(event, f"the field `{name}` is written twice", "keep one of the two"))
@@ -175,8 +175,7 @@ class _TreeBuilder:
         """Checks what holds for every value: it has no tag, and is not the name of a field. Records its position."""
         if tag is not None:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
-            message = f"the tag `{shown}` is not used in manifests"
-            raise self._unreadable(event, message, "leave it out, or use quotes")
+            raise self._unreadable(event, f"the tag `{shown}` is not supported", "leave it out, or use quotes")
         if self._expects_name():
             hint = "a name that starts with `*` or `{` needs quotes"
             raise self._unreadable(event, "a field's name must be plain text", hint)
@@ -224,10 +223,9 @@ _NEEDS_QUOTES = tuple(  # what is not YAML, or means something else in it, and w
 
 
 def _problem_before(error: Exception, text: str, file_name: str, first_line: int) -> Problem | None:
-    """An error of ours before the token that the scanner complains of.
+    """Our own error in the text before the token that libyaml's scanner complains of; None without one.
 
-    The scanner reads up to 1,024 characters ahead of its events. Newer versions of libyaml limit the nesting there, so
-    their error can come before that of our own check.
+    The scanner reads ahead of its events, and may fail (at its limit of nesting) before our own check sees the event.
     """
     if not isinstance(error, yaml.scanner.ScannerError):
         return None
