@@ -34,7 +34,7 @@ FORM = [
     (f"stores: {{{'a' * 65}: {{}}}}\n", (3, 10), "is not allowed", "at most 64"),
     (FILES + "      - path: {a,b}\n", (6, 15), "`stores.guide.files[0].path` must be text, not a mapping", "quotes"),
     (FILES + "      - {}\n", (6, 9), "`stores.guide.files[0]` lacks the field `path`", "write `path: ...`"),
-    (FILES + "      - {file_id: f}\n", (6, 9), "`stores.guide.files[0]` lacks the field `key`", "needs a key"),
+    (FILES + "      - {file_id: f}\n", (6, 9), "`stores.guide.files[0]` lacks the field `key`", "needs a `key`"),
     (FILES + "      - {path: ''}\n", (6, 16), "`stores.guide.files[0].path` is empty", ""),
     (FILES + "      - docs\n", (6, 9), "`stores.guide.files[0]` must be a mapping, not text", ""),
     ("service: {provider: ocy}\n" + STORE, (3, 21), "`service.provider` must be `local`, `oci`", "did you mean `oci`?"),
@@ -52,17 +52,17 @@ FORM = [
     (STORE + "    attributes: {v: 1e3}\n", (5, 21), "1e3 is 1000.0", 'or "1e3" for the text'),
     (STORE + "    attributes: {v: .inf}\n", (5, 21), "is not a finite number: .inf", 'write ".inf" for the text'),
     (STORE + "    attributes: {v: .nan}\n", (5, 21), "is not a finite number: .nan", ""),
-    (STORE + "    attributes: {v: 9007199254740993}\n", (5, 21), "at most 9007199254740992 is allowed", ""),
-    (STORE + f"    attributes: {{v: {HUGE}}}\n", (5, 21), "000; at most 9007199254740992 is allowed", ""),
-    (STORE + f"    attributes: {{v: -{HUGE}}}\n", (5, 21), "000; at least -9007199254740992 is allowed", ""),
-    (STORE + f"    expires_after: {{days: {HUGE}}}\n", (5, 27), "000; at most 365 is allowed", ""),
+    (STORE + "    attributes: {v: 9007199254740993}\n", (5, 21), "must be at most 9007199254740992", ""),
+    (STORE + f"    attributes: {{v: {HUGE}}}\n", (5, 21), "000; must be at most 9007199254740992", ""),
+    (STORE + f"    attributes: {{v: -{HUGE}}}\n", (5, 21), "000; must be at least -9007199254740992", ""),
+    (STORE + f"    expires_after: {{days: {HUGE}}}\n", (5, 27), "000; must be at most 365", ""),
     (STORE + "    expires_after: {days: .inf}\n", (5, 27), "must be a whole number, not .inf", ""),
     *(
         (STORE + f"    attributes: {{v: {sign}{digits}}}\n", (5, 21), f"is not a finite number: {sign}{digits[:9]}", "")
         for sign in ("", "-")
         for digits in ("1" * 1001, "1" + "0" * 5000, *(["0x" + "f" * 1001] if not sign else []))
     ),
-    (STORE + f"    attributes: {{v: {'1' * 401}}}\n", (5, 21), "at most 9007199254740992 is allowed", ""),
+    (STORE + f"    attributes: {{v: {'1' * 401}}}\n", (5, 21), "must be at most 9007199254740992", ""),
     (STORE + "    chunking: {size: 50, overlap: 1}\n", (5, 22), "`stores.guide.chunking.size` is 50", ""),
     *(
         (
@@ -79,7 +79,7 @@ FORM = [
         )
     ),
     (STORE + "    chunking: {max_chunk_size_tokens: 500, overlap: -1}\n", (5, 53), ".chunking.overlap` is -1", ""),
-    (f"service: {{capabilities: {{batch_size: {HUGE}}}}}\n" + STORE, (3, 38), "000; at most 2000 is allowed", ""),
+    (f"service: {{capabilities: {{batch_size: {HUGE}}}}}\n" + STORE, (3, 38), "000; must be at most 2000", ""),
     (f"variables: {{v: 0{HUGE}}}\n" + STORE, (3, 16), "would not be kept as written: 01000", ""),
     (STORE + "    attributes: {v: {from: 1}}\n", (5, 28), "must be text or a list, not a number", ""),
     (
@@ -104,7 +104,7 @@ FORM = [
     (
         STORE + "    chunking: {size: 99, overlap: 0}\n",
         (5, 22),
-        "is 99; at least 100",
+        "is 99; must be at least 100",
         "",
     ),
     (STORE + "    chunking: {size: 4097, overlap: 0}\n", (5, 22), "at most 4096", ""),
@@ -116,9 +116,9 @@ FORM = [
     ),
     (STORE + "    removed: yes\n", (5, 14), "must be `delete` or `keep`, not `yes`", ""),
     (STORE + "    delete: true\n", (5, 5), "unknown field `delete`", "removed: delete"),
-    (STORE + "    expires_after: {days: 366}\n", (5, 27), "is 366; at most 365 is allowed", ""),
+    (STORE + "    expires_after: {days: 366}\n", (5, 27), "is 366; must be at most 365", ""),
     (STORE + "    expires_after: {days: 1.5}\n", (5, 27), "must be a whole number", ""),
-    ("service: {capabilities: {batch_size: 0}}\n" + STORE, (3, 38), "is 0; at least 1 is allowed", ""),
+    ("service: {capabilities: {batch_size: 0}}\n" + STORE, (3, 38), "is 0; must be at least 1", ""),
     (STORE + "    guards: {max_delete: 30}\n    guard: 1\n", (6, 5), "unknown field `guard`", "did you mean `guards`?"),
     (STORE + "    guards: {max_delete: most}\n", (5, 26), "cannot be `most`", "a share such as `30%`, or a number"),
     (STORE + "    guards: {max_delete: 101%}\n", (5, 26), "cannot be `101%`", "a share"),

@@ -42,7 +42,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "form of a store": (
         ("guide", "chunking"),
         {"size": 50, "overlap": 0},
-        "is 50; at least 100",
+        "is 50; must be at least 100",
     ),
     "form of an attribute": (("guide", "attributes"), {"v": [1]}, "must be text, a number"),
     "form of a name": (("guide", "name"), 12, "must be text, not a number"),
@@ -51,7 +51,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "an unknown field": (("guide", "prun"), True, "unknown field `prun`"),
     "form of another store": (("more", "prune"), "maybe", "must be true or false, not text"),
     "form of the service": (("/service",), {"provider": "bedrock"}, "must be `local`, `oci`"),
-    "form of the defaults": (("/defaults",), {"expires_after": {"days": 0}}, "is 0; at least 1"),
+    "form of the defaults": (("/defaults",), {"expires_after": {"days": 0}}, "is 0; must be at least 1"),
     "a placeholder": (("guide", "description"), "${stor}", "`${stor}` is not a placeholder"),
     "a rule of a store": (("guide", "was"), ["more"], "not a former key"),
     "a rule of an entry": (("guide", "files", 2), {"path": "../x"}, "leaves `root`"),

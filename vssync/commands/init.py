@@ -230,7 +230,7 @@ def draft_manifest(
     reasons: set[str] = set()
     for entry, rule, pattern in zip(entries, typed, patterns, strict=True):
         files = [file for path, file in listing.chosen_by(pattern) if not rule.excludes(path)]
-        files += [manifest] if rule.selects(manifest.nfc_path) else []
+        files += [manifest] if rule.matches(manifest.nfc_path) else []
         reasons.update(_skip_reason(folder, file, PROVIDERS[provider]) for file in files)
         drafts.append(replace(entry, optional=not files))
     return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))

@@ -32,7 +32,7 @@ _DRAFT_VALUES = {
     *(("draft", word) for word in ("true", "yes", "on")),
     *(("published", word) for word in ("false", "no", "off")),
 }
-_SAYS_DRAFT = re.compile(  # in front matter of any form that cannot be read, in lower case
+_SAYS_DRAFT = re.compile(  # searches lower-cased front matter that failed to parse, in YAML, TOML or JSON
     r"""(?mx) (?:^|[{,]) [ \t]* ["']?
     (?: draft["']?\s*[:=]\s*["']?(?:true|yes|on) | published["']?\s*[:=]\s*["']?(?:false|no|off) ) \b"""
 )
@@ -70,14 +70,11 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What lookups came to in one file: their values; which fields it has; what is wrong, by lookup.
-
-    `dated` are those whose value is the date of the last commit.
-    """
+    """What lookups came to in one file."""
 
     values: Mapping[Lookup, Scalar] = field(default_factory=dict)
-    dated: frozenset[Lookup] = frozenset()
-    fields: frozenset[Source] = frozenset()
+    dated: frozenset[Lookup] = frozenset()  # lookups whose value is the date of the last commit
+    fields: frozenset[Source] = frozenset()  # front matter fields that the lookups name and the file has
     problems: Mapping[Lookup, Problem] = field(default_factory=dict)
     is_draft: bool = False
 
@@ -88,7 +85,7 @@ NO_FINDINGS = Findings()
 def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date: str = "") -> Findings:
     """What these lookups come to in a file.
 
-    `text` is that of a Markdown file; give "" for any other, which has neither fields nor headings.
+    `text` is the beginning of a Markdown file; empty for other files, which have neither front matter nor headings.
     """
     block = find_front_matter(text)
     if not (lookups or block):
@@ -127,7 +124,7 @@ class _Page:
 
     @property
     def is_draft(self) -> bool:
-        """Whether its front matter says `draft: true` or `published: false`, as Hugo's and Jekyll's does."""
+        """Whether the front matter says `draft: true` or `published: false`, as in Hugo and Jekyll."""
         words = self._block.body.lower() if self._block else ""
         if not ("draft" in words or "published" in words):
             return False
@@ -139,15 +136,15 @@ class _Page:
         return not values.isdisjoint(_DRAFT_VALUES)
 
     def _fields(self) -> Mapping[str, Any]:
-        """The fields of its front matter. Raises ManifestError."""
+        """The fields of the front matter. Raises ManifestError."""
         if self._block and not self._front_matter:
             self._front_matter = self._block.parse(self._file_name)
             if not self._front_matter:
-                self._block = None  # it is text between two `---`, in which headings count
+                self._block = None  # not front matter after all: search it for headings too
         return self._front_matter.fields if self._front_matter else {}
 
     def value_of(self, source: Source) -> Any:
-        """The value of a source; None where there is none, or an empty one. Raises ManifestError."""
+        """The value of a source; None if the file lacks it or it is empty. Raises ManifestError."""
         if source not in self._values:
             self._values[source] = self._heading() if source == HEADING else self._field(source[1:])
         return self._values[source]
@@ -159,12 +156,12 @@ class _Page:
         return None if _is_empty(value) else value
 
     def _heading(self) -> str | None:
-        with suppress(ManifestError):  # what is wrong with it is reported for the fields that are asked for
-            self._fields()  # tells whether the block is front matter
+        with suppress(ManifestError):  # reported only for attributes that are taken from front matter
+            self._fields()  # sets `_block` to None if it is not front matter
         return find_heading(self._text[self._block.end :] if self._block else self._text) or None
 
     def problem_at(self, source: Source, message: str) -> Problem:
-        """What is wrong with the value of a source."""
+        """A problem with the value of a source."""
         if source[0] == FRONT_MATTER and self._front_matter:
             name = f"the front matter field `{'.'.join(source[1:])}`"
             return self._front_matter.problem_at(source[1:], f"{name} {message}")
@@ -182,11 +179,11 @@ def _to_scalar(value: Any, lookup: Lookup) -> Scalar:
     if isinstance(value, dict):
         raise ValueError(f"is nested: name one of its fields, such as `{next(iter(value), 'x')}`, after a dot")
     if isinstance(value, list):
-        items = [_plain_date(item) for item in value if not _is_empty(item)]
+        items = [_dates_as_text(item) for item in value if not _is_empty(item)]
         if any(isinstance(item, list | dict) for item in items):
             raise ValueError("is nested")
         value = lookup.join.join(map(to_text, items))
-    value = _plain_date(value)
+    value = _dates_as_text(value)
     if lookup.as_epoch:
         value = _to_epoch(value)
     if isinstance(value, int | float) and not is_finite(value):
@@ -202,8 +199,8 @@ def _to_scalar(value: Any, lookup: Lookup) -> Scalar:
     return scalar
 
 
-def _plain_date(value: Any) -> Any:
-    """A date and time as RFC 3339 text, whether TOML has them as values or YAML as text; any other value as it is."""
+def _dates_as_text(value: Any) -> Any:
+    """TOML dates and times, and YAML timestamps with a time, as ISO 8601 text; anything else unchanged."""
     if isinstance(value, str):
         match = _TIMESTAMP.fullmatch(value)
         value = (_moment(match) or value) if match and match["time"] else value
@@ -213,7 +210,7 @@ def _plain_date(value: Any) -> Any:
 
 
 def _moment(match: re.Match[str]) -> datetime | None:
-    """The date and time that a timestamp stands for; None where no calendar has it."""
+    """The date and time that a timestamp stands for; None for one that does not exist (February 30)."""
     zone = (match["zone"] or "").upper().replace(":", "")
     zone = f"{zone}00" if len(zone) == 3 else zone
     try:
@@ -223,7 +220,7 @@ def _moment(match: re.Match[str]) -> datetime | None:
 
 
 def _to_epoch(value: Any) -> int:
-    """Seconds since 1970 of a date; without a time it begins its day, without a zone it is UTC. Raises ValueError."""
+    """A date as seconds since 1970; the default time is 00:00, the default zone UTC. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool | NonCanonical):
         return value
     match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None

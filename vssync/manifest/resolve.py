@@ -124,7 +124,7 @@ class _Resolver:
         filename, sha256, size = file.filename, "", disk_file.size if disk_file else 0
         if reading and reading.sha256:
             sha256, size = reading.sha256, reading.size
-        if sha256 and settings.names_digest:
+        if sha256 and settings.filename_has_digest:
             digest = upload_digest(self._owner_name, sha256)
             filename = spec.formats.sent_name(upload_name(settings.filename, file_path, digest))
         return DesiredFile(

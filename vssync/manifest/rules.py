@@ -1,4 +1,4 @@
-"""The rules of a manifest that its schema cannot express, but for those about the files themselves."""
+"""The rules of a manifest that its schema cannot express, except those about files on disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vssync.text import is_placeholder, join_words, shorten_middle
 
 
 def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
-    """Every broken rule of a manifest whose form is right, with defaults, environment and variables filled in."""
+    """Every rule that a manifest breaks; its form must be valid, and defaults and placeholders must be filled in."""
     stores: Mapping[str, Tree] = tree["stores"]
     store_rules = (_check_store(("stores", key), store, environment) for key, store in stores.items())
     service_rules = (
@@ -32,7 +32,7 @@ def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
 
 
 def check_filled_in(service: ServiceSpec) -> tuple[Diagnostic, ...]:
-    """Each field of a service that still holds what is to be replaced. A manifest like that is well formed."""
+    """Each field of a service that still holds an example value to be replaced, such as `<project>`."""
     questions = {field.name: field.question for field in PROVIDERS[service.provider].wizard_fields}
     return tuple(
         Diagnostic(
@@ -46,7 +46,7 @@ def check_filled_in(service: ServiceSpec) -> tuple[Diagnostic, ...]:
 
 
 def _check_distinct_stores(stores: Mapping[str, Tree]) -> Iterator[Diagnostic]:
-    """No two stores share a live name, an id or a former key, and no former key is a present one."""
+    """No two stores share a live name, an id or a former key, and no former key is the key of a store."""
     names = [(key, ("stores", key, "name"), store.get("name") or key) for key, store in stores.items()]
     ids = [(key, ("stores", key, "id"), store["id"]) for key, store in stores.items() if store.get("id")]
     former_keys = [
@@ -112,11 +112,11 @@ def _check_layer(path: TreePath, layer: Tree, ignored: Iterable[str]) -> Iterato
 def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Iterator[Diagnostic]:
     if "file_id" in entry:
         if any(isinstance(part, Placeholder) for part in parse_template(entry["key"] or "")):
-            message = "a File declared by `file_id` has no path to make a key from"
+            message = "an entry with `file_id` has no path to make a key from"
             yield Diagnostic((*path, "key"), message, "write the key in full")
         for name in ("path", "exclude", "optional"):
             if entry.get(name) is not None:
-                message = f"an entry with `file_id` cannot have `{name}`: it names one File"
+                message = f"an entry with `file_id` cannot have `{name}`: it names one uploaded file"
                 yield Diagnostic((*path, name), message, f"move `{name}` to another entry", at_name=True)
     else:
         yield from check_pattern((*path, "path"), literal_text(entry["path"]))
@@ -135,12 +135,12 @@ def check_pattern(path: TreePath, text: str, *, is_filter: bool = False, base: s
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
 
-INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item of these lists, and does nothing
+INERT_ITEMS: Mapping[str, Tree] = {  # replace an invalid item of these lists, and do nothing
     "files": {"path": "-", "only": []},  # in no environment
     "overrides": {"match": "-"},  # that sets nothing
 }
 # `filename` and `overrides` are missing on purpose: they set the upload name, whose extension decides whether a store
-# takes a file.
+# takes a file. `removed` is missing because `_without_invalid_fields` drops the files with it.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *IDENTIFYING_FIELDS,
@@ -161,7 +161,7 @@ FIELDS_APART_FROM_SELECTION = frozenset(
 def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, Any]:
     """The manifest without its parts at these paths, so that everything else can still be checked.
 
-    An invalid item of a list is replaced by one that does nothing: the paths of those after it stay right.
+    An invalid item of a list is replaced by one that does nothing, so that the items after it keep their paths.
     """
     valid = dict(tree)
     by_store: dict[str, list[TreePath]] = {key: [] for key in tree["stores"]}
