@@ -16,10 +16,10 @@ from unicodedata import normalize
 
 from wcmatch import glob
 
-MAX_GLOBSTARS = 4  # each one more multiplies the time by the depth of a path
+MAX_GLOBSTARS = 4  # with each `**`, the time to match a path is multiplied by the path's depth
 NEVER_READ = (".git", ".vssync")
 ROOT, MANIFEST_FOLDER = "`root`", "the manifest's folder"  # what patterns are relative to, in messages
-# Why a file that a pattern matches is left out unless the pattern leads to it.
+# Why a file is left out by patterns that match it but do not lead there.
 IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked"
 _FIXED = re.compile(r"(?:\\[^/]|[^*?\[{\\])*")  # what comes before the first wildcard
 _ESCAPE = re.compile(r"\\([^/])")
@@ -44,7 +44,7 @@ class Pattern:
 
     @property
     def folder(self) -> str:
-        """The folder that holds whatever it matches, at some depth; empty for the root."""
+        """The innermost folder that must hold, at any depth, everything the pattern matches; empty for the root."""
         return self.start.rpartition("/")[0]
 
     def leads_to(self, path: str) -> bool:
@@ -85,7 +85,7 @@ def pattern_problem(text: str, *, is_filter: bool = False, base: str = ROOT) -> 
         return f"lies in `{forbidden}`, which is never read", ""
     try:
         compile_pattern(text, is_filter=is_filter)
-    except Exception as error:  # in practice, braces stand for too many; the libraries raise types of their own
+    except Exception as error:  # in practice, `{a,b}` with too many alternatives; the libraries' types are their own
         return f"is not a valid pattern: {error}", "write several patterns with fewer alternatives"
     return None
 
@@ -100,8 +100,8 @@ def _move_globstar(part: str) -> str:
 def compile_pattern(text: str, *, is_filter: bool = False) -> Pattern:
     """The pattern of a valid text.
 
-    A filter also matches hidden names. If its last part has no wildcard but `{a,b}`, it may name a folder, and matches
-    all that is in it.
+    A filter also matches hidden names. A filter whose last part has no wildcard except `{a,b}` may name a folder, and
+    also matches everything in that folder.
     """
     path = _EMPTY_SEGMENTS.sub("", normalize("NFC", text))
     if is_filter:
@@ -137,7 +137,7 @@ _LAST_CHARACTER = "\U0010ffff"  # sorts after every other
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: its path as the disk spells it, relative to the root, and its size in bytes."""
+    """A file: `path` is relative to the root and spelled as on disk, `size` is in bytes."""
 
     path: str
     size: int

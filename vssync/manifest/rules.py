@@ -130,7 +130,7 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
 
 
 def check_pattern(path: TreePath, text: str, *, is_filter: bool = False, base: str = ROOT) -> Iterator[Diagnostic]:
-    """What is wrong with a pattern, filled in and without escapes; `is_filter` and `base` as in `pattern_problem`."""
+    """What is wrong with a pattern whose placeholders are filled in; parameters as in `pattern_problem`."""
     if problem := pattern_problem(text, is_filter=is_filter, base=base):
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
@@ -167,7 +167,7 @@ def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, 
     by_store: dict[str, list[TreePath]] = {key: [] for key in tree["stores"]}
     for path in invalid:
         if path[0] == "service":
-            valid["service"] = {"provider": "compatible"}  # the one that takes any file
+            valid["service"] = {"provider": "compatible"}  # this provider takes any file
         elif path[0] == "stores":
             by_store[str(path[1])].append(path[2:])
         else:  # the only other path possible here is `root`; without a root, drop all `files`

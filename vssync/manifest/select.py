@@ -19,7 +19,7 @@ from vssync.providers import PROVIDERS, Provider
 from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
-_MAX_NAMES = 2000  # that a misspelled pattern is compared with
+_MAX_NAMES = 2000  # of files; where there are more, a misspelled pattern is compared with folders only
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SelectedFile:
     """One file of a store before it is read."""
 
     key: str
-    filename: str  # the upload name as it is sent (after `formats`), with zeros for a digest until the file is read
+    filename: str  # the upload name after `formats`, with DIGEST_STAND_IN for `${digest}` until the file is read
     entry: FileEntry
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
@@ -39,7 +39,8 @@ class Selection:
 
     spec: StoreSpec
     files: tuple[SelectedFile, ...]  # sorted by key
-    skipped: Mapping[str, str]  # by key, why a file that a pattern matches is left out: by `skip`, .gitignore or a link
+    # Key -> why a file that a pattern matches is left out: a word of `skip`, or `FoundFile.left_out_reason`.
+    skipped: Mapping[str, str]
     matched: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that matched a file of an entry
     # Path in the tree -> pattern of `exclude` or `match` that matched nothing.
     unmatched: Mapping[TreePath, str] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Selection:
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
-    """What each store holds, and everything wrong with entries and the files they select."""
+    """What each store's entries select, and the problems of entries and of the files they select."""
     selectors = [_StoreSelector(manifest.service.provider, spec) for spec in manifest.stores]
     selections = tuple(selector.select(listing) for selector in selectors)
     diagnostics = [diagnostic for selector in selectors for diagnostic in selector.diagnostics]
@@ -76,7 +77,7 @@ def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing
 
 
 def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
-    """A hint for a pattern, from the folders and files that exist."""
+    """A hint for a pattern that matches nothing: an existing folder or file with a similar name, as a pattern."""
     word = pattern.strip("*/")
     paths = [escape_pattern(path) for path in paths]
     folders = {path.rpartition("/")[0] for path in paths} - {""}
@@ -101,7 +102,7 @@ def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
 
 
 def note_skipped(skipped: dict[str, str], key: str, path: str, reason: str) -> None:
-    """Adds a file that is left out, by its path if another file has its key: each one counts."""
+    """Adds a file that is left out: by its key, or by its path if the key is taken, so that every file counts."""
     skipped.setdefault(path if key in skipped else key, reason)
 
 
@@ -127,7 +128,7 @@ def _key_of(entry: FileEntry, nfc_path: str) -> str:
 
 
 class _StoreSelector:
-    """Selects the files of one store, and collects what is wrong: diagnostics of entries, problems of files."""
+    """Selects the files of one store; collects `diagnostics` of its entries and `problems` of files."""
 
     def __init__(self, provider: str, spec: StoreSpec) -> None:
         self.provider, self.spec = PROVIDERS[provider], spec
@@ -139,7 +140,7 @@ class _StoreSelector:
         self._settings: dict[tuple[int, ...], FileSettings] = {}  # by (entry index, *indexes of matching overrides)
 
     def select(self, listing: Listing) -> Selection:
-        """The store's files, and a diagnostic for each whose key another one has."""
+        """What the store's entries select; adds a diagnostic for each file whose key another file has."""
         files = sorted(self._select_by_entries(listing), key=lambda file: file.key)
         first: dict[str, SelectedFile] = {}
         for file in files:
@@ -160,7 +161,7 @@ class _StoreSelector:
         return Selection(self.spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
 
     def _warn_without_git(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
-        """A warning where files are left out that git may track: nobody can say without git."""
+        """A warning if files are left out because of .gitignore although git, which cannot be read, may track them."""
         if count := sum(reason == IGNORED_WITHOUT_GIT for reason in skipped.values()):
             message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
             hint = "git can say which of them it tracks; until it is asked, the live copies stay"
@@ -181,7 +182,8 @@ class _StoreSelector:
                 filename = upload_name(PATH_TEMPLATE, key, "")
                 yield SelectedFile(key, filename, entry, self._settings_for(index, key))
                 continue
-            shared_with: dict[TreePath, list[str]] = {}  # one diagnostic per pair of entries, however many files
+            # Path of another entry -> files that both select: one diagnostic per pair of entries.
+            shared_with: dict[TreePath, list[str]] = {}
             for nfc_path, disk_file in self._files_of(entry, listing):
                 if (other := selected_by.setdefault(nfc_path, entry)) is not entry:
                     shared_with.setdefault(other.layer.path, []).append(nfc_path)
@@ -222,7 +224,7 @@ class _StoreSelector:
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _select_or_report(self, index: int, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:
-        """A file that the entry of this index matches; None if it cannot be used, which is reported, or is skipped."""
+        """A file that the entry of this index matches; None if it is skipped, or has a problem, which is reported."""
         entry, settings = self.spec.entries[index], self._settings_for(index, nfc_path)
         if disk_file.problem:
             self._add_problem(disk_file, disk_file.problem, "or exclude it" if entry.has_wildcards else "")
@@ -261,7 +263,7 @@ class _StoreSelector:
             return True
         if reason == "unsupported":
             extension = extension_of(name)
-            # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
+            # Upload names have `__` for `/`: an extension with `__` is no extension, but begins in a folder's name.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""

@@ -15,7 +15,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest.scalars import parse_scalar
 
 MAX_DEPTH = 50
-MAX_ALIASED_VALUES = 100_000  # that all aliases together stand for
+MAX_ALIASED_VALUES = 100_000  # the sum over all aliases of the values that each stands for
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
 TreePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
@@ -29,7 +29,7 @@ class Document:
     file_name: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()  # set by `check_document`: mistakes of form, in parts that can be cut out
+    problems: tuple[Problem, ...] = ()  # set by `check_document`: invalid parts that can be taken out
 
 
 def parse_document(text: str, file_name: str) -> Document:
@@ -44,7 +44,7 @@ def parse_document(text: str, file_name: str) -> Document:
 def load_values(text: str, file_name: str, first_line: int = 1) -> Any:
     """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError.
 
-    Aliased values are shared, so a tree must never be changed.
+    Aliased values are shared: callers must not change the value.
     """
     builder = _TreeBuilder(file_name, first_line)
     try:
@@ -58,9 +58,10 @@ def load_values(text: str, file_name: str, first_line: int = 1) -> Any:
 
 
 def find_positions(text: str, paths: Collection[TreePath]) -> Positions:
-    """Where the values at these paths, and all that enclose them, are written.
+    """Where the values at these paths, and the values that enclose them, are written.
 
-    The text must have been loaded without error. What follows a piece of JSON that is not YAML has no position.
+    The text must have been loaded without error. In JSON that is not YAML, positions are missing after the first piece
+    that YAML cannot read.
     """
     builder = _TreeBuilder("", 1, {path[:end] for path in paths for end in range(len(path) + 1)})
     with suppress(yaml.YAMLError, UnicodeEncodeError):
@@ -78,11 +79,11 @@ class _UnreadableError(yaml.YAMLError):
 
 @dataclass(slots=True)
 class _OpenCollection:
-    """A mapping or list whose end was not read yet."""
+    """A mapping or list whose end has not been read yet."""
 
     value: dict[str, Any] | list[Any]
     anchor: str | None = None
-    name: str | None = None  # of a mapping's field, until its value was read
+    name: str | None = None  # in a mapping, the name of the field whose value comes next
     name_position: Position = (0, 0)
     weight: int = 1  # the value, and all values within it
 
@@ -172,7 +173,7 @@ class _TreeBuilder:
             mapping.name_position = self._position(event)
 
     def _begin_value(self, event: Any, tag: str | None) -> None:
-        """Checks what holds for every value: it has no tag, and is not the name of a field. Records its position."""
+        """Refuses a tag, and a value in the place of a field's name; records the position."""
         if tag is not None:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
             raise self._unreadable(event, f"the tag `{shown}` is not supported", "leave it out, or use quotes")
@@ -180,7 +181,7 @@ class _TreeBuilder:
             hint = "a name that starts with `*` or `{` needs quotes"
             raise self._unreadable(event, "a field's name must be plain text", hint)
         if self._wanted:
-            # Of each open collection, outermost first: the field that waits for its value, or the next item's number.
+            # For each open collection, outermost first: the name of the field, or the number of the item, that begins.
             path = tuple(len(outer.value) if outer.name is None else outer.name for outer in self._open)
             if path in self._wanted:
                 position = self._position(event)
@@ -210,7 +211,7 @@ class _TreeBuilder:
 
 
 _BEFORE_VALUE = r"(?:[:\-,]\s+|^\s*|\[\s*)"
-_NEEDS_QUOTES = tuple(  # what is not YAML, or means something else in it, and was likely meant as text
+_NEEDS_QUOTES = tuple(  # likely meant as text, but not YAML, or something else in YAML
     re.compile(_BEFORE_VALUE + f"(?P<value>{value})")
     for value in (
         r"\*[^\s,\]]*",  # an alias in YAML, meant as a pattern
@@ -297,7 +298,7 @@ def parse_json(text: str, file_name: str) -> Any:
 
 
 def _half_characters(text: str, file_name: str) -> Iterator[Problem]:
-    """The lone surrogates in a text, which no file and no request can hold."""
+    """Problems for the lone surrogates in a text, which cannot be written as UTF-8."""
     for match in _JSON_ESCAPE.finditer(text):
         if match["lone"]:
             line, column = _end_position(text[: match.start()])
@@ -306,7 +307,7 @@ def _half_characters(text: str, file_name: str) -> Iterator[Problem]:
 
 
 def _is_too_deep(tree: Any) -> bool:
-    """Whether collections are nested deeper than allowed. Level by level: recursion has limits of its own."""
+    """Whether collections are nested more than MAX_DEPTH deep; without recursion, which has a limit of its own."""
     level: list[Any] = [[tree]]
     for _ in range(MAX_DEPTH + 1):
         inner = (value.values() if isinstance(value, dict) else value for value in level)
