@@ -118,6 +118,13 @@ def test_each_file_left_out_counts_though_its_key_is_that_of_another(tmp_path: P
     }
 
 
+def test_a_file_that_several_entries_leave_out_counts_once(tmp_path: Path) -> None:
+    entries = ", ".join(f"{{path: '{path}', key: '${{stem}}', optional: true}}" for path in ("**/*.md", "*/*.md"))
+    text = f"stores: {{s: {{files: [{entries}]}}}}"
+    files: dict[str, str | bytes] = {".gitignore": "dist/\n", "dist/a.md": "x"}
+    assert load_manifest(tmp_path, text, files).desired.stores[0].skipped == {"a": "ignored_without_git"}
+
+
 SHELF: dict[str, str | bytes] = {
     "vssync.yaml": """
 version: 1

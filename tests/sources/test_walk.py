@@ -285,10 +285,7 @@ def test_what_a_file_comes_from_is_the_entry_that_names_its_link(linked: Path) -
     assert file_provenance(loaded, "s", file)["file"].path == ("stores", "s", "files", 1)
 
 
-TWINS = (
-    "another file or folder has the same name but for its Unicode form (its own, or that of a folder it is in); "
-    "rename one"
-)
+TWINS = "its name, or that of a folder it is in, differs from another name only in its Unicode form; rename one"
 
 
 def nfd(text: str) -> str:

@@ -136,7 +136,7 @@ class _StoreSelector:
         self.problems: list[Problem] = []
         self._matched: set[str] = set()
         self._unmatched: dict[TreePath, str] = {}
-        self._skipped: list[tuple[str, str, str]] = []  # key, path and reason
+        self._skipped: dict[tuple[str, str], str] = {}  # (key, path) -> reason
         self._settings: dict[tuple[int, ...], FileSettings] = {}  # by (entry index, *indexes of matching overrides)
 
     def select(self, listing: Listing) -> Selection:
@@ -154,9 +154,11 @@ class _StoreSelector:
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self.spec.overrides if files else ()):
             self._note_pattern(override.pattern, (*override.layer.path, "match"), number in matching_overrides)
+        paths = {file.disk_file.nfc_path for file in files if file.disk_file and self._skipped}
         skipped: dict[str, str] = {}
-        for key, path, reason in self._skipped:
-            note_skipped(skipped, path if key in first else key, path, reason)
+        for (key, path), reason in self._skipped.items():
+            if path not in paths:  # no other entry chose the file
+                note_skipped(skipped, path if key in first else key, path, reason)
         warnings = (*_case_pairs(first), *self._warn_without_git(skipped, listing))
         return Selection(self.spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
 
@@ -206,7 +208,7 @@ class _StoreSelector:
                 continue
             behind = disk_file.behind
             with suppress(MissingFolder):
-                self._skipped.append((_key_of(entry, nfc_path), nfc_path, disk_file.left_out_reason))
+                self._skipped[_key_of(entry, nfc_path), nfc_path] = disk_file.left_out_reason
         for nfc_path, disk_file in listing.chosen_by(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
@@ -277,7 +279,7 @@ class _StoreSelector:
         if not entry.has_wildcards:
             self._add_problem(disk_file, message, "remove the entry")
         elif reason in self.spec.skip:
-            self._skipped.append((key, disk_file.nfc_path, reason))
+            self._skipped[key, disk_file.nfc_path] = reason
         else:
             self._add_problem(disk_file, message, f"exclude it, or add `skip: [{reason}]`{more}")
         return False
