@@ -85,6 +85,11 @@ class Call:
     def is_write(self) -> bool:
         return self.method != "GET" and not self.is_search
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether it lists batches or the files of one: a store's own files say what that would."""
+        return self.method == "GET" and "/file_batches" in self.path and "limit" in self.params
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -123,6 +128,9 @@ class Sender:
         self.deletions = DeletionGate(workers)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
+        self.on_answer: Callable[[Call, httpx.Response], None] | None = (
+            None  # sees each answer whole, before it is read
+        )
         self.has_unusable_data = False  # the embedded service cannot read or write its data, and will not be able to
         self.last_failure = ""  # why the latest was sent again, such as `status 503 to GET /files`
 
@@ -156,6 +164,7 @@ class Sender:
                     elapsed=self.clock.monotonic() - started,
                     jitter=random.random(),
                     has_responded=call.plane in self._responded,
+                    optional=call.is_optional,
                 )
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
                     self._unreachable |= {call.plane} if failure.is_unreached else set()
@@ -215,6 +224,8 @@ class Sender:
         path, suffix = request.url.path, f" {id_}" if id_ else ""
         log.info("%s %s %d %d ms%s", call.method, path, response.status_code, milliseconds, suffix)
         self._unreachable.discard(call.plane)
+        if self.on_answer:
+            self.on_answer(call, response)
         return self._read(call, response, parse)
 
     def _read(

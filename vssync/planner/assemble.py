@@ -44,7 +44,7 @@ from vssync.text import count_noun
 _DEFAULT_CAPABILITIES = Capabilities()
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
-    "or take the line out if `vssync doctor --write` finds that this one does"
+    "or take the line out if `vssync doctor --probe` finds that this one does"
 )
 
 
@@ -81,7 +81,15 @@ def make_plan(
             store_plans += plan_removed(store, matches.removed[store.key], context)
     sorted_plans = sorted(store_plans, key=lambda store: store.key)
     plans = tuple(_note_denial(sorted_plans, snapshot.stores_denied))
-    plan = Plan(desired.owner, desired.service, plans, options, declared=len(desired.stores) + len(desired.removed))
+    plan = Plan(
+        desired.owner,
+        desired.service,
+        plans,
+        options,
+        declared=len(desired.stores) + len(desired.removed),
+        batches_unlisted=not capabilities.list_batches
+        or any(read.batches_unlisted for read in snapshot.contents.values()),
+    )
     return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
 
 
