@@ -189,7 +189,7 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
     if name == "env":
         return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
     if name in (*FILE_PLACEHOLDERS, "digest") or _DIR_NUMBER.fullmatch(name):
-        hint = "use it in `filename`" if name == "digest" else "use it in the attributes, `key` or `filename` of files"
+        hint = "use it in `filename`" if name == "digest" else "use it in an attribute's value, `key` or `filename`"
         return Diagnostic(path, f"{shown} cannot be used here", hint)
     if name.startswith("var."):
         hint = did_you_mean(name, allowed) or "declare it under `variables`"

@@ -153,7 +153,7 @@ class _TreeBuilder:
         self._aliased_weight += weight
         if self._aliased_weight > MAX_ALIASED_VALUES:
             message = f"aliases add more than {MAX_ALIASED_VALUES:,} values"
-            raise self._unreadable(event, message, "write fewer; in a manifest, `defaults` may replace them")
+            raise self._unreadable(event, message, "write fewer")
         self._add_value(value, weight)
 
     def _expects_name(self) -> bool:
