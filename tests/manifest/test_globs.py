@@ -38,6 +38,7 @@ LISTING = Listing(FoundFile(name, 1) for name in NAMES)
         ("**/.*.md", [".hidden.md", "docs/.b.md"]),
         (".github/**", [".github/a.md"]),
         ("docs/.b.md", ["docs/.b.md"]),
+        (r"docs/\.b.md", ["docs/.b.md"]),
         ("docs/a.md", ["docs/a.md"]),
         ("docs//./a.md", ["docs/a.md"]),
         (".//docs/.//*.md", ["docs/a.md", "docs/größe.md"]),
@@ -72,6 +73,7 @@ def test_no_pattern_of_many_stars_takes_for_ever() -> None:
         ("a.b/**", "a.b", "a.b/", False, False),
         (r"\[a\]/\{b/*.md", "[a]/{b", "[a]/{b/", False, False),
         (r"a/\[b\].md", "a", "a/[b].md", True, False),
+        (r"\.a/\[b\].md", ".a", ".a/[b].md", True, True),
     ],
 )
 def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hidden: bool) -> None:
@@ -156,6 +158,14 @@ def test_a_folder_and_a_set_of_stars(pattern: str, flaw: str) -> None:
 @pytest.mark.parametrize("pattern", ["", ".", "./", ".//."])
 def test_a_filter_of_everything_is_refused(pattern: str) -> None:
     assert pattern_problem(pattern, is_filter=True) == ("is a folder", "write `**` for every file in it")
+
+
+@pytest.mark.parametrize("text", [r"\../a.md", r"a/.\./b.md", r"\.git/config", r".g\it/*", r"a/\.vssync/**"])
+def test_escapes_lead_nowhere_else(text: str) -> None:
+    for is_filter in (False, True):
+        problem = pattern_problem(text, is_filter=is_filter)
+        assert problem
+        assert problem[0] == "leaves `root`" or problem[0].endswith(", which is never read")
 
 
 ODD_FOLDERS = ["a[id]b", "[id]", "*", "a*b", "{a,b}", "a?", "[open", "back\\slash", "-[!x]"]

@@ -28,7 +28,7 @@ _WILDCARD_IN_NAME = re.compile(rf"{_ESCAPE_OR_CLASS}|[*?]")
 _EMPTY_SEGMENTS = re.compile(r"^(?:\./+)+|(?<=/)(?:\./|/)+")  # `docs//a.md`, `./docs/./a.md`
 _TRAILING_FOLDER = re.compile(r"(?:^|/)\.?$")  # `docs/`, `docs/.`, `.`
 _MISPLACED_GLOBSTAR = re.compile(r"[^/{,*]\*\*|\*\*[^/},*]")
-_MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\.")
+_MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\\?\.")
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 
@@ -63,7 +63,7 @@ def pattern_problem(text: str, *, is_filter: bool = False, base: str = ROOT) -> 
 
     `base` is ROOT, or MANIFEST_FOLDER for a pattern of `include`.
     """
-    parts = text.split("/")
+    parts = _ESCAPE.sub(r"\1", text).split("/")
     if text.startswith("/") or re.match(r"[A-Za-z]:[/\\]", text):
         return "is an absolute path", f"write it relative to {base}"
     if ".." in parts:
@@ -79,7 +79,7 @@ def pattern_problem(text: str, *, is_filter: bool = False, base: str = ROOT) -> 
     if stars.count("**") > MAX_GLOBSTARS:
         return f"has more than {MAX_GLOBSTARS} `**`", "write fewer"
     if _MISPLACED_GLOBSTAR.search(stars):
-        anywhere = "/".join(map(_move_globstar, parts))
+        anywhere = "/".join(map(_move_globstar, text.split("/")))
         return "has `**` within a name, where it would mean `*`", f"write `{anywhere}` for files in every folder"
     if forbidden := next((part for part in parts if part in NEVER_READ), None):
         return f"lies in `{forbidden}`, which is never read", ""
