@@ -240,10 +240,10 @@ _HEADING = re.compile(
     """
 )
 _HAS_MARKUP = re.compile(r"[\\`*_\[#{]")
-_CODE = re.compile(r"(?<![\\`])(?P<ticks>`+)(?!`)(?P<code>.{1,1000}?)(?<!`)(?P=ticks)(?!`)")
-_EMPHASIS = (
-    (re.compile(r"(?<![\\*])(\*{1,3})(?![*\s])(.{1,1000}?)(?<![\\*\s])\1(?!\*)"), r"\2"),
-    (re.compile(r"(?<![\\\w])(_{1,3})(?![_\s])(.{1,1000}?)(?<![\\_\s])\1(?!\w)"), r"\2"),
+_CODE = re.compile(r"(?<![\\`])(?P<ticks>`+)(?!`)(?P<code>.{1,200}?)(?<!`)(?P=ticks)(?!`)")
+_EMPHASIS = (  # of at most 200 characters, so that no text takes long
+    (re.compile(r"(?<![\\*])(\*{1,3})(?![*\s])(.{1,200}?)(?<![\\*\s])\1(?!\*)"), r"\2"),
+    (re.compile(r"(?<![\\\w])(_{1,3})(?![_\s])(.{1,200}?)(?<![\\_\s])\1(?!\w)"), r"\2"),
 )
 _MARKUP = (  # what is not shown of a heading: its end marks and anchor, links' targets, emphasis, escapes
     (re.compile(r"[ \t]+#+[ \t]*$"), ""),
