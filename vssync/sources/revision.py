@@ -145,7 +145,7 @@ class Checkout:
         for path, file in chosen.items():
             target = self.folder / on_disk(start + path)
             is_inside = Path(os.path.realpath(target)).is_relative_to(self.folder)  # no link of the revision leads out
-            if file.absence == IGNORED and not file.problem and is_inside and not target.exists():
+            if file.left_out_reason == IGNORED and not file.problem and is_inside and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(root / on_disk(path), target)
                 self.borrowed.add(start + path)
