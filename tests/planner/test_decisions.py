@@ -399,7 +399,7 @@ ROWS = [
         "declared, attached as another key",
         [A, EXT],
         live_copy(id="ext"),
-        "terms.pdf refuse missing impossible",
+        "terms.pdf refuse attached impossible",
     ),
     row(
         "attribute write impossible",

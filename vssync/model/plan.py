@@ -55,6 +55,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are
     OTHER_OWNER = "other_owner"
+    ATTACHED = "attached"  # its File is in the store already, for another key
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
     SHARED_CHUNKS = "shared_chunks"  # a file of the same text goes first, and search finds this one after that

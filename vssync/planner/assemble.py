@@ -131,9 +131,10 @@ def _check_addresses(
     claims = (live.claim for live in context.snapshot.stores)
     live_keys = (key for owner, key in claims if key and owner == desired.owner)
     keys_by_store: dict[str, set[str] | None] = dict.fromkeys(live_keys)
-    for store_key, live in matches.undeclared:
-        contents = context.snapshot.contents.get(live.id)
-        if contents and not contents.shortfall:
+    undeclared = [(store_key, context.snapshot.contents.get(live.id)) for store_key, live in matches.undeclared]
+    unlisted_stores = {store_key for store_key, contents in undeclared if contents is None or contents.shortfall}
+    for store_key, contents in undeclared:
+        if contents and store_key not in unlisted_stores:
             classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
     keys_by_store |= dict.fromkeys(store.key for store in (*desired.stores, *desired.removed))

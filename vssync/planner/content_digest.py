@@ -50,13 +50,19 @@ def live_content_digest(
     return _digest_of(
         (
             copy.mark.key_digest,
-            copy.mark.content,
+            _effective_content(copy, files.get(copy.mark.key_digest)),
             copy.id if copy.mark.content == DECLARED else "",
             digests.of(effective_attributes(copy, files.get(copy.mark.key_digest), ignored_names)),
             copy.mark.chunking_digest,
         )
         for copy in copies
     )
+
+
+def _effective_content(copy: OwnedCopy, file: DesiredFile | None) -> str:
+    """The manifest's content if the copy was converted from the same source, although perhaps to other bytes."""
+    is_from_same_source = file is not None and file.source and file.source == copy.mark.source
+    return file.content if file and is_from_same_source else copy.mark.content
 
 
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from wcmatch import glob
@@ -35,7 +34,7 @@ class PlanAddress:
 
     def matches_store(self, store_key: str) -> bool:
         """Whether the address names this store or something in it."""
-        return store_key == self.store or fnmatchcase(store_key, self.store)
+        return store_key == self.store or bool(_compile_glob(self.store).match(store_key))
 
     def is_whole_store(self, store_key: str) -> bool:
         """Whether the address names this store with everything in it."""

@@ -11,6 +11,8 @@ from vssync.limits import MAX_PAIRS
 from vssync.model.digests import settings_digest, store_mark_for
 from vssync.model.marks import (
     RESERVED_PREFIX,
+    STORE_APPLIED,
+    STORE_BATCHES,
     STORE_OWNER,
     STORE_PROTECT,
     StoreMark,
@@ -206,6 +208,8 @@ def _replace_unusable(
     if store.protect:
         return _refuse_store(live, (reason, Reason.PROTECTED), f"{problem}, and it is protected")
     metadata = _merge_metadata(store, live, context.owner)
+    for name in (STORE_APPLIED, STORE_BATCHES):  # these tell of the old store's files
+        metadata.pop(name, None)
     kept = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
     change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{kept}")
     return _refuse_if_not_creatable(StoreDecision(live, change, files=PlannedFiles.NEW), context)

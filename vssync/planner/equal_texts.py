@@ -39,7 +39,10 @@ def order_equal_texts(
     shared_texts = _shared_texts(changes, in_scope)
     attached_keys = {change.key for change in changes if change.attaches}
     wanted_by_key = {wanted.key: wanted for wanted in in_scope} if shared_texts else {}
-    ordered = [_order_around_removals(change, wanted_by_key, shared_texts, attached_keys) for change in changes]
+    ordered: list[FileChange] = []
+    for change in changes:
+        ordered.append(_order_around_removals(change, wanted_by_key, shared_texts, attached_keys))
+        attached_keys |= {change.key} if ordered[-1].attaches else set()  # a key is attached again only once
     attached_texts = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
     changed_keys = {change.key for change in ordered if change.desired}
     unchanged = [wanted for key, wanted in wanted_by_key.items() if key not in changed_keys]
@@ -80,17 +83,18 @@ def _refuse_hiding(
     Outside it are others' files, and copies of ours that stay under a key that is refused or that is not desired in
     scope.
     """
-    dropped_ids = {copy.id for change in changes for copy in change.drop}
     refused_keys = _refused_keys(changes)
-    planned = {wanted.key_digest for wanted in in_scope if wanted.key not in refused_keys}
-    holders = {
-        _text_of(copy.mark): copy.key
+    planned_keys = {wanted.key_digest for wanted in in_scope if wanted.key not in refused_keys}
+    planned_ids = {copy.id for change in changes for copy in change.drop}
+    planned_ids |= {change.keep.id for change in changes if change.keep and change.key not in refused_keys}
+    outside = [
+        (copy.file, copy.key)
         for digest, copies in classified.ours.items()
         for copy in copies
-        if digest not in planned and copy.id not in dropped_ids and copy.file.status not in _WITHOUT_CHUNKS
-    }
-    for owner, files in classified.foreign.items():
-        holders |= {_text_of(file.mark): f"{file.id} of {owner}" for file in files}
+        if digest not in planned_keys and copy.id not in planned_ids
+    ]
+    outside += [(file, f"{file.id} of {owner}") for owner, files in classified.foreign.items() for file in files]
+    holders = {_text_of(file.mark): name for file, name in outside if file.status not in _WITHOUT_CHUNKS}
 
     def check(change: FileChange) -> FileChange:
         hidden = sorted(_removed_texts(change) & holders.keys())

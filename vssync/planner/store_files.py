@@ -21,7 +21,7 @@ from vssync.planner.classify import (
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
 from vssync.planner.equal_texts import note_equal_texts, order_equal_texts
-from vssync.planner.takeover import decide_claimants, refuse_unreadable
+from vssync.planner.takeover import AssignedCopies, assign_copies, decide_claimants, refuse_unreadable
 from vssync.text import join_first
 
 
@@ -67,36 +67,60 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
     decided = list(refuse_unreadable(wanted_files, classified, context))
     refused_keys = {change.key for change in decided if change.desired}
+    undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
+    planned = [wanted for wanted in in_scope if wanted.key not in refused_keys]
+    assigned = assign_copies(planned, undesired, classified)
     claimants: list[DigestedFile] = []
-    gone_notes: list[Note] = []
-    unchanged = 0
-    for wanted in in_scope:
-        if wanted.key in refused_keys:
-            continue
-        copies, declared_id = classified.ours.get(wanted.key_digest, []), wanted.declared_id
-        # The store holds the declared File under another key.
-        is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
-        is_unserved = not declared_id and all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
-        if not copies or is_elsewhere or is_unserved:
+    as_desired: list[DigestedFile] = []
+    for wanted in planned:
+        copies = assigned.by_key.get(wanted.key_digest, [])
+        if _is_claimant(wanted, copies, classified):
             claimants.append(wanted)
         elif key_changes := decide_file(wanted, copies, context):
             decided += key_changes
-        elif gone_ids := [copy.id for copy in copies if copy.id in context.common.snapshot.gone_uploads]:
-            gone_notes.append(Note(NoteKind.UPLOAD_GONE, wanted.key, detail=gone_ids[0]))
         else:
-            unchanged += 1
-    undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
-    claims = decide_claimants(claimants, undesired, classified, context)
-    unclaimed = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
-    decided += [*claims.changes, *_delete_unclaimed(unclaimed, in_scope, claims.moved_ids, classified, context)]
-    kept_notes = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
+            as_desired.append(wanted)
+    claims = decide_claimants(claimants, assigned, classified, context)
+    unclaimed = [copies for copies in assigned.undesired if copies[0].id not in claims.moved_ids]
+    decided += [*claims.changes, *_delete_unclaimed(unclaimed, in_scope, claims.moved_ids, assigned, context)]
+    decided = list(_keep_declared(decided, wanted_files))
     changes = order_equal_texts(decided, wanted_files, classified, context)
-    # Files that are attached again for their shared text are no longer unchanged.
-    unchanged -= len({change.key for change in changes} - {change.key for change in decided})
-    counted_notes = _counted_notes(in_scope, classified, changes, context)
+    attached_keys = {change.key for change in changes if change.attaches}  # some again, for their shared text
+    unchanged = [wanted for wanted in as_desired if wanted.key not in attached_keys]
+    gone_notes = _notes_on_gone_uploads(unchanged, assigned, context)
+    kept_notes = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
+    live_notes = _notes_on_live_files(in_scope, classified, changes, context)
     text_notes = note_equal_texts(wanted_files, context)
-    notes = (*claims.notes, *gone_notes, *skipped_notes, *kept_notes, *counted_notes, *text_notes)
-    return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, unchanged)
+    notes = (*claims.notes, *gone_notes, *skipped_notes, *kept_notes, *live_notes, *text_notes)
+    return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, len(unchanged) - len(gone_notes))
+
+
+def _is_claimant(wanted: DigestedFile, copies: Copies, classified: ClassifiedFiles) -> bool:
+    """Whether a desired key, given our copies of it, is left to `decide_claimants`."""
+    if file_id := wanted.declared_id:
+        is_elsewhere = file_id in classified.attached_ids and all(copy.id != file_id for copy in copies)
+        return not copies or is_elsewhere
+    return all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
+
+
+def _keep_declared(changes: Sequence[FileChange], wanted_files: Sequence[DigestedFile]) -> Iterator[FileChange]:
+    """The changes, without the removal of a File that another key declares, in scope or not: that key takes it over."""
+    key_of = {wanted.declared_id: wanted.key for wanted in wanted_files if wanted.declared_id}
+    for change in changes:
+        drop = tuple(copy for copy in change.drop if key_of.get(copy.id, change.key) == change.key)
+        if len(drop) == len(change.drop):
+            yield change
+        elif drop or change.action is not Action.DELETE:
+            yield replace(change, drop=drop, gap=change.gap and bool(drop))
+
+
+def _notes_on_gone_uploads(
+    wanted_files: Sequence[DigestedFile], assigned: AssignedCopies, context: StorePlanContext
+) -> list[Note]:
+    """A note on each key of which a copy is listed although its File does not exist."""
+    gone = context.common.snapshot.gone_uploads
+    gone_ids = ((wanted, {copy.id for copy in assigned.by_key[wanted.key_digest]} & gone) for wanted in wanted_files)
+    return [Note(NoteKind.UPLOAD_GONE, wanted.key, detail=min(ids)) for wanted, ids in gone_ids if ids]
 
 
 def _undesired_copies(
@@ -121,13 +145,13 @@ def _delete_unclaimed(
     unclaimed: Sequence[Copies],
     in_scope: Sequence[DigestedFile],
     moved_ids: Collection[str],
-    classified: ClassifiedFiles,
+    assigned: AssignedCopies,
     context: StorePlanContext,
 ) -> Iterator[FileChange]:
     """The deletions of copies that no desired key took over, and of provisional ones that an earlier apply left."""
     store_key = context.store.key
     if context.store.prune:
-        moves = _finished_moves(unclaimed, in_scope, classified, context)
+        moves = _finished_moves(unclaimed, in_scope, assigned, context)
         skipped = context.store.skipped if unclaimed else {}
         left_out = {key_digest(key): REASON_BY_SKIP[why] for key, why in skipped.items() if why in REASON_BY_SKIP}
         for copies in unclaimed:
@@ -139,7 +163,7 @@ def _delete_unclaimed(
             elif reason := left_out.get(copies[-1].mark.key_digest):
                 change = replace(change, reasons=(reason,))
             yield change
-    provisional = classified.provisional if context.includes_all_files else ()
+    provisional = assigned.provisional if context.includes_all_files else ()
     for copy in provisional:
         if copy.id not in moved_ids:
             detail = "left by an apply that did not finish"
@@ -149,10 +173,10 @@ def _delete_unclaimed(
 def _finished_moves(
     unclaimed: Sequence[Copies],
     in_scope: Sequence[DigestedFile],
-    classified: ClassifiedFiles,
+    assigned: AssignedCopies,
     context: StorePlanContext,
 ) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
-    """For each key whose file has moved, by the id of its newest copy: the desired key, and the completed copy there.
+    """Maps the id of the newest copy of a key whose file has moved to the new key and its completed copy.
 
     That copy must be the only one of this content, and younger: two equal files that were attached together are no
     move. An interrupted run leaves such old copies; deleting them does not count for the guards.
@@ -163,7 +187,7 @@ def _finished_moves(
     targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
     for wanted in in_scope:
         if wanted.content in contents and not wanted.declared_id:
-            right = [copy for copy in classified.ours.get(wanted.key_digest, ()) if wanted.matches(copy)]
+            right = [copy for copy in assigned.by_key.get(wanted.key_digest, ()) if wanted.matches(copy)]
             if current := newest_copy(right, CopyState.OK, context.now):
                 targets.setdefault(wanted.content, []).append((wanted, current))
     moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
@@ -185,7 +209,7 @@ def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
-def _counted_notes(
+def _notes_on_live_files(
     in_scope: Sequence[DigestedFile],
     classified: ClassifiedFiles,
     changes: Sequence[FileChange],

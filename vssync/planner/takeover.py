@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -10,9 +10,17 @@ from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute, key_dig
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Options, Reason, RecordedCopy
 from vssync.model.state import Desired, DesiredFile, FileStatus, LiveFile, Snapshot, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
-from vssync.planner.classify import ClassifiedFiles, Copies, CopyState, DigestedFile, classify_files, creation_order
+from vssync.planner.classify import (
+    ClassifiedFiles,
+    Copies,
+    CopyState,
+    DigestedFile,
+    OwnedCopy,
+    classify_files,
+    creation_order,
+)
 from vssync.planner.context import Scope, StorePlanContext
-from vssync.planner.decide_file import decide_file, refuse_too_many_attributes
+from vssync.planner.decide_file import decide_file, newest_copy, refuse_too_many_attributes
 from vssync.planner.find_stores import StoreMatch, match_stores
 from vssync.text import format_size
 
@@ -34,6 +42,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignedCopies:
+    """Our copies by the key that they are planned for: a declared File belongs to the key that declares it."""
+
+    by_key: Mapping[str, Copies]  # by key digest
+    undesired: Sequence[Copies]  # of keys that are not in the manifest, all copies of a key together
+    provisional: Copies  # marked for no key yet
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
     """Changes and notes for the claimants; `moved_ids` are the File ids of copies that one of them took over."""
 
@@ -42,26 +59,73 @@ class Claims:
     moved_ids: frozenset[str]
 
 
+def assign_copies(
+    wanted_files: Sequence[DigestedFile], undesired: Sequence[Copies], classified: ClassifiedFiles
+) -> AssignedCopies:
+    """Assigns each declared File that is a copy of ours to the key that declares it.
+
+    An undesired key gives up all its copies: those that no other key declares go to the first key that takes one. A
+    desired key gives up a completed copy only if it keeps a right one or takes a completed one, as when two declared
+    files change places. `undesired` are our copies under keys that are not in the manifest.
+    """
+    declared = {wanted.declared_id: wanted for wanted in wanted_files if wanted.declared_id}
+    if classified.attached_ids.isdisjoint(declared):
+        return AssignedCopies(classified.ours, undesired, classified.provisional)
+    loose = (*undesired, *([copy] for copy in classified.provisional))
+    groups = {copy.id: copies for copies in loose for copy in copies}
+    desired = {wanted.key_digest: wanted for wanted in wanted_files}
+    taken = {
+        declared[copy.id].key_digest: copy
+        for copy in classified.our_copies
+        if copy.id in declared and (copy.id in groups or copy.mark.key_digest in desired)
+    }
+
+    def can_leave(copy: OwnedCopy) -> bool:
+        former_key = copy.mark.key_digest
+        taken_ids = {other.id for other in taken.values()}
+        left = (other for other in classified.ours.get(former_key, ()) if other.id not in taken_ids)
+        serving = [other for other in left if desired[former_key].matches(other)]
+        serving += [taken[former_key]] if former_key in taken else []
+        is_served = any(other.file.status is FileStatus.COMPLETED for other in serving)
+        return is_served or copy.file.status is not FileStatus.COMPLETED
+
+    while blocked := [key for key, copy in taken.items() if not (copy.id in groups or can_leave(copy))]:
+        taken = {key: copy for key, copy in taken.items() if key not in blocked}
+    used_ids = {copy.id for copy in taken.values()}
+    by_key = {key: [copy for copy in copies if copy.id not in used_ids] for key, copies in classified.ours.items()}
+    for wanted in wanted_files:
+        if copy := taken.get(wanted.key_digest):
+            others = [other for other in groups.get(copy.id, ()) if other.id not in used_ids]
+            used_ids.update(other.id for other in others)
+            own_copies = (copy, *others, *by_key.get(wanted.key_digest, ()))
+            by_key[wanted.key_digest] = sorted(own_copies, key=lambda copy: creation_order(copy.file))
+    return AssignedCopies(
+        by_key,
+        [copies for copies in undesired if copies[0].id not in used_ids],
+        [copy for copy in classified.provisional if copy.id not in used_ids],
+    )
+
+
 def decide_claimants(
     claimants: Sequence[DigestedFile],
-    undesired: Sequence[Copies],
+    assigned: AssignedCopies,
     classified: ClassifiedFiles,
     context: StorePlanContext,
 ) -> Claims:
-    """What becomes of the claimants, in their order; `undesired` are our copies under keys not in the manifest.
+    """What becomes of the claimants, in their order.
 
     A claimant is a desired key with no completed copy (say, a moved file whose new upload is unfinished), or one that
-    declares a File which the store holds under another key. Unmarked files are left alone without `--adopt` or
-    `adopt: true`.
+    declares a File which the store holds and which is not assigned to it. Unmarked files are left alone without
+    `--adopt` or `adopt: true`.
     """
-    available = [*undesired, *([copy] for copy in classified.provisional)]
+    available = [*assigned.undesired, *([copy] for copy in assigned.provisional)]
     former_copies = _find_former_copies(claimants, available, context)
-    open_files = [wanted for wanted in claimants if wanted.declared_id or wanted.key_digest not in classified.ours]
-    candidates = find_candidates(open_files, classified.unmarked, context)
+    adopting_keys = [wanted for wanted in claimants if wanted.declared_id or wanted.key_digest not in assigned.by_key]
+    candidates = find_candidates(adopting_keys, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for wanted in claimants:
-        own_copies = classified.ours.get(wanted.key_digest, [])
+        own_copies = assigned.by_key.get(wanted.key_digest, [])
         if moved := former_copies.get(wanted.key):
             copies = sorted((*moved, *own_copies), key=lambda copy: creation_order(copy.file))
             changes += decide_file(wanted, copies, context)
@@ -79,36 +143,33 @@ def decide_claimants(
 def _find_former_copies(
     claimants: Sequence[DigestedFile], available: Sequence[Copies], context: StorePlanContext
 ) -> dict[str, Copies]:
-    """The copies of a former key that each claimant takes over, by the claimant's key.
+    """The copies of a former key that each claimant without a declared File takes over, by the claimant's key.
 
-    A declared File decides by its id. Otherwise, and only where files may be pruned, a former key must have a completed
-    copy of the same content and chunking; of several, any will do, and those of the same upload name go first.
+    Only where files may be pruned: a former key must have a completed copy of the same content and chunking. Of
+    several, any will do, and those of the same upload name go first.
     """
-    if not claimants:
+    takers = [wanted for wanted in claimants if not wanted.declared_id]
+    if not (takers and context.store.prune):
         return {}
-    by_file_id = {copy.id: copies for copies in available for copy in copies}
     by_identity: dict[tuple[str, ...], list[Copies]] = {}
-    prunable = available if context.store.prune else ()
     # Sorted backwards, since they are taken from the end.
-    for copies in sorted(prunable, key=lambda copies: copies[0].key, reverse=True):
+    for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True):
         completed = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
         named = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
         for identity in {*named, *(full[:2] for full in named)}:  # with and without the name
             by_identity.setdefault(identity, []).append(copies)
-    former_copies = {
-        wanted.key: by_file_id[wanted.declared_id] for wanted in claimants if wanted.declared_id in by_file_id
-    }
-    moved_ids = {copies[0].id for copies in former_copies.values()}  # a key's copies go together: one stands for all
+    former_copies: dict[str, Copies] = {}
+    moved_ids: set[str] = set()  # the first of each key's copies, which go together
     # First those of the same upload name, then any.
     for with_name in (True, False):
-        for wanted in claimants:
+        for wanted in takers:
             unnamed = (wanted.content, wanted.chunking_digest)
             names = (wanted.name_digest, NONE)
             for identity in [(*unnamed, name) for name in names] if with_name else [unnamed]:
                 free = by_identity.get(identity, [])
                 while free and free[-1][0].id in moved_ids:
                     free.pop()
-                if free and not wanted.declared_id and wanted.key not in former_copies:
+                if free and wanted.key not in former_copies:
                     former_copies[wanted.key] = free.pop()
                     moved_ids.add(former_copies[wanted.key][0].id)
     return former_copies
@@ -145,8 +206,8 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
     elif candidate.likeness is Likeness.UNCOMPARED:
         reasons = [Reason.UNMARKED, Reason.UNCOMPARED]
         detail = f"matched by name and size; {_not_compared_text(context)}"
-    # Searches always see the attributes that a file is attached with; they may not see an update of them. Where that is
-    # not known, only a file that has a mark can be used to find out.
+    # Searches always see the attributes that a file is attached with; they may not see an update of them. While that is
+    # unknown, the file is attached again: the test needs a marked file.
     is_reattached = not is_different and capabilities.updates_reach_search is not True
     is_replaced = is_different or is_reattached
     old = replace(RecordedCopy.of(file), filename=upload.filename if upload else "")
@@ -161,7 +222,7 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
         fields=fields_between(file.attributes, wanted.file, context.store.ignore_attributes),
         preserve=preserved_attributes(file.attributes, context.store.ignore_attributes),
         reuse=file.id if is_reattached and not wanted.declared_id else "",
-        gap=is_reattached,
+        gap=is_reattached and newest_copy(own_copies, CopyState.OK, context.now) is None,
         detail=detail,
     )
     if not (is_replaced or capabilities.attribute_updates):
@@ -195,18 +256,16 @@ def refuse_unreadable(
 
 
 def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context: StorePlanContext) -> list[FileChange]:
-    """Refusals of a declared File that is attached already, as something else: a store takes no File twice."""
+    """Refusals of a declared File that is attached for another key or owner: a store takes a File only once."""
     file_id = wanted.declared_id
     if file_id not in classified.attached_ids:
         return []
     foreign = (file for files in classified.foreign.values() for file in files if file.id == file_id)
-    uses = [(Reason.OTHER_OWNER, f"by {file.owner}") for file in foreign]
+    uses = [(Reason.OTHER_OWNER, f"by {file.owner}; --adopt-from {file.owner} takes it over") for file in foreign]
     our_copies = (copy for copies in classified.ours.values() for copy in copies if copy.id == file_id)
-    uses += [(Reason.MISSING, f"as {copy.key}") for copy in our_copies]
+    uses += [(Reason.ATTACHED, f"as {copy.key}; plan again once that key has another file") for copy in our_copies]
     change = FileChange(context.store.key, wanted.key, Action.CREATE, (), wanted.file)
-    return [
-        change.refused(reason, Reason.IMPOSSIBLE, detail=f"{file_id} is attached {how} already") for reason, how in uses
-    ]
+    return [change.refused(reason, Reason.IMPOSSIBLE, detail=f"{file_id} is attached {use}") for reason, use in uses]
 
 
 Identify = Callable[[DesiredFile | Upload], Hashable]
@@ -237,13 +296,11 @@ def find_candidates(
         for file in unmarked
         if file.status is FileStatus.COMPLETED and file.id in uploads and file.id not in declared_ids
     }
-    likenesses = _LIKENESSES if context.is_adopting else _LIKENESSES[:-1]
-    for likeness, identify in likenesses:
-        is_uncertain = likeness is Likeness.UNCOMPARED and not context.is_adopting
+    for likeness, identify in _LIKENESSES if context.is_adopting else _LIKENESSES[:-1]:
         unmatched = [wanted for wanted in wanted_files if not (wanted.declared_id or wanted.key in candidates)]
         for key, file in _pair(unmatched, list(free.values()), likeness, identify):
             del free[file.id]
-            if not (is_uncertain and context.is_replace_requested(key)):
+            if not (likeness is Likeness.UNCOMPARED and context.is_replace_requested(key)):
                 candidates[key] = Candidate(file, likeness)
     return candidates
 

@@ -58,6 +58,7 @@ REASONS = {
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
     Reason.OTHER_OWNER: "another owner's",
+    Reason.ATTACHED: "attached for another key",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
     Reason.SHARED_CHUNKS: "shares its text with one that goes",
