@@ -32,8 +32,8 @@ from vssync.planner import store_files
 from vssync.planner.classify import ClassifiedFiles, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
-from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store
-from vssync.planner.estimate import count_lookups
+from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store, unused_text
+from vssync.planner.estimate import count_extra_requests
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.removal import plan_removed, plan_undeclared
@@ -42,6 +42,7 @@ from vssync.providers import PROVIDERS
 from vssync.text import count_noun
 
 _DEFAULT_CAPABILITIES = Capabilities()
+_KEYS_UNKNOWN = (PlannedFiles.NONE, PlannedFiles.LISTED)  # files were not all listed, so an address may name any key
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
     "or take the line out if `vssync doctor --write` finds that this one does"
@@ -70,19 +71,18 @@ def make_plan(
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    unknown = (PlannedFiles.NONE, PlannedFiles.LISTED)  # then an address may name any key
-    complete_drafts = [draft for draft in drafts if decisions[draft.context.store.key].files not in unknown]
+    complete_drafts = [draft for draft in drafts if decisions[draft.context.store.key].files not in _KEYS_UNKNOWN]
     _check_addresses(desired, complete_drafts, matches, context)
     store_plans = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
-    leftovers = [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
-    store_plans += plan_undeclared(matches, leftovers, context)
+    duplicates = [(key, live) for key, decision in decisions.items() for live in decision.duplicates]
+    store_plans += plan_undeclared(matches, duplicates, context)
     for store in desired.removed:
         if store.key in matches.removed and scope.includes_all_files(store.key):
             store_plans += plan_removed(store, matches.removed[store.key], context)
     sorted_plans = sorted(store_plans, key=lambda store: store.key)
     plans = tuple(_note_denial(sorted_plans, snapshot.stores_denied))
     plan = Plan(desired.owner, desired.service, plans, options, declared=len(desired.stores) + len(desired.removed))
-    return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
+    return replace(plan, refusals=check_guards(plan), lookups=count_extra_requests(plan, snapshot.stores, capabilities))
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
@@ -92,15 +92,15 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
     draft = store_files.draft_files(_contents_of(decision, context), store_context)
     if decision.files is PlannedFiles.LISTED:
         return store_files.limit_to_listed(draft)
-    return store_files.refuse_removals(draft) if decision.files is PlannedFiles.KEPT else draft
+    return store_files.refuse_removals(draft) if decision.files is PlannedFiles.WITHOUT_REMOVALS else draft
 
 
 def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
-    """Whether a store's adoption goes on: its mark says so, or it has none and holds nothing of ours yet.
+    """Whether a store's adoption is still under way: its mark says so, or it has none and holds nothing of ours yet.
 
     An external store carries no mark, so there `--adopt` always applies to all its files, and `adopt: true` only to
-    those with equal bytes. A store without a mark that holds files of ours has lost it: what else is in there came
-    later.
+    those with equal bytes. A store without a mark that holds files of ours has lost its mark. Its unmarked files were
+    added later, so they are not part of an adoption.
     """
     live = decision.planned_live
     if live is None:
@@ -149,13 +149,13 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     store, live = draft.context.store, decision.live
     contents = _contents_of(decision, context)
     batches = _decide_batches(draft, live, contents)
-    leftovers = () if context.options.allow_store_deletes else decision.leftovers
-    leftover_text = "matches, too, and is not in use; --allow-store-deletes removes it"
-    leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{other.id} {leftover_text}") for other in leftovers)
-    # No file of a refused or replaced store is planned, so the service's own count is shown; the files of an expired
-    # store that is replaced count as gone.
-    is_gone = live is not None and live.is_expired and decision.files is PlannedFiles.NEW
-    shows_count = decision.planned_live is None and not is_gone
+    duplicates = () if context.options.allow_store_deletes else decision.duplicates
+    way_out = "--allow-store-deletes removes it"
+    duplicate_notes = (Note(NoteKind.LEFT_STORE, detail=f"{unused_text(other)}; {way_out}") for other in duplicates)
+    # The files of an expired store that is replaced are lost, so none of them are counted.
+    is_lost = live is not None and live.is_expired and decision.files is PlannedFiles.NEW
+    # Of a refused or replaced store no files are planned, so the service's own count is shown.
+    shows_count = decision.planned_live is None and not is_lost
     return StorePlan(
         key=store.key,
         name=store.name,
@@ -164,7 +164,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         change=_store_change(draft, decision, context),
         files=tuple(_finish_change(change, batches.cancelled_wait_ids, context) for change in draft.changes),
         batches=batches.changes,
-        notes=(*decision.notes, *leftover_notes, *draft.notes, *batches.notes),
+        notes=(*decision.notes, *duplicate_notes, *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
         live=live.counts.total if live and shows_count else len(contents.files),
@@ -182,13 +182,18 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
 def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
     """The store's own change.
 
-    Only an update of settings can be out of scope: without a creation, adoption or refusal its files cannot be planned.
+    Only an update of settings can be out of scope. A creation, adoption or refusal always stays: its files depend on
+    it.
     """
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)
     is_update = change is not None and change.action is Action.UPDATE
-    if is_update and decision.files is not PlannedFiles.KEPT and not context.scope.includes_settings(store.key):
+    if (
+        is_update
+        and decision.files is not PlannedFiles.WITHOUT_REMOVALS
+        and not context.scope.includes_settings(store.key)
+    ):
         return None
     if change and decision.files is PlannedFiles.LISTED:
         postponed = f"{count_noun(draft.postponed, 'change')} left for later; " if draft.postponed else ""
@@ -198,7 +203,7 @@ def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanConte
 
 
 def _keep_adopting(change: StoreChange, draft: StoreDraft, live: LiveStore | None) -> StoreChange | None:
-    """The change of a store that is being adopted: if files are left to adopt, its mark still says so afterwards."""
+    """The change of a store that is being adopted: its mark says `adopting` while files are left to adopt."""
     has_adoptable = any(note.kind is NoteKind.ADOPTABLE for note in draft.notes)
     has_refused = any(file.action is Action.REFUSE and Reason.UNMARKED in file.reasons for file in draft.changes)
     if draft.context.includes_all_files and not (has_adoptable or has_refused):
@@ -218,9 +223,12 @@ def _live_digest(draft: StoreDraft, contents: Contents) -> str:
 
 
 def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan]:
-    """The stores; if the service denied reading them (`status` is not 0), the first says so, a live one if there is."""
+    """The stores; if reading them was denied (`status` is not 0), one of them says so.
+
+    This is the first live one, else the first.
+    """
     detail = (
-        f"the service answers {status} for them, so the stores that are pinned here stand for all: none is created, "
+        f"the service answers {status} for them, so only the stores pinned by `id:` are planned; none is created, "
         "deleted or looked for"
     )
     first = min(stores, key=lambda store: not store.id, default=None) if status else None
@@ -287,7 +295,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
 
 
 def _finish_change(change: FileChange, cancelled_wait_ids: frozenset[str], context: PlanContext) -> FileChange:
-    """The change as it can be done: anew where its batch is cancelled, by an upload where its File is gone."""
+    """The change, adjusted: ingested again if its batch is cancelled, uploaded if its File is gone."""
     if change.keep and change.keep.id in cancelled_wait_ids:
         return _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
     return replace(change, reuse="") if change.reuse in context.snapshot.gone_uploads else change

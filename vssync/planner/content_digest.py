@@ -18,7 +18,7 @@ from vssync.planner.attributes import compare_attributes
 from vssync.planner.classify import ClassifiedFiles, DigestedFile, OwnedCopy
 from vssync.text import join_first
 
-UNKNOWN = "unknown"  # in place of a digest, where nobody knows what search finds
+UNKNOWN = "unknown"  # in place of a digest, where it is not known what search finds
 
 
 def content_digest(wanted_files: Iterable[DigestedFile]) -> str:
@@ -66,7 +66,7 @@ def _effective_content(copy: OwnedCopy, file: DesiredFile | None) -> str:
 
 
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
-    """The attributes that count: the manifest's where the service merely reports them in its own form, else live."""
+    """The manifest's attributes if nothing would be written, else the live ones."""
     if file and not compare_attributes(file, copy, ignored_names).fields:
         return file.attributes
     return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
@@ -91,7 +91,7 @@ def _digest_of(rows: Iterable[tuple[str, ...]]) -> str:
 def paths_of_changed_content(plan: Plan) -> set[str]:
     """The paths of files whose live copies have other bytes."""
     changes = (change for store in plan.stores for change in store.files)
-    return {change.desired.path for change in changes if change.desired and _live_contents(change)}
+    return {change.desired.path for change in changes if change.desired and _live_content_digests(change)}
 
 
 def note_line_ends(plan: Plan, digests: Mapping[str, str]) -> Plan:
@@ -106,14 +106,14 @@ def _note_in_store(store: StorePlan, digests: Mapping[str, str]) -> StorePlan:
     keys = [
         change.key
         for change in store.files
-        if change.desired and digests.get(change.desired.path) in _live_contents(change)
+        if change.desired and digests.get(change.desired.path) in _live_content_digests(change)
     ]
     note = Note(NoteKind.LINE_ENDS, count=len(keys), detail=join_first(keys))
     return replace(store, notes=(*store.notes, note)) if keys else store
 
 
-def _live_contents(change: FileChange) -> set[str]:
-    """The contents of a file's live copies as marks name them; empty unless its content changed."""
+def _live_content_digests(change: FileChange) -> set[str]:
+    """The digests of a file's live copies by their marks; empty unless its content changed."""
     if Reason.CONTENT_CHANGED not in change.reasons:
         return set()
     copies = (change.keep, *change.drop)

@@ -138,7 +138,7 @@ class StorePlanContext:
 
     common: PlanContext
     store: DesiredStore
-    is_adopting: bool = False  # its first adoption goes on: unmarked files that are not equal are taken over, too
+    is_adopting: bool = False  # adoption unfinished: files of the same name but other bytes are replaced, too
 
     @property
     def may_adopt(self) -> bool:

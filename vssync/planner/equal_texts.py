@@ -1,7 +1,8 @@
-"""Where equal texts share chunks, removing one file hides the others of its text from search, until one is attached.
+"""Plans for services where files of equal text share their chunks.
 
-So removals come first, then the attachments of the same text. If none of its files is attached anew, one that stays is
-attached again. A text is told by the SHA-256 of a file's bytes, which is what `texts` here are.
+There, removing a file hides every other file of the same text from search, until a file of that text is attached. So
+removals come first, then the attachments of the same text. If the plan attaches no file of it, one of those that stay
+is attached again. Texts are equal if the files have the same SHA-256: `texts` here are these digests.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def order_equal_texts(
 
 
 def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanContext) -> list[Note]:
-    """A warning of desired files that have one text, where search finds only one of them."""
+    """A warning of desired files that have the same text, where search finds only one of them."""
     if not context.common.capabilities.shares_chunks:
         return []
     keys: dict[str, list[str]] = {}
@@ -69,7 +70,7 @@ def _text_of(mark: object) -> str:
 
 
 def _removed_texts(change: FileChange) -> set[str]:
-    """The texts of the searchable copies that a change removes, with that of a copy it then attaches again."""
+    """The texts of the searchable copies that a change removes, even if it attaches the same copy again."""
     if change.action is Action.REFUSE:
         return set()
     return {_text_of(copy.mark) for copy in change.drop if copy.status is FileStatus.COMPLETED} - {""}
@@ -78,10 +79,10 @@ def _removed_texts(change: FileChange) -> set[str]:
 def _refuse_hiding(
     changes: Sequence[FileChange], in_scope: Sequence[DigestedFile], classified: ClassifiedFiles
 ) -> list[FileChange]:
-    """The changes; refused are those that remove a text which a file outside this plan has, too.
+    """Refuses each change that removes a text which a file outside this plan has as well.
 
-    Outside it are others' files, and copies of ours that stay under a key that is refused or that is not desired in
-    scope.
+    Files outside the plan are those of other owners, and our copies that stay under a key which is refused, not desired
+    or out of scope.
     """
     refused_keys = _refused_keys(changes)
     planned_keys = {wanted.key_digest for wanted in in_scope if wanted.key not in refused_keys}
@@ -98,7 +99,7 @@ def _refuse_hiding(
 
     def check(change: FileChange) -> FileChange:
         hidden = sorted(_removed_texts(change) & holders.keys())
-        problem = "has the same text, and search would no longer find it; --allow-gap does it all the same"
+        problem = "has the same text, and search would no longer find it; --allow-gap allows that"
         return change.refused(Reason.NOT_ALLOWED, detail=f"{holders[hidden[0]]} {problem}") if hidden else change
 
     return list(map(check, changes))
@@ -127,9 +128,9 @@ def _shared_texts(changes: Sequence[FileChange], in_scope: Sequence[DigestedFile
 def _order_around_removals(
     change: FileChange, wanted_by_key: dict[str, DigestedFile], shared_texts: set[str], attached_keys: Collection[str]
 ) -> FileChange:
-    """The change; if it has to do with a shared text, it removes its copies before that text is attached anywhere.
+    """The change; if it removes or attaches a shared text, its copies go before that text is attached anywhere.
 
-    SHARED_CHUNKS as a reason makes the applier drop its copies first and attach after all removals.
+    The reason SHARED_CHUNKS makes the applier detach the copies first, and attach after all removals.
     """
     texts = {*_removed_texts(change), change.desired.sha256 if change.desired else ""}
     if change.action is Action.REFUSE or not shared_texts & texts:
@@ -138,9 +139,9 @@ def _order_around_removals(
     if change.attaches:
         return replace(change, reasons=reasons, gap=bool(change.drop))
     if change.action is Action.AWAIT:
-        return replace(change, drop=())  # the next plan removes them, and attaches the completed one again
+        return replace(change, drop=())  # the next plan removes them, and then attaches the awaited copy again
     if change.key in attached_keys:
-        return replace(change, keep=None)  # attached again after these drops, so it need not be completed before them
+        return replace(change, keep=None)  # its copy is re-attached later, so do not wait for it
     if change.keep and _text_of(change.keep.mark) in shared_texts:
         wanted = wanted_by_key[change.key]
         reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
@@ -152,7 +153,7 @@ def _order_around_removals(
 def _attach_again(
     unchanged: Sequence[DigestedFile], texts: set[str], classified: ClassifiedFiles, context: StorePlanContext
 ) -> Iterator[FileChange]:
-    """For each text the first file that stays, attached again."""
+    """Attaches again, for each text, the first unchanged file that has it."""
     remaining = set(texts)
     for wanted in unchanged:
         copies = classified.ours.get(wanted.key_digest, ())

@@ -25,7 +25,7 @@ class StoreMatch:
 
     live: tuple[LiveStore, ...] = ()  # without the expired ones
     expired: tuple[LiveStore, ...] = ()  # these count only if nothing else matches
-    lacks_mark: bool = False  # no mark of this key, only their name, or the `id:` of a store to remove
+    lacks_mark: bool = False  # matched by name (or by a removed store's `id:`), not by mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class StoreMatches:
         return tuple(sorted({live.id for live in (*matched, *undeclared)}))
 
 
-def twin_order(live: LiveStore, contents: Contents | None, owners: Collection[str]) -> tuple[bool, bool, int, str]:
-    """The sort key of stores with one mark; the first in this order is the one in use.
+def order_of_use(live: LiveStore, contents: Contents | None, owners: Collection[str]) -> tuple[bool, bool, int, str]:
+    """The sort key of stores with the same mark; the first in this order is the one in use.
 
     Machines that each created one at the same time agree by it: usable stores come first, of these the ones with a
     completed file of ours, of these the oldest. `contents` is None for a store that cannot be listed.
@@ -65,10 +65,10 @@ def twin_order(live: LiveStore, contents: Contents | None, owners: Collection[st
     return not is_usable, not has_ours, live.created_at, live.id
 
 
-def is_parallel(live: LiveStore, winner: LiveStore, contents: Contents, owners: Collection[str]) -> bool:
-    """Whether a store and `winner` were created by parallel first applies, and it holds only files of ours."""
+def is_duplicate(live: LiveStore, in_use: LiveStore, contents: Contents, owners: Collection[str]) -> bool:
+    """Whether a store was created by a first apply parallel to that of the store in use, and holds only our files."""
     all_ours = all(file.owner in owners for file in contents.files)
-    return abs(live.created_at - winner.created_at) <= MAX_PARALLEL_SECONDS and all_ours and not contents.unlisted
+    return abs(live.created_at - in_use.created_at) <= MAX_PARALLEL_SECONDS and all_ours and not contents.unlisted
 
 
 def match_stores(
@@ -155,7 +155,7 @@ class _StoreMatcher:
         return _as_match(usable) if usable else self._match_name(store)
 
     def match_removed(self, store: DesiredStore) -> StoreMatch:
-        """Matches by a mark of this key alone; if there is none, what has the store's name or id, as `lacks_mark`."""
+        """Matches by a mark of this key; without one, by the store's name or id, and then `lacks_mark` is set."""
         if store.external:
             return self.match(store)
         pinned = [self.by_id[store.id]] if store.id in self.by_id else []
@@ -192,8 +192,8 @@ class _StoreMatcher:
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
                 f"Give this one another {'`id:`' if store.id else 'name'}, or take the store over with "
-                f"--adopt-from {owner}. If {owner} hands it over, `removed: keep` is applied there first, and "
-                "`adopt: true` here after that."
+                f"--adopt-from {owner}. If {owner} hands it over, they first apply `removed: keep`, then you "
+                "apply `adopt: true`."
             )
 
 

@@ -59,8 +59,8 @@ class StoreDraft:
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     """Decides about every file of a store.
 
-    First the desired keys with a completed copy; then those without, which may take over a copy that has no other use;
-    copies that nothing claims go.
+    First the desired keys with a completed copy, or with any copy of the File that they declare; then the others, which
+    may take over a copy that is not needed under its own key. Copies that no key takes over are deleted.
     """
     classified = classify_files(contents.files, context.common.owners)
     wanted_files = digest_files(context.store)
@@ -82,16 +82,17 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
             as_desired.append(wanted)
     claims = decide_claimants(claimants, assigned, classified, context)
     unclaimed = [copies for copies in assigned.undesired if copies[0].id not in claims.moved_ids]
-    decided += [*claims.changes, *_delete_unclaimed(unclaimed, in_scope, claims.moved_ids, assigned, context)]
+    deletions = _delete_unclaimed(unclaimed, in_scope, claims.moved_ids, assigned, context)
+    decided = _join_finished_moves([*decided, *claims.changes], deletions)
     decided = list(_keep_declared(decided, wanted_files))
     changes = order_equal_texts(decided, wanted_files, classified, context)
     attached_keys = {change.key for change in changes if change.attaches}  # some again, for their shared text
     unchanged = [wanted for wanted in as_desired if wanted.key not in attached_keys]
     gone_notes = _notes_on_gone_uploads(unchanged, assigned, context)
-    kept_notes = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
+    unpruned = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
     live_notes = _notes_on_live_files(in_scope, classified, changes, context)
     text_notes = note_equal_texts(wanted_files, context)
-    notes = (*claims.notes, *gone_notes, *skipped_notes, *kept_notes, *live_notes, *text_notes)
+    notes = (*claims.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
     return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, len(unchanged) - len(gone_notes))
 
 
@@ -126,17 +127,19 @@ def _notes_on_gone_uploads(
 def _undesired_copies(
     classified: ClassifiedFiles, wanted_files: Sequence[DigestedFile], context: StorePlanContext
 ) -> tuple[list[Copies], list[Note]]:
-    """Our copies in scope under keys that the manifest does not want, and a note on each that stays.
+    """Our copies in scope under keys that the manifest does not want, and a note on each key that it skips.
 
-    Of the keys that it leaves out, only drafts, ignored and linked files go.
+    The copies of skipped keys stay, except for drafts, ignored and linked files.
     """
-    kept = {key_digest(key): key for key, why in sorted(context.store.skipped.items()) if why not in REASON_BY_SKIP}
+    skipped_keys = {
+        key_digest(key): key for key, why in sorted(context.store.skipped.items()) if why not in REASON_BY_SKIP
+    }
     notes = [
         Note(NoteKind.SKIPPED, key, detail=context.store.skipped[key].replace("_", " "))
-        for digest, key in kept.items()
+        for digest, key in skipped_keys.items()
         if digest in classified.ours and context.is_in_scope(key)
     ]
-    digests = classified.ours.keys() - {wanted.key_digest for wanted in wanted_files} - kept.keys()
+    digests = classified.ours.keys() - {wanted.key_digest for wanted in wanted_files} - skipped_keys.keys()
     undesired = [classified.ours[digest] for digest in sorted(digests)]
     return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes
 
@@ -158,8 +161,8 @@ def _delete_unclaimed(
             change = deletion_of(store_key, copies)
             if target := moves.get(copies[-1].id):
                 wanted, current = target
-                reasons, kept = (Reason.SUPERSEDED,), current.recorded
-                change = replace(change, key=wanted.key, reasons=reasons, keep=kept, was=change.key)
+                reasons, keep = (Reason.SUPERSEDED,), current.recorded
+                change = replace(change, key=wanted.key, reasons=reasons, keep=keep, was=change.key)
             elif reason := left_out.get(copies[-1].mark.key_digest):
                 change = replace(change, reasons=(reason,))
             yield change
@@ -198,8 +201,21 @@ def _finished_moves(
     }
 
 
+def _join_finished_moves(changes: Sequence[FileChange], deletions: Iterable[FileChange]) -> list[FileChange]:
+    """All changes; the old copies of a moved file go with the change of its new key, which may drop the kept copy."""
+    refusals = [change for change in changes if change.action is Action.REFUSE]
+    by_key = {change.key: change for change in changes if change.action is not Action.REFUSE}
+    others: list[FileChange] = []
+    for deletion in deletions:
+        if deletion.keep and (change := by_key.get(deletion.key)):
+            by_key[deletion.key] = replace(change, drop=(*change.drop, *deletion.drop))
+        else:
+            others.append(deletion)
+    return [*refusals, *by_key.values(), *others]
+
+
 def deletion_of(store_key: str, copies: Copies) -> FileChange:
-    """The change for a key that left the manifest, from all its copies."""
+    """The deletion of all copies of a key that left the manifest."""
     drop = tuple(copy.recorded for copy in copies)
     return FileChange(store_key, copies[-1].key, Action.DELETE, (Reason.NOT_IN_MANIFEST,), drop=drop)
 
@@ -215,10 +231,10 @@ def _notes_on_live_files(
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
-    """Notes on what the service holds.
+    """Notes on live files.
 
-    These are others' files and shared keys, copies that nobody compared or that have no text, and those that are
-    reported otherwise than sent.
+    They count others' files, keys that other owners have as well, our copies that were never compared or have no text,
+    and those that the service reports otherwise than they were sent.
     """
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
@@ -258,7 +274,7 @@ def _notes_on_live_files(
 
 
 def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
-    """Counts of a store's files without a mark that can be read, and of those of each other owner."""
+    """Notes that count a store's files without a readable mark, and those of each other owner."""
     others = [file for file in (*classified.unmarked, *classified.unreadable) if file.id not in adopted_ids]
     unmanaged = [Note(NoteKind.UNMANAGED, count=len(others))] if others else []
     foreign = sorted(classified.foreign.items())
@@ -266,7 +282,7 @@ def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) 
 
 
 def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: StorePlanContext) -> bool:
-    """Whether the copy in use is reported with another chunking; any will do where `auto` was asked for."""
+    """Whether the copy in use is reported with another chunking than was asked for; `auto` allows any."""
     chunking = wanted.file.chunking
     if chunking.auto or all(copy.file.chunking in (None, chunking) for copy in copies):
         return False

@@ -26,7 +26,7 @@ from vssync.text import format_size
 
 
 class Likeness(Enum):
-    """How an unmarked file is like the desired one in whose place it stands."""
+    """How similar an unmarked file is to the desired file that it may be adopted for."""
 
     SAME = "same"  # the same bytes, or the File that is declared
     UNCOMPARED = "uncompared"  # the same name and size; nobody compared the bytes
@@ -35,7 +35,7 @@ class Likeness(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An unmarked file that stands in a desired file's place."""
+    """An unmarked file that may be adopted for a desired one, or be replaced by it."""
 
     file: LiveFile
     likeness: Likeness
@@ -176,9 +176,9 @@ def _find_former_copies(
 
 
 def _held_back_note(wanted: DigestedFile, candidate: Candidate, context: StorePlanContext) -> Note | None:
-    """A note that an upload is held back because of the file in its place; None where that one is taken over.
+    """A note that an upload is held back because of the candidate; None if the candidate is taken over.
 
-    What was not compared is taken over only while the store's adoption goes on.
+    A file that was not compared is taken over only while the store is being adopted.
     """
     if not context.may_adopt:
         return Note(NoteKind.ADOPTABLE, wanted.key, detail=candidate.file.id)
@@ -195,7 +195,7 @@ def _not_compared_text(context: StorePlanContext) -> str:
 
 
 def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, context: StorePlanContext) -> FileChange:
-    """Makes an unmarked file this key's, or puts a new copy in its place; the key's existing copies are detached."""
+    """Marks an unmarked file for this key, or replaces it by a new copy; the key's existing copies are detached."""
     file, capabilities = candidate.file, context.common.capabilities
     upload = context.common.snapshot.uploads.get(file.id)
     reasons, detail = [Reason.UNMARKED], ""
@@ -234,7 +234,7 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
 def refuse_unreadable(
     wanted_files: Sequence[DigestedFile], classified: ClassifiedFiles, context: StorePlanContext
 ) -> Iterator[FileChange]:
-    """One refusal per file whose mark cannot be read, since nobody knows whose it is; all other files go on.
+    """A refusal for each file whose mark cannot be read, since its owner is unknown.
 
     If its `vssync_key` or id says that it is the only copy of a desired file, the refusal is for that key, so that
     nothing is uploaded beside it. Otherwise it is for the File id.
@@ -280,12 +280,12 @@ _LIKENESSES: tuple[tuple[Likeness, Identify], ...] = (  # and what must be equal
 def find_candidates(
     wanted_files: Sequence[DigestedFile], unmarked: Sequence[LiveFile], context: StorePlanContext
 ) -> dict[str, Candidate]:
-    """The unmarked file that stands in the place of each desired one, by key. The first that exists:
+    """The unmarked file that may be adopted for each desired one, or be replaced by it, by key. The first that exists:
 
     1. the File that it declares
     2. one with its bytes, of the same upload name if there is one
     3. the only one of its name and size that was not compared, unless `--replace` asks for an upload beside that
-    4. while the store's adoption goes on: the only one of its name
+    4. while the store is being adopted: the only one of its name
     """
     by_id = {file.id: file for file in unmarked}
     declared = [wanted for wanted in wanted_files if wanted.declared_id in by_id]
@@ -313,7 +313,8 @@ def _pair(
 ) -> Iterator[tuple[str, LiveFile]]:
     """Pairs desired keys with files that `identify` gives the same value.
 
-    Only where one key meets one file; where the bytes are equal, in order, as many as both sides have.
+    Files of the same bytes are paired in order, as many as there are. Otherwise a pair is made only if one key and one
+    file share the value.
     """
     files_by_identity: dict[Hashable, list[LiveFile]] = {}
     for file, upload in free:

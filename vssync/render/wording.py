@@ -123,13 +123,12 @@ def note_text(note: Note) -> str:
         case NoteKind.LINE_ENDS:
             return f"{note.detail}: `* text=auto eol=lf` in .gitattributes keeps them the same on every machine"
         case NoteKind.LEFT_STORE:
-            problem = note.detail.partition(": ")[2]  # why its files are not known
             files = count_noun(note.count, "file")
             ways = (
                 f"declare it again (with `removed: keep` to give it up), or delete it and its {files}: "
                 "`removed: delete`, or --allow-store-deletes"
             )
-            return f"{problem}; {ways}" if problem else ways
+            return f"{note.detail}; {ways}" if note.detail else ways
     return note.detail
 
 
