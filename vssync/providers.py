@@ -153,6 +153,7 @@ class Provider:
     max_store_files: int | None = None  # files that a store holds at most, whoever attached them; None: no limit known
     rates: Mapping[Bucket, int] = field(default_factory=dict)  # allowed a minute; none are known otherwise
     absent_as_400: bool = False  # a 400 that says "not found" means that an object is not there
+    new_store_seconds: int = 0  # usually, until a new store can be used
     lists_batches: bool = True
     shares_chunks: bool = False  # these three are capabilities: what is taken to be so where the manifest does not say
     updates_reach_search: bool | None = True  # None: not known
@@ -265,6 +266,8 @@ OCI = Provider(
     has_policies=True,
     extensions=frozenset((".pdf", ".md", ".txt")),
     rates=_OPENAI_RATES,
+    lists_batches=False,  # OCI's pages print the operation, and show an example of another one
+    new_store_seconds=60,  # reported of live OCI: 36 to 60, and 10 to 30 more at the data address
     wizard_fields=(
         WizardField("region", "the OCI region", "us-chicago-1"),
         WizardField(

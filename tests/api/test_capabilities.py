@@ -64,8 +64,9 @@ def test_what_refusing_a_batch_tells(error: ServiceError, lack: MissingCapabilit
         (405, MissingCapability.LIST_BATCHES, True),
         (501, MissingCapability.LIST_BATCHES, True),
         (401, None, False),
-        (403, None, False),
-        (500, None, False),
+        (403, MissingCapability.LIST_BATCHES, False),
+        (429, None, False),
+        (500, MissingCapability.LIST_BATCHES, False),
         (0, None, False),
     ],
 )
@@ -107,3 +108,7 @@ def asked(status: int, *, list_batches: bool = True) -> int:
 
 def test_a_list_that_is_not_there_is_asked_for_once_or_never() -> None:
     assert (asked(405), asked(404), asked(200, list_batches=False)) == (1, 2, 0)
+
+
+def test_an_error_of_a_service_that_may_list_batches_is_not_waited_out() -> None:
+    assert asked(500) == 3

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.applier.world import PLAIN, Counting, Place, Seen, live
+from tests.applier.world import PLAIN, Counting, Place, Seen, Told, live
 from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Workload
@@ -101,7 +101,9 @@ def test_a_bad_file_is_found_by_halves(place: Place, bad: tuple[str, ...], batch
     assert all(position < polls[0] for position in deletes)  # at once, not at the end
 
 
-def test_a_bad_file_that_the_refusal_names_is_left_out_at_once(place: Place) -> None:
+@pytest.mark.parametrize("provider", ["local", "local,errors=oci,long-ids=on,file-ids=file-kix-"])
+def test_a_bad_file_that_the_refusal_names_is_left_out_at_once(place: Place, provider: str) -> None:
+    place.provider = provider
     report, seen = applied(place, "refused-type,file=07.md", "refused-type,file=37.md")
     assert undone(report) == dict.fromkeys(("07.md", "37.md"), Status.FAILED)
     assert count(seen, "POST", "/file_batches") == 1 + 2
@@ -126,7 +128,7 @@ def test_without_batches_a_bad_file_is_alone(place: Place, workers: int) -> None
 @pytest.mark.parametrize(
     "fault",
     [
-        f"status=503:POST:{BATCHES}",  # perhaps taken, and never seen
+        "status=503:POST:/vector_stores/*/file*",  # perhaps taken, and never seen
         f"status=401:POST:{BATCHES}",
         f"status=429:POST:{BATCHES}",
         f"reset-before:POST:{BATCHES}",
@@ -354,17 +356,29 @@ def test_an_upload_that_is_late_to_be_seen_is_waited_for(place: Place) -> None:
 def test_a_definite_error_is_tried_for_a_minute(place: Place) -> None:
     place.write(dict.fromkeys(list(FILES)[1:]))
     before = place.clock.now
-    report, seen = applied(place, f"status=500:POST:{BATCHES}")
+    report, seen = applied(place, "status=500:POST:/vector_stores/*/file*")
     assert undone(report) == {"00.md": Status.FAILED}
     assert place.clock.now - before < 80
-    assert count(seen, "POST", "/file_batches") == 4
+    assert (count(seen, "POST", "/file_batches"), count(seen, "POST", "00/files")) == (2, 0)
+    assert sum(method == "POST" and "/vector_stores/" in path for method, path in seen) >= 4
     assert len(report.orphans) == 1
+
+
+def test_where_batches_fail_files_are_attached_one_by_one(place: Place) -> None:
+    told = Told()
+    report = place.apply(faults=(f"status=500:POST:{BATCHES}",), watcher=told)
+    assert report.converged
+    (line,) = [line for line in told.lines if "one by one" in line]
+    way_out = "with `batches: false` under `service.capabilities`, plans know it"
+    assert line.startswith(f"batches cannot be created here, so files are attached one by one ({way_out}): POST ")
 
 
 @pytest.mark.parametrize(
     ("provider", "fault", "seconds"),
     [
-        ("local,reads-batches=off", "delay=0:GET:/none", 60),
+        ("local,unreadable-batches=404", "delay=0:GET:/none", 60),
+        ("local,unreadable-batches=403", "delay=0:GET:/none", 5),
+        ("local,unreadable-batches=500", "delay=0:GET:/none", 150),
         ("local", "status=403:GET:/vector_stores/*/file_batches/*", 5),
         ("local", "status=403:GET:/vector_stores/*/file_batches/*/files", 5),
         ("local", "not-json:GET:/vector_stores/*/file_batches/*", 600),
@@ -381,3 +395,6 @@ def test_where_batches_cannot_be_read_the_files_are_looked_at(
     assert report.converged
     assert place.clock.now - before < seconds
     assert count(seen, "POST", "/file_batches") == 1  # and then one by one
+    singles = sum(method == "POST" and path.endswith("/files") for method, path in seen) - len(FILES)
+    assert singles == len(FILES) - 16  # none that the batch holds is attached again
+    assert next(iter(place.plan().changes()), None) is None

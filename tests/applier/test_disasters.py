@@ -9,8 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.applier.test_outages import Told
-from tests.applier.world import Counting, Place, Seen, live
+from tests.applier.world import Counting, Place, Seen, Told, live
 from tests.support import Clock, Silent
 from vssync.applier.context import ApplyRun
 from vssync.applier.wait import Waiting, poll_until

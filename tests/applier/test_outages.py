@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.applier.test_attaching import ALONE, FILES, MANIFEST, SMALL_BATCHES, applied, count, undone
-from tests.applier.world import Place, live
-from tests.support import Silent
+from tests.applier.world import Place, Told, live
 from vssync.model.plan import Action
 from vssync.model.report import Status
 
@@ -19,16 +17,6 @@ def place(tmp_path: Path) -> Place:
     place = Place(tmp_path)
     place.write({"vssync.yaml": MANIFEST, **FILES})
     return place
-
-
-@dataclass
-class Told(Silent):
-    """Keeps what the user is told."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def on_message(self, text: str) -> None:
-        self.lines.append(text)
 
 
 @pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])

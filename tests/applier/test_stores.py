@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.applier.world import PLAIN, Place, Seen, killed, live
+from tests.applier.world import PLAIN, Counting, Place, Seen, Told, killed, live
 from tests.simulation.judged import recorded_runs
 from tests.support import Silent
 from vssync.commands.apply import apply_plan
@@ -191,3 +192,34 @@ def test_an_adopted_store_that_loses_its_mark_is_not_taken_for_ours(place: Place
     report = apply(place, Options(adopt=True), "lost-metadata:POST:/vector_stores/*")
     assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, *[Status.SKIPPED] * len(FILES)]
     assert "the service lost the metadata of" in report.outcomes[0].detail
+
+
+@pytest.mark.parametrize("in_flight", [1, 8])
+def test_files_are_uploaded_while_a_new_store_is_made(place: Place, in_flight: int) -> None:
+    place.provider, place.batches_in_flight = "local,creating-seconds=45,propagating-seconds=20", in_flight
+    place.write({"vssync.yaml": MANIFEST + "service: {capabilities: {batch_size: 1}}\n"})
+    before, told = place.clock.now, Told()
+    seen: Seen = []
+
+    def wrap(inner: httpx.BaseTransport) -> Counting:
+        return Counting(inner, lambda requests: seen.__setitem__(slice(None), requests))
+
+    assert place.apply(wrap, watcher=told).converged
+    uploads = [place for place, request in enumerate(seen) if request == ("POST", "/v1/files")]
+    reads = [place for place, (method, path) in enumerate(seen) if method == "GET" and path.endswith("/files")]
+    asked_again = next(place for place in reads if place > uploads[0])
+    assert sum(place < asked_again for place in uploads) == min(in_flight, len(FILES))
+    assert place.clock.now - before < 65 + 15
+    assert told.lines[0] == "docs: created; the service does not serve it yet, and files are uploaded meanwhile"
+
+
+def test_a_new_store_that_is_never_served_keeps_its_uploads_for_the_next_run(place: Place) -> None:
+    place.provider = "local,creating-seconds=10000"
+    report = place.apply()
+    store, *files = report.outcomes
+    assert (store.status, store.detail.partition(" vs_")[0]) == (Status.UNKNOWN, "docs: the new store")
+    assert {outcome.status for outcome in files} == {Status.SKIPPED}
+    assert {outcome.detail for outcome in files} == {"not tried: the store cannot be used yet; apply again later"}
+    place.clock.now += 10_000
+    again, seen = place.apply_recorded()
+    assert (again.converged, seen.count(("POST", "/v1/files")), live(place).loose) == (True, 0, set())

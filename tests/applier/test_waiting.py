@@ -11,8 +11,7 @@ import httpx
 import pytest
 
 from tests.applier.test_attaching import ALONE, MANIFEST, applied, count, undone
-from tests.applier.test_outages import Told
-from tests.applier.world import Counting, Place, killed
+from tests.applier.world import Counting, Place, Told, killed
 from tests.support import Clock, Silent, client_of
 from vssync.applier.context import ApplyRun
 from vssync.applier.wait import Waiting, poll_until

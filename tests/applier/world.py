@@ -52,6 +52,16 @@ class Counting(httpx.BaseTransport):
 
 
 @dataclass
+class Told(Silent):
+    """A watcher that keeps what the user is told."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def on_message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@dataclass
 class Place:
     """Everything of one test: `docs` holds the manifest and the service's files, `state` the journal."""
 

@@ -53,7 +53,7 @@ def test_the_embedded_service_is_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("provider", "warned"),
-    [(name, {"list batches": "warning"}) for name in ("openai", "azure", "compatible")] + [("oci", {})],
+    [(name, {"list batches": "warning"}) for name in ("openai", "azure", "compatible", "oci")],
 )
 def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[str, str]) -> None:
     with service_of(tmp_path, provider) as service, on_a_port(service) as url:

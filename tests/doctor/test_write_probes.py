@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -26,8 +27,13 @@ PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1
 KEY = "sk-not-shown"
 
 
-def service_of(tmp_path: Path, spoken: str) -> Service:
-    return open_service(tmp_path / "live", options=LocalOptions(dialect=parse_dialect(spoken)))
+def service_of(tmp_path: Path, spoken: str, clock: Clock | None = None) -> Service:
+    """The service on a clock of the test's; without one, on the real one, and a new store is ready at once."""
+    dialect = parse_dialect(spoken)
+    if clock:
+        return open_service(tmp_path / "live", clock=clock.monotonic, options=LocalOptions(dialect=dialect))
+    at_once = replace(dialect, creating_seconds=0, propagating_seconds=0)
+    return open_service(tmp_path / "live", options=LocalOptions(dialect=at_once))
 
 
 def client_for(service: Service, provider: str, transport: httpx.BaseTransport | None = None) -> Client:
@@ -77,7 +83,8 @@ LIKE_OGX = {
     [
         ("local", "local", {}),
         ("openai", "openai", {"list_batches": False}),
-        ("oci", "oci", {}),
+        ("oci", "oci", {"list_batches": False}),
+        ("oci", "oci,lists-batches=on", {}),
         ("compatible", "compatible", LIKE_OGX),
         ("compatible", "compatible,ignores-files=off,takes-files=off", LIKE_OGX),
         ("compatible", "compatible,own-hit-ids=off,resets-after-errors=off", LIKE_OGX),
@@ -264,7 +271,7 @@ def test_what_is_usual_for_a_provider_is_not_worth_a_line() -> None:
 @pytest.mark.parametrize(
     ("fault", "topic", "unknown"),
     [
-        ("status=500:GET:/vector_stores/*/file_batches", "list batches", {"list_batches"}),
+        ("status=409:GET:/vector_stores/*/file_batches", "list batches", {"list_batches"}),
         ("status=500:POST:/vector_stores/*/files/*", "update file", {"attribute_updates", "updates_reach_search"}),
         ("status=500:POST:/vector_stores/*/search", "search", {"updates_reach_search", "shares_chunks"}),
         ("status=500:POST:/vector_stores/*/search", "equal texts", {"updates_reach_search", "shares_chunks"}),

@@ -47,7 +47,12 @@ def fill(connection: Connection) -> None:
         ("openai", "openai", Action.ADOPT, "size: 400"),
         ("azure", "azure", Action.ADOPT, "size: 400"),
         ("compatible", "compatible", Action.REPLACE, "size: 400"),  # it may not search by updates
-        ("oci", "oci,unsettled=0", Action.ADOPT, "# The service does not report the chunking of 2 files"),
+        (
+            "oci",
+            "oci,creating-seconds=0,propagating-seconds=0",
+            Action.ADOPT,
+            "# The service does not report the chunking of 2 files",
+        ),
     ],
 )
 def test_it_is_taken_over_and_then_as_the_manifest_says(
@@ -74,3 +79,18 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
             assert make_plan_now(session, Options()).empty
     assert "docs/**/*.md" in text
     assert chunking in text
+
+
+def test_files_of_a_connector_are_left_out(tmp_path: Path) -> None:
+    settings = Settings(manifest=str(tmp_path), workers=1, environment={"VSSYNC_ALLOW_HOSTS": "127.0.0.1"})
+    with service_of(tmp_path, "local,connector-files=2") as service, on_a_port(service) as url:
+        with open_connection(settings, spec("local", url), tmp_path, clock=Clock()) as connection:
+            fill(connection)
+            text, _ = dump_store(connection, spec("local", url), DumpRequest("help", "kb", tmp_path / "vssync.yaml"))
+        assert "# Left out: 2 files of the store. They stay as they are." in text
+        assert text.count("a connector of the service brought it") == 2
+        (tmp_path / "vssync.yaml").write_text(text)
+        with open_session(settings, load_manifest(settings), clock=Clock()) as session:
+            assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
+            plan = make_plan_now(session, Options())
+    assert (plan.empty, [note.count for note in plan.stores[0].notes]) == (True, [2])

@@ -40,13 +40,13 @@ def change_files(folder: Path) -> None:
     (folder / "vssync.yaml").write_text(text)
 
 
-def converge(folder: Path) -> int:
+def converge(folder: Path, clock: Clock) -> int:
     """Plans, applies, plans again; how many changes it took."""
     settings = Settings(
         manifest=str(folder), workers=1, environment={"VSSYNC_API_KEY": "k", "VSSYNC_ALLOW_HOSTS": "127.0.0.1"}
     )
     loaded = load_manifest(settings)
-    with open_session(settings, loaded, clock=Clock()) as session:
+    with open_session(settings, loaded, clock=clock) as session:
         plan = make_plan_now(session, Options())
         report = apply_plan(session, plan, Silent())
         assert report.converged, [outcome for outcome in report.outcomes if outcome.detail]
@@ -60,6 +60,9 @@ def converge(folder: Path) -> int:
     [
         ("openai", "openai", ""),
         ("oci", "oci", SHARED),
+        ("oci", "oci,lists-batches=on", f"{SHARED}, capabilities: {{list_batches: true}}"),
+        ("oci", "oci,unreadable-batches=500", SHARED),
+        ("oci", "oci,has-batches=off", f"{SHARED}, capabilities: {{batches: false}}"),
         ("azure", "azure", ""),
         ("azure", "azure", "auth: api_key, capabilities: {batch_size: 2000}"),
         ("compatible", "compatible", OLD),
@@ -69,19 +72,20 @@ def converge(folder: Path) -> int:
     ],
 )
 def test_every_provider_converges(tmp_path: Path, provider: str, spoken: str, capabilities: str) -> None:
-    with service_of(tmp_path, spoken) as service, on_a_port(service) as url:
+    clock = Clock()
+    with service_of(tmp_path, spoken, clock) as service, on_a_port(service) as url:
         base = url.removesuffix("/v1")
         control = f", control_url: '{base}/20231130/openai/v1'" if provider == "oci" else ""
         data = f"{base}/openai/v1" if provider == "oci" else url
         write_manifest(
             tmp_path, ", ".join(filter(None, [f"provider: {provider}", f"data_url: '{data}'{control}", capabilities]))
         )
-        assert converge(tmp_path) == 12
+        assert converge(tmp_path, clock) == 12
         change_files(tmp_path)
-        assert converge(tmp_path) > 3
+        assert converge(tmp_path, clock) > 3
         declared = (tmp_path / "vssync.yaml").read_text()
         for store in ("removed: keep", "", "removed: delete"):  # given up, taken over again, deleted
             head, _, fields = declared.partition("  guide:\n")
             guide = f"  guide: {{{store}}}\n" if store else f"  guide:\n    adopt: true\n{fields}"
             (tmp_path / "vssync.yaml").write_text(head + guide)
-            assert converge(tmp_path) == 12
+            assert converge(tmp_path, clock) == 12

@@ -102,7 +102,6 @@ def test_the_second_waits_as_long_as_it_is_told(tmp_path: Path, holder: subproce
 COMMANDS = (
     ["apply", "--yes"],
     ["gc"],
-    ["cancel", "vsfb_1"],
     ["destroy", "--confirm", "locked"],
 )
 

@@ -200,7 +200,7 @@ def everything(api: Api, dialect: Dialect) -> None:
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("provider", DEVIATIONS)
 def test_every_operation_is_as_described(opened: Callable[..., Service], provider: str, judge: Judge) -> None:
-    dialect = replace(DIALECTS[provider], unsettled=0, **AS_USUAL.get(provider, {}))
+    dialect = replace(DIALECTS[provider], creating_seconds=0, propagating_seconds=0, **AS_USUAL.get(provider, {}))
     held = judge(LocalTransport(opened(dialect=dialect)))
     with Api(held) as api:
         api.http.base_url = BASES.get(provider, api.http.base_url)
@@ -260,7 +260,7 @@ def everything_of_ours(client: Client) -> None:
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("provider", DEVIATIONS)
 def test_what_we_send_is_as_described(opened: Callable[..., Service], provider: str, judge: Judge) -> None:
-    dialect = replace(DIALECTS[provider], unsettled=0, **AS_USUAL.get(provider, {}))
+    dialect = replace(DIALECTS[provider], creating_seconds=0, propagating_seconds=0, **AS_USUAL.get(provider, {}))
     held = judge(LocalTransport(opened(dialect=dialect)))
     data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
     place = Endpoint(

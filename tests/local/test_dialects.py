@@ -417,12 +417,13 @@ def test_attributes_left_out_of_listings(speaking: Speaking, null: bool, absent:
     assert found_by(api, store.rpartition("/")[2], "de") == [file]
 
 
-def test_a_batch_that_cannot_be_read(speaking: Speaking) -> None:
-    api = speaking(reads_batches=False)
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_batch_that_cannot_be_read(speaking: Speaking, status: int) -> None:
+    api = speaking(unreadable_batches=status)
     store = api.store()
     path = batch_path(api, store, "a.md")
-    for verb, below in (("GET", ""), ("GET", "/files"), ("POST", "/cancel")):
-        assert api.send(verb, path + below, 404)["error"]["code"] == "not_found"
+    for verb, below in (("GET", ""), ("GET", "/files"), ("POST", "/cancel"), ("GET", "/..")):
+        api.send(verb, path.rpartition("/")[0] if below == "/.." else path + below, status)
     (entry,) = api.get(f"/vector_stores/{store}/files")["data"]
     assert entry["status"] == "completed"
 
@@ -505,3 +506,39 @@ def test_filters_that_are_not_understood(speaking: Speaking, searches_in: bool, 
     store, entry = api.store(), {"type": "in", "key": "a", "value": ["b"]}
     api.search(store, "text", status, filters={"type": "and", "filters": [{"type": "or", "filters": [entry]}]})
     api.search(store, "text", filters={"type": "eq", "key": "in", "value": "nin"})
+
+
+def test_only_the_types_it_accepts(speaking: Speaking) -> None:
+    api = speaking(accepts=(".md", ".pdf"), refuses=(".pdf",))
+    statuses = [
+        api.http.post(f"/vector_stores/{api.store()}/files", json={"file_id": file}).status_code
+        for file in api.files("a.md", "b.pdf", "c.txt", "d.xlsx")
+    ]
+    assert statuses == [200, 400, 400, 400]
+
+
+def test_files_of_a_connector(speaking: Speaking) -> None:
+    api = speaking(connector_files=2)
+    store = api.store("a.md")
+    listed = ids(api.get(f"/vector_stores/{store}/files", order="asc"))
+    (own,) = ids(api.get("/files"))
+    assert (listed[2:], len(listed)) == ([own], 3)
+    for file in listed[:2]:
+        assert api.get(f"/files/{file}", 404)["error"]["message"] == "File is a connector file"
+        assert api.delete(f"/files/{file}", 404)["error"]["message"] == "File is a connector file"
+        assert api.get(f"/vector_stores/{store}/files/{file}")["status"] == "completed"
+    assert {hit["file_id"] for hit in api.search(store, "bucket object")["data"]} == {*listed[:2]}
+
+
+def test_a_batch_that_is_queued_first(speaking: Speaking, clock: Clock) -> None:
+    api = speaking(queued_seconds=10)
+    path = batch_path(api, api.store(), "a.md")
+    assert (api.get(path)["status"], api.get(path)["file_counts"]) == ("queued", counts(in_progress=1))
+    clock.now += 10
+    assert (api.get(path)["status"], api.get(path)["file_counts"]) == ("completed", counts(completed=1))
+
+
+def test_ids_as_long_as_those_of_oci(speaking: Speaking) -> None:
+    api = speaking(long_ids=True)
+    store, (file,) = api.store(), api.files("a.md")
+    assert (len(store), str(UUID(file.removeprefix("file-")))) == (len("vs_") + 48, file.removeprefix("file-"))

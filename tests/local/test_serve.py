@@ -173,9 +173,10 @@ def test_a_manifest_can_be_applied_to_it(shelf: Path) -> None:
 
 
 def test_the_two_addresses_of_oci(shelf: Path) -> None:
-    with serving(shelf, "--provider", "oci,unsettled=1", "--api-key", "k") as served:
+    with serving(shelf, "--provider", "oci,creating-seconds=1,propagating-seconds=0", "--api-key", "k") as served:
         data, control = f"{served.origin}/openai/v1", f"{served.origin}/20231130/openai/v1"
         assert f"Stores themselves are at {control}." in served.lines
+        assert any(line.startswith("A new store can be used after 1 s.") for line in served.lines)
         assert "export OPENAI_PROJECT_ID=none" in served.lines
         point(shelf, "oci", data, control, ", region: us-chicago-1, project: ocid1.p, compartment: ocid1.c")
         applied = ran(shelf, "apply", "--yes", "--allow-host", "127.0.0.1", VSSYNC_API_KEY="k")

@@ -24,7 +24,7 @@ from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_OWNER, Origin, short_digest
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.service import Capabilities, ServiceSpec
-from vssync.model.state import Contents, DesiredFile, DesiredStore, FileStatus, LiveFile, Upload
+from vssync.model.state import CONNECTOR, Contents, DesiredFile, DesiredStore, FileStatus, LiveFile, Upload
 
 A = desired_file()
 TWIN = replace(A, key="z/a.md")
@@ -268,3 +268,14 @@ def test_where_searches_may_not_see_updates_the_same_file_is_attached_anew(
     assert not any(drop.deletes_upload for drop in put.before_attach)
     assert (put.mark.origin, put.mark.content) == (Origin.ADOPTED, content)
     assert put.mark.name_digest == short_digest(upload.filename)
+
+
+def test_a_file_of_a_connector_is_never_taken_over() -> None:
+    connected = replace(named(A.sha256), purpose=CONNECTOR)
+    for state in ("new", "going on", "over", "external"):
+        store = planned(state, [connected], declared=True, adopt=True)
+        assert list(map(summary, store.files)) == [CREATED]
+    declared = planned("new", [replace(connected, id="ext")], [EXT], adopt=True)
+    (change,) = declared.files
+    assert (change.action, change.drop) == (Action.REFUSE, ())
+    assert change.detail == "ext is a connector's, which nobody else can manage: take it out of the manifest"

@@ -64,6 +64,21 @@ def test_an_address_that_meets_nothing_is_named(field: str, address: str) -> Non
         two_stores(**{field: (address,)})
 
 
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("acme/*", "; `*` does not cross a `/`: write acme/**/*."),
+        ("acme/n*.md", "; `*` does not cross a `/`: write acme/**/n*.md."),
+        ("acme/none/*.md", "."),
+        ("nowhere/*", "."),
+    ],
+)
+def test_a_star_that_does_not_go_deep_enough_is_explained(address: str, hint: str) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        two_stores(replace=(address,))
+    assert str(caught.value).endswith(f"`vssync status` shows the stores{hint}")
+
+
 @pytest.mark.parametrize("address", ["acme/old/gone.md", "acme/docs/new.md"])
 def test_a_live_key_and_a_desired_one_are_both_addresses(address: str) -> None:
     assert changed(two_stores(targets=(address,))) == [address]

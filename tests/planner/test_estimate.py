@@ -66,7 +66,16 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
             plan(store(change("a.md", Action.AWAIT, Reason.INGESTING, fields=(FieldChange("a", 1, 2),)))),
             Cost(requests=2 + 2, polls=64),
         ),
-        (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=6, polls=64, seconds=0.2)),
+        (plan(store(create(desired=desired(file_id="file-7")))), Cost(batches=1, requests=9, polls=64, seconds=0.2)),
+        (
+            plan(
+                store(*(create(f"{n}.md") for n in range(900))),
+                service=ServiceSpec("oci", capabilities={"batches": 0}),
+            ),
+            Cost(
+                900 * 1024, 900, 0, 2 * 900 + 9 * (1 + 10) + 2, 64 * 9, 3 * 60.0
+            ),  # 10 pages are read 9 times; 300 a minute
+        ),
         (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 7, 64)),
         (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 8, 64, at_most=True)),
     ],

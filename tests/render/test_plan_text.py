@@ -27,6 +27,7 @@ from vssync.model.plan import (
     StorePlan,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.service import ServiceSpec
 from vssync.model.state import DesiredStore, FileCounts, FileStatus, SearchHit
 from vssync.render.layout import COLORS, View, by_folder
 from vssync.render.markdown import plan_markdown
@@ -48,7 +49,7 @@ support-docs  vs_ord_7hq2...x4da                                     1,204 files
         reviewed  (none) -> true
 
 Batches: 1 to create (2 files).
-Cost: 21.4 KB in 2 uploads, about 25 requests, up to 128 polls, under a minute.
+Cost: 21.4 KB in 2 uploads, about 28 requests, up to 128 polls, under a minute.
 Plan: 1 to add, 1 to change, 1 to replace, 0 to delete, 1,202 unchanged."""
 
 
@@ -313,6 +314,24 @@ def test_a_file_that_changed_while_it_was_ingested() -> None:
     batch = BatchChange("vsfb_1", Action.CANCEL, (Reason.UNWANTED,), counts, ("docs/a.md",))
     shown = plan_text(plan(store(create("docs/a.md"), batches=(batch,))), View())
     assert re.search(r"^ +another version is wanted +1 file   docs/$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "unlisted", "said"),
+    [
+        ({}, False, "1 to create (2 files)."),
+        ({}, True, "1 to create (2 files); others' batches cannot be listed here."),
+        ({"batches": 0}, False, "none to create, 2 files to attach one by one."),
+        ({"batches": 0}, True, "none to create, 2 files to attach one by one; others' batches cannot be listed here."),
+    ],
+)
+def test_how_files_are_attached(capabilities: dict[str, int], unlisted: bool, said: str) -> None:
+    made = plan(store(create("a.md"), create("b.md")), service=ServiceSpec(capabilities=capabilities))
+    (line,) = [
+        line for line in plan_text(replace(made, batches_unlisted=unlisted), View()).splitlines() if "Batches" in line
+    ]
+    assert line == f"Batches: {said}"
+    assert line in plan_markdown(replace(made, batches_unlisted=unlisted), View())
 
 
 def test_full_lists_all_and_cuts_nothing() -> None:

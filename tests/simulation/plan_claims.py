@@ -14,6 +14,7 @@ from tests.simulation.judge import (
     same_values,
 )
 from tests.simulation.truth import TrueStore, digest16
+from vssync.local.dialects import parse_dialect
 
 Values = Mapping[str, Any]
 PUTS = ("create", "replace")
@@ -108,6 +109,20 @@ def stores_of(case: Case) -> list[Values]:
     """The stores of the plan at hand."""
     stores: list[Values] = (case.run.document or {}).get("stores", [])
     return stores
+
+
+@checks("plan.batches_unlisted")
+def check_batches_unlisted(claim: Claim, case: Case) -> str:
+    """Known only where a store was read; nobody asks where it is stated."""
+    dialect, service = parse_dialect(case.run.dialect), case.wanted.service
+    stated = (service.get("capabilities") or {}).get("list_batches", service.get("provider") not in ("openai", "oci"))
+    lists = bool(stated) and dialect.lists_batches and dialect.has_batches and not dialect.unreadable_batches
+    was_read = any(case.store(store["key"]) for store in stores_of(case))
+    failed = any(
+        each.went_wrong and each.url.partition("?")[0].endswith("/file_batches") for each in case.run.exchanges
+    )
+    is_excused = failed if claim.value else not was_read
+    return "" if is_excused else differs(claim.value, not lists)
 
 
 @checks("plan.stores[]", "status.stores[]")

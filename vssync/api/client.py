@@ -46,11 +46,11 @@ from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceErr
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
 from vssync.model.state import (
+    CONNECTOR,
     Attributes,
     Chunking,
     Contents,
     FileCounts,
-    FileStatus,
     LiveBatch,
     LiveFile,
     LiveStore,
@@ -75,7 +75,7 @@ class Client:
         self._may_read_uploads = False  # whether this credential was seen to read Files
         self.listed_count = 0  # objects that listings returned so far; those seen from both ends count twice
         self.waiting_for = ""  # what a reading waits for just now, and how long
-        self._lists_batches = lists_batches
+        self.lists_batches = lists_batches  # as far as it is known
         self.pinned_stores: Mapping[str, str] | None = None  # names by id, of stores that a manifest pins
         self.stores_denied: ServiceError | None = None  # why the stores themselves cannot be read
         self._usable_pinned: dict[str, LiveStore] = {}  # the pinned stores that stand for every store then
@@ -263,22 +263,17 @@ class Client:
         self._read(Call("POST", store_path(store_id, "file_batches", batch_id, "cancel")), parse.parse_done)
 
     def list_batches(self, store_id: str) -> tuple[LiveBatch, ...] | None:
-        """A store's unfinished batches with their files; None where the service does not list batches."""
-        if not self._lists_batches:
+        """A store's unfinished batches, without their files; None where the service does not list batches."""
+        if not self.lists_batches:
             return None
         try:
             batches = self._list(store_path(store_id, "file_batches"), parse.parse_batch)
         except ServiceError as error:
             if missing_from_list_error(error) is None:
                 raise
-            if is_permanent(error):
-                self._lists_batches = False
+            self.lists_batches = not (is_permanent(error) or error.answer.status >= 500)
             return None
-        return tuple(
-            replace(batch, file_ids=tuple(file.id for file in self.list_batch_files(store_id, batch.id)))
-            for batch in batches
-            if batch.status == FileStatus.IN_PROGRESS
-        )
+        return tuple(batch for batch in batches if not batch.status.ended)
 
     def upload_file(self, handle: BinaryIO, filename: str) -> Upload:
         """Uploads from the handle's start to its end, without holding the bytes in memory."""
@@ -292,7 +287,13 @@ class Client:
         return self._read(call, parse.parse_upload)
 
     def get_upload(self, file_id: str) -> Upload:
-        upload = self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
+        """A File; of one that a connector brought, only that is known."""
+        try:
+            upload = self._read(Call("GET", url_path("files", file_id)), parse.parse_upload)
+        except NotFound as error:
+            if "connector file" not in error.answer.message.lower():  # reported of OCI
+                raise
+            return Upload(file_id, "", 0, 0, purpose=CONNECTOR)
         self._may_read_uploads = True
         return upload
 
@@ -307,8 +308,7 @@ class Client:
 
     def download_file(self, file_id: str) -> bytes:
         """A File's bytes, in memory. Many services return none that were uploaded for stores."""
-        call = Call("GET", url_path("files", file_id, "content"), timeout=UPLOAD_TIMEOUT, raw=True)
-        return self._read(call, bytes)
+        return self._read(Call("GET", url_path("files", file_id, "content"), timeout=UPLOAD_TIMEOUT, raw=True), bytes)
 
     def get_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
         """A store file as the service read it: the parts of a text, whatever was uploaded. They may overlap."""

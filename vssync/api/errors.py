@@ -306,8 +306,13 @@ def missing_from_update_error(error: ServiceError) -> MissingCapability | None:
 
 
 def missing_from_list_error(error: ServiceError) -> MissingCapability | None:
-    """What a service lacks that refuses to list batches; a 400 or 404 may also mean that the store does not exist."""
-    return MissingCapability.LIST_BATCHES if error.answer.status in (400, *_MISSING_ROUTE) else None
+    """What a service lacks that refuses to list batches, or fails at it; a 400 or 404 may also mean another store."""
+    return MissingCapability.LIST_BATCHES if is_unreadable(error) else None
+
+
+def is_unreadable(error: ServiceError) -> bool:
+    """Whether an answer says that this cannot be read: an error of the service, or a permission that is missing."""
+    return error.answer.status in (400, 403, *_MISSING_ROUTE) or error.answer.status >= 500
 
 
 def is_permanent(error: ServiceError) -> bool:

@@ -85,6 +85,11 @@ class Call:
     def is_write(self) -> bool:
         return self.method != "GET" and not self.is_search
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether it lists batches or the files of one: a store's own files say what that would."""
+        return self.method == "GET" and "/file_batches" in self.path and "limit" in self.params
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -156,6 +161,7 @@ class Sender:
                     elapsed=self.clock.monotonic() - started,
                     jitter=random.random(),
                     has_responded=call.plane in self._responded,
+                    optional=call.is_optional,
                 )
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
                     self._unreachable |= {call.plane} if failure.is_unreached else set()

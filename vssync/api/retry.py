@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# An address that never answered in this run is probably a wrong one, so it gets fewer attempts.
+# An address that never answered in this run is probably a wrong one, so it gets fewer attempts; so does what has a way
+# round.
 MAX_ATTEMPTS, FIRST_CONTACT_ATTEMPTS = 8, 3
 BUDGET = 600.0  # seconds, waiting included
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds, doubling; a longer `Retry-After` takes precedence
@@ -58,13 +59,22 @@ class Failure:
 
 
 def wait_before_retry(
-    failure: Failure, *, idempotent: bool, attempt: int, elapsed: float, jitter: float, has_responded: bool = True
+    failure: Failure,
+    *,
+    idempotent: bool,
+    attempt: int,
+    elapsed: float,
+    jitter: float,
+    has_responded: bool = True,
+    optional: bool = False,
 ) -> float | None:
     """Seconds to wait before the next attempt, or None to give up.
 
-    `jitter` is random in 0..1; `has_responded` tells whether this address gave any answer in this run.
+    `jitter` is random in 0..1; `has_responded` tells whether this address gave any answer in this run; `optional`:
+    there is a way round, so that an error of the service need not be waited out.
     """
-    attempts = MAX_ATTEMPTS if has_responded or failure.status else FIRST_CONTACT_ATTEMPTS
+    can_wait = has_responded or failure.status
+    attempts = MAX_ATTEMPTS if can_wait and not (optional and failure.status >= 500) else FIRST_CONTACT_ATTEMPTS
     can_retry = failure.is_rejected or (failure.is_ambiguous and idempotent)
     if attempt >= attempts or failure.is_permanent or not can_retry:
         return None

@@ -157,6 +157,8 @@ def _handle_refusal(
         if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
             return leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
         if missing and was_used.get(missing):
+            if missing is MissingCapability.BATCHES:
+                give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
             if missing is not MissingCapability.ATTRIBUTES:  # without which no file can be attached
                 return attach(store, files, retries)
@@ -179,6 +181,14 @@ def _handle_refusal(
     for file in files:
         _settle_by_error(store, file, error)
     return []
+
+
+def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> None:
+    """From now on the run attaches files one by one; says so, and how plans learn of it."""
+    if store.run.capabilities.batches:
+        store.run.service.record_missing(MissingCapability.BATCHES)
+        way_out = "with `batches: false` under `service.capabilities`, plans know it"
+        store.run.announce(f"batches {problem}, so files are attached one by one ({way_out}): {error}")
 
 
 def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
@@ -268,6 +278,8 @@ def _attach_missing(
     batch = InFlightBatch(tuple(file for file in files if file.file_id in attached))
     batches = [_record_accepted(store, batch)] if attached else []
     if missing and retries:
+        if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:  # a second error of the service
+            give_up_batches(store, "cannot be created here", error)
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
         return batches + attach(store, missing, retries - 1)

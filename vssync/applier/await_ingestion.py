@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from vssync.api.errors import MissingCapability, missing_from_update_error
-from vssync.applier.attach import attach
+from vssync.applier.attach import attach, give_up_batches
 from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether_updates_reach_search
 from vssync.applier.context import ALREADY_DONE, DONE, Result, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.steps import Drop
@@ -74,7 +74,7 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
     since: float | None = max(batch.sent, store.last_progress)
     listed: Sequence[LiveFile] = ()
     timeout = INGESTION_DEADLINE
-    if batch.batch_id:
+    if batch.batch_id and store.run.capabilities.batches:
         try:
             has_ended = wait_for_batch(store, batch.batch_id, since)
             listed = store.client.list_batch_files(store.id, batch.batch_id)
@@ -83,10 +83,8 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             # The wait for a batch that is stuck was long enough for its files.
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
-            is_temporary = error.answer.status in (0, 408, 429) or error.answer.status >= 500
-            if not is_temporary:  # permission to create batches may not include reading them
-                store.run.service.record_missing(MissingCapability.BATCHES)
-                store.run.announce(f"batches cannot be read here, so files are attached one by one: {error}")
+            if error.answer.status not in (0, 408, 429):  # permission to create batches may not include reading them
+                give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
 

@@ -77,6 +77,7 @@ class RunSettings:
     declared_capabilities: frozenset[str] = frozenset()  # those that the manifest says the service has
     fail_fast: bool = False
     batches_in_flight: int = 8  # of one store, at once
+    new_store_seconds: int = 0  # usually, until a new store can be used; 0: not known
     stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
 
 
@@ -290,6 +291,7 @@ class StoreContext:
     made_id: str = ""  # of the store that an answer said this run made; one found after a lost reply may be another's
     has_lost_create: bool = False  # a request to create it got no reply, and may have made a store all the same
     may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
+    is_awaited: bool = False  # this run made it, and the service does not serve it yet
     found: Mapping[str, LiveFile] = field(default_factory=dict)  # by key digest, what a joined store had
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)

@@ -25,6 +25,7 @@ from vssync.applier.upload import (
     take_over_found,
     without_lingering,
 )
+from vssync.applier.wait import await_new_store
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
@@ -52,6 +53,7 @@ class StoreFeed:
             is_unproven = put.file.extension in store.steps.unproven
             (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
         self._type_trials = Counter[str]()
+        self._uploaded: deque[list[PendingFile]] = deque()  # what is sent once a new store can be used
         self._in_flight: deque[InFlightBatch] = deque()
         self._failed: list[FailedFile] = []
         self._note = UnfinishedBatchNote(store)
@@ -64,8 +66,10 @@ class StoreFeed:
                 self._settle_all()
                 if intake.has_outage and not self._probe_outage():
                     break
-            elif len(self._in_flight) < self._store.run.settings.batches_in_flight and (puts := self._next_puts()):
+            elif self._has_room and (puts := self._next_puts()):
                 self._send(puts)
+            elif self._uploaded:
+                self._attach(self._uploaded.popleft())
             elif self._in_flight:
                 self._settle_oldest()
             elif self._failed:
@@ -81,9 +85,14 @@ class StoreFeed:
         run = self._store.run
         return run.stopping or bool(self._store.stop_reason) or not run.capabilities.attributes  # marks would get lost
 
+    @property
+    def _has_room(self) -> bool:
+        return len(self._in_flight) + len(self._uploaded) < self._store.run.settings.batches_in_flight
+
     def _next_puts(self) -> list[Put]:
         """The files of the next batch: one of each kind that nothing vouches for yet, and those of all other kinds."""
-        under_way = {file.put.file.extension for batch in self._in_flight for file in batch.files}
+        pending = chain(*(batch.files for batch in self._in_flight), *self._uploaded)
+        under_way = {file.put.file.extension for file in pending}
         chosen: list[Put] = []
         for extension, puts in list(self._unproven.items()):
             is_known = self._store.run.service.is_proven_type(extension) or self._store.is_refused_type(extension)
@@ -97,13 +106,21 @@ class StoreFeed:
 
     def _send(self, puts: Sequence[Put]) -> None:
         prepared = [self._prepared[put.key] for put in puts if put.key in self._prepared]
-        self._attach([*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])])
+        files = [*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])]
+        if self._store.is_awaited:
+            self._uploaded.append(files)
+        else:
+            self._attach(files)
 
     def _attach(self, files: Sequence[PendingFile]) -> None:
         """Attaches files. Before the first, it looks for a store that another machine made for the same key.
 
         That one had time to be listed while the files were uploaded.
         """
+        if not await_new_store(self._store):
+            for file in files:
+                self._store.settle_untried(file.put.key)
+            return
         if self._store.may_have_twin:
             try:
                 look_for_twins(self._store)
@@ -180,7 +197,8 @@ class StoreFeed:
         store, intake = self._store, self._store.intake
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
-        untried = list(chain(self._waiting, *self._unproven.values()))
+        uploaded = (file.put for file in chain(*self._uploaded))
+        untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
         if intake.has_outage and not store.stop_reason and (untried or not intake.has_completed):
             store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
         if store.stop_reason:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from vssync.api.client import Client
+from vssync.api.errors import is_unreadable
 from vssync.applier.attributes import learn_from_copy, update_attributes
 from vssync.applier.context import (
     DONE,
@@ -34,7 +35,7 @@ from vssync.applier.stores import (
     verify_single_copies,
 )
 from vssync.applier.upload import PendingFile, prepare_files
-from vssync.applier.wait import DELETION_WAIT, Waiting, poll_until, wait_for_batch, wait_for_files
+from vssync.applier.wait import DELETION_WAIT, Waiting, await_new_store, poll_until, wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation
 from vssync.model.plan import Action, Plan
@@ -155,6 +156,8 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
         run.results.record_result(steps.key, "", DONE)
     store.for_each(steps.cancels, cancel_batch)
     StoreFeed(store, steps.puts).run()
+    if store.is_awaited and not run.stopping:  # no file of it had to wait
+        await_new_store(store)
     if steps.updates and not run.stopping:
         learn_from_copy(store, steps.updates[0])
     store.for_each(steps.updates, update_attributes)
@@ -225,8 +228,10 @@ def await_batch(store: StoreContext, step: BatchStep) -> Result:
     try:
         if wait_for_batch(store, step.key):
             return DONE
-    except NotFound:  # it cannot be read: its files are the truth
-        return DONE
+    except ServiceError as error:
+        if not is_unreadable(error):
+            raise
+        return DONE  # its files are the truth
     detail = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.key}"
     return Result(Status.UNKNOWN, detail)
 

@@ -5,8 +5,8 @@ The mark is checked after each write: without it the next plan would not recogni
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from vssync.applier.context import (
     send_deletion,
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
-from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until
+from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until, unknown_if_unread
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -43,6 +43,7 @@ from vssync.model.report import Status
 from vssync.model.state import Contents, FileStatus, LiveStore, StoreSettings
 from vssync.planner.context import Scope
 from vssync.planner.find_stores import order_of_use
+from vssync.text import format_estimate
 
 # Of several copies of a file, the one that search finds or will find first.
 _BEST_LAST = (FileStatus.FAILED, FileStatus.CANCELLED, FileStatus.UNKNOWN, FileStatus.IN_PROGRESS, FileStatus.COMPLETED)
@@ -58,6 +59,12 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
     if store.is_new:
         _create(store, settings, change)
         store.may_have_twin = True
+        with unknown_if_unread(f"{store.key}: {store.id} was created"):
+            store.is_awaited = not run.client.is_ready(store.id)
+        if store.is_awaited:
+            seconds = run.settings.new_store_seconds
+            when = f"makes it available in {format_estimate(seconds)}" if seconds else "does not serve it yet"
+            run.announce(f"{store.key}: created; the service {when}, and files are uploaded meanwhile")
         return store
     mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
     prefix = "metadata."
@@ -183,7 +190,7 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
             store.made_id = live.id
         except LostReply:
             store.has_lost_create = True
-            with _unknown_if_unread(f"{settings.key}: it may have been created"):
+            with unknown_if_unread(f"{settings.key}: it may have been created"):
                 live = poll_until(
                     run,
                     find,
@@ -198,24 +205,7 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
     store.id = live.id
     if not store.made_id:
         run.writes.journal.remember_store(store.id, settings.key)
-    with _unknown_if_unread(f"{settings.key}: {store.id} was created"):
-        is_ready = poll_until(
-            run,
-            lambda: run.client.is_ready(store.id),
-            Waiting(f"the new store of {settings.key} to answer", "its files are not tried"),
-        )
-    if not is_ready:
-        raise VssyncError(f"{settings.key}: the new store {store.id} does not answer yet; apply again later")
     _verify_mark(run, settings.key, live, mark)
-
-
-@contextmanager
-def _unknown_if_unread(context: str) -> Iterator[None]:
-    """Turns an error of the reads after a write into LostReply: what became of the write is unknown, and not failed."""
-    try:
-        yield
-    except ServiceError as error:
-        raise LostReply(f"{context}, and then: {error}", error.answer) from error
 
 
 def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
@@ -226,7 +216,7 @@ def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
     """Raises VssyncError for a store that was written and carries no mark. A response without one is no proof."""
-    with _unknown_if_unread(f"{key}: {live.id} was written"):
+    with unknown_if_unread(f"{key}: {live.id} was written"):
         live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
     if mark != live_mark:
         raise VssyncError(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import compress
 from math import inf
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
-from vssync.applier.context import ApplyRun, StoreContext
-from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.applier.context import ApplyRun, StoreContext, result_of_error
+from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
+from vssync.model.report import Status
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
 
@@ -217,3 +219,35 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     store.run.service.deletes_late |= bool(remaining)
     store.run.ledger.record_attached(remaining)
     return remaining
+
+
+def await_new_store(store: StoreContext) -> bool:
+    """Waits until a store that this run made can be used; whether it can be. Otherwise it is recorded why it gets no
+    files: it was made, and what is in it cannot be seen.
+    """
+    if not store.is_awaited:
+        return True
+    try:
+        with unknown_if_unread(f"{store.key}: {store.id} was created"):
+            is_ready = poll_until(
+                store.run,
+                lambda: store.client.is_ready(store.id),
+                Waiting(f"the new store of {store.key} to answer", "its files are not attached"),
+            )
+        if not is_ready:
+            raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
+    except VssyncError as error:
+        store.run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
+        store.stop_reason = "cannot be used yet; apply again later"
+        return False
+    store.is_awaited = False
+    return True
+
+
+@contextmanager
+def unknown_if_unread(context: str) -> Iterator[None]:
+    """Turns an error of the reads after a write into LostReply: what became of the write is unknown, and not failed."""
+    try:
+        yield
+    except ServiceError as error:
+        raise LostReply(f"{context}, and then: {error}", error.answer) from error

@@ -19,6 +19,6 @@ def batches(options: CommandOptions, store: str | None, output_format: str) -> N
     from vssync.render.batches import batches_json, batches_text
 
     with session_with_progress(options.settings()) as session:
-        rows = list_batches(session, store)
+        rows, are_all = list_batches(session, store)
         show = batches_json if output_format == "json" else batches_text
-        click.echo(show(rows, session.loaded.desired))
+        click.echo(show(rows, session.loaded.desired, are_all=are_all))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import click
 
 from vssync.cli.help import verb
-from vssync.cli.options import LOCK_TIMEOUT, SERVICE, CommandOptions, shared_options
-from vssync.cli.session import lock_or_wait, session_with_progress
+from vssync.cli.options import SERVICE, CommandOptions, shared_options
+from vssync.cli.session import session_with_progress
 
 
 @verb
-@shared_options(*SERVICE, LOCK_TIMEOUT)
+@shared_options(*SERVICE)
 @click.argument("batch_id", metavar="ID")
-def cancel(options: CommandOptions, batch_id: str, lock_timeout: float) -> None:
-    """Cancel a file batch in progress whose files this manifest owns."""
+def cancel(options: CommandOptions, batch_id: str) -> None:
+    """Cancel a file batch in progress whose files this manifest owns, also while an apply waits for it."""
     from vssync.commands.batches import cancel_batch
 
-    with session_with_progress(options.settings()) as session, lock_or_wait(session, lock_timeout) as journal:
-        status = cancel_batch(session, batch_id, journal)
+    with session_with_progress(options.settings()) as session:
+        status = cancel_batch(session, batch_id)
     click.echo(f"{batch_id}: asked to stop; it is now {status.replace('_', ' ')}. Plan again to see what is left.")

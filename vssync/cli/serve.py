@@ -26,7 +26,9 @@ _PORT = click.IntRange(0, 65535)
 _MS = click.IntRange(0, 86_400_000)
 _SECONDS = click.IntRange(1, 86_400)
 _KEEP_ALIVE_HELP = "Close connections that are idle for this long."
-_PROVIDER_HELP = "The dialect to speak: local, oci, openai, azure or compatible, and switches, as in `oci,unsettled=0`."
+_PROVIDER_HELP = (
+    "The dialect to speak: local, oci, openai, azure or compatible, and switches, as in `oci,creating-seconds=0`."
+)
 
 
 @verb
@@ -72,7 +74,7 @@ def serve(
             parse_rule(rule)
     stopping = suppress(KeyboardInterrupt)  # being asked to stop is how a server ends well
     with _open_service(data, options) as service, _bind_socket(host, port) as listener, stopping:
-        click.echo(_format_greeting(server.service_url(listener), data, options, rules))
+        click.echo(_format_greeting(server.service_url(listener), data, options, provider, rules))
         app = with_faults(service, rules)
         if local_only:  # elsewhere the key decides
             app = server.loopback_only(app, service, listener.getsockname()[1])
@@ -111,13 +113,16 @@ def _bind_socket(host: str, port: int) -> socket.socket:
         raise VssyncError(f"{host}:{port}: cannot be listened on: {reason}; choose another {other}") from error
 
 
-def _format_greeting(url: str, data: Path, options: LocalOptions, rules: list[str]) -> str:
+def _format_greeting(url: str, data: Path, options: LocalOptions, provider: str, rules: list[str]) -> str:
     """The key is not shown: whoever started this knows it."""
     split = options.dialect.split
+    wait = options.dialect.creating_seconds + options.dialect.propagating_seconds
+    at_once = f"{provider},creating-seconds=0,propagating-seconds=0"
     base = f"{url}/openai/v1" if split else f"{url}/v1"
     lines = [
         f"Serving at {base}, with its data in {data}. Ctrl-C stops it.",
         *([f"Stores themselves are at {url}/20231130/openai/v1."] if split else []),
+        *([f"A new store can be used after {wait} s. To make that 0: --provider {at_once}"] if wait else []),
         *(f"Fault: {rule}" for rule in rules),
         "",
         f"export OPENAI_BASE_URL={base}",

@@ -17,6 +17,7 @@ from vssync.journal.writer import Journal, read_past
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Report
+from vssync.providers import PROVIDERS
 from vssync.sources.git import GitUnreadable, changed_files, run_git
 from vssync.sources.load import find_manifest
 from vssync.sources.paths import find_work_tree, has_git
@@ -44,7 +45,10 @@ def apply_plan(
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         declared = frozenset(name for name, has in plan.service.capabilities.items() if has)
         stamp, in_flight = None if plan.empty else _stamp(session), session.settings.batches_in_flight
-        settings = RunSettings(session.loaded.root, session.capabilities, declared, fail_fast, in_flight, stamp)
+        seconds = PROVIDERS[plan.service.provider].new_store_seconds
+        settings = RunSettings(
+            session.loaded.root, session.capabilities, declared, fail_fast, in_flight, seconds, stamp
+        )
         run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
         report = carry_out(run, plan)
         reaches = run.capabilities.updates_reach_search

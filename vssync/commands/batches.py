@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from vssync.applier.writes import Writes
 from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import Refused, VssyncError
-from vssync.journal.writer import Journal
 from vssync.model.plan import NoteKind, Options
 from vssync.model.state import FileStatus
 from vssync.planner.assemble import make_plan
 from vssync.render.batches import LiveBatchRow
 
 
-def list_batches(session: Session, store: str | None = None) -> tuple[LiveBatchRow, ...]:
-    """The batches in progress in the manifest's stores, or in one of them, oldest first."""
+def list_batches(session: Session, store: str | None = None) -> tuple[tuple[LiveBatchRow, ...], bool]:
+    """The batches in progress in the manifest's stores, or in one of them, oldest first; and whether these are all.
+
+    Where the service does not list batches, only those are known that a run of ours noted.
+    """
     options = Options(targets=(store,)) if store else Options()
     snapshot = read_live(session, options)
     plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities)
     changes = {change.id: change for planned in plan.stores for change in planned.batches}
     notes = [note for planned in plan.stores for note in planned.notes]
     foreign = {note.key for note in notes if note.kind is NoteKind.FOREIGN_BATCH}
-    return tuple(
+    rows = tuple(
         LiveBatchRow(
             store=planned.key,
             store_id=planned.id,
@@ -34,18 +35,22 @@ def list_batches(session: Session, store: str | None = None) -> tuple[LiveBatchR
         if planned.id in snapshot.contents
         for batch in sorted(snapshot.contents[planned.id].batches, key=lambda batch: (batch.created_at, batch.id))
     )
+    return rows, not plan.batches_unlisted
 
 
-def cancel_batch(session: Session, batch_id: str, journal: Journal) -> FileStatus:
+def cancel_batch(session: Session, batch_id: str) -> FileStatus:
     """Cancels one batch of ours; its status just after. The files it completed stay, and the next plan does the others.
+
+    It takes no lock: the apply that made the batch may be at work, and waits for it. It leaves nothing that a journal
+    would have to remember.
 
     Raises Refused for a batch that is not ours, VssyncError for one that is not in progress.
     """
-    row = next((row for row in list_batches(session) if row.batch.id == batch_id), None)
+    row = next((row for row in list_batches(session)[0] if row.batch.id == batch_id), None)
     if row is None:
         raise VssyncError(f"{batch_id}: no such batch is in progress in the manifest's stores; see `vssync batches`")
     if not row.ours:
         owner = session.loaded.desired.owner
         raise Refused(f"{batch_id}: not managed by this manifest: some file in it does not carry the mark of {owner}.")
-    Writes(session.client, journal).cancel_batch(row.store_id, batch_id)
+    session.client.cancel_batch(row.store_id, batch_id)
     return session.client.get_batch(row.store_id, batch_id).batch.status

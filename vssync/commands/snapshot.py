@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vssync.api.client import Client
+from vssync.api.errors import is_unreadable
 from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.model.marks import Mark, key_digest, read_batch_note
 from vssync.model.plan import Options
-from vssync.model.state import Contents, Desired, FileStatus, LiveBatch, LiveStore, Snapshot, Upload, Verdict
+from vssync.model.state import Contents, Desired, LiveBatch, LiveStore, Snapshot, Upload, Verdict
 from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
 from vssync.threads import Pool
 
@@ -89,9 +90,10 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
         if isinstance(error, AccessDenied) or not error.answer.status:
             raise
         return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
-    batches = client.list_batches(store.id)
-    batches = _noted_batches(client, store) if batches is None else batches
-    return replace(listing, batches=batches)
+    listed = client.list_batches(store.id)
+    unfinished = _noted_batches(client, store) if listed is None else listed
+    batches = tuple(_with_file_ids(client, store, batch) for batch in unfinished)
+    return replace(listing, batches=batches, batches_unlisted=listed is None)
 
 
 def _find_hidden_attributes(client: Client, store: LiveStore, listing: Contents) -> str:
@@ -130,18 +132,29 @@ def _listing_problem(store: LiveStore, error: ServiceError) -> str:
     )
 
 
-def _noted_batches(client: Client, store: LiveStore) -> tuple[LiveBatch, ...]:
-    """The batches in progress that the note in the store's metadata names; those that are gone are left out."""
-    batches = []
+def _noted_batches(client: Client, store: LiveStore) -> Iterator[LiveBatch]:
+    """The unfinished batches that the note in the store's metadata names; those that cannot be read are left out."""
     for batch_id in read_batch_note(store.metadata):
         try:
-            batch = client.get_batch(store.id, batch_id).batch
-            if batch.status is FileStatus.IN_PROGRESS:
-                ids = tuple(file.id for file in client.list_batch_files(store.id, batch_id))
-                batches.append(replace(batch, id=batch_id, file_ids=ids))
+            batch = replace(client.get_batch(store.id, batch_id).batch, id=batch_id)
         except NotFound:
             continue
-    return tuple(batches)
+        except ServiceError as error:
+            if is_unreadable(error):
+                return  # their files are in the listing
+            raise
+        if not batch.status.ended:
+            yield batch
+
+
+def _with_file_ids(client: Client, store: LiveStore, batch: LiveBatch) -> LiveBatch:
+    """The batch with the ids of all its files; without them where the service does not list those."""
+    try:
+        return replace(batch, file_ids=tuple(file.id for file in client.list_batch_files(store.id, batch.id)))
+    except ServiceError as error:
+        if is_unreadable(error):
+            return batch
+        raise
 
 
 def _adoption_candidates(desired: Desired, matches: StoreMatches, contents: Mapping[str, Contents]) -> Iterator[str]:

@@ -30,6 +30,10 @@ class Route:
     handler: Callable[..., Any]
     read_input: RequestReader = no_input
 
+    @property
+    def reads_batches(self) -> bool:
+        return "/file_batches" in self.path and self.handler is not store_files.create_batch
+
 
 STORE = "/v1/vector_stores/{store_id}"
 UPLOAD_PAGES = PageLimits(10_000, 10_000, backwards=False, filters={"purpose": ("purpose", rules.PURPOSES)})
@@ -80,8 +84,8 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
         with route.read_input(req, engine) as arguments:
             if route.path.startswith(f"{STORE}/"):
                 require_settled(engine, ids["store_id"])
-            if "batch_id" in ids and not engine.options.dialect.reads_batches:
-                raise ApiError(404, f"File batch '{ids['batch_id']}' does not exist.", code="not_found")
+            if (status := engine.options.dialect.unreadable_batches) and route.reads_batches:
+                raise ApiError(status, f"The batches of '{ids['store_id']}' cannot be read.", code="not_found")
             do_due_work(engine, ids.get("store_id"), is_query=is_query)
             overrides = req.env.get(OVERRIDES_KEY, normal_ingestion)
             short = is_short(engine, req.path, arguments.get("page"))

@@ -65,6 +65,7 @@ RUN_LLAMA_STACK = Known(Evidence.RUN, "llama-stack 0.7")
 RUN_BOTH = Known(Evidence.RUN, "ogx 1.5, llama-stack 0.7")
 RECORDED = Known(Evidence.REPORTED, "records of ogx 1.5")
 LIVE_OCI = Known(Evidence.REPORTED, "live OCI")
+SAMPLES = Known(Evidence.REPORTED, "sample programs for OCI")
 UNSYNCED = Known(Evidence.ASSUMED, "a replica that lags behind the service's own database")
 
 
@@ -136,8 +137,12 @@ class Dialect:
     store_ids: str = switch("vs_", "begins the ids of stores with this text", LIVE_OCI)
     file_ids: str = switch("file-", "begins the ids of files with this text", LIVE_OCI)
     batch_ids: str = switch("vsfb_", "begins the ids of batches with this text", RECORDED)
+    long_ids: bool = switch(
+        False, "ends ids with 48 letters and digits or a UUID, as OCI does; otherwise with 32 digits", SAMPLES
+    )
     # Limits and types
     lax: bool = switch(False, "enforces no limits of attributes, chunking and batches", RECORDED)
+    accepts: tuple[str, ...] = switch((), "attaches these types of files only; otherwise OpenAI's", LIVE_OCI)
     refuses: tuple[str, ...] = switch((), "refuses these types of files", LIVE_OCI)
     accepts_any_type: bool = switch(False, "attaches every type; files that are not text fail later", RECORDED)
     unreadable: tuple[str, ...] = switch((), "fails these types, though they are text", RECORDED)
@@ -182,6 +187,11 @@ class Dialect:
         0, "lists the first N, and then only empty pages that say there is more", reported("litellm pull request 36326")
     )
     sends_has_more: bool = switch(True, "says in a page whether there is more", reported("openai-node issue 1008"))
+    connector_files: int = switch(
+        0,
+        "lists N files of a connector in a new store; a GET of such a File is 404",
+        reported("public threads about OCI"),
+    )
     breaks_listings: bool = switch(
         False,
         "lists the files of a store no more once one has left it; 400",
@@ -191,10 +201,15 @@ class Dialect:
     has_batches: bool = switch(
         True, "has batches; otherwise there is nothing at their address", reported("litellm issue 16490")
     )
-    reads_batches: bool = switch(
-        True,
-        "shows and cancels the batches it made; otherwise 404",
+    unreadable_batches: int = switch(
+        0,
+        "answers N (404, 500 or another) to requests that read, list or cancel batches",
         Known(Evidence.DOCUMENTED, "OCI's pages: reading batches takes a permission of its own"),
+    )
+    queued_seconds: int = switch(
+        0,
+        "calls a new batch `queued` for N seconds, and ingests none of its files before",
+        Known(Evidence.ASSUMED, "a status of OpenAI's other batches"),
     )
     takes_files: bool = switch(
         True, "accepts `files` of a batch; otherwise 400", Known(Evidence.RUN, "llama-stack 0.7")
@@ -282,12 +297,15 @@ DIALECTS: Mapping[str, Dialect] = {
     "openai": Dialect(lists_batches=False, checks_ids=True, refuses_content=("assistants", "user_data")),
     "oci": Dialect(
         split=True,
-        unsettled=2,
+        creating_seconds=45,
+        propagating_seconds=20,
         errors=ErrorStyle.OCI,
         store_ids="vs_ord_",
         file_ids="file-kix-",
         batch_ids="vsfb_ord_",
-        refuses=(".doc", ".docx", ".pptx"),
+        long_ids=True,
+        accepts=(".md", ".pdf", ".txt"),
+        lists_batches=False,
         echoes=ChunkingEcho.NULL,
         garbles_names=True,
         content_pages=False,

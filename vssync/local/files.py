@@ -34,7 +34,7 @@ class ReceivedUpload:
 
 
 def create_file(tx: Transaction, body: ReceivedUpload) -> dict[str, Any]:
-    file_id = new_id(tx.dialect.file_ids)
+    file_id = new_id(tx, tx.dialect.file_ids)
     expires_at = None if body.lifetime is None else tx.now + body.lifetime
     filename = body.filename.encode().decode("latin-1") if tx.dialect.garbles_names else body.filename
     filename = re.sub(r"[^A-Za-z0-9._-]", "", filename) if tx.dialect.plain_names else filename
@@ -61,6 +61,8 @@ def get_file(tx: Transaction, file_id: str) -> dict[str, Any]:
 
 def list_files(tx: Transaction, page: PageRequest) -> dict[str, Any]:
     rows = queries.shown_rows(tx, "files", late=tx.dialect.late_uploads)
+    if tx.dialect.connector_files:
+        rows = f"(select * from {rows} where purpose != '{queries.CONNECTOR}')"
     return list_page(tx, "files", {}, page, file_body, rows=rows)
 
 

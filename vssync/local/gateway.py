@@ -122,7 +122,8 @@ def error_body(error: ApiError, style: ErrorStyle, shape: int) -> str | dict[str
         case 2:
             return {"code": str(error.status), "message": json.dumps(code_and_message)}
         case 3:
-            return {"error": {"code": error.code or str(error.status), "message": message, "type": error.error_type}}
+            kind = error.code if error.code == "unsupported_file" else error.error_type
+            return {"error": {"code": error.code or str(error.status), "message": message, "type": kind}}
         case 4:
             inner = json.dumps({"error": {"message": message, "param": error.param}})
             message = f"Status Code from provider: 422, Provider response: {inner}"

@@ -8,7 +8,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from string import ascii_lowercase, digits
 from typing import Any
+from uuid import uuid4
 
 from vssync.local.database import Database
 from vssync.local.dialects import Dialect, ErrorStyle, LocalOptions, Undeletable
@@ -16,6 +18,7 @@ from vssync.local.errors import ApiError
 from vssync.local.rules import DAY, STATUSES, invalid_error
 
 ToBody = Callable[[sqlite3.Row], dict[str, Any]]  # how a row looks in a response
+CONNECTOR = "connector"  # the purpose of Files that a connector brought into a store
 OVERRIDES_KEY = "vssync.ingestion_overrides"  # in the WSGI environment
 
 
@@ -82,12 +85,20 @@ class Engine:
             yield Transaction(connection, self.clock(), self.options, overrides, short)
 
 
-def new_id(prefix: str) -> str:
-    return prefix + secrets.token_hex(16)
+def new_id(tx: Transaction, prefix: str) -> str:
+    if not tx.dialect.long_ids:
+        return prefix + secrets.token_hex(16)
+    if prefix == tx.dialect.store_ids:
+        return prefix + "".join(secrets.choice(ascii_lowercase + digits) for _ in range(48))
+    return f"{prefix}{uuid4()}"
 
 
 def require_file(tx: Transaction, file_id: str) -> sqlite3.Row:
-    if file := tx.fetch_one("select * from files where id = ?", file_id):
+    """A File that clients may see; a connector's is not one of them."""
+    file = tx.fetch_one("select * from files where id = ?", file_id)
+    if file and file["purpose"] == CONNECTOR:
+        raise ApiError(404, "File is a connector file", code="not_found", param="file_id")
+    if file:
         return file
     raise ApiError(404, f"File '{file_id}' does not exist.", code="not_found", param="file_id")
 

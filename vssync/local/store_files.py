@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vssync.local import ingestion, queries, search
-from vssync.local.dialects import ChunkingEcho, Undeletable
+from vssync.local.dialects import ChunkingEcho, ErrorStyle, Undeletable
 from vssync.local.errors import ApiError
 from vssync.local.queries import PageRequest, ToBody, Transaction, list_page, new_id
 from vssync.local.rules import Attachment, BatchRequest, ChunkSizes, invalid_error
@@ -73,7 +73,7 @@ def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
         return {"object": "vector_store.file_content.page", "data": parts, "has_more": False, "next_page": None}
     return {
         "file_id": file_id,
-        "filename": queries.require_file(tx, file_id)["filename"],
+        "filename": next((row[0] for row in tx.fetch_all("select filename from files where id = ?", file_id)), ""),
         "attributes": queries.decode_attributes(tx, entry["attributes"]),
         "content": parts,
     }
@@ -128,7 +128,10 @@ def attach_files(
             "filtered": attributes,
             "chunk_size": chunking.size,
             "chunk_overlap": chunking.overlap,
-            "ready_at": tx.time + tx.options.ingest_delay + override.delay,
+            "ready_at": tx.time
+            + tx.options.ingest_delay
+            + override.delay
+            + (tx.dialect.queued_seconds if batch else 0),
             "failure_code": override.code,
             "created_at": tx.now,
         }
@@ -149,15 +152,16 @@ def check_attachable(tx: Transaction, attachment: Attachment) -> str | None:
     name = str(queries.require_file(tx, file_id)["filename"])
     refused_code = tx.overrides(file_id, name).refused
     extension = ingestion.file_extension(name)
-    accepted = ingestion.ACCEPTED.difference(tx.dialect.refuses, [extension] if refused_code else ())
+    accepted = {*(tx.dialect.accepts or ingestion.ACCEPTED)}.difference(tx.dialect.refuses)
     if refused_code or (extension not in accepted and not tx.dialect.accepts_any_type):
-        raise ApiError(
-            400,
+        code = refused_code or "unsupported_file"
+        message = (
             f"File '{file_id}' has the type '{extension}', which cannot be searched;"
-            f" use one of {', '.join(sorted(accepted))}.",
-            code=refused_code or "unsupported_file",
-            param="file_id",
+            f" use one of {', '.join(sorted(accepted - {extension}))}."
         )
+        if tx.dialect.errors is ErrorStyle.OCI:
+            message = f"Unsupported file type '{extension[1:]}' found for {file_id}"
+        raise ApiError(400, message, code=code, param="file_id")
     return name
 
 
@@ -189,7 +193,7 @@ def create_batch(tx: Transaction, store_id: str, body: BatchRequest) -> dict[str
         raise invalid_error("files", "this service accepts 'file_ids' only", "unknown_parameter")
     if not dialect.lax and len(body.attachments) > dialect.most_files:
         raise invalid_error("file_ids", f"it must have between 1 and {dialect.most_files} entries")
-    batch_id = new_id(dialect.batch_ids)
+    batch_id = new_id(tx, dialect.batch_ids)
     seq = tx.execute("insert into batches (id, store, created_at) values (?, ?, ?)", batch_id, store["seq"], tx.now)
     attach_files(tx, store, () if body.by_files and dialect.ignores_files else body.attachments, seq)
     return get_batch(tx, store_id, batch_id)
@@ -230,6 +234,7 @@ def batch_body(tx: Transaction, store: sqlite3.Row, row: sqlite3.Row) -> dict[st
     """Some services' counts lag behind, some stop when a batch is cancelled."""
     counts, _ = queries.count_by_status(tx, "batch", row["seq"])
     status = "in_progress" if counts["in_progress"] else "cancelled" if row["cancelled"] else "completed"
+    is_queued = status == "in_progress" and tx.time - row["created_at"] < tx.dialect.queued_seconds
     if row["cancelled"] and tx.dialect.cancel_keeps_counts:
         counts |= {"in_progress": counts["in_progress"] + counts["cancelled"], "cancelled": 0}
     elif counts["in_progress"]:
@@ -240,7 +245,7 @@ def batch_body(tx: Transaction, store: sqlite3.Row, row: sqlite3.Row) -> dict[st
         "object": "vector_store.files_batch",
         "created_at": row["created_at"],
         "vector_store_id": store["id"],
-        "status": status,
+        "status": "queued" if is_queued else status,
         "file_counts": counts,
     }
 

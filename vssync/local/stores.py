@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 from vssync.local import queries, search
 from vssync.local.dialects import Undeletable
+from vssync.local.files import ReceivedUpload, create_file
 from vssync.local.queries import PageRequest, Transaction, list_page, new_id
+from vssync.local.rules import Attachment, ChunkSizes
 from vssync.local.store_files import OWN_SETTINGS, attach_files
 
 
 def create_store(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:
-    store_id = new_id(tx.dialect.store_ids)
+    store_id = new_id(tx, tx.dialect.store_ids)
     metadata = body.get("metadata", {}) | (OWN_SETTINGS if tx.dialect.settings_in_metadata else {})
     seq = tx.execute(
         "insert into stores (id, name, description, metadata, created_at, last_active_at, expires_days)"
@@ -22,8 +26,21 @@ def create_store(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:
         *(tx.now, tx.now, expiry_days(body.get("expires_after"))),
     )
     search.create_index(tx, seq)
-    attach_files(tx, queries.require_store(tx, store_id), body["attachments"])
+    store = queries.require_store(tx, store_id)
+    attach_files(tx, store, body["attachments"])
+    for number in range(tx.dialect.connector_files):
+        add_connector_file(tx, store, number)
     return get_store(tx, store_id)
+
+
+def add_connector_file(tx: Transaction, store: sqlite3.Row, number: int) -> None:
+    """What a connector brings into a store from elsewhere; its File is no client's."""
+    content = f"bucket object {number}\n".encode()
+    digest = sha256(content).hexdigest()
+    upload = ReceivedUpload(BytesIO(content), len(content), digest, f"{number}.md", "assistants", None)
+    file_id = create_file(tx, upload)["id"]
+    attach_files(tx, store, [Attachment(file_id, {}, ChunkSizes())])
+    tx.execute("update files set purpose = ? where id = ?", queries.CONNECTOR, file_id)
 
 
 def expiry_days(expires_after: dict[str, Any] | None) -> int | None:

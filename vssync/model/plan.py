@@ -301,6 +301,7 @@ class Plan:
     options: Options = Options()
     refusals: tuple[Refusal, ...] = ()
     declared: int = 0  # stores of the manifest, in scope or not
+    batches_unlisted: bool = False  # the service does not list batches, so those of others are not known
     lookups: int = 0  # requests of its cost that are about other stores, and about what the service can do
 
     def changes(self) -> Iterator[StoreChange | FileChange | BatchChange]:

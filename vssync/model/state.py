@@ -22,6 +22,7 @@ from vssync.model.service import ServiceSpec
 
 Scalar = str | int | float | bool
 Attributes = Mapping[str, Scalar]
+CONNECTOR = "connector"  # stands for the purpose of Files that a connector brought
 UploadIdentity = tuple[str, str]  # SHA-256 and upload name: uploads that agree in both are interchangeable
 
 
@@ -284,6 +285,11 @@ class Upload:
     purpose: str = ""
     sha256: str = ""  # of its bytes, where they were compared for adoption
 
+    @property
+    def is_connector_file(self) -> bool:
+        """Whether a connector of the service put it into a store: nobody else can read, attach or delete it."""
+        return self.purpose == CONNECTOR
+
 
 class Verdict(StrEnum):
     """Whether a store's listing has every file."""
@@ -300,6 +306,7 @@ class Contents:
 
     files: tuple[LiveFile, ...] = ()  # those that the service lists
     batches: tuple[LiveBatch, ...] = ()  # unfinished ones; empty where they were not read
+    batches_unlisted: bool = False  # by the service, so that only those are known that a run of ours noted
     count: int = 0  # of files, by the service
     verdict: Verdict = Verdict.WHOLE
     problem: str = ""  # why the service lists none of its files

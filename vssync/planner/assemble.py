@@ -81,7 +81,15 @@ def make_plan(
             store_plans += plan_removed(store, matches.removed[store.key], context)
     sorted_plans = sorted(store_plans, key=lambda store: store.key)
     plans = tuple(_note_denial(sorted_plans, snapshot.stores_denied))
-    plan = Plan(desired.owner, desired.service, plans, options, declared=len(desired.stores) + len(desired.removed))
+    plan = Plan(
+        desired.owner,
+        desired.service,
+        plans,
+        options,
+        declared=len(desired.stores) + len(desired.removed),
+        batches_unlisted=not capabilities.list_batches
+        or any(read.batches_unlisted for read in snapshot.contents.values()),
+    )
     return replace(plan, refusals=check_guards(plan), lookups=count_extra_requests(plan, snapshot.stores, capabilities))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from wcmatch import glob
@@ -44,6 +44,15 @@ class PlanAddress:
         """Whether the address names this file, or its whole store."""
         is_in_store = self.matches_store(store_key)
         return is_in_store and (not self.key or key == self.key or _compile_glob(self.key).match(key))
+
+    def meets_any(self, keys_by_store: Mapping[str, Collection[str] | None]) -> bool:
+        """Whether it names any of these stores or keys; where a store has None, any key may be there."""
+        return any(
+            self.matches_store(store_key)
+            if keys is None or not self.key
+            else any(self.contains(store_key, key) for key in keys)
+            for store_key, keys in keys_by_store.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +109,12 @@ class Scope:
         `keys_by_store` has every store, with None for one whose files were not listed: any key may be there.
         """
         for address in (*self.targets, *self.excludes, *self.replace_requests):
-            matches = (
-                address.matches_store(store_key)
-                if keys is None or not address.key
-                else any(address.contains(store_key, key) for key in keys)
-                for store_key, keys in keys_by_store.items()
-            )
-            if not any(matches):
-                raise UsageProblem(f"{address}: no store or file has this address. `vssync status` shows the stores.")
+            if not address.meets_any(keys_by_store):
+                folder, slash, name = address.key.rpartition("/")
+                deeper = replace(address, key=f"{folder}{slash}**/{name}")
+                hint = f"; `*` does not cross a `/`: write {deeper}" if deeper.meets_any(keys_by_store) else ""
+                message = f"{address}: no store or file has this address. `vssync status` shows the stores"
+                raise UsageProblem(f"{message}{hint}.")
 
 
 @lru_cache(maxsize=64)

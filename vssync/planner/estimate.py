@@ -30,7 +30,7 @@ class Cost:
     batches: int = 0  # to be created
     requests: int = 0  # where nothing fails, and everything has ended when it is first asked for
     polls: int = 0  # further requests, at most: where nothing moves until every wait is given up
-    seconds: float = 0.0  # that the provider's rate limits make it take at least; 0 without limits
+    seconds: float = 0.0  # that it takes at least: by the provider's rate limits, and until a new store can be used
     at_most: bool = False  # `batches` and `requests` are upper bounds: it is not known whether batches work
 
 
@@ -62,7 +62,8 @@ def estimate_cost(plan: Plan) -> Cost:
     that of attaching one file after the other, once a batch has been tried.
     """
     provider = PROVIDERS.get(plan.service.provider)
-    capabilities = plan.service.declared_capabilities
+    declared = plan.service.declared_capabilities
+    capabilities = replace(declared, list_batches=declared.list_batches and not plan.batches_unlisted)
     cost = _estimate_cost(plan, provider, capabilities)
     if not (cost.batches and provider and provider.is_any_service) or _BATCHES & plan.service.capabilities.keys():
         return cost
@@ -94,13 +95,14 @@ def _estimate_cost(plan: Plan, provider: Provider | None, capabilities: Capabili
         Bucket.ATTACHES: max(attached if capabilities.one_by_one else batches, default=0),  # each store has its own
     }
     rates = provider.rates if provider else {}
+    store_wait = provider.new_store_seconds if provider and any(map(_is_created, plan.stores)) else 0
     return Cost(
         bytes=sum(size * times for (_, _, size), times in times_uploaded.items()),
         uploads=uploads,
         batches=0 if capabilities.one_by_one else sum(batches),
         requests=requests,
         polls=_POLLS * sum(_count_waits(store, capabilities) for store in plan.stores),
-        seconds=max((60 * counts[bucket] / rate for bucket, rate in rates.items()), default=0.0),
+        seconds=max([float(store_wait), *(60 * counts[bucket] / rate for bucket, rate in rates.items())]),
     )
 
 

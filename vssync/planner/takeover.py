@@ -261,11 +261,22 @@ def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context:
     if file_id not in classified.attached_ids:
         return []
     foreign = (file for files in classified.foreign.values() for file in files if file.id == file_id)
-    uses = [(Reason.OTHER_OWNER, f"by {file.owner}; --adopt-from {file.owner} takes it over") for file in foreign]
+    uses = [
+        (Reason.OTHER_OWNER, f"is attached by {file.owner}; --adopt-from {file.owner} takes it over")
+        for file in foreign
+    ]
     our_copies = (copy for copies in classified.ours.values() for copy in copies if copy.id == file_id)
-    uses += [(Reason.ATTACHED, f"as {copy.key}; plan again once that key has another file") for copy in our_copies]
+    way_out = "plan again once that key has another file"
+    uses += [(Reason.ATTACHED, f"is attached as {copy.key}; {way_out}") for copy in our_copies]
+    if _is_connector_file(file_id, context):
+        uses.append((Reason.UNMARKED, "is a connector's, which nobody else can manage: take it out of the manifest"))
     change = FileChange(context.store.key, wanted.key, Action.CREATE, (), wanted.file)
-    return [change.refused(reason, Reason.IMPOSSIBLE, detail=f"{file_id} is attached {use}") for reason, use in uses]
+    return [change.refused(reason, Reason.IMPOSSIBLE, detail=f"{file_id} {use}") for reason, use in uses]
+
+
+def _is_connector_file(file_id: str, context: StorePlanContext) -> bool:
+    upload = context.common.snapshot.uploads.get(file_id)
+    return upload is not None and upload.is_connector_file
 
 
 Identify = Callable[[DesiredFile | Upload], Hashable]
@@ -280,20 +291,22 @@ _LIKENESSES: tuple[tuple[Likeness, Identify], ...] = (  # and what must be equal
 def find_candidates(
     wanted_files: Sequence[DigestedFile], unmarked: Sequence[LiveFile], context: StorePlanContext
 ) -> dict[str, Candidate]:
-    """The unmarked file that may be adopted for each desired one, or be replaced by it, by key. The first that exists:
+    """The unmarked file that may be adopted for each desired one, or be replaced by it, by key.
+
+    Files that a connector brought are left out. Of the others, the first of:
 
     1. the File that it declares
     2. one with its bytes, of the same upload name if there is one
     3. the only one of its name and size that was not compared, unless `--replace` asks for an upload beside that
     4. while the store is being adopted: the only one of its name
     """
-    by_id = {file.id: file for file in unmarked}
+    by_id = {file.id: file for file in unmarked if not _is_connector_file(file.id, context)}
     declared = [wanted for wanted in wanted_files if wanted.declared_id in by_id]
     candidates = {wanted.key: Candidate(by_id[wanted.declared_id], Likeness.SAME) for wanted in declared}
     uploads, declared_ids = context.common.snapshot.uploads, {wanted.declared_id for wanted in wanted_files}
     free = {
         file.id: (file, uploads[file.id])
-        for file in unmarked
+        for file in by_id.values()
         if file.status is FileStatus.COMPLETED and file.id in uploads and file.id not in declared_ids
     }
     for likeness, identify in _LIKENESSES if context.is_adopting else _LIKENESSES[:-1]:

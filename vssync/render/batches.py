@@ -31,8 +31,8 @@ class LiveBatchRow:
         return _DECISIONS.get(self.change.action, "") if self.change else "nothing to wait for"
 
 
-def batches_text(rows: tuple[LiveBatchRow, ...], desired: Desired) -> str:
-    """A paragraph for each batch, its whole id first, for `vssync cancel`."""
+def batches_text(rows: tuple[LiveBatchRow, ...], desired: Desired, *, are_all: bool = True) -> str:
+    """A paragraph for each batch, its whole id first, for `vssync cancel`; and whether there may be others."""
     lines = [wording.heading_line(desired.owner, desired.service), ""]
     for row in rows:
         batch, whose, age = row.batch, "ours" if row.ours else "others'", format_elapsed(max(0, row.age))
@@ -44,10 +44,13 @@ def batches_text(rows: tuple[LiveBatchRow, ...], desired: Desired) -> str:
             f"  files     {batch.counts.total:,}{f': {progress}' if progress else ''}",
             f"  decision  {whose}: {row.decision}{unwanted}",
         ]
-    return escape_ci_commands("\n".join(lines if rows else [*lines, "No batches in progress."]))
+    unlisted = (
+        [] if are_all else ["", f"{wording.UNLISTED_BATCHES.capitalize()}: only those that vssync noted are known."]
+    )
+    return escape_ci_commands("\n".join([*lines, *([] if rows else ["No batches in progress."]), *unlisted]))
 
 
-def batches_json(rows: tuple[LiveBatchRow, ...], desired: Desired) -> str:
+def batches_json(rows: tuple[LiveBatchRow, ...], desired: Desired, *, are_all: bool = True) -> str:
     """The same for a program."""
     batches = [
         {
@@ -62,4 +65,6 @@ def batches_json(rows: tuple[LiveBatchRow, ...], desired: Desired) -> str:
         }
         for row in rows
     ]
-    return document("batches", owner=desired.owner, provider=desired.service.provider, batches=batches)
+    return document(
+        "batches", owner=desired.owner, provider=desired.service.provider, batches_unlisted=not are_all, batches=batches
+    )

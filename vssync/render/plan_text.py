@@ -164,8 +164,10 @@ def _batches_line(plan: Plan, cost: Cost) -> str:
     awaited = sum(batch.action is Action.AWAIT for store in plan.stores for batch in store.batches)
     created = f"{'up to ' if cost.at_most else ''}{cost.batches:,} to create ({count_noun(files, 'file')})"
     parts = [created] if cost.batches else []
+    parts += [f"none to create, {count_noun(files, 'file')} to attach one by one"] if files and not cost.batches else []
     parts += [f"{awaited:,} {wording.TO_DO[Action.AWAIT]}"] if awaited else []
-    return f"Batches: {', '.join(parts)}." if parts else ""
+    unlisted = f"; {wording.UNLISTED_BATCHES}" if plan.batches_unlisted else ""
+    return f"Batches: {', '.join(parts)}{unlisted}." if parts else ""
 
 
 def store_verb(store: StorePlan, *, bold: bool = False) -> str:

@@ -89,6 +89,8 @@ NOTES = {
     NoteKind.GHOSTS: "counted by the service, and not there",
 }
 
+UNLISTED_BATCHES = "others' batches cannot be listed here"
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _KINDS, _KIND_WIDTH = 5, 20  # of what is left out: so many are named
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")

@@ -66,7 +66,10 @@ def adopt(world: World) -> tuple[Report, tuple[str, ...]]:
     """A store made by hand, with the right files and some of their attributes."""
     world.write({"vssync.yaml": MANIFEST, **FILES})
     desired = world.loaded.desired.stores[0]
-    files = [file for file in desired.files if file.extension not in world.dialect.refuses]
+    accepts, refuses = world.dialect.accepts, world.dialect.refuses
+    files = [
+        file for file in desired.files if (not accepts or file.extension in accepts) and file.extension not in refuses
+    ]
     contents = {file.filename: (world.docs / file.path).read_bytes() for file in files}
     world.make_by_hand(desired.name, contents, {"product": "shelf"})
     world.clock.sleep(3600)

@@ -19,9 +19,12 @@ from vssync.model.plan import Options
 from vssync.providers import COMPATIBLE, LOCAL, OCI, OPENAI, Provider
 
 OGX = {"batch_files": False, "list_batches": False, "updates_reach_search": False}
+TAKING = "oci,accepts=.md+.txt+.css+.js"  # nothing is refused, so that all that is planned is done
 WORLDS: dict[str, tuple[str, Provider, Mapping[str, int]]] = {
     "local": ("local", LOCAL, {}),
-    "oci": ("oci", OCI, {}),
+    "oci": (TAKING, OCI, {}),
+    "oci-listing": (f"{TAKING},lists-batches=on", OCI, {"list_batches": True}),
+    "oci-single": (f"{TAKING},has-batches=off", OCI, {"batches": False}),
     "openai": ("openai", OPENAI, {}),
     "compatible": ("compatible", COMPATIBLE, OGX),
     "uniform": ("local,takes-files=off", LOCAL, {"batch_files": False}),

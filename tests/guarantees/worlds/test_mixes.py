@@ -41,6 +41,10 @@ def mix(seed: int) -> str:
 
 
 WORLDS: dict[str, tuple[str, Provider]] = {name: (name, provider) for name, provider in PROVIDERS.items()}
+WORLDS |= {
+    "oci-lists": ("oci,lists-batches=on,queued-seconds=10", PROVIDERS["oci"]),
+    "oci-hides": ("oci,unreadable-batches=500,connector-files=2", PROVIDERS["oci"]),
+}
 WORLDS |= {f"mix{seed}": (mix(seed), COMPATIBLE) for seed in range(MIXES)}
 
 

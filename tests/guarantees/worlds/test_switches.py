@@ -31,6 +31,10 @@ VALUES: dict[str, tuple[str, ...]] = {  # of switches that need one
     "store-ids": ("kb.",),
     "file-ids": ("assistant-",),
     "batch-ids": ("batch_",),
+    "accepts": (".md",),
+    "connector-files": ("2",),
+    "unreadable-batches": ("404", "500"),
+    "queued-seconds": ("10",),
     "refuses": (".txt",),
     "unreadable": (".txt",),
     "late-files": ("20",),
@@ -68,6 +72,7 @@ class End:
 
 
 ENDS = {
+    "accepts=.md": End("unsupported_file", missing=("notes.txt",)),
     "refuses=.txt": End("unsupported_file", missing=("notes.txt",)),
     "unreadable=.txt": End("unsupported_file", missing=("notes.txt",)),
     "takes-attributes=off": End(

@@ -69,6 +69,11 @@ def omit_unfinished(file: LiveFile) -> OmittedFile:
     return OmittedFile(file.id, "", f"{reason} ({file.error.code})" if file.error else reason)
 
 
+def omit_connected(file_id: str) -> OmittedFile:
+    """A file that a connector put into the store, and that nobody else can manage."""
+    return OmittedFile(file_id, "", "a connector of the service brought it, and keeps it as its source has it")
+
+
 def dumped_files(
     files: Iterable[RemoteFile],
     matches: Mapping[str, LocalMatch],

@@ -13,7 +13,7 @@ from pathlib import Path
 from vssync.commands.compare import ContentReader
 from vssync.commands.dump.contents import DownloadTarget, compare_contents, download_files
 from vssync.commands.dump.deduplicate import literal_pattern
-from vssync.commands.dump.entries import dumped_files, omit_unfinished, remote_file
+from vssync.commands.dump.entries import dumped_files, omit_connected, omit_unfinished, remote_file
 from vssync.commands.dump.manifest import DumpedStore, manifest_of_store
 from vssync.commands.dump.matching import LocalMatch, RemoteFile, candidate_paths, match_files
 from vssync.commands.init import make_label
@@ -63,7 +63,9 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
     live = client.require_all_files(store)
     completed = [file for file in live if file.status is FileStatus.COMPLETED]
     uploads = connection.pool.map(lambda file: _get_upload(connection, file), completed)
-    files = tuple(map(remote_file, completed, uploads))
+    connected = {upload.id for upload in uploads if upload and upload.is_connector_file}
+    found = zip(completed, uploads, strict=True)
+    files = tuple(remote_file(file, upload) for file, upload in found if file.id not in connected)
 
     match_folder = _relative_folder(request.match, request) if request.match else None
     download_folder = _relative_folder(request.download, request) if request.download else None
@@ -91,11 +93,11 @@ def dump_store(connection: Connection, service: ServiceSpec, request: DumpReques
         store=store,
         service=service,
         files=declared,
-        omitted=(*unfinished, *undeclarable),
+        omitted=(*unfinished, *undeclarable, *map(omit_connected, sorted(connected))),
         metadata=_own_metadata(store),
         by_id=not store.name or sum(other.name == store.name for other in stores) > 1,
         unreported_chunking=sum(file.chunking is None for file in files),
-        adopt=not mark_owner or any(file.mark is None for file in live),
+        adopt=not mark_owner or any(file.mark is None and file.id not in connected for file in live),
         options=("--adopt-from", mark_owner) if mark_owner not in ("", request.owner) else (),
     )
     folders = [folder for folder in (match_folder, download_folder) if folder is not None]
