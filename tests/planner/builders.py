@@ -131,7 +131,7 @@ def plan(
     uploads: Iterable[Upload] = (),
     capabilities: Capabilities | None = None,
     owner: str = OWNER,
-    made_here: Mapping[str, str] | None = None,
+    created_here: Mapping[str, str] | None = None,
     snapshot: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Plan:
@@ -143,7 +143,7 @@ def plan(
         tuple(store for store, _ in live),
         {store.id: contents for store, contents in live},
         {upload.id: upload for upload in uploads},
-        made_here or {},
+        created_here or {},
         **(snapshot or {}),
     )
     return make_plan(

@@ -430,7 +430,7 @@ def test_a_pin_leaves_the_other_store_of_the_key_to_be_seen_and_deleted(*, allow
 
 @pytest.mark.parametrize(
     ("owner", "options"),
-    [("", {"made_here": {"vs1": "guide", "vs2": "guide"}}), ("kb/dev", {"adopt_from": ("kb/dev",)})],
+    [("", {"created_here": {"vs1": "guide", "vs2": "guide"}}), ("kb/dev", {"adopt_from": ("kb/dev",)})],
 )
 def test_two_stores_that_match_without_a_mark_of_the_key_are_not_said_to_carry_one(
     owner: str, options: dict[str, Any]
@@ -706,7 +706,7 @@ def test_which_stores_that_lost_their_mark_are_taken_back(
     store: DesiredStore, live: list[LiveStore], contents: Contents, made: dict[str, str], expected: str
 ) -> None:
     """A store that was copied with its files has our file marks, too, and must not become ours."""
-    found = plan(store, [(each, contents) for each in live], made_here=made).stores
+    found = plan(store, [(each, contents) for each in live], created_here=made).stores
     assert told(next(each for each in found if each.key == "guide")) == expected
 
 

@@ -56,16 +56,16 @@ def make_plan(
     capabilities: Capabilities = _DEFAULT_CAPABILITIES,
     already_replaced: frozenset[tuple[str, str]] = frozenset(),
 ) -> Plan:
-    """The plan that makes the live state what the manifest says, with the guards' refusals in it.
+    """The plan that makes the live state what the manifest says, including the guards' refusals.
 
     The snapshot holds the contents of `match_stores(...).ids_to_list`; `already_replaced` are files, by store and key,
     whose `--replace` was done by an earlier apply of the same saved plan. Raises VssyncError for a service without
-    attributes, Refused where it is not clear which live store is meant or whose it is, UsageProblem for an address that
+    attributes, Refused where it is not clear which live store is meant or who owns it, UsageProblem for an address that
     matches nothing.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
-    matches = match_stores(desired, snapshot.stores, options, snapshot.made_here)
+    matches = match_stores(desired, snapshot.stores, options, snapshot.created_here)
     scope, vouched = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].vouched_extensions
     context = PlanContext(desired.owner, options, capabilities, scope, snapshot, vouched)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
@@ -286,7 +286,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
         unwanted = set() if batch.file_ids is None else unfinished & dropped_keys_by_id.keys()
         # Files that are still wanted can be attached again only if all of the batch's files are known.
         are_all_known = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
-        # It is cancelled if most of what is left would only be removed again, and this plan can attach the rest again.
+        # It is cancelled if most of its unfinished files would only be removed again, and the rest can be re-attached.
         is_worth_it = len(unwanted) * 2 > len(unfinished) and unfinished - unwanted <= awaited_ids
         is_cancelled = are_all_known and is_worth_it
         change = BatchChange(

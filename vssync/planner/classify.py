@@ -58,7 +58,7 @@ class OwnedCopy:
 
     @property
     def is_rejected(self) -> bool:
-        """Whether the service rejects these bytes for good, so that trying again is of no use."""
+        """Whether the service rejects these bytes permanently, so that another try would fail as well."""
         return self.file.error is not None and self.file.error.is_permanent
 
     def state(self, now: int) -> CopyState:

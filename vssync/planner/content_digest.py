@@ -1,4 +1,4 @@
-"""Content digests: two stores with equal ones hold the same knowledge.
+"""Content digests: two stores with equal digests hold the same knowledge.
 
 One is computed from what the manifest wants, the other from what the service holds. Also here: which of the changed
 files differ from their live copies in line ends alone.
@@ -76,7 +76,7 @@ class _AttributeDigests:
     """Digests of attributes, each computed once per map: many files share one."""
 
     def __init__(self) -> None:
-        self._by_id: dict[int, tuple[Attributes, str]] = {}  # the object, too: while it lives, no other has its `id`
+        self._by_id: dict[int, tuple[Attributes, str]] = {}  # keeps the object, so that its `id` is not reused
 
     def of(self, attributes: Attributes) -> str:
         if id(attributes) not in self._by_id:
@@ -97,7 +97,7 @@ def paths_of_changed_content(plan: Plan) -> set[str]:
 def note_line_ends(plan: Plan, digests: Mapping[str, str]) -> Plan:
     """The plan with a note on files that changed in line ends only.
 
-    `digests` are, by path, those of the files' bytes with the other line ends.
+    `digests` maps a path to the digest that the file would have with the other kind of line ends.
     """
     return replace(plan, stores=tuple(_note_in_store(store, digests) for store in plan.stores))
 

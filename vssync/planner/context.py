@@ -25,7 +25,7 @@ class PlanAddress:
 
     @classmethod
     def parse(cls, text: str) -> PlanAddress:
-        """Splits at the first slash: the key of a file may contain slashes, that of a store may not."""
+        """Splits at the first slash: a file's key may contain slashes, a store's key may not."""
         store, _, key = text.partition("/")
         return cls(store, key)
 
@@ -131,11 +131,11 @@ class PlanContext:
     capabilities: Capabilities
     scope: Scope
     snapshot: Snapshot
-    vouched_extensions: frozenset[str] = frozenset()  # of files that the provider is known to read
+    vouched_extensions: frozenset[str] = frozenset()  # those that the provider is known to read
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Those whose marks count as ours."""
+        """The owners whose marks count as ours."""
         return (self.owner, *self.options.adopt_from)
 
 

@@ -1,7 +1,8 @@
 """The decision table: what to do about one desired key, from all our live copies of it together.
 
 A copy is right when its content, chunking and upload name are the manifest's. It is dead when it failed, was cancelled
-or stalled, and rejected when the service says that it cannot read these bytes. The first row that fits:
+or stalled, and rejected when the service says that it cannot read these bytes. A completed copy serves while searches
+find it for the key. The first row that fits decides:
 
     --replace names the key     a new copy, unless a right one is being ingested: wait for that
     a right completed one       keep it; update its attributes where they differ; other copies go

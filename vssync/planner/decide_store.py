@@ -54,7 +54,7 @@ class StoreDecision:
 
     @property
     def planned_live(self) -> LiveStore | None:
-        """The live store whose files are planned; None if it is new or they are skipped."""
+        """The live store whose files are planned; None if the store is new, or its files are not planned."""
         return None if self.files in (PlannedFiles.NEW, PlannedFiles.NONE) else self.live
 
 
@@ -165,15 +165,15 @@ def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -
     if _readable_mark(live) or contents.unlisted:
         return False
     names = [other.name for other in snapshot.stores]
-    is_made_here = snapshot.made_here.get(live.id) in (store.key, *store.was)
-    if not (store.id or is_made_here or names.count(live.name) == 1):
+    is_created_here = snapshot.created_here.get(live.id) in (store.key, *store.was)
+    if not (store.id or is_created_here or names.count(live.name) == 1):
         return False
     if any(other.claim == (context.owner, store.key) for other in snapshot.stores if other.id != live.id):
         return False
     owners = [file.owner for file in contents.files]
     ours = owners.count(context.owner)
     has_others = not {context.owner, ""}.issuperset(owners)
-    return not has_others and 2 * ours >= len(owners) and (ours > 0 or is_made_here)
+    return not has_others and 2 * ours >= len(owners) and (ours > 0 or is_created_here)
 
 
 def _refuse_unless_adopted(
@@ -183,7 +183,7 @@ def _refuse_unless_adopted(
 
     `--adopt` and `adopt: true` allow the first; the second needs `--adopt` and `id:`.
     """
-    # Under a mark that can be read, the files do not count: it says whose the store is.
+    # A readable mark says who owns the store, so the owners of its files do not matter then.
     owners = [] if _readable_mark(live) else [file.owner for file in context.snapshot.contents[live.id].files]
     ours, total = owners.count(context.owner), len(owners)
     is_adopted = context.options.adopt or store.adopt
@@ -217,7 +217,7 @@ def _replace_unusable(
     if store.protect:
         return _refuse_store(live, (reason, Reason.PROTECTED), f"{problem}, and it is protected")
     metadata = _merge_metadata(store, live, context.owner)
-    for name in (STORE_APPLIED, STORE_BATCHES):  # these tell of the old store's files
+    for name in (STORE_APPLIED, STORE_BATCHES):  # these describe the old store's files
         metadata.pop(name, None)
     fate = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
     change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{fate}")

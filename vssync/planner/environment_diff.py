@@ -51,7 +51,7 @@ class StoreSide:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentState:
-    """One side of a comparison: its stores by key, None where one is not live; its service, where that is compared.
+    """One side of a comparison: its stores by key (None for one that is not live), and its service if that is compared.
 
     Marks have digests of upload names and chunkings; `plain_values` has the names and chunkings themselves, by digest,
     as far as they are known.
@@ -162,7 +162,7 @@ def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabiliti
     The service, and the names, ids and protection of stores, are left out, since every environment has its own. Raises
     Refused for a store of another owner, and where it is not clear which of two live stores is meant.
     """
-    matches = match_stores(desired, snapshot.stores, Options(), snapshot.made_here)
+    matches = match_stores(desired, snapshot.stores, Options(), snapshot.created_here)
     context = PlanContext(desired.owner, Options(), capabilities, Scope.of(Options()), snapshot)
     stores: dict[str, StoreSide | None] = {}
     for store in desired.stores:
@@ -179,7 +179,7 @@ def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabiliti
 
 
 def _plain_values_by_digest(desired: Desired, snapshot: Snapshot) -> dict[str, str]:
-    """The upload names of the manifest, and the chunkings that it has or the service reports, by their digests."""
+    """Maps digests to the manifest's upload names, and to the chunkings that it has or the service reports."""
     files = [file for store in desired.stores for file in store.files]
     reported = (file.chunking for contents in snapshot.contents.values() for file in contents.files if file.chunking)
     chunkings = {AUTO, *reported, *(file.chunking for file in files)}

@@ -64,7 +64,7 @@ def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanCon
 
 
 def _text_of(mark: object) -> str:
-    """The digest of a copy's bytes as its mark has it; empty for a declared File, whose bytes nobody read."""
+    """The digest of a copy's bytes as its mark has it; empty for a declared File, whose bytes are unknown."""
     content = mark.content.removeprefix(UNCOMPARED) if isinstance(mark, Mark) else ""
     return content if len(content) == 64 else ""
 

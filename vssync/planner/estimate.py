@@ -17,7 +17,7 @@ from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket, Provider
 
 _BATCHES = {"batches", "batch_files"}  # the capabilities that say whether files can be attached in batches
-_REQUESTS_TO_TRY = 3  # a batch is created, polled, and found without files
+_REQUESTS_TO_TRY_A_BATCH = 3  # a batch is created, polled, and found without files
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 
@@ -71,7 +71,7 @@ def estimate_cost(plan: Plan) -> Cost:
     one_by_one = _estimate_cost(plan, provider, replace(capabilities, batches=False))
     return replace(
         cost,
-        requests=max(cost.requests, one_by_one.requests + tries * _REQUESTS_TO_TRY),
+        requests=max(cost.requests, one_by_one.requests + tries * _REQUESTS_TO_TRY_A_BATCH),
         polls=max(cost.polls, one_by_one.polls),
         at_most=True,
     )
@@ -228,13 +228,13 @@ def _count_closing_requests(plan: Plan) -> int:
 
 
 def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
-    """How often an apply waits in a store for the service to get something done."""
+    """How many times an apply waits for the service in a store."""
     waits = any(change.action is Action.AWAIT for change in store.files) + _is_created(store)
     return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_leaving(store))
 
 
 def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) -> int:
-    """Requests in a store, without uploads and what is done at the end."""
+    """Requests in a store, except uploads and the closing requests."""
     batches = sum(2 if batch.action is Action.CANCEL else 1 for batch in store.batches)
     waits = sum(change.action is Action.AWAIT for change in store.files)
     files = 0 if _is_deleted(store) else sum(map(_count_file_requests, store.files))
@@ -245,7 +245,7 @@ def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) ->
 
 
 def _count_setup(store: StorePlan) -> int:
-    """Requests about the store itself. Before a new one gets its first file, another machine's is looked for."""
+    """Requests about the store itself. Before a new store gets its first file, one request lists the stores again."""
     change = store.change
     match change.action if change else None:
         case Action.CREATE:
@@ -286,7 +286,7 @@ def _count_gap_checks(store: StorePlan, capabilities: Capabilities) -> int:
     for number, changes in enumerate(_rounds(store, capabilities)):
         for change in changes:
             existing_id = _existing_id(change)
-            # Where a text is shared, Files to attach again are detached after the copies of new uploads.
+            # Where a text is shared, Files to attach again are detached in a step of their own, before the others.
             is_detached_separately = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
             gaps[number, is_detached_separately] += sum(change.gap or copy.id == existing_id for copy in change.drop)
     left = ((count, store.live - count) for count in gaps.values() if count)

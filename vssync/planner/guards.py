@@ -170,7 +170,7 @@ def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> s
 def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
     """The next commands to choose from: one with the options that allow it, one that leaves the store out."""
     choices = [("If this is intended:", allowing)] if allowing else []
-    key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
+    key = store.key.partition("@")[0]  # several stores of the same key cannot be addressed one by one
     if any(other.key.partition("@")[0] != key for other in plan.stores):
         choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max((len(purpose) + 2 for purpose, _ in choices), default=0)

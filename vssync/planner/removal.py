@@ -65,8 +65,8 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         decision = _remove(key, store, live, match, context)
         if decision.change or decision.files:
             _, classified = _contents_of(live, context)
-            goes = decision.change is not None and decision.change.action is Action.DELETE
-            notes = () if goes else note_others(classified)
+            is_deleted = decision.change is not None and decision.change.action is Action.DELETE
+            notes = () if is_deleted else note_others(classified)
             plan = _store_plan(key, live, context, decision, notes)
             yield plan if yielded else replace(plan, desired=store.settings)
             yielded += 1

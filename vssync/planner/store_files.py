@@ -181,7 +181,7 @@ def _finished_moves(
 ) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
     """Maps the id of the newest copy of a key whose file has moved to the new key and its completed copy.
 
-    That copy must be the only one of this content, and younger: two equal files that were attached together are no
+    That copy must be the only one of this content, and younger: two equal files that were attached together are not a
     move. An interrupted run leaves such old copies; deleting them does not count for the guards.
     """
     if not unclaimed:
@@ -221,7 +221,7 @@ def deletion_of(store_key: str, copies: Copies) -> FileChange:
 
 
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
-    """Changes by key and action; by copies, too, since provisional copies have no key of their own."""
+    """Changes sorted by key and action, then by their copies, since provisional copies have no key of their own."""
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
@@ -234,7 +234,7 @@ def _notes_on_live_files(
     """Notes on live files.
 
     They count others' files, keys that other owners have as well, our copies that were never compared or have no text,
-    and those that the service reports otherwise than they were sent.
+    and those that the service reports in another form than they were sent.
     """
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
@@ -291,7 +291,7 @@ def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: Store
 
 
 def limit_to_listed(draft: StoreDraft) -> StoreDraft:
-    """The draft with only what is safe although not all files are listed: attributes of listed copies are written.
+    """The draft with only what is safe while not all files are listed: updates of listed copies, waits and refusals.
 
     A file that is not listed may be a copy of any key. So nothing is uploaded, which might be there already, and
     nothing is removed, since what is listed may be the last good copy.

@@ -1,8 +1,8 @@
-"""Desired keys without a completed copy: each takes over a moved copy or an unmarked file, or is created."""
+"""Which key takes over which live file: a declared File, a moved copy of ours, or an unmarked file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -29,7 +29,7 @@ class Likeness(Enum):
     """How similar an unmarked file is to the desired file that it may be adopted for."""
 
     SAME = "same"  # the same bytes, or the File that is declared
-    UNCOMPARED = "uncompared"  # the same name and size; nobody compared the bytes
+    UNCOMPARED = "uncompared"  # the same name and size; the bytes were not compared
     DIFFERENT = "different"  # the same name, other bytes
 
 
@@ -62,35 +62,16 @@ class Claims:
 def assign_copies(
     wanted_files: Sequence[DigestedFile], undesired: Sequence[Copies], classified: ClassifiedFiles
 ) -> AssignedCopies:
-    """Assigns each declared File that is a copy of ours to the key that declares it.
+    """Assigns each declared File that is a copy of ours to the key that declares it, if its former key can give it up.
 
-    An undesired key gives up all its copies: those that no other key declares go to the first key that takes one. A
-    desired key gives up a completed copy only if it keeps a right one or takes a completed one, as when two declared
-    files change places. `undesired` are our copies under keys that are not in the manifest.
+    An undesired key gives up all its copies: those that no other key declares go to the first key that takes one.
+    `undesired` are our copies under keys that are not in the manifest.
     """
-    declared = {wanted.declared_id: wanted for wanted in wanted_files if wanted.declared_id}
-    if classified.attached_ids.isdisjoint(declared):
-        return AssignedCopies(classified.ours, undesired, classified.provisional)
     loose = (*undesired, *([copy] for copy in classified.provisional))
     groups = {copy.id: copies for copies in loose for copy in copies}
-    desired = {wanted.key_digest: wanted for wanted in wanted_files}
-    taken = {
-        declared[copy.id].key_digest: copy
-        for copy in classified.our_copies
-        if copy.id in declared and (copy.id in groups or copy.mark.key_digest in desired)
-    }
-
-    def can_leave(copy: OwnedCopy) -> bool:
-        former_key = copy.mark.key_digest
-        taken_ids = {other.id for other in taken.values()}
-        left = (other for other in classified.ours.get(former_key, ()) if other.id not in taken_ids)
-        serving = [other for other in left if desired[former_key].matches(other)]
-        serving += [taken[former_key]] if former_key in taken else []
-        is_served = any(other.file.status is FileStatus.COMPLETED for other in serving)
-        return is_served or copy.file.status is not FileStatus.COMPLETED
-
-    while blocked := [key for key, copy in taken.items() if not (copy.id in groups or can_leave(copy))]:
-        taken = {key: copy for key, copy in taken.items() if key not in blocked}
+    taken = _take_declared(wanted_files, groups.keys(), classified)
+    if not taken:
+        return AssignedCopies(classified.ours, undesired, classified.provisional)
     used_ids = {copy.id for copy in taken.values()}
     by_key = {key: [copy for copy in copies if copy.id not in used_ids] for key, copies in classified.ours.items()}
     for wanted in wanted_files:
@@ -104,6 +85,39 @@ def assign_copies(
         [copies for copies in undesired if copies[0].id not in used_ids],
         [copy for copy in classified.provisional if copy.id not in used_ids],
     )
+
+
+def _take_declared(
+    wanted_files: Sequence[DigestedFile], undesired_ids: Collection[str], classified: ClassifiedFiles
+) -> dict[str, OwnedCopy]:
+    """The copies that are assigned to the keys that declare them, by key digest.
+
+    A desired key gives up a completed copy only if it keeps a right one or takes a completed one, as when two keys
+    exchange their Files.
+    """
+    declared = {wanted.declared_id: wanted for wanted in wanted_files if wanted.declared_id}
+    if classified.attached_ids.isdisjoint(declared):
+        return {}
+    desired = {wanted.key_digest: wanted for wanted in wanted_files}
+    taken = {
+        declared[copy.id].key_digest: copy
+        for copy in classified.our_copies
+        if copy.id in declared and (copy.id in undesired_ids or copy.mark.key_digest in desired)
+    }
+
+    def can_leave(copy: OwnedCopy) -> bool:
+        if copy.id in undesired_ids or copy.file.status is not FileStatus.COMPLETED:
+            return True
+        former_key = copy.mark.key_digest
+        taken_ids = {other.id for other in taken.values()}
+        staying = (other for other in classified.ours[former_key] if other.id not in taken_ids)
+        serving = [other for other in staying if desired[former_key].matches(other)]
+        serving += [taken[former_key]] if former_key in taken else []
+        return any(other.file.status is FileStatus.COMPLETED for other in serving)
+
+    while blocked := [key for key, copy in taken.items() if not can_leave(copy)]:
+        taken = {key: copy for key, copy in taken.items() if key not in blocked}
+    return taken
 
 
 def decide_claimants(
@@ -120,7 +134,7 @@ def decide_claimants(
     """
     available = [*assigned.undesired, *([copy] for copy in assigned.provisional)]
     former_copies = _find_former_copies(claimants, available, context)
-    adopting_keys = [wanted for wanted in claimants if wanted.declared_id or wanted.key_digest not in assigned.by_key]
+    adopting_keys = [wanted for wanted in claimants if wanted.declared_id or not assigned.by_key.get(wanted.key_digest)]
     candidates = find_candidates(adopting_keys, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
@@ -356,7 +370,7 @@ def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Opti
 
     Names do not count: some services change them.
     """
-    matches, scope = match_stores(desired, snapshot.stores, options, snapshot.made_here), Scope.of(options)
+    matches, scope = match_stores(desired, snapshot.stores, options, snapshot.created_here), Scope.of(options)
     for store in (store for store in desired.stores if options.adopt or store.adopt):
         for live in matches.by_key.get(store.key, StoreMatch()).live:
             classified = classify_files(snapshot.contents[live.id].files, (desired.owner, *options.adopt_from))
