@@ -189,6 +189,13 @@ def test_what_search_never_found_cannot_be_hidden(copies: tuple[LiveFile, ...], 
     assert [change.action for change in plan_store((), copies, capabilities=SHARED).files] == actions
 
 
+def test_a_refusal_leads_to_the_next() -> None:
+    """The key that another owner's file holds up keeps its other copy, too, and the next key would hide that."""
+    copies = [copy_of("z", owner="kb/dev"), copy_of("a"), copy_of("a", "B", id="f-a2"), copy_of("b", "B")]
+    changes = plan_store((), copies, capabilities=SHARED).files
+    assert [(change.key, change.action) for change in changes] == [("a.md", "refuse"), ("b.md", "refuse")]
+
+
 def test_a_copy_that_moves_is_in_the_plan() -> None:
     moved = doc("b", filename="a.md")
     planned = plan_store([moved, doc("c", "C")], [copy_of("a"), copy_of("c")], capabilities=SHARED).files

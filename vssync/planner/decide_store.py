@@ -313,7 +313,7 @@ def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
     """What to do about a store if this credential may not read stores, only the files of external ones pinned by id."""
     pin = "`external: true`" if store.id else "`id:` and `external: true`"
     text = (
-        "this credential may not read stores: name one that may in `control_auth`, or give the store "
+        "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
         f"{pin}; then only its files are read"
     )
     if store.external and store.id:

@@ -35,8 +35,11 @@ def order_equal_texts(
     if not context.common.capabilities.shares_chunks:
         return list(changes)
     in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
+    changes = list(changes)
     if not context.common.options.allow_gap:
-        changes = _refuse_hiding(changes, in_scope, classified)
+        # A refused change keeps its copies, which others may then hide.
+        while (checked := _refuse_hiding(changes, in_scope, classified)) != changes:
+            changes = checked
     shared_texts = _shared_texts(changes, in_scope)
     attached_keys = {change.key for change in changes if change.attaches}
     wanted_by_key = {wanted.key: wanted for wanted in in_scope} if shared_texts else {}
