@@ -228,8 +228,9 @@ def test_doctor_gives_it_all_to_a_program_in_one_document(tmp_path: Path) -> Non
     with open_service(tmp_path / "live", options=LocalOptions(api_key="right")) as service, on_a_port(service) as url:
         folder = manifest(tmp_path, f"provider: openai, data_url: '{url}'")
         wrong = vssync(folder, "doctor", "--format", "json", OPENAI_API_KEY=KEY)
-        right = vssync(folder, "doctor", "--format", "json", "--write", OPENAI_API_KEY="right")
-    assert (wrong.code, right.code, wrong.err, right.err) == (1, 0, "", "")
+        right = vssync(folder, "doctor", "--format", "json", "--probe", "--yes", OPENAI_API_KEY="right")
+    assert (wrong.code, right.code, wrong.err) == (1, 0, "")
+    assert "removes everything again" in right.err
     assert KEY not in wrong.out
     found, well = json.loads(wrong.out), json.loads(right.out)
     assert (found["complete"], found["owner"], found["provider"]) == (True, "shelf", "openai")
@@ -243,11 +244,11 @@ def test_doctor_prints_what_to_commit(tmp_path: Path) -> None:
     options = LocalOptions(dialect=parse_dialect("local,lists-batches=off"))
     with open_service(tmp_path / "live", options=options) as service, on_a_port(service) as url:
         folder = manifest(tmp_path, f"provider: compatible, data_url: '{url}'")
-        end = vssync(folder, "doctor", "--write")
+        end = vssync(folder, "doctor", "--probe", "--yes")
         assert end.code == 0
-        assert end.out.endswith(
-            "  capabilities:\n    list_batches: false\n    shares_chunks: false\n    updates_reach_search: true\n"
-        )
+        lines = "list_batches: false\n    shares_chunks: false\n    updates_reach_search: true\n"
+        assert f"  capabilities:\n    {lines}" in end.out
+        assert end.out.endswith("\n\n  vssync serve --provider local,lists-batches=off\n")
         capabilities = "{list_batches: false, shares_chunks: false, updates_reach_search: true}"
         manifest(tmp_path, f"provider: compatible, data_url: '{url}', capabilities: {capabilities}")
-        assert vssync(folder, "doctor", "--write").out.endswith("Capabilities: as the manifest says.\n")
+        assert "\nCapabilities: as the manifest says.\n" in vssync(folder, "doctor", "--probe", "--yes").out

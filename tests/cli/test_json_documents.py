@@ -70,7 +70,7 @@ def document(folder: Path, kind: str, *arguments: str, code: int = 0) -> dict[st
         ("diff", ("diff", "dev", "prod")),
         ("diff", ("diff", "dev", "prod", "--desired")),
         ("doctor", ("doctor", "-e", "dev")),
-        ("doctor", ("doctor", "-e", "dev", "--write")),
+        ("doctor", ("doctor", "-e", "dev", "--probe", "--yes")),
         ("gc", ("gc", "-e", "dev")),
         ("gc", ("gc", "-e", "dev", "--yes")),
         ("validate", ("validate", "-e", "dev")),

@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_before_anything_is_sent(
 
     monkeypatch.setattr("vssync.local.database.create_private", make)
     monkeypatch.setenv("VSSYNC_STATE_DIR", str(checkout.parent / "state"))
-    for arguments in (["apply", "--yes"], ["doctor", "--write"]):
+    for arguments in (["apply", "--yes"], ["doctor", "--probe", "--yes"]):
         end = CliRunner().invoke(cli, [*arguments, "-f", str(checkout)], standalone_mode=False)
         told = end.output if end.exception is None else str(end.exception)
         assert end.return_value == 1 if end.exception is None else isinstance(end.exception, VssyncError)

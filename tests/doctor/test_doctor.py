@@ -17,8 +17,10 @@ from tests.local.serving import on_a_port
 from tests.support import Clock, client_of
 from vssync.api.connect import connect
 from vssync.commands.doctor.examine import Diagnosis, diagnosis_json, examine
+from vssync.commands.doctor.facts import dialect_of
 from vssync.commands.doctor.finding import Finding, FindingKind, failed, finding_text, ok, warning
 from vssync.commands.doctor.read_probes import run_read_probes
+from vssync.commands.doctor.scratch import new_word
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.endpoints import region_of
 from vssync.local.app import open_service
@@ -32,13 +34,15 @@ def manifest(folder: Path, service: str) -> None:
     )
 
 
-def examined(folder: Path, *, write: bool = False, **environment: str) -> tuple[Diagnosis, dict[str, Finding]]:
+def examined(folder: Path, *, probe: bool = False, **environment: str) -> tuple[Diagnosis, dict[str, Finding]]:
     settings = Settings(manifest=str(folder), environment={"VSSYNC_ALLOW_HOSTS": "127.0.0.1", **environment})
-    findings: list[Finding] = []
+    emitted: list[Finding] = []
     loaded = load_manifest(settings, hashed=False)
-    diagnosis = examine(settings, loaded, findings.append, write=write, clock=Clock())
-    assert KEY not in "\n".join(finding_text(finding, 80) for finding in findings)
-    return diagnosis, {finding.topic: finding for finding in findings}
+    diagnosis = Diagnosis()
+    examine(settings, loaded, emitted.append, diagnosis, word=new_word() if probe else "", clock=Clock())
+    assert (diagnosis.findings, diagnosis.complete) == (emitted, True)
+    assert KEY not in "\n".join(finding_text(finding, 80) for finding in emitted) + diagnosis.evidence
+    return diagnosis, {finding.topic: finding for finding in emitted}
 
 
 def kinds(findings: dict[str, Finding]) -> dict[str, str]:
@@ -47,7 +51,7 @@ def kinds(findings: dict[str, Finding]) -> dict[str, str]:
 
 def test_the_embedded_service_is_well(tmp_path: Path) -> None:
     manifest(tmp_path, "{provider: local}")
-    diagnosis, findings = examined(tmp_path, write=True)
+    diagnosis, findings = examined(tmp_path, probe=True)
     assert (diagnosis.capabilities, diagnosis.left, kinds(findings)) == (USUAL, False, {})
 
 
@@ -62,7 +66,7 @@ def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[s
         place = split if provider == "oci" else f"data_url: '{url}'"
         manifest(tmp_path, f"{{provider: {provider}, {place}, project: '{PROJECT}', compartment: '{COMPARTMENT}'}}")
         make_store(tmp_path)
-        diagnosis, findings = examined(tmp_path, write=True, VSSYNC_API_KEY=KEY)
+        diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
     assert diagnosis.capabilities is not None
     assert {topic: kind for topic, kind in kinds(findings).items() if topic in ("connection", "list batches")} == warned
     assert findings["identity"].text == "bearer key from VSSYNC_API_KEY"
@@ -82,9 +86,32 @@ def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
     live = open_service(tmp_path / "live", options=LocalOptions(api_key="right", dialect=parse_dialect("openai")))
     with live as service, on_a_port(service) as url:
         manifest(tmp_path, f"{{provider: openai, data_url: '{url}'}}")
-        diagnosis, findings = examined(tmp_path, write=True, VSSYNC_API_KEY=KEY)
+        diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
     assert kinds(findings) == {"credential": "failed"}
     assert diagnosis.capabilities is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_service_whose_stores_need_another_credential_is_a_switch(tmp_path: Path, status: int) -> None:
+    with service_of(tmp_path, f"compatible,stores-iam-only={status}") as service, on_a_port(service) as url:
+        manifest(tmp_path, f"{{provider: compatible, data_url: '{url}'}}")
+        diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
+    assert diagnosis.facts == {"stores_iam_only": status}
+    assert dialect_of(diagnosis.facts, "compatible").endswith(f",stores-iam-only={status}")
+    assert "failed" in kinds(findings).values()
+
+
+def test_a_connector_that_feeds_a_store_is_a_warning(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/files/" in request.url.path:
+            return httpx.Response(404, json={"error": {"code": "404", "message": "File is a connector file"}})
+        if request.url.path.endswith("/vs_1/files"):
+            rows = [{"id": "file-1", "status": "completed", "created_at": 1}]
+            return httpx.Response(200, json={"data": rows, "has_more": False})
+        return hidden(request) if "file_batches" not in request.url.path else httpx.Response(405)
+
+    finding = oci(tmp_path, answer)["connectors"]
+    assert (finding.kind, "docs (vs_1)" in finding.text) == (FindingKind.WARNING, True)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +132,7 @@ def test_what_cannot_begin_says_why(
     tmp_path: Path, service: str, environment: dict[str, str], topic: str, text: str
 ) -> None:
     manifest(tmp_path, service)
-    _, findings = examined(tmp_path, write=True, **environment)
+    _, findings = examined(tmp_path, probe=True, **environment)
     assert kinds(findings) == {topic: "failed"}
     assert text in findings[topic].text
 
@@ -283,7 +310,8 @@ def test_lines_to_copy_are_not_broken_and_nothing_steers_the_terminal() -> None:
 def test_a_document_of_an_examination_that_was_cut_short_says_so(tmp_path: Path) -> None:
     manifest(tmp_path, "{provider: local}")
     loaded = load_manifest(Settings(manifest=str(tmp_path)), hashed=False)
-    found = json.loads(diagnosis_json(loaded, [failed("clean up", "left \x1b[31m##[error]", "upload f-1")], None))
+    diagnosis = Diagnosis([failed("clean up", "left \x1b[31m##[error]", "upload f-1")])
+    found = json.loads(diagnosis_json(loaded, diagnosis))
     assert (found["complete"], found["capabilities"]) == (False, None)
     (finding,) = found["findings"]
     assert (finding["check"], finding["status"], finding["way_out"]) == ("clean up", "failed", ["upload f-1"])

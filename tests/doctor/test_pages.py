@@ -10,6 +10,8 @@ import pytest
 
 from vssync.api.rate_limit import rates
 from vssync.commands.doctor.finding import POLICY_SUBJECTS, policy_statement
+from vssync.commands.doctor.redact import WORDS
+from vssync.commands.doctor.write_probes import FILES, REQUESTS
 from vssync.endpoints import Caller, resolve_endpoint
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
@@ -70,3 +72,12 @@ def test_every_capability_is_explained() -> None:
 def test_each_page_says_that_nothing_ran_live(provider: str) -> None:
     assert "**Nothing on this page has run against" in PAGES[provider]
     assert "| **not verified** |" in PAGES[provider]
+
+
+def test_the_page_on_evidence_explains_every_field() -> None:
+    page = (FOLDER.parent / "evidence.md").read_text()
+    names = [name for row in re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    assert names == [name for name in load_schema("evidence.schema.json")["properties"] if name in names]
+    assert {*names} == {*load_schema("evidence.schema.json")["properties"]}
+    assert f"{FILES} small files, sends about\n{REQUESTS} requests" in page
+    assert f"some {round(len(WORDS), -2)} technical words" in page

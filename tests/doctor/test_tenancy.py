@@ -13,7 +13,7 @@ from tests.api.loopback import Got, Loopback, Sent, listening, said
 from tests.auth.builders import section, write_home
 from tests.doctor.test_write_probes import COMPARTMENT, PROJECT
 from tests.support import Clock
-from vssync.commands.doctor.examine import examine
+from vssync.commands.doctor.examine import Diagnosis, examine
 from vssync.commands.doctor.finding import Finding, FindingKind
 from vssync.commands.session import Settings, load_manifest
 
@@ -49,7 +49,7 @@ def examined(folder: Path, answers: dict[str, Any]) -> tuple[dict[str, Finding],
         )
         settings = Settings(manifest=str(folder), environment=write_home(folder / "home", {"DEFAULT": section()}))
         findings: list[Finding] = []
-        examine(settings, load_manifest(settings, hashed=False), findings.append, clock=Clock())
+        examine(settings, load_manifest(settings, hashed=False), findings.append, Diagnosis(), clock=Clock())
     return {finding.topic: finding for finding in findings}, place
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,12 @@ from tests.support import Clock
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.http import Call
+from vssync.commands.doctor.facts import Facts, capabilities_of, capabilities_snippet
 from vssync.commands.doctor.finding import Finding, FindingKind
-from vssync.commands.doctor.write_probes import capabilities_snippet, run_write_probes
+from vssync.commands.doctor.scratch import ScratchStore, Trial, clean_up
+from vssync.commands.doctor.write_probes import FILES, REQUESTS, run_write_probes
 from vssync.endpoints import Endpoint
+from vssync.errors import UsageProblem
 from vssync.local.app import Service, open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.faults.rules import with_faults
@@ -36,24 +40,33 @@ def service_of(tmp_path: Path, spoken: str, clock: Clock | None = None) -> Servi
     return open_service(tmp_path / "live", options=LocalOptions(dialect=at_once))
 
 
-def client_for(service: Service, provider: str, transport: httpx.BaseTransport | None = None) -> Client:
+def client_for(
+    service: Service, provider: str, transport: httpx.BaseTransport | None = None, clock: Clock | None = None
+) -> Client:
     data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
     headers = {"openai-project": PROJECT, "opc-compartment-id": COMPARTMENT, "authorization": f"Bearer {KEY}"}
     place = Endpoint(
         PROVIDERS[provider], f"http://local{data}", f"http://local{control}", headers, headers, AuthKind.NONE
     )
-    return connect(place, auth=None, clock=Clock(), workers=1, transport=transport or LocalTransport(service))
+    return connect(place, auth=None, clock=clock or Clock(), workers=1, transport=transport or LocalTransport(service))
 
 
-def probed(service: Service, provider: str) -> tuple[dict[str, bool], dict[str, Finding]]:
-    """The capabilities that the write probes saw, and their findings by topic. Nothing is left behind."""
+def tried(client: Client) -> tuple[Facts, list[Finding], bool]:
+    """The facts that the write probes saw, their findings, and whether nothing is left."""
     findings: list[Finding] = []
+    trial = Trial(ScratchStore(client), findings.append)
+    is_clean = run_write_probes(trial)
+    return trial.facts, findings, is_clean
+
+
+def probed(service: Service, provider: str) -> tuple[dict[str, bool], list[Finding]]:
+    """The capabilities that the write probes saw, and their findings. Nothing is left behind."""
     client = client_for(service, provider)
-    found, left = run_write_probes(client, findings.append)
-    assert not left
+    facts, findings, is_clean = tried(client)
+    assert is_clean
     assert client.list_stores() == ()
     assert uploads(client) == 0
-    return dict(found), {finding.topic: finding for finding in findings}
+    return capabilities_of(facts), findings
 
 
 def uploads(client: Client) -> int:
@@ -66,6 +79,7 @@ USUAL = {
     "batch_files": True,
     "batches": True,
     "attribute_updates": True,
+    "store_creates": True,
     "store_updates": True,
     "shares_chunks": False,
     "updates_reach_search": True,
@@ -91,35 +105,72 @@ LIKE_OGX = {
         ("compatible", "local,own-hit-ids=on,shares-chunks=on", {"shares_chunks": True}),
         ("compatible", "local,has-batches=off", {"list_batches": False, "batch_files": False, "batches": False}),
         ("compatible", "local,takes-files=off", {"batch_files": False}),
+        ("compatible", "local,unreadable-batches=404", {"batches": False, "list_batches": False}),
     ],
 )
 def test_write_probes_find_what_the_service_is_capable_of(
     tmp_path: Path, provider: str, spoken: str, differing: dict[str, bool]
 ) -> None:
     with service_of(tmp_path, spoken) as service:
-        found, _ = probed(service, provider)
+        found, findings = probed(service, provider)
     assert found == {**USUAL, **differing}
+    assert [finding.text for finding in findings if finding.kind is FindingKind.FAILED] == []
+
+
+def test_a_run_takes_what_was_announced(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        client = client_for(service, "local")
+        _, findings, _ = tried(client)
+    assert findings[-1].text == f"removed: {FILES + 1} objects; nothing is left"
+    assert abs(client.sender.request_count - REQUESTS) <= 10
 
 
 @pytest.mark.parametrize(
-    ("spoken", "topic", "text"),
+    ("provider", "spoken", "texts"),
     [
-        ("local,echoes=null", "chunking", "not reported"),
-        ("local,ignores-chunking=on", "chunking", "reported as 800/400"),
-        ("compatible", "chunking", "reported as auto"),
-        ("local", "attributes", "as they were sent"),
-        ("local", "update file", "change in place"),
-        ("local,shares-chunks=on", "equal texts", "share"),
-        ("local", "list files", "attributes are listed"),
-        ("local,lists-attributes=off", "list files", "leave attributes out"),
-        ("local,stale-filters=on", "search", "as they were attached"),
-        ("local", "search", "changed in place"),
+        (
+            "compatible",
+            "local",
+            {
+                "attributes": "as they were sent",
+                "update file": "change in place",
+                "list files": "attributes are listed",
+                "search": "changed in place",
+                "kinds": "completed: .md .html .json .py; failed unsupported_file: .pdf .docx; refused",
+                "detach": "gone at once",
+            },
+        ),
+        ("oci", "oci", {"names": "come back changed", "chunking": "not reported"}),
+        (
+            "compatible",
+            "local,ignores-chunking=on,lists-attributes=off,cut-after=3,refuses=.md,stale-filters=on",
+            {
+                "chunking": "reported as 800/400",
+                "list files": "leave attributes out",
+                "batches": "refused as a whole, and names it",
+                "paging": "a listing ends after 3",
+                "search": "as they were attached",
+            },
+        ),
+        (
+            "compatible",
+            "local,ignores-chunking=on,echoes=null,shares-chunks=on,late-deletions=9,late-files=9",
+            {
+                "chunk sizes": "larger pieces",
+                "equal texts": "share",
+                "detach": "not at once gone",
+                "list files": "late or short",
+            },
+        ),
     ],
 )
-def test_what_comes_back_changed_is_named(tmp_path: Path, spoken: str, topic: str, text: str) -> None:
-    with service_of(tmp_path, spoken) as service:
-        _, findings = probed(service, "compatible")
-    assert text in findings[topic].text
+def test_what_is_odd_is_named(tmp_path: Path, provider: str, spoken: str, texts: dict[str, str]) -> None:
+    clock = Clock()
+    with service_of(tmp_path, spoken, clock) as service:
+        _, findings, is_clean = tried(client_for(service, provider, clock=clock))
+    assert is_clean
+    for topic, text in texts.items():
+        assert text in " ".join(finding.text for finding in findings if finding.topic == topic)
 
 
 @pytest.mark.parametrize(
@@ -135,37 +186,33 @@ def test_a_service_without_attributes_cannot_be_used(
     tmp_path: Path, *, spoken: str, faults: tuple[str, ...], found: bool, kind: FindingKind, text: str
 ) -> None:
     with service_of(tmp_path, spoken) as service:
-        findings: list[Finding] = []
         client = client_for(service, "compatible", LocalTransport(with_faults(service, faults)))
-        capabilities, left = run_write_probes(client, findings.append)
+        facts, findings, is_clean = tried(client)
     finding = next(finding for finding in findings if finding.topic == "attributes")
-    assert (capabilities["attributes"], finding.kind, left) == (found, kind, False)
+    assert (facts["attributes"], finding.kind, is_clean) == (found, kind, True)
     assert text in finding.text
-    assert ("attributes: false" in capabilities_snippet(capabilities, {})) is not found
+    assert ("attributes: false" in capabilities_snippet(capabilities_of(facts), {})) is not found
 
 
 def test_changed_values_say_nothing_about_updates(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
         transport = LocalTransport(with_faults(service, ["garbled-attributes"]))
-        capabilities, _ = run_write_probes(client_for(service, "compatible", transport), lambda _finding: None)
-    assert capabilities["attribute_updates"]
+        facts, _, _ = tried(client_for(service, "compatible", transport))
+    assert facts["attribute_updates"]
 
 
 def test_a_service_that_makes_no_stores_is_named(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
         transport = LocalTransport(with_faults(service, ["status=405:POST:/vector_stores"]))
-        client = client_for(service, "local", transport)
-        findings: list[Finding] = []
-        found, left = run_write_probes(client, findings.append)
-    assert (dict(found), left) == ({"store_creates": False}, False)
+        facts, findings, is_clean = tried(client_for(service, "local", transport))
+    assert (dict(facts), is_clean) == ({"store_creates": False}, True)
     assert [finding.topic for finding in findings if finding.kind is FindingKind.FAILED] == ["create store"]
 
 
 def test_lost_metadata_is_named(tmp_path: Path) -> None:
     with service_of(tmp_path, "local") as service:
-        findings: list[Finding] = []
         client = client_for(service, "compatible", LocalTransport(with_faults(service, ["lost-metadata"])))
-        run_write_probes(client, findings.append)
+        _, findings, _ = tried(client)
     finding = next(finding for finding in findings if finding.topic == "metadata")
     assert finding.kind is FindingKind.WARNING
     assert "external" in finding.way_out[0]
@@ -195,13 +242,13 @@ def interrupt(_: httpx.Request) -> httpx.Response:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("at", range(2, 27, 3))
+@pytest.mark.parametrize("at", range(2, 120, 13))
 def test_ctrl_c_at_any_request_leaves_nothing(tmp_path: Path, at: int) -> None:
     with service_of(tmp_path, "local") as service:
         client = client_for(service, "local", Cut(service, lambda _: True, at, interrupt))
         findings: list[Finding] = []
         with pytest.raises(KeyboardInterrupt):
-            run_write_probes(client, findings.append)
+            run_write_probes(Trial(ScratchStore(client), findings.append))
         assert client.list_stores() == ()
         assert uploads(client) == 0
         assert findings[-1].topic == "clean up"
@@ -216,24 +263,44 @@ def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> No
             raise httpx.ReadError("gone")
 
         client = client_for(service, "local", Cut(service, lambda r: r.method == "POST", 1, lose))
-        findings: list[Finding] = []
-        found, left = run_write_probes(client, findings.append)
-        assert (found, left, client.list_stores()) == ({}, False, ())
+        facts, findings, is_clean = tried(client)
+        assert (facts, is_clean, client.list_stores()) == ({}, True, ())
         assert [finding.topic for finding in findings] == ["write probes", "clean up"]
 
 
-def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
+def test_what_cannot_be_removed_is_named_with_the_command_that_removes_it(tmp_path: Path) -> None:
     def refuse(_: httpx.Request) -> httpx.Response:
         return httpx.Response(403, json={"error": {"message": "no"}})
 
     with service_of(tmp_path, "local") as service:
-        client = client_for(service, "local", Cut(service, lambda r: r.method == "DELETE", 3, refuse))
-        findings: list[Finding] = []
-        _, left = run_write_probes(client, findings.append)
-        assert left
+        client = client_for(service, "local", Cut(service, lambda r: r.method == "DELETE", 5, refuse))
+        _, findings, is_clean = tried(client)
+        assert not is_clean
         assert uploads(client) == 1
-    assert (findings[-1].kind, findings[-1].topic) == (FindingKind.FAILED, "clean up")
-    assert any("file-" in line and "403" in line for line in findings[-1].way_out)
+        left = findings[-1]
+        assert (left.kind, left.topic) == (FindingKind.FAILED, "clean up")
+        assert any("file-" in line and "403" in line for line in left.way_out)
+        (word,) = re.findall(r"`vssync doctor --clean-up (\w+)`", left.way_out[-1])
+        assert clean_up(client, word, findings.append)
+        assert uploads(client) == 0
+        assert findings[-1].text == "removed: 1 object; nothing is left"
+        assert clean_up(client, word, findings.append)
+        assert findings[-1].text == f"nothing is named {word}"
+
+
+def test_clean_up_removes_a_killed_run_and_nothing_else(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        client = client_for(service, "local")
+        mine, other = ScratchStore(client), ScratchStore(client)
+        for scratch in (mine, other):
+            scratch.create_store()
+            scratch.upload("was left.")
+        findings: list[Finding] = []
+        assert clean_up(client, mine.word, findings.append)
+        assert [store.name for store in client.list_stores()] == [other.word]
+        assert [upload.filename for upload in client.list_uploads()] == [f"{other.word}-1.txt"]
+        with pytest.raises(UsageProblem, match="must be the word"):
+            clean_up(client, "v", findings.append)
 
 
 @pytest.mark.parametrize(
@@ -249,11 +316,12 @@ def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
         ),
         (USUAL, {"list_batches": False}, "otherwise about list_batches. Remove that from `service.capabilities`."),
         (
-            {"attributes": True, "shares_chunks": False},
+            {name: has for name, has in USUAL.items() if name not in ("updates_reach_search", "batches")},
             {},
+            "    batches: false  # not known: this is the safe side\n"
             "    updates_reach_search: false  # not known: this is the safe side",
         ),
-        ({"attributes": True}, {"shares_chunks": False, "updates_reach_search": True}, "as the manifest says"),
+        ({"attributes": True}, dict.fromkeys(USUAL, 1) | {"shares_chunks": 0}, "as the manifest says"),
         ({"store_creates": False}, {}, "  capabilities:\n    store_creates: false"),
     ],
 )
@@ -272,16 +340,65 @@ def test_what_is_usual_for_a_provider_is_not_worth_a_line() -> None:
     ("fault", "topic", "unknown"),
     [
         ("status=409:GET:/vector_stores/*/file_batches", "list batches", {"list_batches"}),
+        ("status=500:POST:/vector_stores/*/file_batches", "batches", {"batches", "batch_files"}),
+        ("lost-reply:POST:/vector_stores/*/file_batches", "batches", {"batches", "batch_files"}),
         ("status=500:POST:/vector_stores/*/files/*", "update file", {"attribute_updates", "updates_reach_search"}),
         ("status=500:POST:/vector_stores/*/search", "search", {"updates_reach_search", "shares_chunks"}),
         ("status=500:POST:/vector_stores/*/search", "equal texts", {"updates_reach_search", "shares_chunks"}),
         ("status=422:POST:/vector_stores/*/search", "search", {"updates_reach_search", "shares_chunks"}),
+        ("reset-before:POST:/vector_stores/*/search", "search", {"updates_reach_search", "shares_chunks"}),
+        ("not-json:POST:/vector_stores/*/search", "search", {"updates_reach_search", "shares_chunks"}),
     ],
 )
 def test_one_odd_answer_ends_one_probe(tmp_path: Path, fault: str, topic: str, unknown: set[str]) -> None:
     with service_of(tmp_path, "local") as service:
-        findings: list[Finding] = []
         client = client_for(service, "compatible", LocalTransport(with_faults(service, [fault])))
-        capabilities, left = run_write_probes(client, findings.append)
-    assert (set(capabilities), left) == (USUAL.keys() - unknown, False)
+        facts, findings, is_clean = tried(client)
+    assert (set(capabilities_of(facts)), is_clean) == (USUAL.keys() - unknown, True)
     assert next(finding.kind for finding in findings if finding.topic == topic) is FindingKind.FAILED
+
+
+class Bent(httpx.BaseTransport):
+    """Answers some requests with another JSON value, though it does what they ask."""
+
+    def __init__(self, service: Service, request: str, value: object) -> None:
+        self.inner, self.pattern, self.value = LocalTransport(service), re.compile(request), value
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self.inner.handle_request(request)
+        response.read()
+        is_bent = response.is_success and self.pattern.fullmatch(f"{request.method} {request.url.path}")
+        return httpx.Response(200, json=self.value) if is_bent else response
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], {}, {"data": None}, {"data": [{}]}, {"data": [{"id": 1, "attributes": []}]}]
+)
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "GET /v1/vector_stores/[^/]+/files",
+        "(GET|POST) /v1/vector_stores/[^/]+/files/[^/]+",
+        "POST /v1/vector_stores/[^/]+/(search|files)",
+        "(GET|POST) /v1/vector_stores/[^/]+/file_batches.*",
+        "(GET /v1/vector_stores|POST /v1/vector_stores/[^/]+)",
+    ],
+)
+def test_no_value_of_another_form_ends_the_trial(tmp_path: Path, request_: str, value: object) -> None:
+    with service_of(tmp_path, "local") as service:
+        client = client_for(service, "compatible", Bent(service, request_, value))
+        facts, findings, is_clean = tried(client)
+        left = client_for(service, "compatible")
+        assert (is_clean, uploads(left), left.list_stores()) == (True, 0, ())
+    assert "write probes" not in {finding.topic for finding in findings}
+    assert facts["store_creates"]
+
+
+def test_batches_that_answer_5xx_are_not_used(tmp_path: Path) -> None:
+    """The files of a batch that cannot be read tell whether it works."""
+    faults = ["status=500:GET:/vector_stores/*/file_batches", "status=500:GET:/vector_stores/*/file_batches/*"]
+    with service_of(tmp_path, "local") as service:
+        client = client_for(service, "compatible", LocalTransport(with_faults(service, faults)))
+        facts, _, _ = tried(client)
+    shown = capabilities_snippet(capabilities_of(facts), {})
+    assert "    batches: false\n    list_batches: false" in shown

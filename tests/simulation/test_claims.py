@@ -13,6 +13,7 @@ OTHERS = {
     "manifest",
     "batches",
     "doctor",
+    "evidence",
     "offline",
     "search",
     "validate",

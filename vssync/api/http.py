@@ -128,6 +128,9 @@ class Sender:
         self.deletions = DeletionGate(workers)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
+        self.on_answer: Callable[[Call, httpx.Response], None] | None = (
+            None  # sees each answer whole, before it is read
+        )
         self.has_unusable_data = False  # the embedded service cannot read or write its data, and will not be able to
         self.last_failure = ""  # why the latest was sent again, such as `status 503 to GET /files`
 
@@ -221,6 +224,8 @@ class Sender:
         path, suffix = request.url.path, f" {id_}" if id_ else ""
         log.info("%s %s %d %d ms%s", call.method, path, response.status_code, milliseconds, suffix)
         self._unreachable.discard(call.plane)
+        if self.on_answer:
+            self.on_answer(call, response)
         return self._read(call, response, parse)
 
     def _read(

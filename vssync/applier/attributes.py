@@ -32,7 +32,7 @@ _STALE_SEARCH = (
 )
 _UNLISTED_MARKS = (
     "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
-    "`vssync doctor --write` shows what else is missing"
+    "`vssync doctor --probe` shows what else is missing"
 )
 _MAX_LOOKS = 3  # at listings that are late, in one run
 _LISTING_TIMEOUT = 15.0  # seconds for a listing to follow a write
@@ -140,7 +140,7 @@ def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark
     extra = ", and cannot change attributes later" if refused else ""
     raise MarkLost(
         f"{file_id}: the service lost the mark that was sent along{extra}; vssync cannot recognize a file without one; "
-        "`vssync doctor --write` shows what the service keeps"
+        "`vssync doctor --probe` shows what the service keeps"
     )
 
 

@@ -31,7 +31,8 @@ vssync destroy -e pr-12 --confirm kb/pr-12  # the same without a terminal
 vssync gc  # list orphaned uploads
 vssync gc --suspected --yes  # delete them, and those that only look like vssync's
 vssync doctor  # only read
-vssync doctor --write  # also try a scratch store
+vssync doctor --probe  # also try what the service can do
+vssync doctor --probe --yes --out evidence.json  # for an issue, without secrets
 vssync render -e prod  # the manifest as prod sees it
 vssync render --files -t docs/intro.md  # one file, and where each of its values comes from
 vssync serve  # on port 8700, until Ctrl-C

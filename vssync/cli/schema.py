@@ -7,8 +7,8 @@ import click
 from vssync.cli.help import verb
 
 KINDS = (
-    *("manifest", "plan", "report", "status", "batches", "search", "output", "diff", "doctor", "gc"),
-    *("validate", "destroy", "offline"),
+    *("manifest", "plan", "report", "status", "batches", "search", "output", "diff", "doctor", "evidence"),
+    *("gc", "validate", "destroy", "offline"),
 )
 
 
@@ -18,7 +18,8 @@ def schema(kind: str) -> None:
     """Print the JSON schema of a manifest, or of what a command prints with `--format json`.
 
     KIND is `manifest`, or the `kind` that such a document names: `plan`, `report` (of `apply`), `destroy`, `status`,
-    `batches`, `search`, `output`, `diff`, `doctor`, `gc`, `validate`, or `offline` (of `plan --offline`).
+    `batches`, `search`, `output`, `diff`, `doctor`, `evidence` (of `doctor --out`), `gc`, `validate`, or
+    `offline` (of `plan --offline`).
     """
     from vssync.sources.schemas import schema_text
 

@@ -165,16 +165,21 @@ def apply_and_report(
     return process.DONE if report.converged else process.INCOMPLETE
 
 
-def confirm_apply() -> None:
+def confirm(question: str, way_out: str) -> None:
     """Asks a person at a terminal.
 
-    Raises Refused for any answer but yes, and where there is no terminal.
+    Raises Refused for any answer but yes and, with the way out, where there is no terminal.
     """
     if not sys.stdin.isatty():
-        raise Refused("not confirmed: there is no terminal to ask on. Apply with --yes, or a saved plan.")
-    click.echo("\nOnly `yes` is accepted. Apply this plan? ", err=True, nl=False)
+        raise Refused(f"not confirmed: there is no terminal to ask on. {way_out}")
+    click.echo(f"\nOnly `yes` is accepted. {question} ", err=True, nl=False)
     if sys.stdin.readline().strip() != "yes":
         raise Refused("not confirmed: nothing was written.")
+
+
+def confirm_apply() -> None:
+    """Asks whether to apply the plan. Raises Refused where the answer is not yes."""
+    confirm("Apply this plan?", "Apply with --yes, or a saved plan.")
 
 
 def confirm_owner(owner: str, answer: str | None) -> None:

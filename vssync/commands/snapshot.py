@@ -117,7 +117,7 @@ def _hidden_attributes_problem(store: LiveStore, file_id: str) -> str:
     return (
         f"cannot be compared: the service lists the files of {store.id} without attributes, though {file_id} has some "
         "(capability `attributes`), so nobody can tell whose they are; nothing is changed until listings have them, "
-        "which `vssync doctor --write` tests"
+        "which `vssync doctor --probe` tests"
     )
 
 

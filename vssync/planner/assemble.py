@@ -45,7 +45,7 @@ _DEFAULT_CAPABILITIES = Capabilities()
 _KEYS_UNKNOWN = (PlannedFiles.NONE, PlannedFiles.LISTED)  # files were not all listed, so an address may name any key
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
-    "or take the line out if `vssync doctor --write` finds that this one does"
+    "or take the line out if `vssync doctor --probe` finds that this one does"
 )
 
 

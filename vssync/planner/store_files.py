@@ -261,7 +261,7 @@ def _notes_on_live_files(
         )
     shared = [wanted for wanted in in_scope if wanted.key_digest in foreign_owners]
     uncompared_text = "adopted by name and size alone; --replace ADDRESS uploads such a file again"
-    attributes_text = "searches filter by the service's version of them; `vssync doctor --write` shows the difference"
+    attributes_text = "searches filter by the service's version of them; `vssync doctor --probe` shows the difference"
     notes = [
         *note_others(classified, adopted_ids),
         *(Note(NoteKind.SHARED_KEY, wanted.key, detail=foreign_owners[wanted.key_digest]) for wanted in shared),

@@ -6,6 +6,7 @@ A probe that makes no sense after an earlier failure is left out, so that one ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from vssync.api.errors import missing_from_list_error
@@ -24,7 +25,7 @@ from vssync.commands.doctor.finding import (
 )
 from vssync.commands.session import Session
 from vssync.endpoints import foreign_project
-from vssync.errors import AccessDenied, ServiceError
+from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.limits import CLOCK_SKEW
 from vssync.model.plan import Options
 from vssync.model.state import LiveStore
@@ -32,11 +33,16 @@ from vssync.planner.find_stores import match_stores
 
 _TOLERATED_SKEW = 60  # seconds by which a clock may be off without a warning
 _NEW_STORE_SECONDS = 120  # for which a new store may be unknown at the data address
-_MAX_PROBED_STORES = 5
+_MAX_PROBED_STORES, _MAX_PROBED_FILES = 5, 3
 
 
-def run_read_probes(session: Session, emit: Emit, now: Callable[[], float]) -> tuple[LiveStore, ...] | None:
-    """All stores, after every probe; None where they cannot be listed. `now` is this machine's clock."""
+def run_read_probes(
+    session: Session, emit: Emit, now: Callable[[], float], *, lists_batches: bool = True
+) -> tuple[LiveStore, ...] | None:
+    """All stores, after every probe; None where they cannot be listed. `now` is this machine's clock.
+
+    `lists_batches`: whether to look at batches here, where no write probe does it better.
+    """
     probes: dict[Plane, Probe] = {}
     skew: float | None = None  # read when an answer arrives, since retries can take minutes
     for plane, path in ((Plane.CONTROL, "/vector_stores"), (Plane.DATA, "/files")):
@@ -60,7 +66,10 @@ def run_read_probes(session: Session, emit: Emit, now: Callable[[], float]) -> t
         managed = managed_stores(session, stores)
         for key, store in list(managed.items())[:_MAX_PROBED_STORES]:
             emit(_store_files(session, key, store))
-        emit(_batches(session, next(iter(managed.values()), stores[0])))
+            if connected := _connector_files(session, key, store):
+                emit(connected)
+        if lists_batches:
+            emit(_batches(session, next(iter(managed.values()), stores[0])))
     return stores
 
 
@@ -182,6 +191,23 @@ def _store_files(session: Session, key: str, store: LiveStore) -> Finding:
     if (session.client.service_date or 0) - store.created_at < _NEW_STORE_SECONDS:
         return warning("list files", text, "The store is new: try again in a minute.")
     return failed("list files", text, "A missing permission answers 404 as well.", *_policy_advice(session, 404))
+
+
+def _connector_files(session: Session, key: str, store: LiveStore) -> Finding | None:
+    """A warning where another program feeds the store: files of a connector are listed there, and are no Files.
+
+    OCI answers 404 for them, with the words "File is a connector file".
+    """
+    with suppress(ServiceError):
+        unmarked = [file for file in session.client.list_newest_files(store.id) if file.mark is None]
+        for file in unmarked[:_MAX_PROBED_FILES]:
+            try:
+                session.client.get_upload(file.id)
+            except NotFound as error:
+                if "connector" in error.answer.message:
+                    text = f"{key} ({store.id}): a connector puts files into it, and searches find them, too"
+                    return warning("connectors", text, "vssync leaves them alone: they cannot be adopted or replaced.")
+    return None
 
 
 def _batches(session: Session, store: LiveStore) -> Finding:

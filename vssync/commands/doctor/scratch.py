@@ -1,73 +1,155 @@
-"""The store and files of the write probes, remembered from before they are created until they are seen removed.
+"""The store and files of the write probes, and what was seen of them.
 
-They belong to no manifest, so no journal records them. If the process is killed, it leaves a store that expires within
-a day, and a few Files whose names say what made them.
+They are remembered from before they are created until they are seen removed. They belong to no manifest, so no journal
+records them. Their names begin with a random word, by which `doctor --clean-up` finds what a killed process left; the
+store expires within a day by itself.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from vssync.api.client import Client
-from vssync.commands.doctor.finding import Emit, failed, ok
-from vssync.errors import NotFound, VssyncError
-from vssync.model.state import FileStatus, LiveFile
+from vssync.api.http import Call, Plane, store_path
+from vssync.api.pagination import Page, Row, parse_page
+from vssync.api.parse import AttachmentEntry, attribute_filter
+from vssync.commands.doctor.facts import Fact
+from vssync.commands.doctor.finding import Emit, Finding, failed, ok
+from vssync.commands.doctor.redact import id_prefix
+from vssync.errors import AccessDenied, NotDeleted, NotFound, ServiceError, UsageProblem, VssyncError
+from vssync.limits import MAX_VALUE_LENGTH
+from vssync.model.state import Attributes, Chunking, FileStatus, LiveFile, Scalar, SearchHit, Upload
+from vssync.text import count_noun
 
 Value = TypeVar("Value")
 TIMEOUT = 300.0  # seconds for a store to answer, or a file to be ingested
+FOLLOW_TIMEOUT = 30.0  # seconds for a listing, a count or a search to follow a change
 _POLL_INTERVAL = 1.0
+_TRIES_AT_ONCE = 4  # before time passes: some services are late by requests rather than by seconds
+_WORD = re.compile(r"vssyncdoctor[0-9a-f]{8}")
+
+
+def new_word() -> str:
+    """What the names of one run's store and files begin with."""
+    return f"vssyncdoctor{secrets.token_hex(4)}"
+
+
+CHUNKING = Chunking(200, 50)
+# Values that services are known to change: other alphabets, fractions, large numbers, booleans, empty and long texts.
+ATTRIBUTES: Attributes = {
+    "accent": "é",
+    "fraction": 0.1,
+    "large": 2**53,
+    "yes": True,
+    "empty": "",
+    "long": "x" * MAX_VALUE_LENGTH,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RawReply:
+    """What a service answered, as it was sent; no fields where that is not an object, `error` where it is an error."""
+
+    status: int
+    body: Row = field(default_factory=dict)
+    error: ServiceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """How long a change took to show: seconds, or, where it took no time, the number of requests before it did."""
+
+    seconds: float
+    requests: int = 0
 
 
 @dataclass(slots=True)
 class ScratchStore:
-    """A store and its files. Their names carry a random word, which is also in every text."""
+    """A store and its files."""
 
     client: Client
-    word: str = field(default_factory=lambda: f"vssyncdoctor{secrets.token_hex(4)}")
+    word: str = field(default_factory=new_word)
     store_id: str = ""
-    _may_exist: bool = False
-    _file_ids: dict[str, str] = field(default_factory=dict)  # by upload name; empty until the reply
+    uploads: dict[str, Upload | None] = field(default_factory=dict)  # by name; None until the reply
+    _store_may_exist: bool = False
+    _removed: int = 0
 
     def create_store(self) -> None:
-        """Creates the store, and waits until it can be used. It expires by itself, should everything else fail."""
+        """Creates the store. It expires by itself, should everything else fail."""
         body = {
             "name": self.word,
-            "metadata": {"made_by": "vssync doctor --write"},
+            "metadata": {"made_by": "vssync doctor --probe"},
             "expires_after": {"anchor": "last_active_at", "days": 1},
         }
-        self._may_exist = True
+        self._store_may_exist = True
         self.store_id = self.client.create_store(body).id
-        if not self.wait_until(lambda: self.client.is_ready(self.store_id), bool):
-            raise VssyncError(f"{self.store_id}: the new store did not answer within {TIMEOUT:,.0f} s")
 
-    def upload(self, text: str) -> str:
-        """The id of a new File with the text and the random word."""
-        name = f"{self.word}-{len(self._file_ids) + 1}.txt"
-        self._file_ids[name] = ""
-        self._file_ids[name] = self.client.upload_file(io.BytesIO(f"{self.word} {text}\n".encode()), name).id
-        return self._file_ids[name]
+    def upload(self, text: str | bytes, suffix: str = ".txt") -> Upload:
+        """A new File with the text and the random word, or with these bytes; the suffix ends its name."""
+        name = f"{self.word}-{len(self.uploads) + 1}{suffix}"
+        self.uploads[name] = None
+        content = text if isinstance(text, bytes) else f"{self.word} {text}\n".encode()
+        upload = self.uploads[name] = self.client.upload_file(io.BytesIO(content), name)
+        return upload
+
+    def path(self, *segments: str) -> str:
+        """The path of the store, or of what these segments name in it."""
+        return store_path(self.store_id, *segments)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        body: Mapping[str, object] | None = None,
+        plane: Plane = Plane.DATA,
+    ) -> RawReply:
+        """One request, its answer as it is. Raises ServiceError only where there is none."""
+        is_raw = path.startswith("/files/") and path.endswith("/content")
+        call = Call(method, path, plane, params or {}, body, idempotent=method != "POST", raw=is_raw)
+        try:
+            sent = self.client.sender.send(call).body
+            return RawReply(200, sent if isinstance(sent, Mapping) else {})
+        except ServiceError as error:
+            if not error.answer.status:
+                raise
+            return RawReply(error.answer.status, error=error)
+
+    def page(
+        self, path: str, params: Mapping[str, str | int] | None = None, query: Mapping[str, object] | None = None
+    ) -> Page:
+        """A page of a listing, or of what a search finds, as it was sent. Raises ServiceError where it is none."""
+        call = Call("POST" if query else "GET", path, params=params or {}, body=query, is_search=query is not None)
+        page: Page = self.client.sender.send(call, parse_page).body
+        return page
+
+    def listed(self) -> Mapping[str, Row]:
+        """The first page of the store's files, by id."""
+        return by_id(self.page(self.path("files"), {"limit": 100}))
+
+    def find_file(self, file_id: str) -> LiveFile | None:
+        """A file of the store; None where it is not visible."""
+        try:
+            return self.client.get_file(self.store_id, file_id)
+        except NotFound:
+            return None
 
     def wait_for_file(self, file_id: str) -> LiveFile:
         """A file of the store, once it is completed.
 
         Raises VssyncError when it ends otherwise, or not in time.
         """
-        file = self.wait_until(lambda: self._get_file(file_id), lambda file: file is not None and file.status.ended)
+        file = self.wait_until(lambda: self.find_file(file_id), lambda file: file is not None and file.status.ended)
         if file is None or file.status is not FileStatus.COMPLETED:
             status = f"{file.status} {file.error.code if file.error else ''}".strip() if file else "not visible"
             raise VssyncError(f"{file_id}: a small text file was not ingested: {status}")
         return file
-
-    def _get_file(self, file_id: str) -> LiveFile | None:
-        try:
-            return self.client.get_file(self.store_id, file_id)
-        except NotFound:
-            return None
 
     def wait_until(
         self, read: Callable[[], Value], is_done: Callable[[Value], bool], timeout: float = TIMEOUT
@@ -79,37 +161,163 @@ class ScratchStore:
             clock.sleep(_POLL_INTERVAL)
         return value
 
+    def watch(self, checks: Mapping[str, Callable[[], bool]], timeout: float = FOLLOW_TIMEOUT) -> dict[str, Lateness]:
+        """How long each check took to hold, from now; those that did not hold in time are left out."""
+        clock = self.client.clock
+        started, tries = clock.monotonic(), 0
+        delays: dict[str, Lateness] = {}
+        while True:
+            is_at_once = tries < _TRIES_AT_ONCE
+            for name in [name for name in checks if name not in delays]:
+                if checks[name]():
+                    seconds = clock.monotonic() - started
+                    delays[name] = Lateness(0.0 if is_at_once else seconds, tries if is_at_once else 0)
+            if len(delays) == len(checks) or clock.monotonic() - started >= timeout:
+                return delays
+            tries += 1
+            if tries >= _TRIES_AT_ONCE:
+                clock.sleep(_POLL_INTERVAL)
+
+    def delete_store(self) -> None:
+        """Deletes it by its id, or by its name when the reply with the id was lost."""
+        ids = [self.store_id]
+        if not self.store_id:
+            ids = [store.id for store in self.client.list_stores() if store.name == self.word]
+        for store_id in ids:
+            self.client.delete_store(store_id)
+            self._removed += 1
+        self._store_may_exist = False
+
+    def delete_upload(self, name: str) -> None:
+        """Deletes one of its Files."""
+        if upload := self.uploads[name]:
+            self.client.delete_upload(upload.id)
+            self._removed += 1
+        del self.uploads[name]
+
     def clean(self, emit: Emit) -> bool:
-        """Removes everything whatever fails, and emits what is left; whether nothing is."""
-        left = [f"upload {name}: its reply was lost, so it may exist" for name, id in self._file_ids.items() if not id]
+        """Removes everything whatever fails, and emits what is left; whether nothing is.
+
+        It is finished even if it is interrupted once, which is raised at its end.
+        """
+        lost = [name for name, upload in self.uploads.items() if not upload]
+        left = [f"upload {name}: its reply was lost, so it may exist" for name in lost]
         removals: list[tuple[str, Callable[[], None]]] = []
-        if self._may_exist:
-            removals.append((f"store {self.word}", self._delete_store))
-        for name, file_id in self._file_ids.items():
-            if file_id:
-                removals.append((f"upload {name} ({file_id})", partial(self.client.delete_upload, file_id)))
-        removed = 0
+        if self._store_may_exist:
+            removals.append((f"store {self.word}", self.delete_store))
+        for name, upload in self.uploads.items():
+            if upload:
+                removals.append((f"upload {name} ({upload.id})", partial(self.delete_upload, name)))
+        interruption: KeyboardInterrupt | None = None
         try:
             while removals:
                 name, remove = removals[0]
                 try:
                     remove()
-                    removed += 1
+                except KeyboardInterrupt as again:
+                    if interruption:
+                        raise
+                    interruption = again
+                    continue
                 except VssyncError as error:
                     left.append(f"{name}: {error}")
                 removals.pop(0)
         finally:
             left += [f"{name}: not removed" for name, _ in removals]
             if left:
-                emit(failed("clean up", "something may be left; remove it by hand:", *left))
-            elif removed:
-                emit(ok("clean up", f"the scratch store and its {removed - 1:,} files are removed"))
+                way_out = f"Remove it with `vssync doctor --clean-up {self.word}`, with the options of this run."
+                emit(failed("clean up", "something may be left:", *left, way_out))
+            elif self._removed:
+                emit(ok("clean up", f"removed: {count_noun(self._removed, 'object')}; nothing is left"))
+        if interruption:
+            raise interruption
         return not left
 
-    def _delete_store(self) -> None:
-        """By its id, or by its name when the reply with the id was lost."""
-        ids = [self.store_id]
-        if not self.store_id:
-            ids = [store.id for store in self.client.list_stores() if store.name == self.word]
-        for store_id in ids:
-            self.client.delete_store(store_id)
+
+@dataclass(slots=True)
+class Trial:
+    """One run of the write probes. `seconds` are how long things took, by name."""
+
+    scratch: ScratchStore
+    emit: Emit
+    facts: dict[str, Fact] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    batch_id: str = ""  # the batch that attached them
+    pair: tuple[str, ...] = ()  # the two files that are attached first, by id, once they are completed
+    deletions: dict[str, bool] = field(default_factory=dict)  # the kinds of objects that were to go: whether they may
+
+    @property
+    def client(self) -> Client:
+        return self.scratch.client
+
+    def record(self, name: str, value: Fact, finding: Finding | None = None) -> None:
+        """Notes a fact, and emits the finding."""
+        self.facts[name] = value
+        if finding:
+            self.emit(finding)
+
+    def record_delay(self, name: str, delay: Lateness | None, by_seconds: str = "", by_requests: str = "") -> None:
+        """Notes how long something took, and the switches that are late so; nothing where it never came."""
+        if delay is None:
+            return
+        self.seconds[name] = round(delay.seconds, 1)
+        if by_seconds:
+            self.facts[by_seconds] = round(delay.seconds)
+        if by_requests:
+            self.facts[by_requests] = delay.requests
+
+    def record_prefix(self, name: str, id_: str) -> None:
+        """Notes what an id begins with, if that is one of the usual beginnings."""
+        if prefix := id_prefix(id_):
+            self.facts[name] = prefix
+            self.facts["long_ids"] = len(id_) - len(prefix) > 32
+
+    def record_deletion(self, kind: str, error: ServiceError | None = None) -> None:
+        """Notes that objects of a kind can be deleted, or what is answered instead."""
+        self.facts["denies_deletions"] = isinstance(error, NotDeleted)
+        self.deletions[kind] = not isinstance(error, AccessDenied)
+        if self.deletions.keys() == {"store-files", "files", "stores"}:
+            self.facts["refuses_deleting"] = " ".join(kind for kind, may in self.deletions.items() if not may)
+
+    def search(self, attribute: tuple[str, Scalar] | None = None) -> tuple[SearchHit, ...]:
+        """The hits that hold the scratch word: of the files with an attribute, or of all."""
+        query = f"{self.scratch.word} stands in two files reads one way chapter"
+        more = {"filters": attribute_filter(*attribute)} if attribute else {}
+        hits = self.client.search_store(self.scratch.store_id, query, 50, **more)
+        return tuple(hit for hit in hits if self.scratch.word in hit.text)
+
+    def entry(self, file_id: str, **attributes: Scalar) -> AttachmentEntry:
+        """A file as the probes attach it."""
+        return AttachmentEntry(file_id, attributes or ATTRIBUTES, CHUNKING)
+
+
+def clean_up(client: Client, word: str, emit: Emit) -> bool:
+    """Removes what an earlier run left, found by its word; whether nothing is left.
+
+    Raises UsageProblem for what is not such a word, VssyncError where stores or Files cannot be listed.
+    """
+    if not _WORD.fullmatch(word):
+        raise UsageProblem(
+            f"--clean-up {word}: must be the word that `doctor --probe` named, `vssyncdoctor` and 8 more characters"
+        )
+    uploads = {upload.filename: upload for upload in client.list_uploads() if upload.filename.startswith(f"{word}-")}
+    scratch = ScratchStore(client, word, uploads=dict(uploads), _store_may_exist=True)
+    if not uploads and all(store.name != word for store in client.list_stores()):
+        emit(ok("clean up", f"nothing is named {word}"))
+        return True
+    return scratch.clean(emit)
+
+
+def by_id(page: Page) -> dict[str, Row]:
+    """The objects of a page, by id; those without one are left out."""
+    return {str(row["id"]): row for row in page.rows if row.get("id")}
+
+
+def is_refusal(error: ServiceError) -> bool:
+    """Whether the service says that it does not do this, rather than that something went wrong."""
+    return error.answer.status in (400, 404, 405, 422, 501)
+
+
+def unknown_id(id_: str) -> str:
+    """An id of the same form that names nothing."""
+    return id_[:-1] + ("1" if id_[-1] == "0" else "0")

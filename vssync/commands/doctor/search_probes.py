@@ -1,70 +1,153 @@
-"""Tries on the scratch store what searches find after attributes were changed, and after an equal file left."""
+"""Probes of what searches find after attributes were changed and files removed, and of how removals are told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 
-from vssync.api.parse import AttachmentEntry, attribute_filter
-from vssync.commands.doctor.finding import Emit, Finding, ok, warning
-from vssync.commands.doctor.scratch import ScratchStore
-from vssync.model.state import Attributes, Chunking, Scalar, SearchHit
+from vssync.commands.doctor.finding import ok, warning
+from vssync.commands.doctor.scratch import ATTRIBUTES, FOLLOW_TIMEOUT, Trial
+from vssync.errors import AccessDenied, NotDeleted, ServiceError
 
-_TIMEOUT = 30.0  # seconds for a search index to follow a change
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _COPY = "copy"  # the attribute that tells equal files apart
-Record = Callable[[str, bool, Finding], None]
 
 
-@dataclass(frozen=True, slots=True)
-class SearchProbes:
-    """`record` takes a capability, whether the service has it, and the finding."""
+def search_hits(trial: Trial) -> None:
+    """Which ids hits have, whether they carry attributes, and which filters there are."""
+    if not trial.pair:
+        return
+    scratch = trial.scratch
+    if not scratch.wait_until(trial.search, bool, FOLLOW_TIMEOUT):
+        trial.emit(warning("search", "finds nothing of what was attached"))
+        return
+    body = {"query": scratch.word, "max_num_results": 10}
+    ids = {upload.id for upload in scratch.uploads.values() if upload}
+    hits = [
+        (str(hit.get("file_id")), hit.get("attributes"))
+        for hit in scratch.page(scratch.path("search"), query=body).rows
+    ]
+    named = [id_ for id_, attributes in hits if isinstance(attributes, Mapping) and attributes.get("file_id") in ids]
+    trial.record("own_hit_ids", bool(named) and all(map(_UUID.fullmatch, named)))
+    trial.record("hits_name_files", bool(named) or all(id_ in ids for id_, _ in hits))
+    trial.record("hits_have_attributes", any(attributes for _, attributes in hits))
+    one_of = {"type": "in", "key": "accent", "value": ["never"]}
+    with_in = scratch.ask("POST", scratch.path("search"), body={**body, "filters": one_of})
+    if not with_in.error or with_in.status in (400, 422):
+        trial.record("searches_in", not with_in.error)
 
-    scratch: ScratchStore
-    record: Record
-    emit: Emit
 
-    def filter_by_update(self, file_id: str, attributes: Attributes, sent_at_attach: tuple[str, Scalar]) -> None:
-        """Whether searches filter by an attribute that is added in place; one that came with the file is the test."""
-        topic, added = "search", ("tried", self.scratch.word)
-        if self._hits(("tried", "never")):
-            self.emit(warning(topic, "ignores filters: applications cannot search by attributes here"))
-            return
-        self.scratch.client.set_attributes(self.scratch.store_id, file_id, {**attributes, added[0]: added[1]})
-        if self.scratch.wait_until(lambda: self._hits(added), bool, _TIMEOUT):
-            finding = ok(topic, "filters by attributes that are changed in place")
-            self.record("updates_reach_search", True, finding)
-        elif self._hits(sent_at_attach):
-            text = "filters by attributes as they were attached: where one changes, the file is attached anew"
-            self.record("updates_reach_search", False, warning(topic, text))
-        else:
-            self.emit(warning(topic, "a filter finds nothing, so it is not known whether it sees changed attributes"))
+def filter_by_update(trial: Trial) -> None:
+    """Whether searches filter by an attribute that is added in place; one that came with the file is the test."""
+    if not (trial.pair and trial.facts.get("attribute_updates")):
+        return
+    topic, added = "search", ("tried", trial.scratch.word)
+    if trial.search(("tried", "never")):
+        trial.emit(warning(topic, "ignores filters: applications cannot search by attributes here"))
+        return
+    trial.client.set_attributes(trial.scratch.store_id, trial.pair[0], {**ATTRIBUTES, added[0]: added[1]})
+    if trial.scratch.wait_until(lambda: trial.search(added), bool, FOLLOW_TIMEOUT):
+        trial.record("updates_reach_search", True, ok(topic, "filters by attributes that are changed in place"))
+    elif trial.search(("yes", True)):
+        text = "filters by attributes as they were attached: where one changes, the file is attached anew"
+        trial.record("updates_reach_search", False, warning(topic, text))
+    else:
+        trial.emit(warning(topic, "a filter finds nothing, so it is not known whether it sees changed attributes"))
 
-    def equal_texts(self, chunking: Chunking) -> None:
-        """Two files of the same text: when the later one is removed, is the earlier one still found?"""
-        topic, store_id = "equal texts", self.scratch.store_id
-        kept, removed = (self.scratch.upload("stands in two files.") for _ in range(2))
-        for file_id in (kept, removed):
-            entry = AttachmentEntry(file_id, {_COPY: file_id}, chunking)
-            self.scratch.client.attach_file(store_id, entry)
-            self.scratch.wait_for_file(file_id)
 
-        def find(*file_ids: str) -> bool:
-            hits = self._hits(None)
-            return any(hit.file_id in file_ids or hit.attributes.get(_COPY) in file_ids for hit in hits)
+def equal_texts(trial: Trial) -> None:
+    """Two files of the same text: when the later one is removed, is the earlier one still found?"""
+    topic, scratch = "equal texts", trial.scratch
+    kept, removed = (scratch.upload("stands in two files.").id for _ in range(2))
+    for file_id in (kept, removed):
+        trial.client.attach_file(scratch.store_id, trial.entry(file_id, copy=file_id))
+        scratch.wait_for_file(file_id)
 
-        if not self.scratch.wait_until(lambda: find(kept, removed), bool, _TIMEOUT):
-            self.emit(warning(topic, "search finds neither of two, so it is not known whether they share chunks"))
-            return
-        self.scratch.client.detach_file(store_id, removed)
-        if self.scratch.wait_until(lambda: find(kept), bool, _TIMEOUT):
-            self.record("shares_chunks", False, ok(topic, "have chunks of their own"))
-        else:
-            text = "share their chunks: removing one hides the other"
-            self.record("shares_chunks", True, warning(topic, text))
+    def find(*file_ids: str) -> bool:
+        return any(hit.file_id in file_ids or hit.attributes.get(_COPY) in file_ids for hit in trial.search())
 
-    def _hits(self, attribute: tuple[str, Scalar] | None) -> tuple[SearchHit, ...]:
-        """The hits that hold the scratch word: of the files with an attribute, or of all."""
-        query = f"{self.scratch.word} stands in two files reads one way"
-        more = {"filters": attribute_filter(*attribute)} if attribute else {}
-        hits = self.scratch.client.search_store(self.scratch.store_id, query, 10, **more)
-        return tuple(hit for hit in hits if self.scratch.word in hit.text)
+    is_found = scratch.wait_until(lambda: find(kept, removed), bool, FOLLOW_TIMEOUT)
+    _detach(trial, removed)
+    if not is_found:
+        trial.emit(warning(topic, "search finds neither of two, so it is not known whether they share chunks"))
+    elif scratch.wait_until(lambda: find(removed), lambda found: not found, FOLLOW_TIMEOUT):
+        text = (
+            f"a file is still found {FOLLOW_TIMEOUT:,.0f} s after it was removed, so it is not known whether they share"
+        )
+        trial.emit(warning(topic, f"{text} chunks"))
+    elif scratch.wait_until(lambda: find(kept), bool, FOLLOW_TIMEOUT):
+        trial.record("shares_chunks", False, ok(topic, "have chunks of their own"))
+    else:
+        trial.record("shares_chunks", True, warning(topic, "share their chunks: removing one hides the other"))
+
+
+def _detach(trial: Trial, file_id: str) -> None:
+    """Detaches a file, and looks at how long it is still seen."""
+    client, scratch = trial.client, trial.scratch
+    before = client.get_store(scratch.store_id).counts.total
+    try:
+        client.detach_file(scratch.store_id, file_id)
+    except (AccessDenied, NotDeleted) as error:
+        trial.record_deletion("store-files", error)
+        raise
+    trial.record_deletion("store-files")
+    listing = scratch.ask("GET", scratch.path("files"), {"limit": 100})
+    trial.record("breaks_listings", listing.status == 400)
+
+    def is_unlisted() -> bool:
+        with suppress(ServiceError):
+            return file_id not in scratch.listed()
+        return False
+
+    checks = {
+        "file_gone": lambda: not client.is_attached(scratch.store_id, file_id),
+        "file_unlisted": is_unlisted,
+        "file_uncounted": lambda: client.get_store(scratch.store_id).counts.total < before,
+    }
+    delays = scratch.watch(checks)
+    for name, delay in delays.items():
+        trial.record_delay(name, delay)
+    if "file_gone" in delays:
+        gone = delays["file_gone"].seconds
+        trial.record_delay("file_gone", delays["file_gone"], "late_deletions")
+        if "file_unlisted" in delays:
+            trial.record("ghost_files", round(delays["file_unlisted"].seconds - gone))
+        if "file_uncounted" in delays:
+            ghosts = round(delays["file_uncounted"].seconds - gone)
+            trial.record("ghost_counts", ghosts if ghosts > trial.seconds.get("file_counted", 0) else 0)
+    slow = [name.removeprefix("file_") for name in checks if name not in delays or delays[name].seconds]
+    if slow:
+        trial.emit(warning("detach", f"a file that was removed is not at once {', '.join(slow)}"))
+    else:
+        trial.emit(ok("detach", "a file that was removed is gone at once"))
+
+
+def delete_file(trial: Trial) -> None:
+    """Whether a File that is deleted while it is attached leaves the store."""
+    client, scratch = trial.client, trial.scratch
+    for file_id in trial.pair[1:]:
+        name = next(name for name, upload in scratch.uploads.items() if upload and upload.id == file_id)
+        try:
+            scratch.delete_upload(name)
+        except (AccessDenied, NotDeleted) as error:
+            trial.record_deletion("files", error)
+            raise
+        trial.record_deletion("files")
+        gone = scratch.watch({"gone": partial(lambda id_: not client.is_attached(scratch.store_id, id_), file_id)})
+        text = "a File that is deleted leaves its stores" if gone else "a File that is deleted stays in its stores"
+        trial.record("keeps_attached", not gone, (ok if gone else warning)("delete file", text))
+
+
+def delete_store(trial: Trial) -> None:
+    """Deletes the scratch store, and looks at how long it is still listed."""
+    client, store_id = trial.client, trial.scratch.store_id
+    try:
+        trial.scratch.delete_store()
+    except (AccessDenied, NotDeleted) as error:
+        trial.record_deletion("stores", error)
+        raise
+    trial.record_deletion("stores")
+    listed = trial.scratch.watch({"unlisted": lambda: all(store.id != store_id for store in client.list_stores())})
+    trial.record_delay("store_unlisted", listed.get("unlisted"), "ghost_stores")
