@@ -62,12 +62,12 @@ CASES: dict[str, Case] = {
     "two change places, and one failed": (
         (X_FB, Y_FA),
         (copy("x", "fa", status=BAD), copy("y", "fb")),
-        ("x refuse attached impossible keep drop", "y replace ingest_failed keep fb drop fa"),
+        ("x refuse attached keep drop", "y replace ingest_failed keep fb drop fa"),
     ),
     "the former key needs it until its own is in": (
         (entry("x", "new"), Y_FA),
         (copy("x", "fa", declared=False),),
-        ("x replace content_changed keep fa drop", "y refuse attached impossible keep drop"),
+        ("x replace content_changed keep fa drop", "y refuse attached keep drop"),
     ),
     "the former key has another": (
         (desired_file("x.md", "x"), Y_FB),

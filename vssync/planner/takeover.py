@@ -274,18 +274,21 @@ def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context:
     file_id = wanted.declared_id
     if file_id not in classified.attached_ids:
         return []
-    foreign = (file for files in classified.foreign.values() for file in files if file.id == file_id)
-    uses = [
-        (Reason.OTHER_OWNER, f"is attached by {file.owner}; --adopt-from {file.owner} takes it over")
-        for file in foreign
+    uses: list[tuple[tuple[Reason, ...], str]] = [
+        ((Reason.OTHER_OWNER, Reason.NOT_ALLOWED), f"is attached by {owner}; --adopt-from {owner} takes it over")
+        for owner, files in classified.foreign.items()
+        if any(file.id == file_id for file in files)
     ]
-    our_copies = (copy for copies in classified.ours.values() for copy in copies if copy.id == file_id)
-    way_out = "plan again once that key has another file"
-    uses += [(Reason.ATTACHED, f"is attached as {copy.key}; {way_out}") for copy in our_copies]
+    uses += [
+        ((Reason.ATTACHED,), f"is attached as {copy.key}; plan again once that key has another file")
+        for copy in classified.our_copies
+        if copy.id == file_id
+    ]
     if _is_connector_file(file_id, context):
-        uses.append((Reason.UNMARKED, "is a connector's, which nobody else can manage: take it out of the manifest"))
+        text = "is a connector's, which nobody else can manage: take it out of the manifest"
+        uses.append(((Reason.UNMARKED, Reason.IMPOSSIBLE), text))
     change = FileChange(context.store.key, wanted.key, Action.CREATE, (), wanted.file)
-    return [change.refused(reason, Reason.IMPOSSIBLE, detail=f"{file_id} {use}") for reason, use in uses]
+    return [change.refused(*reasons, detail=f"{file_id} {text}") for reasons, text in uses]
 
 
 def _is_connector_file(file_id: str, context: StorePlanContext) -> bool:
