@@ -95,6 +95,18 @@ class NoteKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit, under the name by which somebody asked for it."""
+
+    name: str
+    commit: str
+
+    def __str__(self) -> str:
+        short = self.commit[:7]
+        return short if self.commit.startswith(self.name) else f"{self.name} ({short})"
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedCopy:
     """One live copy of a key, as the plan saw it."""
 

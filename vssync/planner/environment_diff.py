@@ -125,13 +125,13 @@ class EnvironmentDiff:
 def declared_environment(name: str, desired: Desired) -> EnvironmentState:
     """An environment as the manifest declares it; its files were read."""
     stores = {
-        store.key: StoreSide(_declared_settings(store), _declared_files(store), content_digest(digest_files(store)))
+        store.key: StoreSide(declared_settings(store), _declared_files(store), content_digest(digest_files(store)))
         for store in desired.stores
     }
     return EnvironmentState(name, stores, asdict(desired.service))
 
 
-def _declared_settings(store: DesiredStore) -> dict[str, Any]:
+def declared_settings(store: DesiredStore) -> dict[str, object]:
     """A store's settings by name, without its key; the limits of its guards as in a manifest."""
     guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
     limits = {name: str(limit) if limit.count is None else limit.count for name, limit in guards}
@@ -247,7 +247,7 @@ def compare_environments(left: EnvironmentState, right: EnvironmentState) -> Env
     keys = sorted({*left.stores, *right.stores})
     plain_values = {**left.plain_values, **right.plain_values}
     stores = tuple(_compare_stores(key, left.stores.get(key), right.stores.get(key), plain_values) for key in keys)
-    return EnvironmentDiff(left.name, right.name, _compare_values(left.service, right.service), stores, left.is_live)
+    return EnvironmentDiff(left.name, right.name, compare_values(left.service, right.service), stores, left.is_live)
 
 
 def _compare_stores(
@@ -261,7 +261,7 @@ def _compare_stores(
         store_key,
         left,
         right,
-        settings=_compare_values(left.settings, right.settings),
+        settings=compare_values(left.settings, right.settings),
         only_left=tuple(key for key in left.files if key not in right.files),
         only_right=tuple(key for key in right.files if key not in left.files),
         changed=tuple((key, fields) for key, fields in differences if fields),
@@ -290,7 +290,8 @@ def _differs(name: str, left: Scalar | None, right: Scalar | None) -> bool:
             return not values_equal(left, right)
 
 
-def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields:
+def compare_values(left: Mapping[str, object], right: Mapping[str, object]) -> Fields:
+    """The places where two nested values differ, by their dotted names."""
     rows = find_differences(left, right) if left != right else []
     return tuple(FieldChange(name, _as_scalar(before), _as_scalar(after)) for name, before, after in rows)
 
