@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vssync import planfile
-from vssync.commands.apply import stores_made_here
+from vssync.commands.apply import stores_created_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
@@ -46,7 +46,7 @@ def read_live(session: Session, options: Options, *, verify: bool = False) -> Sn
         options,
         session.pool,
         now=int(time.time()),
-        made_here=stores_made_here(session),
+        created_here=stores_created_here(session),
         verify=verify,
     )
     snapshot = replace(snapshot, store_places=_locate_stores(session, snapshot))

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are
     OTHER_OWNER = "other_owner"
+    ATTACHED = "attached"  # its File is in the store already, for another key
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
     SHARED_CHUNKS = "shared_chunks"  # a file of the same text goes first, and search finds this one after that
@@ -89,7 +90,7 @@ class NoteKind(StrEnum):
     DESCRIPTION = "description"  # cannot be changed in place
     UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
-    PINNED_ONLY = "pinned_only"  # stores themselves cannot be read: those that the manifest pins stand for all
+    PINNED_ONLY = "pinned_only"  # stores themselves cannot be read, so only those pinned by `id:` are planned
     GHOSTS = "ghosts"  # the service counts more files than it has
 
 

@@ -58,6 +58,7 @@ REASONS = {
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
     Reason.OTHER_OWNER: "another owner's",
+    Reason.ATTACHED: "attached for another key",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
     Reason.SHARED_CHUNKS: "shares its text with one that goes",
@@ -124,13 +125,12 @@ def note_text(note: Note) -> str:
         case NoteKind.LINE_ENDS:
             return f"{note.detail}: `* text=auto eol=lf` in .gitattributes keeps them the same on every machine"
         case NoteKind.LEFT_STORE:
-            problem = note.detail.partition(": ")[2]  # why its files are not known
             files = count_noun(note.count, "file")
             ways = (
                 f"declare it again (with `removed: keep` to give it up), or delete it and its {files}: "
                 "`removed: delete`, or --allow-store-deletes"
             )
-            return f"{problem}; {ways}" if problem else ways
+            return f"{note.detail}; {ways}" if note.detail else ways
     return note.detail
 
 
