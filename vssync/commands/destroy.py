@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from vssync.commands.apply import stores_made_here
+from vssync.commands.apply import stores_created_here
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
 from vssync.errors import Refused
@@ -55,11 +55,11 @@ def plan_destruction(
 def _refuse_lost(session: Session, stores: Iterable[DesiredStore]) -> Iterator[Refusal]:
     """A refusal for each of these stores that is there without its mark: an apply would take it back, so it is ours."""
     unmarked = [live for live in session.client.list_stores() if live.mark is None]
-    names, made_here = {live.name for live in unmarked}, stores_made_here(session)
+    names, created_here = {live.name for live in unmarked}, stores_created_here(session)
     ids = {live.id for live in unmarked}
-    keys_made_here = {key for store_id, key in made_here.items() if store_id in ids}
+    keys_created_here = {key for store_id, key in created_here.items() if store_id in ids}
     for store in stores:
-        if not (store.name in names or store.id in ids or not keys_made_here.isdisjoint((store.key, *store.was))):
+        if not (store.name in names or store.id in ids or not keys_created_here.isdisjoint((store.key, *store.was))):
             continue
         alone = replace(session.loaded.desired, stores=(replace(store, files=(), skipped={}),), removed=())
         with suppress(Refused):  # another owner's
