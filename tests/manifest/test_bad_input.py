@@ -376,7 +376,12 @@ def test_a_field_that_is_misspelled_is_named(tmp_path: Path, wrong: str) -> None
         ),
         ("pord", ENV + STORE, "there is no environment `pord`", "did you mean `prod`?"),
         ("a/b", ENV + STORE, "`a/b` cannot be the name of an environment", "letters, digits"),
-        ("dev", STORE, "there is no environment `dev`: the manifest declares none", "leave --env out"),
+        (
+            "dev",
+            STORE,
+            "there is no environment `dev`: the manifest declares none",
+            "choose none, or declare it under `environments`",
+        ),
         ("pr-1", "environments: {pr-*: {}, 'p*': {}}\n" + STORE, "matches `pr-*` and `p*`", "declare it by name"),
         ("dev", ENV + FILES + "      - {path: docs/**, only: ['!staging']}\n", "there is no environment `staging`", ""),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -65,6 +66,12 @@ def test_equal_content_under_other_settings_is_the_same_knowledge_base() -> None
     assert '    provider  "local" -> "openai"' in text
     assert "docs  the same 1 file, digest " in text
     assert text.endswith("Same content: 1 of 1 store.")
+
+
+def test_a_file_whose_key_was_changed_outside_is_a_difference() -> None:
+    (both,) = between((store(file()),), (store(file()),)).stores
+    assert both.same
+    assert not replace(both, only_left=("a.md",), only_right=("theirs.md",)).same
 
 
 def test_files_that_differ_alike_are_said_once() -> None:

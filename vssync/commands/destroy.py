@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
+from vssync.api.errors import describe_answer
 from vssync.commands.apply import stores_created_here
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
@@ -43,7 +44,10 @@ def plan_destruction(
     )
     plan = make_plan_now(replace(session, loaded=emptied), options)
     if denied := session.client.stores_denied:
-        raise Refused(f"{denied}; what this manifest owns is only known to those who may list all stores")
+        raise Refused(
+            f"{describe_answer(denied.answer)}; what this manifest owns is known only to a credential that may list "
+            "all stores: use one"
+        )
     stores = tuple(replace(store, files=tuple(map(_as_destroyed, store.files))) for store in plan.stores)
     stores = tuple(replace(store, change=store.change and _as_destroyed(store.change)) for store in stores)
     found = {store.key for store in stores}

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from vssync.api.client import Client
+from vssync.api.errors import describe_answer
 from vssync.applier.deletions import find_holders
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session
@@ -52,7 +53,8 @@ def find_orphans(session: Session, journal: Journal, *, suspected: bool = False)
     stores = client.list_stores() if orphans else ()
     if client.stores_denied:
         raise Refused(
-            f"{client.stores_denied}; which uploads are in use is only known to those who may list all stores"
+            f"{describe_answer(client.stores_denied.answer)}; which uploads are in use is known only to a credential "
+            "that may list all stores: use one"
         )
     for file_id in find_holders(client, session.pool, stores, list(orphans)):
         del orphans[file_id]

@@ -56,7 +56,10 @@ def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnos
     if not (declared or env):
         return "", ()
     if not declared:
-        message, hint = f"there is no environment `{env}`: the manifest declares none", "leave --env out"
+        message, hint = (
+            f"there is no environment `{env}`: the manifest declares none",
+            "choose none, or declare it under `environments`",
+        )
     elif not env:
         message, hint = "the manifest has environments, and none was chosen", f"give --env; {choices}"
     elif not LABEL_PATTERN.fullmatch(env):

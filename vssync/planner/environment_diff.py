@@ -102,8 +102,11 @@ class StoreDiff:
 
     @property
     def same(self) -> bool:
-        """Whether both sides have the store, and neither settings nor files differ."""
-        return self.same_content and not (self.settings or self.changed)
+        """Whether both sides have the store, and neither settings nor files differ.
+
+        A file whose key was changed outside has the same content, and counts as another file.
+        """
+        return self.same_content and not (self.settings or self.only_left or self.only_right or self.changed)
 
 
 @dataclass(frozen=True, slots=True)

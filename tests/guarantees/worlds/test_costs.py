@@ -1,6 +1,7 @@
 """What a plan says it costs is what carrying it out costs: uploads to the byte, requests within a fifth.
 
-Where nobody knows whether batches work, the plan says "up to": what the apply costs if they do not. A service that has its time is polled. Those requests follow a wait, and are given apart, as at most so many.
+Where nobody knows whether batches work, the plan says "up to": what the apply costs if they do not. A service that has
+its time is polled. Those requests follow a wait, and are given apart, as at most so many.
 """
 
 from __future__ import annotations
