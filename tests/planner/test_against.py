@@ -77,7 +77,7 @@ def test_stores_are_found_as_live_ones_are(before: Any, after: Any, action: Acti
 
 def test_a_store_that_left_the_manifest_is_kept_and_named() -> None:
     comparison = compare(manifest(GUIDE, replace(GUIDE, key="old", name="old")), manifest(GUIDE))
-    assert comparison.plan.stores[1].notes == (Note(NoteKind.LEFT_STORE, count=2, detail="before:old"),)
+    assert comparison.plan.stores[1].notes == (Note(NoteKind.LEFT_STORE, count=2),)
     assert not comparison.same
     deleted = compare(manifest(GUIDE, replace(GUIDE, key="old", name="old")), manifest(GUIDE), allow_store_deletes=True)
     assert [change.action for change in deleted.plan.changes()] == [Action.DELETE] * 3
