@@ -194,17 +194,12 @@ def _store_files(session: Session, key: str, store: LiveStore) -> Finding:
 
 
 def _connector_files(session: Session, key: str, store: LiveStore) -> Finding | None:
-    """A warning where another program feeds the store: files of a connector are listed there, and are no Files.
-
-    OCI answers 404 for them, with the words "File is a connector file".
-    """
+    """A warning where another program feeds the store: files of a connector are listed there, and are no Files."""
     with suppress(ServiceError):
         unmarked = [file for file in session.client.list_newest_files(store.id) if file.mark is None]
         for file in unmarked[:_MAX_PROBED_FILES]:
-            try:
-                session.client.get_upload(file.id)
-            except NotFound as error:
-                if "connector" in error.answer.message:
+            with suppress(NotFound):
+                if session.client.get_upload(file.id).is_connector_file:
                     text = f"{key} ({store.id}): a connector puts files into it, and searches find them, too"
                     return warning("connectors", text, "vssync leaves them alone: they cannot be adopted or replaced.")
     return None
