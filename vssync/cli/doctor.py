@@ -66,6 +66,8 @@ def doctor(
             click.echo(diagnosis_json(loaded, diagnosis))
         if out and diagnosis.evidence:
             save_evidence(out, diagnosis.evidence)
+            if is_text and not diagnosis.complete:
+                click.echo(f"\n{out}: the evidence of what was seen until then.")
     if is_text:
         _show_capabilities(service, diagnosis)
     if out and is_text:
