@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from vssync.address import HOST, PORTS, Address, parse_address
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.service import Capabilities, ServiceSpec
-from vssync.providers import PROVIDERS, AuthKind, BaseUrl, Hint, Provider, Regions
+from vssync.providers import AZURE, PROVIDERS, AuthKind, BaseUrl, Hint, Provider, Regions
 
 
 class EndpointError(VssyncError):
@@ -93,6 +93,7 @@ class Endpoint:
 _EMBEDDED_URL = "http://local/v1"
 _ALLOWED = re.compile(rf"(?:{HOST})(?::[0-9]{{1,5}})?")
 _LOOSE_URL = re.compile(rf"(?:https?://)?({HOST})(?::443)?(/[^?#]*)?(?:\?[^#]*)?(?:#.*)?", re.IGNORECASE)
+_VERSION = re.compile(r"/v[0-9]+\b")
 _HEADER = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -136,7 +137,7 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
         capabilities=service.declared_capabilities,
         control_auth=None if control_auth is auth else control_auth,
         auth_command=choice.auth_command,
-        hints=tuple(_hints(service, provider, data, region)),
+        hints=tuple(_hints(service, provider, {"control_url": control, "data_url": data}, region)),
     )
 
 
@@ -242,9 +243,11 @@ def _address(url: str, field: str, provider: Provider) -> Address:
         problem = problem or f"base URLs of provider {provider.name} end in {form.path}"
         raise EndpointError(f"service.{field}: {problem}; write {meant}")
     if "api-version" in url:
+        bare = parse_address(url.partition("?")[0])
+        meant = f"{bare}{'' if _VERSION.search(bare.path) else '/v1'}" if bare else _example_url(AZURE)
         raise EndpointError(
             f"service.{field}: an `api-version` belongs to an older API; write the address of the v1 API, without a "
-            "query, such as https://NAME.openai.azure.com/openai/v1"
+            f"query, such as {meant}"
         )
     raise EndpointError(
         f"service.{field}: not an address vssync takes; write https://host/path in plain ASCII, without user, query "
@@ -269,17 +272,20 @@ def foreign_project(project: str, region: str) -> str:
     )
 
 
-def _hints(service: ServiceSpec, provider: Provider, data: Address, region: str) -> Iterator[Hint]:
+def _hints(service: ServiceSpec, provider: Provider, addresses: Mapping[str, Address], region: str) -> Iterator[Hint]:
     """What answers may mean because of how this service is written, before what they mean in general."""
     if problem := foreign_project(service.project, region):
         yield Hint((400, 401, 403, 404), "", problem)
-    if provider.self_hosted and not re.search(r"/v[0-9]+\b", data.path):
-        yield Hint(
-            (404, 405),
-            "",
-            f"base URLs mostly end in /v1: if this one does, too, write `data_url: {data}/v1`",
-            r"GET .*/(vector_stores|files)",
-        )
+    bare = {
+        address: name
+        for name, address in addresses.items()
+        if not (provider.owns(address.host) or _VERSION.search(address.path))
+    }
+    if bare:
+        written = " and ".join(f"`{name}: {address}/v1`" for address, name in bare.items())
+        paths = "|".join(re.escape(address.path) for address in bare)
+        way_out = f"base URLs mostly end in /v1: if this one does, too, write {written}"
+        yield Hint((404, 405), "", way_out, f"GET (?:{paths})/(?:vector_stores|files)")
 
 
 def _example_url(provider: Provider) -> str:

@@ -83,7 +83,7 @@ def test_the_oci_extra_is_not_installed(tmp_path: Path) -> None:
     (tmp_path / "stub/oci").mkdir(parents=True)
     (tmp_path / "stub/oci/__init__.py").write_text("raise ImportError('no oci here')\n")
     end = started(manifest(tmp_path, OCI), "plan", PYTHONPATH=str(tmp_path / "stub"))
-    one_message(end, 1, "pip install 'vssync[oci]'")
+    one_message(end, 1, "pip install 'vssync[oci]', or use a bearer key (--auth bearer)")
 
 
 USUAL = section()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from tests.cli.test_commands import vssync
+from tests.doctor.test_write_probes import service_of
+from tests.local.serving import on_a_port
+from tests.program import HEARING
 from vssync.sources.schemas import load_schema
 
 
@@ -35,6 +40,22 @@ def test_evidence_is_written(folder: Path, options: tuple[str, ...]) -> None:
     found = json.loads(path.read_text())
     jsonschema.Draft7Validator(load_schema("evidence.schema.json")).validate(found)
     assert (found["service"]["provider"], bool(found["capabilities"])) == ("local", "--probe" in options)
+
+
+def test_an_interrupted_run_names_its_evidence(folder: Path) -> None:
+    """The service's new store is never ready, so the run waits until it is interrupted."""
+    with service_of(folder, "openai,creating-seconds=9999") as service, on_a_port(service) as url:
+        text = (folder / "vssync.yaml").read_text()
+        (folder / "vssync.yaml").write_text(f"{text}service: {{provider: compatible, data_url: '{url}'}}\n")
+        command = (*HEARING, "doctor", "--probe", "--yes", "--out", "evidence.json")
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            next(line for line in process.stdout if "list stores" in line)
+            process.send_signal(signal.SIGINT)
+            out = process.stdout.read()
+    assert process.returncode == 130
+    assert "evidence.json: the evidence of what was seen until then." in out
+    assert json.loads((folder / "evidence.json").read_text())["complete"] is False
 
 
 def test_evidence_that_cannot_be_written_is_an_error(folder: Path) -> None:

@@ -45,7 +45,9 @@ POLICY = (
     "of another region, or older than its policy, and then it stays refused: create the policy first, then a new key"
 )
 NO_V1 = "base URLs mostly end in /v1: if this one does, too, write `data_url: URL/api/v1`"
-API_VERSION = "an `api-version` belongs to an older API; write the address of the v1 API, without a query"
+API_VERSION = (
+    "an `api-version` belongs to an older API; write the address of the v1 API, without a query, such as URL/openai/v1"
+)
 COMPATIBLE = "provider: compatible, data_url: 'URL/v1'"
 
 CASES: Mapping[str, tuple[str, Mapping[str, str], Answering, tuple[str, ...]]] = {
@@ -82,8 +84,16 @@ CASES: Mapping[str, tuple[str, Mapping[str, str], Answering, tuple[str, ...]]] =
         COMPATIBLE, {"VSSYNC_API_KEY": "<your-key>"}, refused(500), ("VSSYNC_API_KEY: still holds a placeholder",)
     ),
     "a base URL without /v1": ("provider: compatible, data_url: 'URL/api'", {}, not_found, (NO_V1,)),
+    "OCI's addresses without /v1": (
+        f"{OCI}, auth: bearer, data_url: 'URL/openai', control_url: 'URL/20231130/openai'", WITH_KEY, not_found,
+        ("if this one does, too, write `control_url: URL/20231130/openai/v1` and `data_url: URL/openai/v1`",),
+    ),
     "an address with api-version": (
         "provider: compatible, data_url: 'URL/openai?api-version=2024-10-21'", WITH_KEY, refused(500), (API_VERSION,)
+    ),
+    "OCI's address with api-version": (
+        f"{OCI}, auth: bearer, data_url: 'URL/openai/v1?api-version=2024-10-21'", WITH_KEY, refused(500),
+        (API_VERSION,),
     ),
     "a placeholder": (
         of_oci(project="CHANGE"), WITH_KEY, refused(500),
@@ -128,6 +138,7 @@ def test_plan_and_doctor_say_the_same(tmp_path: Path, case: str) -> None:
         assert text in plan
         assert text in doctor
     assert "`vssync doctor`" not in doctor  # it is running
+    assert not ("mostly end in /v1" in doctor and "policy must say" in doctor)  # the address explains it
 
 
 def test_validate_refuses_placeholders_wherever_they_stand(tmp_path: Path) -> None:

@@ -76,6 +76,17 @@ def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[s
     assert "127.0.0.1" in findings["connection"].text
 
 
+def test_addresses_in_each_others_place_are_named(tmp_path: Path) -> None:
+    with service_of(tmp_path, "oci") as service, on_a_port(service) as url:
+        base = url.removesuffix("/v1")
+        data, control = f"{base}/openai/v1", f"{base}/20231130/openai/v1"
+        place = f"data_url: '{control}', control_url: '{data}', region: us-chicago-1"
+        manifest(tmp_path, f"{{provider: oci, {place}, project: '{PROJECT}', compartment: '{COMPARTMENT}'}}")
+        _, findings = examined(tmp_path, VSSYNC_API_KEY=KEY)
+    assert findings["project"].way_out == (f"The store address lists files: set `data_url: {data}`.",)
+    assert findings["list stores"].way_out == (f"The data address lists stores: set `control_url: {control}`.",)
+
+
 def make_store(folder: Path) -> None:
     settings = Settings(manifest=str(folder), environment={"VSSYNC_API_KEY": KEY, "VSSYNC_ALLOW_HOSTS": "127.0.0.1"})
     with open_session(settings, load_manifest(settings, hashed=False), clock=Clock()) as session:

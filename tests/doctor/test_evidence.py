@@ -85,8 +85,8 @@ def test_evidence_is_whole_and_short_enough_for_an_issue(tmp_path: Path, spoken:
     assert found["capabilities"]["attributes"]
     assert {"store_served", "file_completed", "file_gone", "file_unlisted", "ingested .md"} <= found["seconds"].keys()
     assert {"second_page", "reattaches", "cancel", "kinds", "keeps_expiry", "garbles_names"} <= found["facts"].keys()
-    unlisted = [text for text in (*words_of(found["answers"]), *words_of(found["headers"])) if "(unlisted)" in text]
-    assert unlisted == []
+    texts = [text for part in ("answers", "headers", "facts") for text in words_of(found[part])]
+    assert [text for text in texts if "(unlisted)" in text] == []
 
 
 def words_of(value: object) -> Iterable[str]:

@@ -244,8 +244,8 @@ _HINTS = (
     Hint(
         (404,),
         "",
-        "this address has no vector stores, or does not show them to this credential; check `data_url` under `service`,"
-        " or ask `vssync doctor`",
+        "this address has no vector stores, or does not show them to this credential; check the URLs under `service`; "
+        "`vssync doctor` finds out more",
         r"GET .*/vector_stores",
     ),
     Hint((429,), r"quota|billing", "waiting does not help; check the plan and billing of the account"),

@@ -36,8 +36,9 @@ def iam_credential(endpoint: Endpoint, environment: Mapping[str, str], ask: Ask 
     try:
         import oci  # noqa: F401  # only whether it can be imported
     except ImportError:
+        instead = "" if endpoint.control_auth else ", or use a bearer key (--auth bearer)"
         raise CredentialError(
-            f"auth {endpoint.auth}: needs the `oci` package, which is not installed; pip install 'vssync[oci]'"
+            f"auth {endpoint.auth}: needs the `oci` package, which is not installed; pip install 'vssync[oci]'{instead}"
         ) from None
     if endpoint.auth in _REQUIREMENTS:
         return federated_credential(endpoint)

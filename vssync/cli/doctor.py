@@ -66,6 +66,8 @@ def doctor(
             click.echo(diagnosis_json(loaded, diagnosis))
         if out and diagnosis.evidence:
             save_evidence(out, diagnosis.evidence)
+            if is_text and not diagnosis.complete:
+                click.echo(f"\n{out}: the evidence of what was seen until then.")
     if is_text:
         _show_capabilities(service, diagnosis)
     if out and is_text:
@@ -80,9 +82,10 @@ def _announce(word: str, *, ask: bool) -> None:
     from vssync.commands.doctor.write_probes import FILES, REQUESTS
 
     click.echo(
-        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests or, where it has\n"
-        "to wait, some more, and removes everything again. It may take some minutes. Should it be\n"
-        f"killed, `vssync doctor --clean-up {word}` removes what it left.\n",
+        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests or,\n"
+        "where it has to wait, some more, and removes everything again. It may take some\n"
+        f"minutes. Should it be killed, `vssync doctor --clean-up {word}`\n"
+        "removes what it left.\n",
         err=True,
     )
     if ask:

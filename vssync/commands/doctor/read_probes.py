@@ -113,14 +113,20 @@ def _credential(session: Session, probes: dict[Plane, Probe]) -> Iterator[Findin
     if has_one and probes[Plane.DATA].error is None:
         denials = {}
     for plane, error in list(denials.items())[: 1 if has_one else 2]:
-        yield failed("credential", error_text(error), *_policy_advice(session, error.answer.status, plane))
+        yield failed("credential", error_text(error), *_policy_advice(session, error, plane))
     if not denials:
         yield ok("credential", "accepted" if session.credential or session.control_credential else "none needed")
 
 
-def _policy_advice(session: Session, status: int, plane: Plane = Plane.DATA) -> tuple[str, ...]:
-    """What to put into a policy, where the provider has policies and one may be missing."""
-    if not session.endpoint.provider.has_policies or status not in (403, 404):
+def _policy_advice(session: Session, error: ServiceError | None = None, plane: Plane = Plane.DATA) -> tuple[str, ...]:
+    """What to put into a policy, where the provider has policies and one may be missing.
+
+    Not where the error has a cause in how the service is written, such as an address without its version. Without an
+    error it was a bare 404.
+    """
+    is_explained = error and any(hint.way_out in str(error) for hint in session.endpoint.hints)
+    status = error.answer.status if error else 404
+    if not session.endpoint.provider.has_policies or status not in (403, 404) or is_explained:
         return ()
     kind = session.endpoint.auth_kinds[plane is Plane.CONTROL]
     statement = policy_statement(kind, session.loaded.desired.service.compartment)
@@ -135,7 +141,10 @@ def _project(session: Session, probe: Probe) -> Finding | None:
     if problem := foreign_project(project, session.endpoint.region):
         return failed("project", problem)
     if probe.error:
-        return failed("project", error_text(probe.error), *_policy_advice(session, probe.error.answer.status))
+        control_url, way_out = session.endpoint.control_url, list[str]()
+        if control_url != session.endpoint.data_url and session.client.probe("/files", Plane.CONTROL).error is None:
+            way_out = [f"The store address lists files: set `data_url: {control_url}`."]
+        return failed("project", error_text(probe.error), *(way_out or _policy_advice(session, probe.error)))
     return ok("project", f"accepted: {project}")
 
 
@@ -167,8 +176,7 @@ def _list_stores(session: Session, probes: dict[Plane, Probe], emit: Emit) -> tu
         is_told = isinstance(error, AccessDenied) and endpoint.control_auth is not None
         way_out = [f"The data address lists stores: set `control_url: {endpoint.data_url}`."] if is_elsewhere else []
         if way_out or not is_told:
-            advice = _policy_advice(session, error.answer.status, Plane.CONTROL)
-            emit(failed("list stores", error_text(error), *way_out, *advice))
+            emit(failed("list stores", error_text(error), *(way_out or _policy_advice(session, error, Plane.CONTROL))))
         return None
     found, declared = len(managed_stores(session, stores)), len(session.loaded.desired.stores)
     also = "; the data address lists them too" if is_elsewhere else ""
@@ -186,25 +194,20 @@ def _store_files(session: Session, key: str, store: LiveStore) -> Finding:
         if session.client.is_ready(store.id):
             return ok("list files", f"{key} ({store.id}): its files can be listed")
     except ServiceError as error:
-        return failed("list files", f"{key}: {error_text(error)}", *_policy_advice(session, error.answer.status))
+        return failed("list files", f"{key}: {error_text(error)}", *_policy_advice(session, error))
     text = f"{key} ({store.id}): the service lists the store, but answers 404 for its files"
     if (session.client.service_date or 0) - store.created_at < _NEW_STORE_SECONDS:
         return warning("list files", text, "The store is new: try again in a minute.")
-    return failed("list files", text, "A missing permission answers 404 as well.", *_policy_advice(session, 404))
+    return failed("list files", text, "A missing permission answers 404 as well.", *_policy_advice(session))
 
 
 def _connector_files(session: Session, key: str, store: LiveStore) -> Finding | None:
-    """A warning where another program feeds the store: files of a connector are listed there, and are no Files.
-
-    OCI answers 404 for them, with the words "File is a connector file".
-    """
+    """A warning where another program feeds the store: files of a connector are listed there, and are no Files."""
     with suppress(ServiceError):
         unmarked = [file for file in session.client.list_newest_files(store.id) if file.mark is None]
         for file in unmarked[:_MAX_PROBED_FILES]:
-            try:
-                session.client.get_upload(file.id)
-            except NotFound as error:
-                if "connector" in error.answer.message:
+            with suppress(NotFound):
+                if session.client.get_upload(file.id).is_connector_file:
                     text = f"{key} ({store.id}): a connector puts files into it, and searches find them, too"
                     return warning("connectors", text, "vssync leaves them alone: they cannot be adopted or replaced.")
     return None
@@ -215,7 +218,7 @@ def _batches(session: Session, store: LiveStore) -> Finding:
     if error is None:
         return ok("list batches", "supported")
     if missing_from_list_error(error) is None:
-        return failed("list batches", error_text(error), *_policy_advice(session, error.answer.status))
+        return failed("list batches", error_text(error), *_policy_advice(session, error))
     text = f"not supported, or not permitted ({error.answer.status}): vssync finds only batches noted in the store"
     if not session.capabilities.list_batches:
         return ok("list batches", text)

@@ -27,7 +27,7 @@ _NUMBER_HEADERS = frozenset({"retry-after", "retry-after-ms", "openai-poll-after
 _LIST = """
 a accent accept accepted accepts access account active activity after again alive all allow allowed already also an
 anchor and another any api apim application are argument array assistants async at attach attached attribute attributes
-auth authentication authorization authorized auto back bad base batch batches be bearer because been before begin
+auth authentication authorization authorized auto back bad bare base batch batches be bearer because been before begin
 begins being below between body bool boolean both bucket by bytes cache calculation can cancel cancelled cancelling
 cannot change changed character characters charset check checksum chunk chunked chunking chunks class cleared client
 clone close closed cloudflare code collection column compartment complete completed component compression conflict
@@ -45,25 +45,24 @@ insufficient int integer internal invalid is istio it item items its json keep k
 later latest length less level limit limited limits line link linux list listed listing loc local location lock locked
 long longer lost made make malformed managed many mark max maximum may md media message messages meta metadata method
 methods min minimum minute miss missing mode model models modified modify more most moved ms msg multipart must n name
-named names need needed needs new next no nobody none nor nosniff not nothing null num number numbers object objects
-octet of off offset ok old older on one only opc open openai operation option options or order organisation
-organization origin other others otherwise out outside over overlap own page pages param parameter parameters parse
-parsed part parts patch path pdf pending permission permissions permitted phrase pipeline plain plan please policy poll
-pool position possible post powered previous private processed processing progress project prompt property protected
-provide provided provider public purpose put py python query queue queued quota range rank ranker ranking rate
-ratelimit raw read readable reading ready reason received referrer refused region reject rejected remaining remove
-removed repeat repeated replace replaced request requested requests require required requires reset resource resources
-response restricted result results retrieve retriever retry rewrite role root rows run running same sameorigin
-scheduled schema scope score search searched security see send sent served server service services session set settings
-short should sign signature signing since size sizes skipped small so some source space start started state static
-statistics status step still stop storage store stored stores strategy stream strict string strings structure submitted
-succeeded success such supported system tag tags temporarily tenancy text than that the their them then there these
-they this threshold throttled through time timed timeout timestamp title to token tokens too total transfer transport
-tried true try txt type typed types unable unauthorized unavailable undefined unexpected unique unknown unprocessable
-unreadable unsupported until up update updated upload uploaded uploading upstream uri url usage use used user using utf
-v valid validation value values vary vector version via vision vs vsfb vssync wait waiting was were when where which
-while will windows with within without word words work wrong x xml yes yet you your zip 0 1 100 2 400 401 403 404 405
-409 422 429 500 501 502 503 504 8
+named names need needed needs new next no nobody none nor nosniff not nothing null num number numbers object objects oci
+octet of off offset ok old older on one only opc open openai operation option options or order organisation organization
+origin other others otherwise out outside over overlap own page pages param parameter parameters parse parsed part parts
+patch path pdf pending permission permissions permitted phrase pipeline plain plan please policy poll pool position
+possible post powered previous private processed processing progress project prompt property protected provide provided
+provider public purpose put py python query queue queued quota range rank ranker ranking rate ratelimit raw read
+readable reading ready reason received referrer refused region reject rejected remaining remove removed repeat repeated
+replace replaced request requested requests require required requires reset resource resources response restricted
+result results retrieve retriever retry rewrite role root rows run running same sameorigin scheduled schema scope score
+search searched security see send sent served server service services session set settings short should sign signature
+signing since size sizes skipped small so some source space start started state static statistics status step still stop
+storage store stored stores strategy stream strict string strings structure submitted succeeded success such supported
+system tag tags temporarily tenancy text than that the their them then there these they this threshold throttled through
+time timed timeout timestamp title to token tokens too total transfer transport tried true try txt type typed types
+unable unauthorized unavailable undefined unexpected unique unknown unprocessable unreadable unsupported until up update
+updated upload uploaded uploading upstream uri url usage use used user using utf v valid validation value values vary
+vector version via vision vs vsfb vssync wait waiting was were when where which while will windows with within without
+word words work works wrong x xml yes yet you your zip 0 1 100 2 400 401 403 404 405 409 422 429 500 501 502 503 504 8
 """
 WORDS = frozenset(_LIST.split())
 
