@@ -6,7 +6,7 @@ have no batches at all. And a reply may be lost: then the files are looked for, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
@@ -14,14 +14,13 @@ from itertools import groupby
 from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
-from vssync.applier.upload import InFlightBatch, PendingFile, refused_type, result_of_unattached
-from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until
+from vssync.applier.upload import InFlightBatch, PendingFile, put_back, refused_type, result_of_unattached
+from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.service import Capabilities
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
-_LOOK_AFTER_ERROR = 15.0  # seconds to look for files whose attaching the service may have done despite its error
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
 
 
@@ -38,12 +37,13 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         return []
     if store.stop_reason:
         for file in files:
-            store.settle(file.put.key, result_of_unattached(file.put, store.stop_cause))
+            settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause))
         return []
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
-    if len(files) > 1 and capabilities.one_by_one:
-        # Each by a call of its own, which handles the errors of that file. One listing polls them all, as one batch.
-        batches_of_each = store.run.pool.map(lambda file: attach(store, [file], retries), files)
+    if len(requests := _split_into_requests(files, capabilities)) > 1:
+        # Each by a call of its own, which handles the errors of its files. One listing polls them all, as one batch.
+        for_each: Callable[..., Iterable[list[InFlightBatch]]] = store.run.pool.map if capabilities.one_by_one else map
+        batches_of_each = for_each(lambda request: attach(store, request, retries), requests)
         attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
         return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
     try:
@@ -52,10 +52,22 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         return _attach_missing(store, files, error, retries)
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
-    except VssyncError as error:
-        # The journal cannot be written, so nothing more is sent. Of several uniform batches, the first may be.
+    except VssyncError as error:  # the journal cannot be written, so nothing was sent
         return leave_unattached(store, files, error)
     return [_record_accepted(store, batch)]
+
+
+def _split_into_requests(files: Sequence[PendingFile], capabilities: Capabilities) -> list[list[PendingFile]]:
+    """The files that each request attaches: those of a uniform batch share their chunking."""
+    if capabilities.one_by_one:
+        return [[file] for file in files]
+    if capabilities.batch_files:
+        return [list(files)]
+
+    def chunking_of(file: PendingFile) -> tuple[int, int]:
+        return file.put.chunking.size, file.put.chunking.overlap
+
+    return [list(group) for _, group in groupby(sorted(files, key=chunking_of), chunking_of)]
 
 
 def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
@@ -112,10 +124,7 @@ def _may_become_visible(store: StoreContext, files: Sequence[PendingFile], error
 
 
 def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
-    """Sends what attaches the files: one batch, a batch for each chunking, or a request for a single file.
-
-    `capabilities` decide which; `files` is one file where each needs a request of its own.
-    """
+    """Sends the one request that attaches these files: a batch, or the request for a single file."""
     sent = Result(Status.UNKNOWN, "sent to be attached, and the answer was not seen; plan again")
     store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in files], sent)
     if capabilities.batches and capabilities.batch_files:
@@ -124,16 +133,10 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
         # Some services answer with the store's id: then the batch cannot be read, only its files.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.uniform_batches:
-        # The files of such a batch share one chunking and a provisional mark; each one's own attributes are written
-        # when it is completed.
-        def chunking_of(file: PendingFile) -> tuple[int, int]:
-            return file.put.chunking.size, file.put.chunking.overlap
-
-        for _, group in groupby(sorted(files, key=chunking_of), chunking_of):
-            same_chunking = list(group)
-            first, file_ids = same_chunking[0], [file.file_id for file in same_chunking]
-            store.writes.create_uniform_batch(store.id, file_ids, first.put.chunking, first.put.mark.as_provisional())
-            store.run.watcher.on_batch_sent(store.key)
+        # Its files share a provisional mark; the attributes of each are written when it is completed.
+        first, file_ids = files[0].put, [file.file_id for file in files]
+        store.writes.create_uniform_batch(store.id, file_ids, first.chunking, first.mark.as_provisional())
+        store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files
     return InFlightBatch((replace(file, error=store.writes.attach(store.id, file.entry).error),))
@@ -162,14 +165,15 @@ def _handle_refusal(
             store.run.service.record_missing(missing)
             if missing is not MissingCapability.ATTRIBUTES:  # without which no file can be attached
                 return attach(store, files, retries)
-        if _is_already_attached(store, files, error):
+        named_id = file_named_by(error, file_ids)
+        named = next((file for file in files if file.file_id == named_id), None)
+        if _is_already_attached(store, named or files[0] if named or len(files) == 1 else None, error):
             return _attach_missing(store, files, error, retries)
     except ServiceError as lookup_error:
         return leave_unattached(store, files, lookup_error)
     if error.answer.status not in _REJECTED:
         return leave_unattached(store, files, error)
-    if len(files) > 1 and (named_id := file_named_by(error, file_ids)):
-        (named,) = [file for file in files if file.file_id == named_id]
+    if len(files) > 1 and named:
         _settle_by_error(store, named, error)
         return attach(store, _without_refused_types(store, [file for file in files if file is not named]), retries)
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
@@ -215,16 +219,15 @@ def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[
     return files[: len(files) // 2], files[len(files) // 2 :]
 
 
-def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], error: ServiceError) -> bool:
-    """Whether one of the files was refused because the store holds it already.
+def _is_already_attached(store: StoreContext, file: PendingFile | None, error: ServiceError) -> bool:
+    """Whether a request was refused because the store holds a file already; `file` is the one it is about, if known.
 
-    Some services have an error code for that. Otherwise the store is asked, unless the refusal is about several files
-    or about a file's type.
+    Some services have an error code for that. Otherwise the store is asked, unless the refusal is about a file's type.
     """
     code = error.answer.code
-    if len(files) > 1 or code in ("file_already_attached", "unsupported_file"):
+    if file is None or code in ("file_already_attached", "unsupported_file"):
         return code == "file_already_attached"
-    return store.client.is_attached(store.id, files[0].file_id)
+    return store.client.is_attached(store.id, file.file_id)
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
@@ -249,24 +252,23 @@ def _attach_missing(
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
     is_from_service = isinstance(error, LostReply) and error.is_from_service
-    is_one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # all are attached, or none
 
     def list_attached() -> set[str]:
         return wanted.intersection(live.id for live in store.client.list_files(store.id))
 
-    def are_seen() -> bool:
-        if not isinstance(error, LostReply):
-            return bool(list_attached())
-        return store.client.is_attached(store.id, files[0].file_id) if is_one_request else list_attached() == wanted
+    def is_any_attached() -> bool:
+        if isinstance(error, LostReply):  # a request attaches all its files, or none
+            return store.client.is_attached(store.id, files[0].file_id)
+        return bool(list_attached())
 
     try:
         poll_until(
             store.run,
-            are_seen,
+            is_any_attached,
             Waiting(
                 f"files of {store.key} to appear (no usable reply when they were attached)",
                 "they are attached again" if retries else "they are given up in this run",
-                timeout=_LOOK_AFTER_ERROR if is_from_service else VISIBILITY_GRACE,
+                timeout=ERROR_GRACE if is_from_service else VISIBILITY_GRACE,
             ),
         )
         attached = list_attached()
@@ -293,23 +295,28 @@ def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: V
     """
     store.record_refusal(error, [file.put.key for file in files])
     for file in files:
-        store.settle(file.put.key, _result_of_refusal(file, error))
+        settle_unattached(store, file, _result_of_refusal(file, error))
     return []
+
+
+def settle_unattached(store: StoreContext, file: PendingFile, result: Result) -> None:
+    """Settles a file that is not attached for a reason that is not about it; a File of others goes back."""
+    store.settle(file.put.key, result)
+    if file.put.existing_id in file.detached:
+        put_back(store, file.put, file.entry)
 
 
 def _settle_and_discard_upload(store: StoreContext, file: PendingFile, result: Result) -> None:
     """Settles a file. Its upload is deleted: at once where no other store can hold it, else at the end if none does.
 
-    A File that existed before is kept, unless it is an upload of ours that was detached to be attached again. One that
-    somebody else uploaded goes back to its store, without attributes, which may be what the service refused: it then
-    lacks our mark, but whoever attached it first can still search it.
+    A File that existed before is kept, unless it is an upload of ours that was detached to be attached again. One of
+    others goes back without attributes, which may be what the service refused: it then lacks our mark.
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger
     if file.put.existing_id and not ledger.is_loose(file.file_id):
-        if file.put.is_reattached:
-            with suppress(VssyncError):
-                store.writes.attach(store.id, AttachmentEntry(file.file_id, {}, file.put.chunking))
+        if file.put.existing_id in file.detached:
+            put_back(store, file.put, AttachmentEntry(file.file_id, {}, file.put.chunking))
         return
     if not file.put.existing_id and ledger.withdraw(file.file_id, file.put.file):
         with suppress(VssyncError):  # it is tried again at the end

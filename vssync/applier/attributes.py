@@ -20,7 +20,7 @@ from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import MARK, Mark
 from vssync.model.report import Status
-from vssync.model.state import Attributes, DesiredFile, LiveFile
+from vssync.model.state import Attributes, DesiredFile, FileStatus, LiveFile
 from vssync.planner.attributes import preserved_attributes
 from vssync.sources.paths import on_disk
 
@@ -149,7 +149,7 @@ def learn_from_copy(store: StoreContext, step: Update) -> None:
     if step.file and store.run.capabilities.updates_reach_search is None:
         with suppress(VssyncError):
             live = store.client.get_file(store.id, step.file_id)
-            if isinstance(live.mark, Mark):
+            if isinstance(live.mark, Mark) and live.status is FileStatus.COMPLETED:
                 learn_whether_updates_reach_search(store, step.file, live.id, live.attributes, live.mark)
 
 

@@ -83,7 +83,8 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             # The wait for a batch that is stuck was long enough for its files.
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
-            if error.answer.status not in (0, 408, 429):  # permission to create batches may not include reading them
+            # Permission to create batches may not include reading them; a store that is gone says nothing of it.
+            if error.answer.status not in (0, 408, 429) and store.client.is_ready(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
@@ -100,8 +101,8 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError
     """Records the result of one file, unless it is to be tried once more, which is returned."""
     result: Result | None
     try:
-        if isinstance(live, VssyncError):  # it was attached, and its end could not be read
-            result = replace(result_of_error(live), status=Status.UNKNOWN)
+        if isinstance(live, VssyncError):  # it was attached
+            result = result_of_uncompleted(live)
         elif live.status is FileStatus.COMPLETED:
             result = _complete(store, file, live)
             if result is None:
@@ -119,7 +120,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError
         # The new copy is detached now, since without a mark no later run can tell that it is ours; and the run brings
         # in no more files. But where the old copy is gone already, the new one is kept: searches find it even unmarked.
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
-        if not file.put.before_attach:
+        if not (file.put.before_attach or file.is_attached):
             with suppress(VssyncError):
                 deletes_upload = file.put.mark.origin is Origin.UPLOADED
                 store.detach_copy(Drop(file.put.key, file.file_id, deletes_upload))

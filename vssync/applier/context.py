@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -124,8 +124,15 @@ def result_of_error(error: VssyncError) -> Result:
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
 
 
-def result_of_uncompleted(file: LiveFile) -> Result:
-    """The result of a file that failed, was cancelled, or did not end in time."""
+def result_of_unread(error: VssyncError) -> Result:
+    """The result of a change that was made, and whose end could not be read."""
+    return replace(result_of_error(error), status=Status.UNKNOWN)
+
+
+def result_of_uncompleted(file: LiveFile | VssyncError) -> Result:
+    """The result of a file that failed, was cancelled, did not end in time, or could not be read."""
+    if isinstance(file, VssyncError):
+        return result_of_unread(file)
     if file.error:
         return Result(Status.FAILED, str(file.error))
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 
-from vssync.applier.attach import attach, leave_unattached
+from vssync.applier.attach import attach, leave_unattached, settle_unattached
 from vssync.applier.await_ingestion import FailedFile, wait_and_settle
 from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.intake import PAUSES
@@ -22,6 +22,7 @@ from vssync.applier.upload import (
     PendingFile,
     detach_to_reattach,
     prepare_files,
+    result_of_unattached,
     take_over_found,
     without_lingering,
 )
@@ -143,11 +144,12 @@ class StoreFeed:
             self._settle_oldest()
 
     def _try_again(self) -> None:
-        """Attaches the failed files once more, after a pause."""
+        """Attaches the failed files once more, after a pause, unless the run or the store stops meanwhile."""
         if self._store.intake.failing:
             attempts = max(failed.file.attempts for failed in self._failed)
             reason = f"{count_noun(len(self._failed), 'file')} failed, and will be tried again"
-            self._pause(PAUSES[attempts - 1], reason)
+            if not self._pause(PAUSES[attempts - 1], reason):
+                return
         self._reattach([self._failed.pop(0) for _ in range(min(self._batch_size, len(self._failed)))])
 
     def _reattach(self, failed: Sequence[FailedFile], *, is_probe: bool = False) -> None:
@@ -177,7 +179,8 @@ class StoreFeed:
             fresh = next((put for put in self._waiting if not put.before_attach), None)
             if not fresh and not self._failed:
                 break
-            self._pause(pause, f"ingestion fails ({intake.error}), and one file will be tried")
+            if not self._pause(pause, f"ingestion fails ({intake.error}), and one file will be tried"):
+                break
             if fresh:
                 self._waiting.remove(fresh)
                 self._send([fresh])
@@ -188,9 +191,12 @@ class StoreFeed:
                 return True
         return False
 
-    def _pause(self, seconds: float, reason: str) -> None:
-        self._store.run.watcher.on_message(f"{self._store.key}: {reason} in {format_elapsed(seconds)}")
-        self._store.client.clock.sleep(seconds)
+    def _pause(self, seconds: float, reason: str) -> bool:
+        """Waits, unless the feed is ending; whether it goes on."""
+        if not self._is_ending:
+            self._store.run.watcher.on_message(f"{self._store.key}: {reason} in {format_elapsed(seconds)}")
+            self._store.client.clock.sleep(seconds)
+        return not self._is_ending
 
     def _give_up(self) -> None:
         """Settles what is left: files that failed, and those that an outage or a refusal kept from being sent."""
@@ -199,6 +205,8 @@ class StoreFeed:
             store.settle(failed.file.put.key, failed.result)
         uploaded = (file.put for file in chain(*self._uploaded))
         untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
+        for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
+            settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause or "the run stopped before"))
         if intake.has_outage and not store.stop_reason and (untried or not intake.has_completed):
             store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
         if store.stop_reason:
@@ -256,5 +264,7 @@ class UnfinishedBatchNote:
         try:
             self._store.writes.update_metadata(self._store.id, add)
             self._written = batch_ids
-        except VssyncError:
-            self._is_enabled, self._written = False, ()
+        except VssyncError as error:
+            if getattr(error, "is_ambiguous", False):
+                self._written = batch_ids
+            self._is_enabled = bool(self._written)  # a service that took one note takes others

@@ -18,11 +18,11 @@ from vssync.applier.context import (
     Deletion,
     Result,
     StoreContext,
-    result_of_error,
+    result_of_unread,
     send_deletion,
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
-from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until, unknown_if_unread
+from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until, unknown_if_unread
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -47,7 +47,7 @@ from vssync.text import format_estimate
 
 # Of several copies of a file, the one that search finds or will find first.
 _BEST_LAST = (FileStatus.FAILED, FileStatus.CANCELLED, FileStatus.UNKNOWN, FileStatus.IN_PROGRESS, FileStatus.COMPLETED)
-_MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
+_MAX_ATTEMPTS, _MAX_ERRORS = 3, 2  # to create a store: without a reply, and with an error of the service as reply
 
 
 def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
@@ -171,7 +171,10 @@ def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
 
 
 def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -> None:
-    """Creates a store. After a lost reply it is looked up by its mark: there must never be two."""
+    """Creates a store. Without a good answer it is looked up by its mark before the next try: there must never be two.
+
+    Raises LostReply where it does not appear after the last try, ServiceError where the service refuses it.
+    """
     run, replaced_id = store.run, store.steps.store_id
     mark = change.metadata[STORE_OWNER]
     fields = {"name": settings.name, "description": settings.description, "expires_after": _expiry(settings)}
@@ -188,19 +191,21 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
         try:
             live = run.writes.create_store(settings.key, body)
             store.made_id = live.id
-        except LostReply:
+        except LostReply as error:
             store.has_lost_create = True
+            is_last = attempts >= (_MAX_ERRORS if error.is_from_service else _MAX_ATTEMPTS)
+            problem = "the service reported an error" if error.is_from_service else "no usable reply came"
             with unknown_if_unread(f"{settings.key}: it may have been created"):
                 live = poll_until(
                     run,
                     find,
                     Waiting(
-                        f"{settings.key} to be listed, since the reply to creating it was lost",
-                        "it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
-                        timeout=VISIBILITY_GRACE,
+                        f"{settings.key} to be listed ({problem} when it was created)",
+                        "its files are not tried" if is_last else "it is created again",
+                        timeout=ERROR_GRACE if error.is_from_service else VISIBILITY_GRACE,
                     ),
                 )
-            if live is None and attempts == _MAX_ATTEMPTS:
+            if live is None and is_last:
                 raise
     store.id = live.id
     if not store.made_id:
@@ -322,7 +327,7 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         )
     except VssyncError as error:
         for store in new_stores:  # each was made; whether it is the only one is not known
-            run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
+            run.results.record_result(store.key, "", result_of_unread(error))
         return
     for store in new_stores:
         status = Status.UNKNOWN
@@ -352,7 +357,7 @@ def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
         old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.afterwards)}
         old_ids |= {drop.file_id for drop in steps.drops}
         ids_by_key: dict[str, list[str]] = {}
-        with suppress(ServiceError):  # nothing that was done depends on it
+        with suppress(VssyncError):  # nothing that was done depends on it
             for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
                 put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
                 if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):

@@ -11,7 +11,7 @@ from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error, send_deletion
 from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
-from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
+from vssync.errors import Interrupted, LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, IngestError, Upload
@@ -85,6 +85,8 @@ def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list
     stuck = [file for file in files if lingering.intersection(file.detached)]
     for file in stuck:
         unused_id = "" if file.file_id in file.detached else file.file_id
+        if error and not unused_id:
+            put_back(store, file.put, file.entry)
         _settle_unprepared(store, file.put, unused_id, error or VssyncError(f"{file.detached[0]}: {STILL_LISTED}"))
     return [file for file in files if file not in stuck]
 
@@ -112,9 +114,11 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     store.run.results.set_result_if_interrupted(store.key, [put.key], begun)
     if put.mark.key_digest in store.found:
         return _take_over(store, put)
-    file_id = ""
+    file_id, detached = "", ""
     try:
-        if put.was_uncompleted and _is_completed_as_wanted(store, put):
+        if put.was_uncompleted and _may_stay(store, put) and _is_completed_as_wanted(store, put):
+            others = tuple(drop for drop in put.before_attach if drop.file_id != put.existing_id)
+            put = replace(put, before_attach=(), afterwards=(*put.afterwards, *others))
             return PendingFile(put, put.existing_id, is_attached=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
@@ -128,9 +132,12 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
+                detached = drop.file_id
             else:
                 store.detach_copy(drop, file_id)
     except VssyncError as error:
+        if detached:
+            put_back(store, put, PendingFile(put, detached).entry)
         _settle_unprepared(store, put, file_id, error)
         return None
     result = result_of_unattached(put, "the run ended before; apply again")
@@ -187,9 +194,20 @@ def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
         store.run.ledger.record_loose(file_id, f"upload of {put.key} that was to be attached again")
     try:
         send_deletion(lambda: store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file))
-    except AccessDenied:
-        store.run.ledger.record_attached([file_id])  # nothing changed
+    except ServiceError:  # a refusal, so nothing changed; without a clear answer, nothing is raised
+        if is_our_upload:
+            store.run.ledger.record_attached([file_id])
         raise
+
+
+def put_back(store: StoreContext, put: Put, entry: AttachmentEntry) -> None:
+    """Attaches a File again that was detached to be attached anew, which failed; an upload of ours stays detached.
+
+    Others may have attached it first, and can then still search it. An upload of ours is used by the next run.
+    """
+    if put.mark.origin is not Origin.UPLOADED:
+        with suppress(VssyncError):
+            store.writes.attach(store.id, entry)
 
 
 def _reuse_or_upload(store: StoreContext, put: Put) -> str:
@@ -204,6 +222,12 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
     if is_new:
         store.run.watcher.on_upload_ready(store.key, put.file.size)
     return file_id
+
+
+def _may_stay(store: StoreContext, put: Put) -> bool:
+    """Whether a File keeps its chunks if it stays attached: where equal texts share them, a drop takes them along."""
+    is_exposed = len(put.before_attach) > 1 or put in store.steps.late_puts
+    return not (store.run.capabilities.shares_chunks and is_exposed)
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:

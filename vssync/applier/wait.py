@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
 from math import inf
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
-from vssync.applier.context import ApplyRun, StoreContext, result_of_error
+from vssync.applier.context import ApplyRun, StoreContext, result_of_unread
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
-from vssync.model.report import Status
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
 
@@ -23,6 +22,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # between two polls, unless the servic
 _MILESTONES = (5.0, 15.0, 60.0)  # without progress, at which a wait is announced
 INGESTION_DEADLINE = 600.0  # without progress, after which a run no longer waits for a file or batch
 VISIBILITY_GRACE = 120.0  # for which a new object may stay invisible
+ERROR_GRACE = 15.0  # for which a write that was answered with an error is looked for: it may have taken effect
 _BATCH_GRACE = 30.0  # for which a new batch may stay invisible
 _MIN_WAIT = 60.0  # left of a timeout that was used up before the wait began
 DELETION_WAIT = 60.0  # without progress, for all deletions of a run together
@@ -237,7 +237,7 @@ def await_new_store(store: StoreContext) -> bool:
         if not is_ready:
             raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
     except VssyncError as error:
-        store.run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
+        store.run.results.record_result(store.key, "", result_of_unread(error))
         store.stop_reason = "cannot be used yet; apply again later"
         return False
     store.is_awaited = False
