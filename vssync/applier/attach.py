@@ -14,7 +14,7 @@ from itertools import groupby
 from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
-from vssync.applier.upload import InFlightBatch, PendingFile, put_back, refused_type, result_of_unattached
+from vssync.applier.upload import InFlightBatch, PendingFile, put_back, refused_type_message, result_of_unattached
 from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
@@ -32,7 +32,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     if attached := tuple(file for file in files if file.is_attached):
         # A batch of their own, so that they are settled like all others.
         remaining = [file for file in files if not file.is_attached]
-        return [_record_accepted(store, InFlightBatch(attached)), *attach(store, remaining, retries)]
+        return [_record_batch(store, InFlightBatch(attached)), *attach(store, remaining, retries)]
     if not files or store.run.is_broken:
         return []
     if store.stop_reason:
@@ -54,7 +54,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:  # the journal cannot be written, so nothing was sent
         return leave_unattached(store, files, error)
-    return [_record_accepted(store, batch)]
+    return [_record_batch(store, batch)]
 
 
 def _split_into_requests(files: Sequence[PendingFile], capabilities: Capabilities) -> list[list[PendingFile]]:
@@ -70,7 +70,7 @@ def _split_into_requests(files: Sequence[PendingFile], capabilities: Capabilitie
     return [list(group) for _, group in groupby(sorted(files, key=chunking_of), chunking_of)]
 
 
-def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
+def _record_batch(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
     """Records that the service accepted files, and returns their batch as sent now."""
     store.refusals.reset()
     store.run.ledger.record_attached(file.file_id for file in batch.files)
@@ -90,7 +90,7 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
         try:
             return _send_attach(store, files, capabilities)
         except NotFound as error:
-            if store.hidden_for >= VISIBILITY_GRACE or not _may_become_visible(store, files, error):
+            if store.visibility_wait_used >= VISIBILITY_GRACE or not _may_become_visible(store, files, error):
                 raise
             errors.append(error)
             return None
@@ -101,11 +101,11 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
         Waiting(
             f"{store.key} and its new files to become visible to the service",
             "they fail",
-            timeout=VISIBILITY_GRACE - store.hidden_for,
+            timeout=VISIBILITY_GRACE - store.visibility_wait_used,
         ),
     )
     if errors:
-        store.hidden_for += store.client.clock.monotonic() - began
+        store.visibility_wait_used += store.client.clock.monotonic() - began
     if batch is None:
         raise errors[-1]
     return batch
@@ -163,7 +163,7 @@ def _handle_refusal(
             if missing is MissingCapability.BATCHES:
                 give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
-            if missing is not MissingCapability.ATTRIBUTES:  # without which no file can be attached
+            if missing is not MissingCapability.ATTRIBUTES:  # without attributes there is no fallback
                 return attach(store, files, retries)
         named_id = file_named_by(error, file_ids)
         named = next((file for file in files if file.file_id == named_id), None)
@@ -188,7 +188,7 @@ def _handle_refusal(
 
 
 def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> None:
-    """From now on the run attaches files one by one; says so, and how plans learn of it."""
+    """Makes the run attach files one by one from now on; tells the user, and what to declare so that plans know it."""
     if store.run.capabilities.batches:
         store.run.service.record_missing(MissingCapability.BATCHES)
         way_out = "with `batches: false` under `service.capabilities`, plans know it"
@@ -200,7 +200,7 @@ def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError
     if error.answer.code == "unsupported_file":
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
     store.record_refusal(error, [file.put.key])
-    _settle_and_discard_upload(store, file, _result_of_refusal(file, error))
+    _settle_and_undo(store, file, _result_of_refusal(file, error))
 
 
 def _result_of_refusal(file: PendingFile, error: VssyncError) -> Result:
@@ -212,7 +212,7 @@ def _result_of_refusal(file: PendingFile, error: VssyncError) -> Result:
 
 
 def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[PendingFile], Sequence[PendingFile]]:
-    """Files that were refused together, in two parts: those of types that nothing vouches for apart, else halves."""
+    """Files that were refused together, split into proven and unproven types if both occur, else in halves."""
     proven = [file for file in files if file.put.file.extension not in store.steps.unproven]
     if 0 < len(proven) < len(files):
         return proven, [file for file in files if file not in proven]
@@ -231,12 +231,12 @@ def _is_already_attached(store: StoreContext, file: PendingFile | None, error: S
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """Of files refused together, those whose type is not known to be refused. Settles the others."""
+    """Settles those of the refused files whose type this run has learned to be refused; returns the others."""
     remaining = []
     for file in files:
         if store.is_refused_type(file.put.file.extension):
-            result = result_of_unattached(file.put, refused_type(file.put), Status.FAILED)
-            _settle_and_discard_upload(store, file, result)
+            result = result_of_unattached(file.put, refused_type_message(file.put), Status.FAILED)
+            _settle_and_undo(store, file, result)
         else:
             remaining.append(file)
     return remaining
@@ -245,9 +245,9 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
 def _attach_missing(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int
 ) -> list[InFlightBatch]:
-    """After a lost reply, or where a file is attached already: finds out which are, and attaches the rest.
+    """After a lost reply, or where a file is attached already: finds out which files are, and attaches the others.
 
-    The request whose reply was lost may have attached all, so they get time to appear.
+    The request without a reply may have attached all its files, so they get time to appear.
     """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
@@ -257,7 +257,7 @@ def _attach_missing(
         return wanted.intersection(live.id for live in store.client.list_files(store.id))
 
     def is_any_attached() -> bool:
-        if isinstance(error, LostReply):  # a request attaches all its files, or none
+        if isinstance(error, LostReply):  # a request attaches all its files or none, so the first stands for all
             return store.client.is_attached(store.id, files[0].file_id)
         return bool(list_attached())
 
@@ -272,15 +272,18 @@ def _attach_missing(
             ),
         )
         attached = list_attached()
-        if is_from_service:  # it reported a failure, so the files that are missing have failed, and are not unknown
+        if (
+            is_from_service
+        ):  # the service reported a failure, so files that are missing have failed, and are not unknown
             error = ServiceError(error.answer.message, error.answer)
     except VssyncError:
         attached, retries = set[str](), 0
     missing = [file for file in files if file.file_id not in attached]
     batch = InFlightBatch(tuple(file for file in files if file.file_id in attached))
-    batches = [_record_accepted(store, batch)] if attached else []
+    batches = [_record_batch(store, batch)] if attached else []
     if missing and retries:
-        if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:  # a second error of the service
+        # After a second error of the service, batches are given up.
+        if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:
             give_up_batches(store, "cannot be created here", error)
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
@@ -306,11 +309,13 @@ def settle_unattached(store: StoreContext, file: PendingFile, result: Result) ->
         put_back(store, file.put, file.entry)
 
 
-def _settle_and_discard_upload(store: StoreContext, file: PendingFile, result: Result) -> None:
-    """Settles a file. Its upload is deleted: at once where no other store can hold it, else at the end if none does.
+def _settle_and_undo(store: StoreContext, file: PendingFile, result: Result) -> None:
+    """Settles a file that was refused, and undoes what was done to attach it.
 
-    A File that existed before is kept, unless it is an upload of ours that was detached to be attached again. One of
-    others goes back without attributes, which may be what the service refused: it then lacks our mark.
+    A new upload is deleted: now where no other store can hold it, else at the end of the run if no store does.
+    An upload of ours that was detached to be attached again is deleted at the end of the run if no store holds it.
+    A File of others that was detached is attached again, without attributes, which may be what the service refused: it
+    then lacks our mark. Any other File of others stays as it is.
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger

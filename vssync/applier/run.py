@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from vssync.api.errors import is_unreadable
-from vssync.applier.attributes import learn_from_copy, update_attributes
+from vssync.applier.attributes import probe_search_updates, update_attributes
 from vssync.applier.context import (
     DONE,
     ApplyRun,
@@ -48,7 +48,10 @@ _INTERRUPT_POLLS = 40  # in that time
 
 
 def carry_out(run: ApplyRun, plan: Plan) -> Report:
-    """Carries out a plan, and reports what became of every change; errors of the service are in the report."""
+    """Carries out a plan, and reports what became of every change, also where the service answers with errors.
+
+    Raises VssyncError only where the journal cannot be written at the start.
+    """
     started = run.client.clock.monotonic()
     all_steps = plan_steps(plan)
     unchecked_ids = _begin(run, plan, all_steps)
@@ -84,7 +87,7 @@ def carry_out(run: ApplyRun, plan: Plan) -> Report:
         interrupted=interrupted,
         throttled=run.client.sender.limits.throttled_seconds,
     )
-    # The next run may need any upload, unless this one left nothing to do.
+    # Converged: forget all uploads but orphans, and those not checked. Otherwise the next run may need any of them.
     kept_ids = {orphan.file_id for orphan in report.orphans} | unchecked_ids
     run.writes.journal.end(keep_only=kept_ids if report.converged else None)
     return report
@@ -173,13 +176,13 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
         await_new_store(store)
     awaited_ids = {wait.file_id for wait in steps.copy_waits}
     if (completed := [step for step in steps.updates if step.file_id not in awaited_ids]) and not run.stopping:
-        learn_from_copy(store, completed[0])
+        probe_search_updates(store, completed[0])
     store.for_each(steps.updates, update_attributes)
     store.for_each(steps.batch_waits, await_batch)
     if steps.copy_waits and not run.stopping:
         wait_for_copies(store, steps.copy_waits)
     late = _prepare_late(store, steps.late_puts)
-    # Where equal texts share chunks, a drop takes those of late files along: all must be ready to be attached again.
+    # A drop takes chunks of late files along (see `StoreSteps.late_puts`): all must be ready to be attached again.
     if len(late) == len(steps.late_puts):
         store.for_each(steps.drops, drop_copy)
         wait_for_drops(store, steps.drops if late else ())
@@ -217,7 +220,7 @@ def _settle_store(store: StoreContext, carry_out: Callable[[StoreContext], Resul
 def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:
     """The files, by key, ready to be attached; their old copies are gone.
 
-    Those that are attached again are detached first: the others' old copies take the chunks of equal texts along, and a
+    Detach reattached files first: dropping the other copies destroys chunks they share (see `StoreSteps.late_puts`). A
     run that is killed then would leave files that are listed as completed and have no chunks.
     """
     prepared: dict[str, PendingFile] = {}
@@ -245,7 +248,7 @@ def await_batch(store: StoreContext, step: BatchStep) -> Result:
     except ServiceError as error:
         if not is_unreadable(error):
             raise
-        return DONE  # its files are the truth
+        return DONE  # the batch cannot be read; its files can
     detail = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.key}"
     return Result(Status.UNKNOWN, detail)
 
@@ -271,9 +274,9 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
 
 def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
-    """Waits until no dropped copy is listed any more: a late deletion takes the chunks of an equal text along, too.
+    """Waits until no dropped copy is listed any more: a late deletion would take shared chunks along, too.
 
-    Where that takes too long, or cannot be seen, the end of the run says so of the deletion.
+    Where that takes too long, or cannot be seen, the end of the run reports that deletion.
     """
     file_ids = {drop.file_id for drop in drops}
     if not file_ids or store.run.service.deletes_late:

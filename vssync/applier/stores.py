@@ -1,4 +1,4 @@
-"""Creates, updates, stamps and deletes stores, and ends in one store where two machines make one at the same time.
+"""Creates, updates, stamps and deletes stores, and merges into one where two machines create it at once.
 
 The mark is checked after each write: without it the next plan would not recognize the store as ours.
 """
@@ -45,7 +45,7 @@ from vssync.planner.context import Scope
 from vssync.planner.find_stores import twin_order
 from vssync.text import format_estimate
 
-# Of several copies of a file, the one that search finds or will find first.
+# Statuses of copies of a file, worst to best: the best is findable now or soonest.
 _BEST_LAST = (FileStatus.FAILED, FileStatus.CANCELLED, FileStatus.UNKNOWN, FileStatus.IN_PROGRESS, FileStatus.COMPLETED)
 _MAX_ATTEMPTS, _MAX_ERRORS = 3, 2  # to create a store: without a reply, and with an error of the service as reply
 
@@ -109,7 +109,10 @@ def end_adoption(store: StoreContext) -> Result:
 
 
 def _is_rest_done(store: StoreContext) -> bool:
-    """Whether all else in a store is done, and the run goes on; None is the status of the store itself, under way."""
+    """Whether all else in a store is done, and the run goes on.
+
+    The store's own record is None while its change is under way.
+    """
     statuses = store.run.results.statuses(store.key).values()
     return not store.run.stopping and all(status in (Status.DONE, None) for status in statuses)
 
@@ -142,7 +145,7 @@ def delete_store(store: StoreContext) -> Result:
             store.writes.update_metadata(store_id, without_ours)
         run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
         return DONE
-    # Without `leaving`, the plan did not say what is in the store, as of one that is expired or replaced: it is listed.
+    # For an expired or replaced store the plan has no file list, so list it now.
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
     uploads = planned if steps.leaving else _uploads_in(run, store_id)
     problem = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
@@ -220,13 +223,18 @@ def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
 
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
-    """Raises VssyncError for a store that was written and carries no mark. A response without one is no proof."""
+    """Raises VssyncError for a store that does not carry the mark just written; if the response has none, reads it."""
     with unknown_if_unread(f"{key}: {live.id} was written"):
         live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
-    if mark != live_mark:
+    if not live_mark:
         raise VssyncError(
             f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
             f"declare this one with `id: {live.id}` and `external: true`"
+        )
+    if mark != live_mark:
+        raise VssyncError(
+            f"{key}: {live.id} carries another mark than was written, {live_mark}: either another run wrote to it "
+            "at the same time, or the service kept the old metadata; plan again"
         )
 
 
@@ -269,7 +277,9 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
 
 
 def look_for_twins(store: StoreContext) -> None:
-    """Before the first attach to a new store: looks for one of another machine, and goes on there if it comes first.
+    """Before the first attach to a new store: looks for a twin, another machine's store of the same key.
+
+    The run goes on in the twin if `twin_order` prefers it.
 
     What is in the store that stays is kept in `found`, so that it is not attached again: another run may also have
     joined this one's store. Raises VssyncError where the stores cannot be listed, or not all files of the one to join.
@@ -294,8 +304,8 @@ def look_for_twins(store: StoreContext) -> None:
 def _join(store: StoreContext, store_id: str, joined: Contents | None, own: Contents | None) -> None:
     """Goes on in another store of this key, and deletes the one that this run made.
 
-    `made_id` is cleared if that fails: then the store counts as a twin at the end of the run. If it worked, a listing
-    may still show the store, which must not count.
+    `made_id` stays set if the deletion worked, so that a late listing does not count it as a twin; otherwise it is
+    cleared.
     """
     if joined is None or joined.shortfall:
         problem = joined.shortfall if joined else "its files cannot be listed"

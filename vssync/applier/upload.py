@@ -19,12 +19,13 @@ from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _APPEARS_WITHIN = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
+NO_CHUNKING = PROVISIONAL  # in a mark: a digest that no chunking has, so a plan attaches the file again
 _SERVICE_CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A put whose File exists."""
+    """A Put with the id of its File (the service's object)."""
 
     put: Put
     file_id: str
@@ -47,7 +48,7 @@ class InFlightBatch:
     sent: float = 0.0
 
 
-def refused_type(put: Put) -> str:
+def refused_type_message(put: Put) -> str:
     """Why a file is not attached whose type the service refused before."""
     ways_out = "`filename` can give them the name of a kind that it reads, and `formats` can convert them"
     return f"the service refused {put.file.extension or 'such'} files in this run; {ways_out}"
@@ -72,8 +73,7 @@ def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]
 def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
     """The files whose detached copies have left the store; the others fail.
 
-    The store is asked only after the last detach, since the answer about a file that is gone is an error: some servers
-    stand still for seconds after one, and leave a deletion that is under way half done.
+    Some servers stall after answering 404, even in the middle of a deletion; so ask only after the last detach.
     """
     error: VssyncError | None = None
     detached = [file_id for file in files for file_id in file.detached]
@@ -104,7 +104,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     if store.run.is_broken:
         return None
     if store.is_refused_type(put.file.extension):
-        store.settle(put.key, Result(Status.FAILED, f"not tried: {refused_type(put)}"))
+        store.settle(put.key, Result(Status.FAILED, f"not tried: {refused_type_message(put)}"))
         return None
     if store.stop_reason:
         store.settle_untried(put.key)
@@ -146,21 +146,21 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
 
 
 def _mark_others_as_outdated(store: StoreContext, drops: Sequence[Drop]) -> None:
-    """Where equal texts share chunks, changes the marks of the copies that lose their chunks with the first.
+    """Marks the copies that lose their chunks with the first (see `StoreSteps.late_puts`) as having none.
 
-    A run that is killed after the first was detached then leaves none that looks right: the next plan sees other
-    chunking, and attaches the file anew. That takes a service that can update attributes.
+    If the run is killed after the first was detached, no copy looks right, so the next plan re-attaches each. The
+    service must be able to update attributes.
     """
     for drop in drops[1:] if store.run.capabilities.shares_chunks else ():
         with suppress(VssyncError):
             live = store.client.get_file(store.id, drop.file_id)
             if isinstance(live.mark, Mark):
-                mark = replace(live.mark, chunking_digest=PROVISIONAL)
+                mark = replace(live.mark, chunking_digest=NO_CHUNKING)
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
 def take_over_found(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """The files, and in place of their uploads what another run brought into the store that this run just joined."""
+    """The files, for a store that this run just joined: copies that another run attached there replace uploads."""
     taken: list[PendingFile] = []
     for file in files:
         if file.put.mark.key_digest not in store.found:
@@ -187,7 +187,7 @@ def _take_over(store: StoreContext, put: Put) -> PendingFile | None:
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     """Detaches a put's File. An upload of ours is loose until it is attached again, so that a report can name it.
 
-    Whether it is gone is seen before it is attached again: if that is too early, the service does nothing.
+    Wait until it is gone before attaching it again: attaching before the detach took effect would be ignored.
     """
     is_our_upload = put.mark.origin is Origin.UPLOADED
     if is_our_upload:
@@ -225,7 +225,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
 
 def _may_stay(store: StoreContext, put: Put) -> bool:
-    """Whether a File keeps its chunks if it stays attached: where equal texts share them, a drop takes them along."""
+    """Whether a File keeps its chunks if it stays attached (see `StoreSteps.late_puts`)."""
     is_exposed = len(put.before_attach) > 1 or put in store.steps.late_puts
     return not (store.run.capabilities.shares_chunks and is_exposed)
 
