@@ -14,6 +14,7 @@ from tests.applier.test_attaching import FILES, MANIFEST, SMALL_BATCHES, undone
 from tests.applier.world import PLAIN, Place, Told, Wrap, live
 from tests.support import Silent
 from vssync.api.errors import MissingCapability
+from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import ApplyRun
 from vssync.applier.run import carry_out
 from vssync.commands.apply import apply_plan
@@ -21,6 +22,7 @@ from vssync.commands.plan import make_plan_now
 from vssync.model.marks import STORE_BATCHES
 from vssync.model.plan import Action, Options, Plan
 from vssync.model.report import Report, Status
+from vssync.model.state import AUTO
 
 Answer = Callable[[httpx.Request], httpx.Response | None]
 
@@ -91,6 +93,26 @@ def test_of_uniform_batches_the_accepted_ones_stay_when_a_later_one_is_refused(p
     assert list(undone(report).values()) == [Status.FAILED]
     assert len(live(place).completed()) == 3
     assert live(place).loose == set()
+
+
+def test_a_file_that_a_refusal_names_stays_if_the_store_holds_it(place: Place) -> None:
+    """Another machine attached it since the plan, and the refusal has no code."""
+    place.write({"vssync.yaml": MANIFEST, "a.md": "# a\n"})
+    with place.work() as work:
+        given = work.client.upload_file(io.BytesIO(b"# given"), "given.md").id
+    assert place.apply().converged
+    declared = MANIFEST.replace('"*.md"}', '"*.md"}, {file_id: ' + given + ", key: z.md}")
+    place.write({"vssync.yaml": declared, "b.md": "# b\n", "c.md": "# c\n"})
+    plan = place.plan()
+    with place.work() as work:
+        work.client.attach_file(work.client.list_stores()[0].id, AttachmentEntry(given, {}, AUTO))
+
+    def answer(request: httpx.Request) -> httpx.Response | None:
+        is_batch = ends(request, "POST", "/file_batches")
+        return refusal(request, 400, f"{given} is in use") if is_batch and given in request.read().decode() else None
+
+    assert apply_planned(place, plan, answer).converged
+    assert len(live(place).stores["docs"]) == 4
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 429])

@@ -303,10 +303,9 @@ def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: V
 
 
 def settle_unattached(store: StoreContext, file: PendingFile, result: Result) -> None:
-    """Settles a file that is not attached for a reason that is not about it; a File of others goes back."""
+    """Settles a file that is not attached, for a reason that is not about it; a detached File of others goes back."""
     store.settle(file.put.key, result)
-    if file.put.existing_id in file.detached:
-        put_back(store, file.put, file.entry)
+    put_back(store, file.put, file.entry)
 
 
 def _settle_and_undo(store: StoreContext, file: PendingFile, result: Result) -> None:
@@ -320,8 +319,7 @@ def _settle_and_undo(store: StoreContext, file: PendingFile, result: Result) -> 
     store.settle(file.put.key, result)
     ledger = store.run.ledger
     if file.put.existing_id and not ledger.is_loose(file.file_id):
-        if file.put.existing_id in file.detached:
-            put_back(store, file.put, AttachmentEntry(file.file_id, {}, file.put.chunking))
+        put_back(store, file.put, AttachmentEntry(file.file_id, {}, file.put.chunking))
         return
     if not file.put.existing_id and ledger.withdraw(file.file_id, file.put.file):
         with suppress(VssyncError):  # it is tried again at the end

@@ -205,10 +205,11 @@ class StoreFeed:
             store.settle(failed.file.put.key, failed.result)
         uploaded = (file.put for file in chain(*self._uploaded))
         untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
-        for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
-            settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause or "the run stopped before"))
         if intake.has_outage and not store.stop_reason and (untried or not intake.has_completed):
             store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
+        cause = store.stop_cause if store.stop_reason else "the run ended before; apply again"
+        for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
+            settle_unattached(store, file, result_of_unattached(file.put, cause))
         if store.stop_reason:
             store.run.announce(f"{store.key}: {store.stop_reason}")
             for put in untried:

@@ -85,7 +85,7 @@ def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list
     stuck = [file for file in files if lingering.intersection(file.detached)]
     for file in stuck:
         unused_id = "" if file.file_id in file.detached else file.file_id
-        if error and not unused_id:
+        if error:
             put_back(store, file.put, file.entry)
         _settle_unprepared(store, file.put, unused_id, error or VssyncError(f"{file.detached[0]}: {STILL_LISTED}"))
     return [file for file in files if file not in stuck]
@@ -201,11 +201,12 @@ def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
 
 
 def put_back(store: StoreContext, put: Put, entry: AttachmentEntry) -> None:
-    """Attaches a File again that was detached to be attached anew, which failed; an upload of ours stays detached.
+    """Attaches a File of others again that was detached to be attached anew, which failed.
 
-    Others may have attached it first, and can then still search it. An upload of ours is used by the next run.
+    Whoever attached it first can then still search it. An upload of ours stays detached: the next run uses it. A File
+    that the store did not hold before this run stays out.
     """
-    if put.mark.origin is not Origin.UPLOADED:
+    if put.is_reattached and put.mark.origin is not Origin.UPLOADED:
         with suppress(VssyncError):
             store.writes.attach(store.id, entry)
 
