@@ -33,17 +33,19 @@ def dump(plan: Plan) -> str:
     return "".join(dump_lines(plan))
 
 
-def dump_lines(plan: Plan) -> Iterator[str]:
-    """The lines of a plan file, store by store and the totals last, so that a large plan is never one text."""
+def dump_lines(plan: Plan, kind: str = "plan", **more: Any) -> Iterator[str]:
+    """The lines of a plan file, store by store and the totals last, so that a large plan is never one text.
+
+    A document of another kind may begin with `more` than a plan.
+    """
     checksum = hashlib.sha256()
-    for line in _content_lines(plan):
+    for line in _content_lines(plan, envelope(kind, **more, **json_fields(plan, without=("stores",)))):
         checksum.update(line.encode())
         yield line
     yield f'{_CHECKSUM}{checksum.hexdigest()}"\n}}\n'
 
 
-def _content_lines(plan: Plan) -> Iterator[str]:
-    head = envelope("plan", **json_fields(plan, without=("stores",)))
+def _content_lines(plan: Plan, head: Mapping[str, Any]) -> Iterator[str]:
     yield f'{{\n{_member_lines(head)},\n"stores": [\n'
     for number, store in enumerate(plan.stores, 1):
         yield f'{{\n{_member_lines(json_fields(store, without=("files", *_TOTALS)))},\n"changes": [\n'

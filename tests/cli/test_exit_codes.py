@@ -37,9 +37,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (["plan", "--out", "refused.json"], 3, "Refused: nothing will be written"),
         (["plan", "--max-delete", "11", "--detailed-exitcode", "--format", "gitlab"], 2, '"delete": 11'),
-        (["plan", "--offline"], 0, "No service was contacted"),
-        (["plan", "--offline", "--format", "gitlab"], 64, "leave out --format gitlab"),
-        (["plan", "--offline", "--out", "p.json"], 64, "leave out --out"),
+        (["plan", "--against", "main"], 1, "in no git work tree"),
+        (["plan", "--against", "main", "--out", "p.json"], 64, "leave out --out"),
+        (["plan", "--at", "main"], 64, "--against REV"),
         (["plan", "-f", "other.yaml"], 3, "--adopt-from shelf"),
         (["plan", "--exclude", "docs/*.md"], 0, "No changes"),
         (["status"], 0, "11 to delete"),

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from tests.cli.test_commands import vssync
+from tests.sources.test_git import commit, git
 from vssync import __version__
 from vssync.cli.schema import KINDS
 
@@ -36,6 +37,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "vssync.yaml").write_text(MANIFEST)
     for name, text in {"a.md": "# How to stop\n", "b.md": "# How to start\n", "é.md": "déjà vu\n"}.items():
         (home / name).write_text(text, "utf-8")
+    git(home, "init", "-q")
+    git(home, "commit", "-q", "--allow-empty", "-m", "before all")
+    commit(home, 1)
     document(home, "report", "apply", "--yes", "-e", "dev")
     (home / "a.md").write_text("# How to stop at once\n")
     (home / "b.md").unlink()
@@ -58,7 +62,8 @@ def document(folder: Path, kind: str, *arguments: str, code: int = 0) -> dict[st
     [
         ("plan", ("plan", "-e", "dev")),
         ("plan", ("plan", "-e", "prod")),
-        ("offline", ("plan", "-e", "dev", "--offline")),
+        ("against", ("plan", "-e", "dev", "--against", "HEAD")),
+        ("against", ("plan", "-e", "dev", "--against", "HEAD^", "--at", "HEAD")),
         ("status", ("status", "-e", "dev")),
         ("status", ("status", "-e", "prod")),
         ("status", ("status", "-e", "dev", "docs/a.md")),
@@ -112,6 +117,14 @@ def test_every_kind_has_a_schema_that_ships_and_is_printed() -> None:
             assert schema["properties"]["kind"] == {"const": kind}
             assert schema["required"][:3] == ["format", "kind", "vssync"]
             assert schema["additionalProperties"] is False
+
+
+def test_the_document_of_a_comparison_holds_that_of_a_plan() -> None:
+    plan, against = SCHEMAS["plan"], SCHEMAS["against"]
+    assert plan["definitions"].items() <= against["definitions"].items()
+    properties = {name: schema for name, schema in plan["properties"].items() if name != "kind"}
+    assert properties.items() <= against["properties"].items()
+    assert set(plan["required"]) < set(against["required"])
 
 
 def test_the_document_of_destroy_is_that_of_apply() -> None:

@@ -30,7 +30,7 @@ def checkout(tmp_path: Path) -> Path:
         (["validate"], 0),
         (["render"], 0),
         (["plan"], 0),
-        (["plan", "--offline"], 0),
+        (["plan", "--against", "HEAD"], 1),
         (["plan", "--out", "../plan.json", "--detailed-exitcode"], 2),
         (["status"], 0),
         (["status", "docs/a.md"], 0),

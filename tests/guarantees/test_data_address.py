@@ -87,7 +87,7 @@ def test_stores_are_asked_for_once_and_the_plan_says_so_once(team: Team) -> None
     about_stores = [exchange for exchange in run.exchanges if exchange.url.partition("?")[0].endswith("/vector_stores")]
     assert len(about_stores) == 1
     notes = [note["detail"] for store in run.document["stores"] for note in store.get("notes", ())]
-    assert ["stand for all" in detail for detail in notes] == [True]
+    assert ["only the stores pinned by `id:`" in detail for detail in notes] == [True]
 
 
 @pytest.mark.parametrize(

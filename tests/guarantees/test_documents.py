@@ -170,6 +170,12 @@ def test_other_line_ends_and_back(content: bytes) -> None:
     assert with_other_line_ends(with_other_line_ends(content)) == content
 
 
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_git_changes_no_line_ends_in_utf_16(codec: str) -> None:
+    content = "a\r\nb\n\u0d0a".encode(codec)
+    assert with_other_line_ends(content) == content
+
+
 def test_only_a_copy_of_the_same_text_counts() -> None:
     file = desired_file(content="a\r\n")
     for live, noted in (("a\n", True), ("b\n", False)):

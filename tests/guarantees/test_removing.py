@@ -147,7 +147,7 @@ def test_another_manifest_takes_over_what_was_given_up_without_an_upload(owner: 
     heir = Owner(owner.base, owner.clock, owner.provider, name="heir")
     ids = owner.live()[1].keys()
     heir.manifest(ADOPTING)
-    with pytest.raises(Refused, match=r"belongs to kb.*`removed: keep` is applied there first"):
+    with pytest.raises(Refused, match=r"belongs to kb.*they first apply `removed: keep`"):
         heir.plan()
     owner.manifest(STAYS, "  docs: {removed: keep}\n")
     assert owner.apply().converged

@@ -34,7 +34,7 @@ FORM = [
     (f"stores: {{{'a' * 65}: {{}}}}\n", (3, 10), "is not allowed", "at most 64"),
     (FILES + "      - path: {a,b}\n", (6, 15), "`stores.guide.files[0].path` must be text, not a mapping", "quotes"),
     (FILES + "      - {}\n", (6, 9), "`stores.guide.files[0]` lacks the field `path`", "write `path: ...`"),
-    (FILES + "      - {file_id: f}\n", (6, 9), "`stores.guide.files[0]` lacks the field `key`", "needs a key"),
+    (FILES + "      - {file_id: f}\n", (6, 9), "`stores.guide.files[0]` lacks the field `key`", "needs a `key`"),
     (FILES + "      - {path: ''}\n", (6, 16), "`stores.guide.files[0].path` is empty", ""),
     (FILES + "      - docs\n", (6, 9), "`stores.guide.files[0]` must be a mapping, not text", ""),
     ("service: {provider: ocy}\n" + STORE, (3, 21), "`service.provider` must be `local`, `oci`", "did you mean `oci`?"),
@@ -52,12 +52,34 @@ FORM = [
     (STORE + "    attributes: {v: 1e3}\n", (5, 21), "1e3 is 1000.0", 'or "1e3" for the text'),
     (STORE + "    attributes: {v: .inf}\n", (5, 21), "is not a finite number: .inf", 'write ".inf" for the text'),
     (STORE + "    attributes: {v: .nan}\n", (5, 21), "is not a finite number: .nan", ""),
-    (STORE + "    attributes: {v: 9007199254740993}\n", (5, 21), "at most 9007199254740992 is allowed", ""),
-    (STORE + f"    attributes: {{v: {HUGE}}}\n", (5, 21), "000; at most 9007199254740992 is allowed", ""),
-    (STORE + f"    attributes: {{v: -{HUGE}}}\n", (5, 21), "000; at least -9007199254740992 is allowed", ""),
-    (STORE + f"    expires_after: {{days: {HUGE}}}\n", (5, 27), "000; at most 365 is allowed", ""),
-    (STORE + "    expires_after: {days: .inf}\n", (5, 27), "must be a whole number", ""),
-    (f"service: {{capabilities: {{batch_size: {HUGE}}}}}\n" + STORE, (3, 38), "000; at most 2000 is allowed", ""),
+    (STORE + "    attributes: {v: 9007199254740993}\n", (5, 21), "must be at most 9007199254740992", ""),
+    (STORE + f"    attributes: {{v: {HUGE}}}\n", (5, 21), "000; must be at most 9007199254740992", ""),
+    (STORE + f"    attributes: {{v: -{HUGE}}}\n", (5, 21), "000; must be at least -9007199254740992", ""),
+    (STORE + f"    expires_after: {{days: {HUGE}}}\n", (5, 27), "000; must be at most 365", ""),
+    (STORE + "    expires_after: {days: .inf}\n", (5, 27), "must be a whole number, not .inf", ""),
+    *(
+        (STORE + f"    attributes: {{v: {sign}{digits}}}\n", (5, 21), f"is not a finite number: {sign}{digits[:9]}", "")
+        for sign in ("", "-")
+        for digits in ("1" * 1001, "1" + "0" * 5000, *(["0x" + "f" * 1001] if not sign else []))
+    ),
+    (STORE + f"    attributes: {{v: {'1' * 401}}}\n", (5, 21), "must be at most 9007199254740992", ""),
+    (STORE + "    chunking: {size: 50, overlap: 1}\n", (5, 22), "`stores.guide.chunking.size` is 50", ""),
+    *(
+        (
+            STORE + f"    {start}chunking: {{max_chunk_size_tokens: {size}, chunk_overlap_tokens: {overlap}}}{end}\n",
+            (5, 39 + len(start) + moved),
+            message,
+            "",
+        )
+        for start, end, place in (("", "", "chunking"), ("files: [{path: docs/**, ", "}]", "files[0].chunking"))
+        for size, overlap, moved, message in (
+            (50, 1, 0, f"`stores.guide.{place}.max_chunk_size_tokens` is 50"),
+            (500, -1, 27, f"`stores.guide.{place}.chunk_overlap_tokens` is -1"),
+            (500, 300, 27, "an overlap of 300 is over half"),
+        )
+    ),
+    (STORE + "    chunking: {max_chunk_size_tokens: 500, overlap: -1}\n", (5, 53), ".chunking.overlap` is -1", ""),
+    (f"service: {{capabilities: {{batch_size: {HUGE}}}}}\n" + STORE, (3, 38), "000; must be at most 2000", ""),
     (f"variables: {{v: 0{HUGE}}}\n" + STORE, (3, 16), "would not be kept as written: 01000", ""),
     (STORE + "    attributes: {v: {from: 1}}\n", (5, 28), "must be text or a list, not a number", ""),
     (
@@ -82,7 +104,7 @@ FORM = [
     (
         STORE + "    chunking: {size: 99, overlap: 0}\n",
         (5, 22),
-        "is 99; at least 100",
+        "is 99; must be at least 100",
         "",
     ),
     (STORE + "    chunking: {size: 4097, overlap: 0}\n", (5, 22), "at most 4096", ""),
@@ -94,16 +116,27 @@ FORM = [
     ),
     (STORE + "    removed: yes\n", (5, 14), "must be `delete` or `keep`, not `yes`", ""),
     (STORE + "    delete: true\n", (5, 5), "unknown field `delete`", "removed: delete"),
-    (STORE + "    expires_after: {days: 366}\n", (5, 27), "is 366; at most 365 is allowed", ""),
+    (STORE + "    expires_after: {days: 366}\n", (5, 27), "is 366; must be at most 365", ""),
     (STORE + "    expires_after: {days: 1.5}\n", (5, 27), "must be a whole number", ""),
-    ("service: {capabilities: {batch_size: 0}}\n" + STORE, (3, 38), "is 0; at least 1 is allowed", ""),
+    ("service: {capabilities: {batch_size: 0}}\n" + STORE, (3, 38), "is 0; must be at least 1", ""),
     (STORE + "    guards: {max_delete: 30}\n    guard: 1\n", (6, 5), "unknown field `guard`", "did you mean `guards`?"),
     (STORE + "    guards: {max_delete: most}\n", (5, 26), "cannot be `most`", "a share such as `30%`, or a number"),
     (STORE + "    guards: {max_delete: 101%}\n", (5, 26), "cannot be `101%`", "a share"),
+    (
+        STORE + "    guards: {max_delete: 1.5}\n",
+        (5, 26),
+        "must be text or a whole number, not 1.5",
+        "a share such as `30%`, or a number of files",
+    ),
     (STORE + "    formats: {MD: .md}\n", (5, 15), "the name `MD` in", "with its dot, in lower case: `.md`"),
     (STORE + "    formats: {.mdx: markdown}\n", (5, 21), "cannot be `markdown`", "with its dot, in lower case: `.md`"),
     (STORE + "    attributes: {a: {from: git.time}}\n", (5, 28), "cannot be `git.time`", "`heading`, `git.date`"),
-    (STORE + "    attributes: {a: {from: []}}\n", (5, 28), "`stores.guide.attributes.a.from` is empty", ""),
+    (
+        STORE + "    attributes: {a: {from: []}}\n",
+        (5, 28),
+        "`stores.guide.attributes.a.from` is empty",
+        "name at least one",
+    ),
     (
         STORE + "    attributes: {a: {from: heading, jion: x}}\n",
         (5, 37),
@@ -164,6 +197,34 @@ RULES = [
     (FILES + "      - {file_id: f, key: '${path}'}\n", (6, 27), "has no path to make a key from", "in full"),
     (FILES + "      - {file_id: f, key: null}\n", (6, 27), "`stores.guide.files[0].key` must be text, not null", ""),
     (FILES + "      - {file_id: f, key: a}\n      - {file_id: f, key: b}\n", (7, 19), "`f` is declared twice", ""),
+    *(
+        (
+            STORE + f"    {layer}attributes: {{t: {{from: front_matter, join: '${{{name}}}'}}}}{end}\n",
+            (5, 48 + len(layer)),
+            f"`${{{name}}}` cannot be used here",
+            "use it in",
+        )
+        for layer, end in (("", ""), ("files: [{path: docs/**, ", "}]"), ("overrides: [{match: docs, ", "}]"))
+        for name in ("stem", "dir.0", "digest")
+    ),
+    (
+        STORE + "    removed: delete\n    files: [{path: gone.md}, {path: .md}]\n",
+        (5, 5),
+        "a store that is `removed` cannot have `files`",
+        "",
+    ),
+    (STORE + "    removed: yes\n    files: [{path: gone.md}]\n", (5, 14), "must be `delete` or `keep`", ""),
+    *(
+        (FILES + f"      - path: {path}\n", (6, 15), "is a folder", f"write `{way_out}` for every file in it")
+        for path, way_out in (("docs./", "docs./**"), ("docs/.", "docs/**"), ("./", "**"), ("docs/./", "docs/**"))
+    ),
+    (FILES + '      - {path: docs/**, exclude: ["./"]}\n', (6, 35), "`./` is a folder", "write `**`"),
+    (
+        FILES + "      - {path: '{docs,docs/api}/*.md', key: '${dir.0}'}\n",
+        (6, 9),
+        "have the same key: `docs`",
+        "make their `key` differ, such as by `${path}`",
+    ),
     (FILES + "      - {path: docs/**, only: [dev]}\n", (6, 32), "there is no environment `dev`", "declare it under"),
     (STORE + '    overrides: [{match: "/a"}]\n', (5, 25), "`/a` is an absolute path", ""),
     (FILES + "      - path: docs/*.txt\n", (6, 15), "`docs/*.txt` matches no file", "or add `optional: true`"),
@@ -253,7 +314,7 @@ def test_each_rule_broken_once(tmp_path: Path, text: str, place: tuple[int, int]
         ("version: 1\nstores: {}", "the manifest lacks the field `owner`"),
         ("version: 1\nowner: x\n", "the manifest lacks the field `stores`"),
         ("version: 2\nnew: 1", "`version` 2 is newer than this vssync, which reads version 1"),
-        ("version: '1'\nowner: x\nstores: {}", "`version` must be 1, not `1`"),
+        ("version: '1'\nowner: x\nstores: {}", "`version` must be 1, not text"),
         ("version: null\nowner: x\nstores: {}", "`version` must be 1, not null"),
         ("version: 1\nowner: a;b\nstores: {}", "`owner` cannot be `a;b`"),
         ("version: 1\nowner: a/b\nstores: {}", "`owner` cannot be `a/b`"),
@@ -314,7 +375,7 @@ def test_a_field_that_is_misspelled_is_named(tmp_path: Path, wrong: str) -> None
             "give --env; declared here: dev, prod",
         ),
         ("pord", ENV + STORE, "there is no environment `pord`", "did you mean `prod`?"),
-        ("a/b", ENV + STORE, "the environment `a/b` is not a name", "letters, digits"),
+        ("a/b", ENV + STORE, "`a/b` cannot be the name of an environment", "letters, digits"),
         ("dev", STORE, "there is no environment `dev`: the manifest declares none", "leave --env out"),
         ("pr-1", "environments: {pr-*: {}, 'p*': {}}\n" + STORE, "matches `pr-*` and `p*`", "declare it by name"),
         ("dev", ENV + FILES + "      - {path: docs/**, only: ['!staging']}\n", "there is no environment `staging`", ""),

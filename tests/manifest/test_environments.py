@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.builders import files_by_key, load_manifest
+from tests.manifest.builders import files_by_key, load_manifest, load_problems
 from vssync.errors import ManifestError
 from vssync.manifest.environments import merge_trees
 from vssync.model.marks import Removal
@@ -219,3 +219,40 @@ def test_an_environment_says_whether_a_store_is_removed(tmp_path: Path, base: st
     assert [(store.removed, store.name) for store in desired.removed] == ([expected] if expected else [])
     assert [store.key for store in desired.stores] == ([] if expected else ["guide"])
     assert all(not store.metadata for store in desired.removed)
+
+
+@pytest.mark.parametrize(
+    ("only", "applies"),
+    [
+        ("p*", True),
+        ("*", True),
+        ("!p*", False),
+        ("pr?d", True),
+        ("d*", False),
+        ("!d*", True),
+        ("pr-1*", False),
+        ("q*", None),
+        ("!prd", None),
+    ],
+)
+def test_only_takes_patterns(tmp_path: Path, only: str, applies: bool | None) -> None:
+    text = f"""
+    stores: {{s: {{files: [{{path: docs/intro.md, only: ["{only}"]}}, {{path: docs/api/call.md}}]}}}}
+    environments: {{dev: {{}}, prod: {{}}, pr-*: {{}}}}
+    """
+    if applies is None:
+        (problem,) = load_problems(tmp_path, text, env="prod")
+        assert problem.message == f"there is no environment `{only.removeprefix('!')}`"
+    else:
+        assert ("docs/intro.md" in files_by_key(load_manifest(tmp_path, text, env="prod"))) is applies
+
+
+def test_a_file_id_may_be_in_entries_of_different_environments(tmp_path: Path) -> None:
+    text = """
+    stores: {s: {files: [{file_id: f, key: a, only: [dev]}, {file_id: f, key: b, only: ["!dev"]},
+      {file_id: f, key: c, only: [test]}]}}
+    environments: {dev: {}, prod: {}, test: {}}
+    """
+    assert list(files_by_key(load_manifest(tmp_path, text, env="dev"))) == ["a"]
+    (problem,) = load_problems(tmp_path, text, env="test")
+    assert "`f` is declared twice" in problem.message

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.manifest.globs import FoundFile, Listing, compile_pattern, pattern_problem
+from vssync.manifest.globs import FoundFile, Listing, compile_pattern, escape_pattern, pattern_problem
 
 NAMES = [
     ".github/a.md",
@@ -38,12 +38,16 @@ LISTING = Listing(FoundFile(name, 1) for name in NAMES)
         ("**/.*.md", [".hidden.md", "docs/.b.md"]),
         (".github/**", [".github/a.md"]),
         ("docs/.b.md", ["docs/.b.md"]),
+        (r"docs/\.b.md", ["docs/.b.md"]),
         ("docs/a.md", ["docs/a.md"]),
         ("docs//./a.md", ["docs/a.md"]),
         (".//docs/.//*.md", ["docs/a.md", "docs/größe.md"]),
         ("docs/gro\u0308ße.md", ["docs/größe.md"]),
         ("docs/gr*ße.md", ["docs/größe.md"]),
         (r"we\[ird].md", ["we[ird].md"]),
+        (r"d\ocs/\a.md", ["docs/a.md"]),
+        (r"docs\/a.md", ["docs/a.md"]),
+        ("we[[]*", ["we[ird].md"]),
         ("we[[]ird].md", ["we[ird].md"]),
         ("docs", []),
         ("DOCS/**", []),
@@ -67,6 +71,9 @@ def test_no_pattern_of_many_stars_takes_for_ever() -> None:
         ("docs/.b/**", "docs/.b", "docs/.b/", False, True),
         ("**/{.a,b}/*", "", "", False, True),
         ("a.b/**", "a.b", "a.b/", False, False),
+        (r"\[a\]/\{b/*.md", "[a]/{b", "[a]/{b/", False, False),
+        (r"a/\[b\].md", "a", "a/[b].md", True, False),
+        (r"\.a/\[b\].md", ".a", ".a/[b].md", True, True),
     ],
 )
 def test_where_to_look(pattern: str, folder: str, start: str, literal: bool, hidden: bool) -> None:
@@ -110,8 +117,8 @@ def test_only_a_drive_or_a_slash_makes_a_pattern_absolute(pattern: str, wrong: b
     ],
 )
 def test_what_narrows_a_selection(pattern: str, names: list[str]) -> None:
-    assert pattern_problem(pattern, narrows=True) is None
-    assert [name for name, _ in LISTING.chosen_by(compile_pattern(pattern, narrows=True))] == names
+    assert pattern_problem(pattern, is_filter=True) is None
+    assert [name for name, _ in LISTING.chosen_by(compile_pattern(pattern, is_filter=True))] == names
 
 
 @pytest.mark.parametrize(
@@ -128,6 +135,58 @@ def test_stars_within_a_name(pattern: str, way_out: str | None) -> None:
     assert problem is not None
     assert problem[0] == "has `**` within a name, where it would mean `*`"
     assert way_out is None or f"write {way_out} for" in problem[1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "flaw"),
+    [
+        *((folder, "write `docs/**`") for folder in ("docs/", "docs/.", "docs//", "./docs/./", "docs/./.")),
+        *((root, "write `**`") for root in ("", ".", "./", ".//.", "./.")),
+        ("docs./", "write `docs./**`"),
+        ("[**]", ""),
+        ("a[**]b/[!**].md", ""),
+        (r"\**.md", ""),
+        (r"[**]**", "`**/[**]*`"),
+        (r"[\]**].md", ""),
+    ],
+)
+def test_a_folder_and_a_set_of_stars(pattern: str, flaw: str) -> None:
+    problem = pattern_problem(pattern)
+    assert flaw in problem[1] if flaw and problem else problem is None
+
+
+@pytest.mark.parametrize("pattern", ["", ".", "./", ".//."])
+def test_a_filter_of_everything_is_refused(pattern: str) -> None:
+    assert pattern_problem(pattern, is_filter=True) == ("is a folder", "write `**` for every file in it")
+
+
+@pytest.mark.parametrize("text", [r"\../a.md", r"a/.\./b.md", r"\.git/config", r".g\it/*", r"a/\.vssync/**"])
+def test_escapes_lead_nowhere_else(text: str) -> None:
+    for is_filter in (False, True):
+        problem = pattern_problem(text, is_filter=is_filter)
+        assert problem
+        assert problem[0] == "leaves `root`" or problem[0].endswith(", which is never read")
+
+
+ODD_FOLDERS = ["a[id]b", "[id]", "*", "a*b", "{a,b}", "a?", "[open", "back\\slash", "-[!x]"]
+
+
+@pytest.mark.parametrize("folder", ODD_FOLDERS)
+def test_a_filter_of_a_folder_whose_name_has_wildcards(folder: str) -> None:
+    names = [f"docs/{folder}/a.md", f"docs/{folder}/deep/.b.md"]
+    listing = Listing(FoundFile(name, 1) for name in [*names, "docs/plain/a.md", "docs/i/a.md"])
+    pattern = escape_pattern(f"docs/{folder}")
+    assert [name for name, _ in listing.chosen_by(compile_pattern(pattern, is_filter=True))] == names
+    literal = compile_pattern(f"{pattern}/a.md")
+    assert (literal.is_literal, literal.start, literal.leads_to(f"docs/{folder}")) == (True, names[0], True)
+    assert compile_pattern(f"{pattern}/**").leads_to(f"docs/{folder}")
+
+
+def test_a_name_that_ends_in_a_line_break_has_no_other_extension() -> None:
+    for pattern in ("*.md", "**", "a.md"):
+        for is_filter in (False, True):
+            matches = compile_pattern(pattern, is_filter=is_filter).matches("a.md\n")
+            assert bool(matches) is (pattern == "**"), (pattern, is_filter)
 
 
 PIECES = st.sampled_from(

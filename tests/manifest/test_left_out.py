@@ -25,6 +25,8 @@ ENTRY = "stores: {docs: {files: [{path: %s}]%s}}"
         ("\ufeff---\r\ntitle: t\r\ndraft: True\r\n---\r\nx", True),
         ("---\nDraft: yes\n---\nx", True),
         ("---\ndraft: 'true'\n---\nx", True),
+        ("---\ndraft: true\nDraft: false\n---\nx", True),
+        ("---\nPublished: false\npublished: true\n---\nx", True),
         ("---\n{title: t, draft: true}\n---\nx", True),
         ("---\npublished: false\n---\nx", True),
         ("---\npublished: no\n---\nx", True),
@@ -99,6 +101,28 @@ def test_what_is_not_read_is_not_judged(tmp_path: Path) -> None:
     load_manifest(tmp_path, ENTRY % ("'*.md'", ""), {"a.md": "---\ndraft: true\n---\nx"})
     write_files(tmp_path, {"b.md": " "})
     assert len(load_sources(tmp_path, hashed=False).desired.stores[0].files) == 2
+
+
+def test_each_file_left_out_counts_though_its_key_is_that_of_another(tmp_path: Path) -> None:
+    names = ("a/x.md", "b/x.png", "c/y.md", "d/x.md", "e/y.png", "f/y.png")
+    files: dict[str, str | bytes] = {**dict.fromkeys(names, "x"), "c/y.md": "---\ndraft: true\n---\n", "d/x.md": ""}
+    text = "stores: {s: {skip: [unsupported, empty], files: [{path: '*/*', key: '${stem}'}]}}"
+    store = load_manifest(tmp_path, text, files).desired.stores[0]
+    assert [file.path for file in store.files] == ["a/x.md"]
+    assert store.skipped == {
+        "b/x.png": "unsupported",
+        "y": "draft",
+        "d/x.md": "empty",
+        "e/y.png": "unsupported",
+        "f/y.png": "unsupported",
+    }
+
+
+def test_a_file_that_several_entries_leave_out_counts_once(tmp_path: Path) -> None:
+    entries = ", ".join(f"{{path: '{path}', key: '${{stem}}', optional: true}}" for path in ("**/*.md", "*/*.md"))
+    text = f"stores: {{s: {{files: [{entries}]}}}}"
+    files: dict[str, str | bytes] = {".gitignore": "dist/\n", "dist/a.md": "x"}
+    assert load_manifest(tmp_path, text, files).desired.stores[0].skipped == {"a": "ignored_without_git"}
 
 
 SHELF: dict[str, str | bytes] = {
@@ -181,12 +205,10 @@ def test_every_output_counts_what_an_own_walk_finds(tmp_path: Path) -> None:
     assert len(expected["all"]) == 9
 
     checked = json.loads(vssync(tmp_path, "validate", "--format", "json").out)["left_out"]
-    offline = json.loads(vssync(tmp_path, "plan", "--offline", "--format", "json").out)["stores"]
     planned = json.loads(vssync(tmp_path, "plan", "--format", "json", "--out", ".plan.json").out)["stores"]
     assert vssync(tmp_path, "apply", ".plan.json").code == 0
     status = json.loads(vssync(tmp_path, "status", "--format", "json").out)["stores"]
     assert checked == expected
-    assert {key: store["left_out"] for key, store in offline.items()} == expected
     assert {store["key"]: store["left_out"] for store in planned} == expected
     assert {store["key"]: store["left_out"] for store in status} == expected
 

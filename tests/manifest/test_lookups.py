@@ -103,7 +103,22 @@ def test_front_matter_in_every_form(text: str, expected: list[object]) -> None:
         ("---\n# note\n\n  title: a\n b: c\n---\n", 5, 2, "not YAML"),
         ("+++\na = 1\ntitle = {x = 1}\n+++\n", 3, 1, "`title` is nested"),
         ("+++\na = 1\ntitle = 1.10\n+++\n", 3, 1, "would not be kept as written: 1.10 is 1.1"),
-        ("+++\ntitle = inf\n+++\n", 2, 1, "is too large a number"),
+        ("+++\ntitle = inf\n+++\n", 2, 1, "is not a finite number: inf"),
+        ("+++\ntitle = -inf\n+++\n", 2, 1, "is not a finite number: -inf"),
+        ("+++\ntitle = nan\n+++\n", 2, 1, "is not a finite number: nan"),
+        ("---\ntitle: .nan\n---\n", 2, 8, "is not a finite number: .nan"),
+        ("---\ntitle: -.inf\n---\n", 2, 8, "is not a finite number: -.inf"),
+        ("---\ntitle: 1e400\n---\n", 2, 8, "is not a finite number: 1e400"),
+        (f"---\ntitle: {'1' * 401}\n---\n", 2, 8, "is too large a number"),
+        (f'{{"title": {"1" * 401}}}\n', 1, 11, "is too large a number"),
+        (f'{{"title": {"1" * 5000}}}\n', 1, 11, "is not a finite number: 1111"),
+        (f"+++\ntitle = 1.{'0' * 401}\n+++\n", 2, 1, "would not be kept as written: 1.00"),
+        ("---\ntitle: !!str 3\n---\n", 2, 8, "the tag `!!str` is not supported"),
+        ("---\n<<: 3\ntitle: x\n---\n", 2, 1, "merge keys `<<` are not part of YAML 1.2"),
+        ("---\ntitle: x\n--- a\n---\n", 3, 1, "a second document begins here"),
+        (f'{{"title": "{"x" * 70_000}"}}\n'[:65_536], 1, 1, "is longer than 65,536 characters"),
+        (f'{{"title": [{"1, " * 30_000}1]}}\n'[:65_536], 1, 1, "is longer than 65,536 characters"),
+        (f'{{"a": x, "b": "{"x" * 70_000}"}}\n'[:65_536], 1, 7, "not JSON: Expecting value"),
         ("+++\na = 1\ntitle = How to\n+++\n", 3, 9, "not TOML: Invalid value"),
         (f"+++\ntitle = {'[' * 5000}\n+++\n", 0, 0, "not TOML"),
         (';;;\n{"title": {"x": 1}}\n;;;\n', 2, 11, "is nested"),
@@ -117,6 +132,7 @@ def test_what_is_wrong_has_the_documents_own_line(text: str, line: int, column: 
     (problem,) = findings.problems.values()
     assert list(findings.values.values()) == ["2024-01-31"]
     assert message in problem.message
+    assert not {"manifest", "defaults"}.intersection(f"{problem.message} {problem.hint}".split())
     assert (problem.file, problem.line, problem.column) == ("docs/a.md", line, column)
 
 
@@ -128,6 +144,8 @@ def test_what_is_wrong_has_the_documents_own_line(text: str, line: int, column: 
         ("front_matter.params.none", None),
         ("front_matter.params.group.none", None),
         ("front_matter.none.at.all", None),
+        ("front_matter.empty", None),
+        ("front_matter.empties", None),
         ("heading", "The heading"),
         ("git.date", "2024-01-31"),
         (["front_matter", "heading"], "The heading"),
@@ -136,7 +154,8 @@ def test_what_is_wrong_has_the_documents_own_line(text: str, line: int, column: 
     ],
 )
 def test_the_first_source_that_the_file_has(sources: str | list[str], value: object) -> None:
-    yaml, toml = f"---\n{NESTED}---\n", "+++\n[params]\ngroup = 'How to'\ndeep.x = 1\n+++\n"
+    yaml = f"---\nempty: {{}}\nempties: [{{a: }}]\n{NESTED}---\n"
+    toml = "+++\nempty = {}\nempties = [{a = ''}]\n[params]\ngroup = 'How to'\ndeep.x = 1\n+++\n"
     for text in (yaml, toml):
         assert values(f"{text}# The heading\n", lookup("title", sources), commit_date="2024-01-31") == [value]
     findings = look_up([lookup("title", ["front_matter.params", "front_matter.x"])], yaml, "a.md")
@@ -193,6 +212,19 @@ def test_what_is_no_date_is_a_problem(value: str) -> None:
         ("# The `run` of **bold** _and_ snake_case\n", "The run of bold and snake_case"),
         ("# A [link](x.md), an ![image](y.png) {#anchor}\n", "A link, an image"),
         ("# 2 * 3 \\* \\_x\\_\r\n", "2 * 3 * _x_"),
+        ("# The `__init__` method", "The __init__ method"),
+        ("# Using `*args` and ``a`b``", "Using *args and a`b"),
+        ("# [The `*` sign](x.md) of *`a_b`*", "The * sign of a_b"),
+        ("# `{#x}` and ` `` `", "{#x} and ``"),
+        ("# 2*3*4", "234"),  # in CommonMark, this is emphasis
+        ("# 2*3", "2*3"),
+        ("# a_b_c, _d *e **f** g*_ and __h__", "a_b_c, d e f g and h"),
+        ("# A ` and a * and a _ and \\*b*", "A ` and a * and a _ and *b*"),
+        ("```js``` is inline\n# Title\n", "Title"),
+        ("~~~ a`b\n# code\n~~~\n# Title\n", "Title"),
+        ("Use `<!--` here\n# Title\n", "Title"),
+        ("Text <!-- never closed\n# Title\n", "Title"),
+        ("  <!-- never closed\n# Title\n", ""),
         ("| a |\n|---|\n- point\n---\n", ""),
         ("", ""),
     ],
@@ -304,8 +336,8 @@ BROKEN: dict[str, str | bytes] = {
     ],
 )
 def test_a_broken_document_is_a_problem_with_its_ways_out(tmp_path: Path, files: str, skip_hint: str) -> None:
-    null = f"{'' if skip_hint else 'or '}set `title: null` in an override"
-    hints = {"b.md": f"fix the document, {null}", "c.txt": "save it as UTF-8"}
+    null = "" if skip_hint else ", or set `title: null` in an override"
+    hints = {"b.md": f"fix the document{null}", "c.txt": "save it as UTF-8"}
     text = "stores: {{s: {{SKIP attributes: {{title: {{from: front_matter}}}}, files: [{{path: {}}}]{}}}}}"
     problems = load_problems(tmp_path, text.format(files, "").replace("SKIP", ""), BROKEN)
     assert {problem.file: problem.hint for problem in problems} == {

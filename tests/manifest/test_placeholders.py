@@ -100,7 +100,7 @@ def test_what_placeholders_of_attributes_stand_for(tmp_path: Path, value: str, m
     ("field", "message", "hint"),
     [
         ("name: '${stor}'", "`${stor}` is not a placeholder", "did you mean `store`?"),
-        ("name: '${path}'", "`${path}` cannot be used here", "use it in the attributes"),
+        ("name: '${path}'", "`${path}` cannot be used here", "use it in an attribute's value, `key` or `filename`"),
         ("name: '${digest}'", "`${digest}` cannot be used here", "use it in `filename`"),
         ("name: '${env}'", "`${env}` has no value", "declare `environments`"),
         ("name: '${var.hots}'", "`${var.hots}` is not declared", "did you mean `var.host`?"),

@@ -19,7 +19,7 @@ from vssync.manifest.diagnostics import Documents
 from vssync.manifest.rules import (
     FIELDS_APART_FROM_SELECTION,
     INERT_ITEMS,
-    stores_of_unknown_selection,
+    stores_with_unknown_files,
     without_invalid_parts,
 )
 from vssync.manifest.schema import validate_tree
@@ -42,7 +42,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "form of a store": (
         ("guide", "chunking"),
         {"size": 50, "overlap": 0},
-        "is 50; at least 100",
+        "is 50; must be at least 100",
     ),
     "form of an attribute": (("guide", "attributes"), {"v": [1]}, "must be text, a number"),
     "form of a name": (("guide", "name"), 12, "must be text, not a number"),
@@ -51,7 +51,7 @@ FAULTS: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "an unknown field": (("guide", "prun"), True, "unknown field `prun`"),
     "form of another store": (("more", "prune"), "maybe", "must be true or false, not text"),
     "form of the service": (("/service",), {"provider": "bedrock"}, "must be `local`, `oci`"),
-    "form of the defaults": (("/defaults",), {"expires_after": {"days": 0}}, "is 0; at least 1"),
+    "form of the defaults": (("/defaults",), {"expires_after": {"days": 0}}, "is 0; must be at least 1"),
     "a placeholder": (("guide", "description"), "${stor}", "`${stor}` is not a placeholder"),
     "a rule of a store": (("guide", "was"), ["more"], "not a former key"),
     "a rule of an entry": (("guide", "files", 2), {"path": "../x"}, "leaves `root`"),
@@ -138,7 +138,7 @@ def test_what_is_wrong_around_the_stores_hides_nothing_that_can_be_told(
 
 def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
     fields = SCHEMA["definitions"]["store"]["properties"]
-    assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "formats", "filename"}
+    assert set(fields) - FIELDS_APART_FROM_SELECTION == {"files", "overrides", "skip", "formats", "filename", "removed"}
     assert FIELDS_APART_FROM_SELECTION - set(fields) == set()
 
 
@@ -149,6 +149,7 @@ def test_fields_that_leave_a_store_clear_are_the_schemas() -> None:
         (("name",), False, {"name": "\0s", "files": [{"path": "a"}, {"path": "b"}], "prune": False}),
         (("prune",), False, {"files": [{"path": "a"}, {"path": "b"}]}),
         (("files",), True, {"prune": False}),
+        (("removed",), True, {"prune": False}),
         (("files", 1), False, {"files": [{"path": "a"}, INERT_ITEMS["files"]], "prune": False}),
         (("files", 1, "path"), False, {"files": [{"path": "a"}, INERT_ITEMS["files"]], "prune": False}),
         (("skip",), True, {"files": [{"path": "a"}, {"path": "b"}], "prune": False}),
@@ -158,7 +159,7 @@ def test_what_is_left_of_a_store_with_a_mistake(path: tuple[str | int, ...], is_
     tree = {"stores": {"s": {"files": [{"path": "a"}, {"path": "b"}], "prune": False}}}
     invalid = ("stores", "s", *path)
     assert without_invalid_parts(tree, [invalid])["stores"]["s"] == left
-    assert stores_of_unknown_selection([invalid]) == (frozenset("s") if is_unknown else frozenset())
+    assert stores_with_unknown_files([invalid]) == (frozenset("s") if is_unknown else frozenset())
 
 
 @settings(max_examples=100)

@@ -92,3 +92,11 @@ def test_files_of_one_kind_are_one_line_of_text(tmp_path: Path) -> None:
         ("docs/0.exe", "the same for 12 more files"),
         ("docs/0.mp4", "the same for 12 more files"),
     ]
+
+
+def test_a_hint_is_a_pattern_that_matches(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"docs/[id]/a.md": "x", "docs/b.md": "x"}
+    (warning,) = load_manifest(tmp_path, ENTRY % "'docs/[idd]'", files).warnings
+    assert warning.hint == r"did you mean `docs/\[id\]`?"
+    loaded = load_manifest(tmp_path, ENTRY % r"'docs/\[id\]'", files)
+    assert (list(files_by_key(loaded)), loaded.warnings) == (["docs/b.md"], ())

@@ -156,9 +156,23 @@ MUTANTS = (
     Mutant(
         "delete-in-the-run-that-restores-a-mark",
         "vssync/planner/assemble.py",
-        "store_files.refuse_removals(draft) if decision.files is PlannedFiles.KEPT else draft",
+        "store_files.refuse_removals(draft) if decision.files is PlannedFiles.WITHOUT_REMOVALS else draft",
         "draft",
         ("tests/guarantees/test_lost_stores.py",),
+    ),
+    Mutant(
+        "detach-a-file-that-another-key-declares",
+        "vssync/planner/store_files.py",
+        "key_of.get(copy.id, change.key) == change.key",
+        "True",
+        ("tests/planner/test_declared.py",),
+    ),
+    Mutant(
+        "a-key-gives-up-the-copy-that-serves",
+        "vssync/planner/takeover.py",
+        "return any(other.file.status is FileStatus.COMPLETED for other in serving)",
+        "return True",
+        ("tests/planner/test_declared.py",),
     ),
     Mutant(
         "a-store-that-was-written-is-ours",

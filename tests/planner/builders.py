@@ -131,17 +131,20 @@ def plan(
     uploads: Iterable[Upload] = (),
     capabilities: Capabilities | None = None,
     owner: str = OWNER,
-    made_here: Mapping[str, str] | None = None,
+    created_here: Mapping[str, str] | None = None,
+    snapshot: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Plan:
+    """The plan of these stores; `snapshot` are further fields of the snapshot."""
     stores = (stores,) if isinstance(stores, DesiredStore) else tuple(stores or ())
     live = tuple(live)
-    snapshot = Snapshot(
+    state = Snapshot(
         NOW,
         tuple(store for store, _ in live),
         {store.id: contents for store, contents in live},
         {upload.id: upload for upload in uploads},
-        made_here or {},
+        created_here or {},
+        **(snapshot or {}),
     )
     return make_plan(
         Desired(
@@ -150,7 +153,7 @@ def plan(
             tuple(store for store in stores if not store.removed),
             tuple(store for store in stores if store.removed),
         ),
-        snapshot,
+        state,
         Options(**options),
         capabilities or Capabilities(),
     )

@@ -176,9 +176,21 @@ def test_what_searches_do_not_find_is_not_adopted(status: FileStatus) -> None:
     assert outcome(found) == CREATED
 
 
-def test_what_cannot_be_compared_is_uploaded_beside_on_request() -> None:
-    store = planned("over", [named()], adopt=True, replace=("guide/a.md",))
+@pytest.mark.parametrize("state", ["new", "going on", "over", "external"])
+def test_what_cannot_be_compared_is_uploaded_beside_on_request(state: str) -> None:
+    store = planned(state, [named()], adopt=True, replace=("guide/a.md",))
     assert outcome(store) == CREATED
+    assert [note.count for note in store.notes if note.kind == "unmanaged"] == [1]
+
+
+@pytest.mark.parametrize("status", [FileStatus.COMPLETED, FileStatus.FAILED])
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_key_is_searchable_while_its_new_declared_file_is_attached_again(status: FileStatus, *, moved: bool) -> None:
+    own = live_copy(replace(EXT, file_id="old"), id="old", status=status)
+    capabilities = Capabilities(updates_reach_search=False)
+    new = stranger("ext") if not moved else live_copy(replace(EXT, key="old.pdf"), id="ext", live={"lang": "de"})
+    (change,) = planned("over", [], [EXT], ours=[own, new], adopt=True, capabilities=capabilities).files
+    assert (change.gap, {copy.id for copy in change.drop}) == (status is FileStatus.FAILED, {"old", "ext"})
 
 
 def test_a_service_without_attribute_updates_refuses() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,20 @@ def test_auto_is_not_eight_hundred() -> None:
 @pytest.mark.parametrize(("age", "action"), [(600, "await"), (601, "replace")])
 def test_the_deadline_counts_by_the_services_clock(age: int, action: str) -> None:
     assert only([A], [live_copy(status=FileStatus.IN_PROGRESS, at=NOW - age)]).action == action
+
+
+@pytest.mark.parametrize(
+    ("options", "action"),
+    [
+        ({}, "update"),
+        ({"capabilities": Capabilities(updates_reach_search=False)}, "replace"),
+        ({"replace": ("guide/b.md",)}, "replace"),
+        ({"capabilities": Capabilities(attribute_updates=False)}, "refuse delete"),
+    ],
+)
+def test_the_old_copy_of_a_move_goes_with_the_change_of_the_new_key(options: dict[str, Any], action: str) -> None:
+    old, new = live_copy(desired_file("a.md"), id="fa", at=100), live_copy(desired_file("b.md"), id="fb")
+    changes = plan_store([desired_file("b.md", attributes={"lang": "de"})], [old, new], **options).files
+    assert " ".join(sorted((change.action for change in changes), reverse=True)) == action
+    drops = [copy.id for change in changes for copy in change.drop]
+    assert sorted(drops) == (["fa", "fb"] if action == "replace" else ["fa"])

@@ -41,6 +41,8 @@ ALL = ["acme", "acme/docs/[a].md", "acme/docs/new.md", "acme/old/gone.md", "zoo"
         ({}, ALL),
         ({"targets": ("acme",)}, ALL[:4]),
         ({"targets": ("a*",)}, ALL[:4]),
+        ({"targets": ("{acme,other}",)}, ALL[:4]),
+        ({"excludes": ("{acme,other}/old/*",), "targets": ("acme",)}, ALL[:3]),
         ({"targets": ("acme/docs/**",)}, ["acme/docs/[a].md", "acme/docs/new.md"]),
         ({"targets": ("acme/docs/[a].md",)}, ["acme/docs/[a].md"]),
         ({"targets": ("acme/{old,new}/*",)}, ["acme/old/gone.md"]),
@@ -91,6 +93,15 @@ SHORT = [
 ]
 
 
+HALF_LISTED = [
+    (live_store(desired_store(key="half"), id="vs_h1"), GONE),
+    (
+        live_store(desired_store(key="half"), id="vs_h2"),
+        Contents(count=2, verdict=Verdict.BARE, problem="no attributes"),
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("options", "unknown"),
     [
@@ -107,12 +118,13 @@ SHORT = [
         ({"excludes": ("held/x.md",)}, ""),
         ({"targets": ("short/unlisted.md",)}, ""),
         ({"excludes": ("old/unlisted.md",)}, ""),
+        ({"excludes": ("half/unlisted.md",)}, ""),
     ],
 )
 def test_only_a_key_that_was_looked_for_is_unknown(options: dict[str, Any], unknown: str) -> None:
     """What lies out of scope was not listed, and some stores only in part, so that no key is missing there."""
     stores = (desired_store(NEW, key="a"), desired_store(key="b"), desired_store(key="short"), HELD)
-    live = [(live_store(desired_store(key="b"), id="vs_b"), GONE), LEFT, *SHORT]
+    live = [(live_store(desired_store(key="b"), id="vs_b"), GONE), LEFT, *SHORT, *HALF_LISTED]
     if unknown:
         with pytest.raises(UsageProblem, match=f"^{unknown}: "):
             plan(stores, live, **options)

@@ -392,14 +392,14 @@ ROWS = [
         "declared, held by another owner",
         EXT,
         live_copy(EXT, id="ext", owner="kb/dev"),
-        "terms.pdf refuse other_owner impossible",
+        "terms.pdf refuse other_owner not_allowed",
         notes="foreign shared_key",
     ),
     row(
         "declared, attached as another key",
         [A, EXT],
         live_copy(id="ext"),
-        "terms.pdf refuse missing impossible",
+        "terms.pdf refuse attached",
     ),
     row(
         "attribute write impossible",

@@ -25,6 +25,7 @@ from vssync.model.marks import Mark
 from vssync.model.plan import Plan
 from vssync.model.service import Capabilities
 from vssync.model.state import Contents, DesiredFile, FileStatus, LiveFile
+from vssync.planner.estimate import count_changes
 
 SHARED = Capabilities(shares_chunks=True)
 BLIND = Capabilities(shares_chunks=True, updates_reach_search=False)
@@ -149,6 +150,56 @@ def test_a_refusal_is_carried_out_for_no_text_and_hides_no_file(
     planned = plan_store(files, copies, capabilities=SHARED, settings={"ignore_attributes": OTHERS}).files
     assert tuple(f"{key} {action} {' '.join(reasons)}" for key, action, reasons in map(summary, planned)) == changes
     assert not any(change.drop or change.reuse or change.gap for change in planned if change.action == "refuse")
+
+
+COUNTED: dict[str, tuple[tuple[DesiredFile, ...], tuple[LiveFile, ...], dict[str, Any], tuple[int, int, int, int]]] = {
+    "two old keys": ((B,), (copy_of("a", at=100), copy_of("c", at=200), copy_of("b", at=300)), {}, (1, 1, 0, 0)),
+    "one old key": ((B,), (copy_of("a", at=100), copy_of("b", at=300)), {}, (1, 0, 0, 0)),
+    "its File is gone": ((B,), TWINS, {"gone_uploads": frozenset({"f-b"})}, (1, 1, 0, 0)),
+    "only a File is gone": ((B,), TWINS[1:], {"gone_uploads": frozenset({"f-b"})}, (0, 0, 0, 1)),
+    "nothing to do": ((A, B), TWINS, {}, (0, 0, 2, 0)),
+}
+
+
+@pytest.mark.parametrize(("files", "copies", "snapshot", "counts"), COUNTED.values(), ids=COUNTED)
+def test_each_file_is_attached_once_and_counted_once(
+    files: tuple[DesiredFile, ...],
+    copies: tuple[LiveFile, ...],
+    snapshot: dict[str, Any],
+    counts: tuple[int, int, int, int],
+) -> None:
+    store = desired_store(*files)
+    (found,) = plan(store, [(live_store(store), Contents(copies))], capabilities=SHARED, snapshot=snapshot).stores
+    counted = count_changes(found)
+    assert (counted.replace, counted.delete, counted.unchanged, counted.gone) == counts
+    drops = [copy.id for change in found.files for copy in change.drop]
+    assert len(drops) == len(set(drops))
+
+
+@pytest.mark.parametrize(
+    ("copies", "actions"),
+    [
+        ((copy_of("z", owner="kb/dev", status=FileStatus.FAILED), copy_of("a")), ["delete"]),
+        ((copy_of("z", owner="kb/dev", status=FileStatus.CANCELLED), copy_of("a")), ["delete"]),
+        ((copy_of("z", owner="kb/dev", status=FileStatus.IN_PROGRESS), copy_of("a")), ["refuse"]),
+        ((copy_of("z", status=FileStatus.FAILED), copy_of("a")), ["delete", "delete"]),
+    ],
+)
+def test_what_search_never_found_cannot_be_hidden(copies: tuple[LiveFile, ...], actions: list[str]) -> None:
+    assert [change.action for change in plan_store((), copies, capabilities=SHARED).files] == actions
+
+
+def test_a_refusal_leads_to_the_next() -> None:
+    """The key that another owner's file holds up keeps its other copy, too, and the next key would hide that."""
+    copies = [copy_of("z", owner="kb/dev"), copy_of("a"), copy_of("a", "B", id="f-a2"), copy_of("b", "B")]
+    changes = plan_store((), copies, capabilities=SHARED).files
+    assert [(change.key, change.action) for change in changes] == [("a.md", "refuse"), ("b.md", "refuse")]
+
+
+def test_a_copy_that_moves_is_in_the_plan() -> None:
+    moved = doc("b", filename="a.md")
+    planned = plan_store([moved, doc("c", "C")], [copy_of("a"), copy_of("c")], capabilities=SHARED).files
+    assert [summary(change)[:2] for change in planned] == [("b.md", "replace"), ("c.md", "replace")]
 
 
 def test_equal_files_are_a_warning() -> None:

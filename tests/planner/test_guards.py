@@ -125,7 +125,7 @@ def of_another_manifest(live: tuple[str, ...], *wanted: DesiredFile, **options: 
 
 
 THREE = ("docs/a.md", "docs/b.md", "docs/c.md")
-NONE_OF_THREE = "guide: none of its live files (3) is in the manifest."
+NONE_OF_THREE = "guide: none of its live keys (3) is in the manifest."
 OTHER = desired_file("docs/x.md", "x")
 
 
@@ -135,7 +135,7 @@ OTHER = desired_file("docs/x.md", "x")
         (plan(4, gone=4), "The manifest chooses no file"),
         (plan(10, gone=6), "another manifest of the same owner"),
         (plan(10, gone=4), "did not finish"),
-        (of_another_manifest(THREE, OTHER), "another manifest the same `owner`"),
+        (of_another_manifest(THREE, OTHER), "another manifest use the same `owner`"),
         (of_another_manifest(THREE, OTHER), "If this is intended:  vssync plan --max-delete 3"),
         (plan(10, gone=4), "If this is intended:  vssync plan --max-delete 4"),
         (plan(10, changed=6), "If this is intended:  vssync plan --max-replace 6"),
@@ -167,9 +167,9 @@ def test_a_refusal_says_what_it_looks_like_and_the_way_out(made: Plan, hint: str
         (of_another_manifest(("a.md",), desired_file("b.md", "B")), ""),
         (
             of_another_manifest(THREE[:2], desired_file("site/x.md")),
-            "guide: none of its live files (2) is in the manifest.",
+            "guide: none of its live keys (2) is in the manifest.",
         ),
-        (of_another_manifest(("a.md",), OTHER), "guide: none of its live files (1) is in the manifest."),
+        (of_another_manifest(("a.md",), OTHER), "guide: none of its live keys (1) is in the manifest."),
         (of_another_manifest((), OTHER), ""),
     ],
 )

@@ -22,6 +22,7 @@ from tests.planner.builders import (
     live_copy,
     live_store,
     plan,
+    sha,
     unmarked,
     with_mark,
     without_attributes,
@@ -30,6 +31,7 @@ from vssync.applier.steps import plan_steps
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import MARK, PROVISIONAL, Mark
 from vssync.model.plan import Action, FileChange, Plan
+from vssync.model.service import Capabilities
 from vssync.model.state import AUTO, Attributes, Chunking, Contents, DesiredFile, FileStatus, LiveFile, Scalar
 
 texts = st.text("ab\u00e9\u00fc\u4e2d ", max_size=4)
@@ -240,6 +242,16 @@ def test_a_live_digest_is_that_of_the_manifest_exactly_where_the_store_holds_tha
     assert names.get(made.live_digest, "other") == digest
 
 
+CONVERTED = replace(desired_file("a.pdf", "new bytes"), source="0" * 64 + ".pdf1")
+
+
+@pytest.mark.parametrize(("converters", "same"), [("pdf1", True), ("pdf2", False)])
+def test_a_file_converted_from_the_same_source_is_the_same_knowledge(converters: str, *, same: bool) -> None:
+    before = replace(CONVERTED, sha256=sha("old bytes"), source="0" * 64 + f".{converters}")
+    made = planned((CONVERTED,), (live_copy(before),)).stores[0]
+    assert (made.unchanged == 1, made.live_digest == made.digest) == (same, same)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -265,3 +277,34 @@ def test_every_desired_key_gets_exactly_one_decision(
     desired = {file.key for file in wants}
     decided: list[FileChange] = [change for change in found.files if change.key in desired]
     assert len({change.key for change in decided}) + found.unchanged == len(wants)
+
+
+@given(files(), copies(), st.data())
+def test_no_file_is_attached_or_dropped_twice_nor_kept_and_dropped(
+    wants: tuple[DesiredFile, ...], live: tuple[LiveFile, ...], data: st.DataObject
+) -> None:
+    declared = data.draw(st.permutations([f"f{n}" for n in range(7)]))
+    by_id = data.draw(st.sets(st.integers(0, 4)))
+    wants = tuple(desired_file(want.key, file_id=declared[n]) if n in by_id else want for n, want in enumerate(wants))
+    some = st.lists(st.sampled_from([f"guide/{want.key}" for want in wants]), max_size=2) if wants else st.just([])
+    (found,) = planned(
+        wants,
+        live,
+        capabilities=Capabilities(
+            shares_chunks=data.draw(st.booleans()), updates_reach_search=data.draw(st.sampled_from([True, False, None]))
+        ),
+        allow_gap=data.draw(st.booleans()),
+        adopt=data.draw(st.booleans()),
+        replace=tuple(data.draw(some)),
+        targets=tuple(data.draw(some)),
+    ).stores
+    assert found.unchanged >= 0
+    changes = [change for change in found.files if change.action is not Action.REFUSE]
+    attached = [change.desired.file_id or change.reuse for change in changes if change.attaches and change.desired]
+    dropped = [copy.id for change in changes for copy in change.drop]
+    for ids in ([file_id for file_id in attached if file_id], dropped):
+        assert len(ids) == len(set(ids))
+    for change in changes:
+        others = {copy.id for other in changes if other is not change for copy in other.drop}
+        assert not (change.keep and change.keep.id in others)
+        assert not (change.attaches and change.desired and (change.desired.file_id or change.reuse) in others)

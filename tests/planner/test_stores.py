@@ -21,7 +21,7 @@ from tests.planner.builders import (
 from vssync.errors import Refused
 from vssync.model.convergence import find_convergence
 from vssync.model.digests import store_mark_for
-from vssync.model.marks import STORE_BATCHES, STORE_OWNER, STORE_PROTECT, Removal
+from vssync.model.marks import STORE_APPLIED, STORE_BATCHES, STORE_OWNER, STORE_PROTECT, Removal
 from vssync.model.plan import Action, FieldChange, NoteKind, Options, Reason, StorePlan
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import (
@@ -430,7 +430,7 @@ def test_a_pin_leaves_the_other_store_of_the_key_to_be_seen_and_deleted(*, allow
 
 @pytest.mark.parametrize(
     ("owner", "options"),
-    [("", {"made_here": {"vs1": "guide", "vs2": "guide"}}), ("kb/dev", {"adopt_from": ("kb/dev",)})],
+    [("", {"created_here": {"vs1": "guide", "vs2": "guide"}}), ("kb/dev", {"adopt_from": ("kb/dev",)})],
 )
 def test_two_stores_that_match_without_a_mark_of_the_key_are_not_said_to_carry_one(
     owner: str, options: dict[str, Any]
@@ -706,7 +706,7 @@ def test_which_stores_that_lost_their_mark_are_taken_back(
     store: DesiredStore, live: list[LiveStore], contents: Contents, made: dict[str, str], expected: str
 ) -> None:
     """A store that was copied with its files has our file marks, too, and must not become ours."""
-    found = plan(store, [(each, contents) for each in live], made_here=made).stores
+    found = plan(store, [(each, contents) for each in live], created_here=made).stores
     assert told(next(each for each in found if each.key == "guide")) == expected
 
 
@@ -732,3 +732,16 @@ def test_the_run_that_restores_a_mark_removes_nothing(targets: tuple[str, ...]) 
     assert not any(change.leaving_ids for change in found.files)
     assert found.change
     assert found.change.metadata[STORE_OWNER]
+
+
+@pytest.mark.parametrize(
+    ("status", "contents"),
+    [(EXPIRED, Contents()), (StoreStatus.COMPLETED, Contents(count=2, problem="it lists nothing"))],
+    ids=["expired", "not listed"],
+)
+def test_a_store_in_place_of_another_starts_without_its_history(status: StoreStatus, contents: Contents) -> None:
+    old = live_store(status=status)
+    old = replace(old, metadata={**old.metadata, STORE_APPLIED: "x", STORE_BATCHES: "b1", "team": "docs"})
+    change = plan(GUIDE, [(old, contents)], allow_store_replace=True).stores[0].change
+    assert change
+    assert change.metadata == {STORE_OWNER: old.metadata[STORE_OWNER], "team": "docs"}

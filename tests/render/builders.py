@@ -173,7 +173,7 @@ def everything(unwanted: int = 331) -> Plan:
             "empty": ("docs/empty.md",),
         },
     )
-    left = store(key="old-guide", desired=None, id="vs_2", live=40, notes=(Note(NoteKind.LEFT_STORE, detail="vs_2"),))
+    left = store(key="old-guide", desired=None, id="vs_2", live=40, notes=(Note(NoteKind.LEFT_STORE, count=40),))
     refused = store(
         key="shared",
         id="vs_3",

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from tests.planner.builders import OWNER, desired_file, desired_store
 from tests.render.builders import SAMPLE_PLANS, SAMPLE_REPORTS
+from vssync.model.plan import Options, Revision
+from vssync.model.service import ServiceSpec
+from vssync.model.state import Desired, Guards, Limit
+from vssync.planner.against import ManifestComparison, compare_manifests
+from vssync.render.against import comparison_markdown, comparison_text
 from vssync.render.layout import View
 from vssync.render.markdown import plan_markdown, report_markdown
 from vssync.render.plan_text import plan_text
@@ -30,6 +37,28 @@ def test_a_plan_as_markdown(name: str, golden: Golden) -> None:
 @pytest.mark.parametrize("name", ["small", "everything"])
 def test_a_status(name: str, golden: Golden) -> None:
     golden(f"{name}-status.txt", status_text(SAMPLE_PLANS[name](), View()))
+
+
+def sample_comparison() -> ManifestComparison:
+    """Two stores, one of which is new; a guard that is raised, drafts, and a revision of which not all is known."""
+    files = [desired_file(f"docs/{number}.md", str(number)) for number in range(12)]
+    old = desired_store(*files, skipped={"docs/x.png": "unsupported"})
+    new = [*files[:6], replace(files[6], key="docs/moved.md"), desired_file("docs/7.md", "edited"), *files[8:10]]
+    after = replace(
+        old,
+        files=tuple(new),
+        skipped={"docs/x.png": "unsupported", "docs/11.md": "draft"},
+        guards=Guards(max_delete=Limit(share=0.9)),
+    )
+    faq = desired_store(desired_file("faq.md"), key="faq", name="faq-prod", adopt=True)
+    manifests = (Desired(OWNER, ServiceSpec(), (old,)), Desired(OWNER, ServiceSpec(region="eu"), (faq, after)))
+    made = compare_manifests(*manifests, Options(), (Revision("main", "4f2a91c" + "0" * 33), None))
+    return replace(made, notes=("2 files that git ignores are taken as unchanged: git has no earlier version",))
+
+
+def test_a_comparison(golden: Golden) -> None:
+    golden("against-80.txt", comparison_text(sample_comparison(), View()))
+    golden("against.md", comparison_markdown(sample_comparison(), View()))
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLE_REPORTS))

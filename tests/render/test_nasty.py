@@ -25,6 +25,7 @@ from vssync.model.plan import (
     Plan,
     Reason,
     Refusal,
+    Revision,
     StoreChange,
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
@@ -40,11 +41,12 @@ from vssync.model.state import (
     LiveFile,
     SearchHit,
 )
+from vssync.planner.against import ManifestComparison
+from vssync.render.against import comparison_json, comparison_markdown, comparison_text
 from vssync.render.batches import LiveBatchRow, batches_json, batches_text
 from vssync.render.json import plan_gitlab, plan_json, report_json
 from vssync.render.layout import View
 from vssync.render.markdown import plan_markdown, report_markdown
-from vssync.render.offline import offline_json, offline_markdown, offline_text
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
 from vssync.render.search import search_json, search_text
@@ -135,6 +137,12 @@ def underway(text: str) -> tuple[LiveBatchRow, ...]:
     )
 
 
+def nasty_comparison(text: str) -> ManifestComparison:
+    made, revision = nasty_plan(text), Revision(text, "5" * 40)
+    left_out = {store.key: {text: (text,)} for store in made.stores}
+    return ManifestComparison(made, revision, revision, (FieldChange(text, text, text),), left_out, (text,))
+
+
 TEXTS: dict[str, Callable[[str, View], str]] = {
     "plan": lambda text, view: plan_text(nasty_plan(text), view),
     "status": lambda text, view: status_text(nasty_plan(text), view),
@@ -142,12 +150,12 @@ TEXTS: dict[str, Callable[[str, View], str]] = {
     "search": lambda text, view: search_text(hits(text), view),
     "inspection": lambda text, _view: inspection_text(inspected(text), manifest(text)),
     "batches": lambda text, _view: batches_text(underway(text), manifest(text)),
-    "offline": lambda text, view: offline_text(manifest(text), ["9f2c"], view),
+    "against": lambda text, view: comparison_text(nasty_comparison(text), view),
 }
 MARKDOWN: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_markdown(nasty_plan(text), View()),
     "report": lambda text: report_markdown(nasty_report(text), View()),
-    "offline": lambda text: offline_markdown(manifest(text), ["9f2c"], View()),
+    "against": lambda text: comparison_markdown(nasty_comparison(text), View()),
 }
 JSON: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_json(nasty_plan(text)),
@@ -155,7 +163,7 @@ JSON: dict[str, Callable[[str], str]] = {
     "gitlab": lambda text: plan_gitlab(nasty_plan(text)),
     "search": lambda text: search_json(hits(text)),
     "batches": lambda text: batches_json(underway(text), manifest(text)),
-    "offline": lambda text: offline_json(manifest(text), ["9f2c"]),
+    "against": lambda text: comparison_json(nasty_comparison(text)),
 }
 
 

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from tests.review.runner import ACTION, Runner
 from tests.review.test_github import RUN
+from tests.sources.test_git import start_repository
 
 SECRET = "the-secret-of-the-runner"
 HEAD = "version: 1\nowner: kb\n"
@@ -20,13 +21,13 @@ FILES = "stores: {docs: {files: [{path: '**/*.md', optional: true}]}}\n"
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
     runner = Runner(tmp_path)
-    (runner.checkout / ".git").mkdir()
-    (runner.checkout / "a.md").write_text("harmless\n")
+    start_repository(runner.checkout, {"a.md": "harmless\n"})
+    runner.environment["AGAINST"] = "HEAD"
     (tmp_path / "secret.md").write_text(SECRET)
     return runner
 
 
-def run_attack(runner: Runner, manifest: str, mode: str = "offline") -> tuple[int, str]:
+def run_attack(runner: Runner, manifest: str, mode: str = "against") -> tuple[int, str]:
     """The exit code, and everything a stranger could read afterwards: log, summary, comment, artifact."""
     (runner.checkout / "vssync.yaml").write_text(manifest)
     result = runner.run(RUN, MODE=mode, COMMENT="7", VSSYNC_API_KEY=SECRET)
@@ -34,7 +35,7 @@ def run_attack(runner: Runner, manifest: str, mode: str = "offline") -> tuple[in
     return result.code, "\n".join([result.log, result.summary, *readable])
 
 
-@pytest.mark.parametrize("mode", ["offline", "plan"])
+@pytest.mark.parametrize("mode", ["against", "plan"])
 @pytest.mark.parametrize(
     "manifest",
     [
@@ -57,7 +58,7 @@ def test_nothing_outside_of_the_checkout_is_read(runner: Runner, manifest: str, 
 def test_a_manifest_that_is_a_link_is_not_read(runner: Runner) -> None:
     (runner.checkout.parent / "secret.md").write_text(f"{SECRET}: 1\n")
     (runner.checkout / "vssync.yaml").symlink_to("../secret.md")
-    result = runner.run(RUN, MODE="offline")
+    result = runner.run(RUN, MODE="against")
     assert result.code == 1
     assert SECRET not in result.log + result.summary
 
@@ -139,7 +140,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["offline", "plan"])
+@pytest.mark.parametrize("mode", ["against", "plan"])
 def test_no_name_writes_into_the_comment_or_the_runner(runner: Runner, mode: str) -> None:
     for name in NAMES:
         path = runner.checkout / name
@@ -150,7 +151,7 @@ def test_no_name_writes_into_the_comment_or_the_runner(runner: Runner, mode: str
     stopped = readable.split("::stop-commands::")
     assert not re.search(r"^\s*::(?!stop-commands|[0-9a-f]{32}::)|^##\[", "".join(stopped[:1]), re.MULTILINE)
     comment = (runner.out / "plan.md").read_text()
-    assert mode == "offline" or "script" in comment, "the names are there, as code"
+    assert "script" in comment, "the names are there, as code"
     html = MarkdownIt("commonmark").render(comment)
     outside = re.sub(r"<code[^>]*>.*?</code>", "", html, flags=re.DOTALL)
     assert not re.search(r"<script|<img|onerror|@octocat|Approved|\x1b|\u202e", outside)
@@ -158,7 +159,7 @@ def test_no_name_writes_into_the_comment_or_the_runner(runner: Runner, mode: str
     assert not list(runner.checkout.rglob("pwned"))
 
 
-@pytest.mark.parametrize("mode", ["offline", "plan"])
+@pytest.mark.parametrize("mode", ["against", "plan"])
 def test_what_an_error_prints_is_no_command_of_the_runner(runner: Runner, mode: str) -> None:
     (runner.checkout / "::add-mask::a.yaml").write_text("stores: [\n")
     _, readable = run_attack(runner, HEAD + "include: ['*add-mask*.yaml']\n", mode)

@@ -13,6 +13,7 @@ import yaml
 
 from tests.planfile.sealing import sealed
 from tests.review.runner import ACTION, BOT, ROOT, Runner
+from tests.sources.test_git import commit, git, start_repository
 
 WORKFLOW = ROOT / ".github/workflows/vssync.yml"
 CALLER = ROOT / "examples/github/vssync.yml"
@@ -55,11 +56,8 @@ GOOD_RUN = {"id": 41, "path": ".github/workflows/kb.yml", "head_repository": {"f
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
     runner = Runner(tmp_path)
-    (runner.checkout / ".git").mkdir()
-    (runner.checkout / "docs").mkdir()
-    (runner.checkout / "vssync.yaml").write_text(MANIFEST)
-    for number in range(12):
-        (runner.checkout / f"docs/{number}.md").write_text(f"page {number}\n")
+    pages = {f"docs/{number}.md": f"page {number}\n" for number in range(12)}
+    start_repository(runner.checkout, {"vssync.yaml": MANIFEST, **pages})
     return runner
 
 
@@ -88,9 +86,14 @@ def test_without_changes_there_is_nothing_to_review(runner: Runner) -> None:
 
 
 def test_a_fork_is_looked_at_without_a_service(runner: Runner) -> None:
-    result = runner.run(RUN, MODE="offline")
-    assert result.code == 0
-    assert "12" in result.summary
+    git(runner.checkout, "checkout", "-q", "-b", "theirs")
+    (runner.checkout / "docs/0.md").write_text("page 0, edited\n")
+    commit(runner.checkout, 2)
+    git(runner.checkout, "checkout", "-q", "main")
+    git(runner.checkout, "merge", "-q", "--no-ff", "-m", "what GitHub checks out", "theirs")
+    result = runner.run(RUN, MODE="against")
+    assert (result.code, result.outputs) == (0, {"changes": "true"})
+    assert "1 to replace, 0 to delete, 11 unchanged" in result.summary
     assert runner.asked == []
     assert not (runner.checkout / ".vssync").exists()
     assert not (runner.out / "plan.json").exists()
@@ -230,7 +233,7 @@ def test_drift_opens_updates_and_closes_one_issue(runner: Runner) -> None:
     assert "--method PATCH repos/acme/kb/issues/9 -f state=closed" in comments_of(runner)[-1]
 
 
-@pytest.mark.parametrize("mode", ["plan", "offline", "drift"])
+@pytest.mark.parametrize("mode", ["plan", "against", "drift"])
 def test_a_broken_manifest_fails_the_job(runner: Runner, mode: str) -> None:
     (runner.checkout / "vssync.yaml").write_text("version: 2\n")
     result = runner.run(RUN, MODE=mode, COMMENT="7")
@@ -255,7 +258,7 @@ def test_permissions_are_the_least() -> None:
     writes = {
         name: {right for right, access in job["permissions"].items() if access == "write"} for name, job in jobs.items()
     }
-    assert writes == {"offline": set(), "plan": {"pull-requests"}, "apply": {"pull-requests"}, "drift": {"issues"}}
+    assert writes == {"against": set(), "plan": {"pull-requests"}, "apply": {"pull-requests"}, "drift": {"issues"}}
     assert all(
         not step["with"]["persist-credentials"] for step in steps(WORKFLOW) if "checkout" in step.get("uses", "")
     )
@@ -267,12 +270,12 @@ def test_a_fork_gets_no_secret() -> None:
     assert "workflow_run" not in tree["on"]
     secrets = {name: re.findall(r"secrets\.[a-z-]+", json.dumps(job)) for name, job in tree["jobs"].items()}
     assert secrets == {
-        "offline": [],
+        "against": [],
         "plan": ["secrets.plan-key"],
         "apply": ["secrets.apply-key"],
         "drift": ["secrets.plan-key"],
     }
-    assert "!= github.repository" in tree["jobs"]["offline"]["if"]
+    assert "!= github.repository" in tree["jobs"]["against"]["if"]
     assert "== github.repository" in tree["jobs"]["plan"]["if"]
 
 

@@ -13,6 +13,7 @@ import yaml
 from tests.api.loopback import Got, Sent, listening
 from tests.planfile.sealing import sealed
 from tests.review.runner import ROOT, End, Runner
+from tests.sources.test_git import git, start_repository
 
 TEMPLATE: dict[str, Any] = yaml.safe_load((ROOT / "examples/gitlab/vssync.gitlab-ci.yml").read_text())
 CURL = """\
@@ -215,8 +216,12 @@ def test_a_broken_manifest_fails_with_its_own_code(runner: Runner) -> None:
 
 
 def test_a_fork_asks_no_service(runner: Runner) -> None:
-    result = run_job(runner, "vssync:offline")
+    start_repository(runner.checkout, {})
+    (runner.checkout / "a.md").write_text("edited\n")
+    base = git(runner.checkout, "rev-parse", "HEAD").strip()
+    result = run_job(runner, "vssync:against", CI_MERGE_REQUEST_DIFF_BASE_SHA=base)
     assert result.code == 0
-    assert "No service was contacted" in result.log
+    assert "what an apply would do if that is what is live" in result.log
+    assert "1 to replace" in result.log
     assert not (runner.checkout / ".vssync").exists()
     assert runner.asked == []

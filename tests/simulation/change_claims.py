@@ -107,7 +107,9 @@ def check_action(claim: Claim, case: Case) -> str:
     if claim.value == "create" and (of.keep or of.serves()):
         return "it is there"
     if claim.value == "replace" and not (of.change.get("drop") and of.named):
-        return "nothing is there to be replaced"
+        # The old copy stays where another key declares it, which takes it over in the next plan.
+        declared_ids = {file.file_id for file in of.store.files.values() if file is not of.file}
+        return "" if any(copy.id in declared_ids for copy in of.keep) else "nothing is there to be replaced"
     if claim.value == "update" and not any(map(of.is_right, of.keep)):
         return f"its copy {copy_deviation(of.store, of.file, of.keep[-1])}" if of.keep else "it has no copy"
     if claim.value == "adopt" and any(map(of.is_mine, of.keep)):

@@ -231,7 +231,10 @@ class Case:
         if not copies:
             alike = [other.id for other in live.files if not other.owner and other.filename == file.filename]
             return f"held back for {alike[0]}, which carries no mark" if alike else "missing"
-        if len(copies) > 1:
+        if len(copies) > 1:  # one that another key declares is not this key's any more
+            declared_ids = {other.file_id for other in store.files.values() if other is not file}
+            copies = [copy for copy in copies if copy.id not in declared_ids]
+        if len(copies) != 1:
             return f"{len(copies)} copies"
         if "ignores-chunking" in self.run.dialect:
             copies = [replace(copies[0], chunking=file.chunking)]

@@ -11,10 +11,10 @@ from tests.simulation.judged import CHECKED_BY
 SCHEMAS = {path.name.removesuffix(".schema.json") for path in (Path(__file__).parents[2] / "schemas").iterdir()}
 OTHERS = {
     "manifest",
+    "against",
     "batches",
     "doctor",
     "evidence",
-    "offline",
     "search",
     "validate",
 }  # of no plan, and no ground for a job

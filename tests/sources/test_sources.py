@@ -143,7 +143,7 @@ def test_a_pointer_of_git_lfs_is_not_the_document(tmp_path: Path, name: str, con
         assert list(files_by_key(load_manifest(tmp_path, f"{service}\n{ALL}", {name: content}))) == [name]
         return
     (problem,) = load_problems(tmp_path, f"{service}\n{ALL}", {name: content})
-    assert problem.message == "is a Git LFS pointer, which stands for the document"
+    assert problem.message == "is a Git LFS pointer, not the document itself"
     assert problem.hint == "run `git lfs pull`, or add `skip: [broken]`"
     skipping = f"{service}\nstores: {{guide: {{skip: [broken], files: [{{path: 'docs/**'}}]}}}}"
     (store,) = load_manifest(tmp_path, skipping, {name: content}).desired.stores

@@ -139,7 +139,8 @@ def test_a_pattern_that_meets_only_ignored_files_says_so(tmp_path: Path) -> None
     git(tmp_path, "init", "-q")
     write_files(tmp_path, {**files_of("build/html/a.md"), ".gitignore": "build"})
     (problem,) = load_problems(tmp_path, "stores: {s: {files: [{path: '**/*.md'}]}}", {})
-    assert "matches no file but some that are ignored by git or lie behind a link, at `build`" in problem.message
+    assert "matches only files that git ignores or that lie behind a link" in problem.message
+    assert problem.hint.startswith("begin the pattern with `build` if they are meant")
 
 
 NAMES = st.sampled_from(["a", "b", "ab", "a.b", "c", "é", "*", "!", "#a", "a b", "[a", "{a,b}", ".a", "]", "x.md"])
@@ -171,10 +172,10 @@ def test_ignore_files_are_read_as_git_reads_them(tmp_path: Path, paths: frozense
     for inner, text in zip(dict.fromkeys(folders), texts, strict=False):
         (tmp_path / inner / ".gitignore").write_bytes(text.encode())
     listing = walk_files(str(tmp_path), [compile_pattern("**"), compile_pattern("{.,[}/**")], Sandbox((tmp_path,)))
-    met = {file.path: file.absence for file in listing.files if not file.path.endswith(".gitignore")}
+    met = {file.path: file.left_out_reason for file in listing.files if not file.path.endswith(".gitignore")}
     options = ("--others", "--ignored", "--exclude-per-directory=.gitignore", "-z")
     ignored = {path for path in git(tmp_path, "ls-files", *options).split("\0") if path}
-    assert {path for path, absence in met.items() if absence} == ignored.intersection(met)
+    assert {path for path, left_out_reason in met.items() if left_out_reason} == ignored.intersection(met)
     assert met.keys() == {path for path in paths if (tmp_path / path).is_file()}
 
 
@@ -284,10 +285,7 @@ def test_what_a_file_comes_from_is_the_entry_that_names_its_link(linked: Path) -
     assert file_provenance(loaded, "s", file)["file"].path == ("stores", "s", "files", 1)
 
 
-TWINS = (
-    "another file or folder has the same name but for its Unicode form (its own, or that of a folder it is in); "
-    "rename one"
-)
+TWINS = "its name, or that of a folder it is in, differs from another name only in its Unicode form; rename one"
 
 
 def nfd(text: str) -> str:

@@ -42,7 +42,7 @@ from vssync.model.plan import Action, Plan, Reason, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import Contents, FileStatus, LiveStore, StoreSettings
 from vssync.planner.context import Scope
-from vssync.planner.find_stores import twin_order
+from vssync.planner.find_stores import order_of_use
 from vssync.text import format_estimate
 
 # Statuses of copies of a file, worst to best: the best is findable now or soonest.
@@ -292,7 +292,7 @@ def look_for_twins(store: StoreContext) -> None:
     own = filled[0] if filled else store.client.get_store(store.id)
     contents_by_id = {live.id: _read_contents(store, live) for live in (*twins, own)}
     owners = (_mark_of(store).owner,)
-    first = min((own, *twins), key=lambda live: twin_order(live, contents_by_id[live.id], owners))
+    first = min((own, *twins), key=lambda live: order_of_use(live, contents_by_id[live.id], owners))
     if first.id != own.id:
         _join(store, first.id, contents_by_id[first.id], contents_by_id[own.id])
     contents = contents_by_id[first.id] or Contents()

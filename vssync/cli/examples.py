@@ -13,7 +13,7 @@ vssync validate -f kb/vssync.yaml -e prod  # another manifest, in one environmen
 vssync plan  # what apply would do
 vssync plan --out p.json  # the same, saved to be applied after a review
 vssync plan -t 'docs/guide/*' --full  # only these files, with a line for every change
-vssync plan --offline --format markdown  # without a service or a credential
+vssync plan --against main  # what this branch changes, without a service or a credential
 vssync apply  # show the plan, ask, apply it
 vssync apply p.json  # apply exactly the plan that was reviewed
 vssync apply --yes -e dev  # do not ask, in one environment

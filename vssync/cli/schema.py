@@ -8,7 +8,7 @@ from vssync.cli.help import verb
 
 KINDS = (
     *("manifest", "plan", "report", "status", "batches", "search", "output", "diff", "doctor", "evidence"),
-    *("gc", "validate", "destroy", "offline"),
+    *("gc", "validate", "destroy", "against"),
 )
 
 
@@ -19,7 +19,7 @@ def schema(kind: str) -> None:
 
     KIND is `manifest`, or the `kind` that such a document names: `plan`, `report` (of `apply`), `destroy`, `status`,
     `batches`, `search`, `output`, `diff`, `doctor`, `evidence` (of `doctor --out`), `gc`, `validate`, or
-    `offline` (of `plan --offline`).
+    `against` (of `plan --against`).
     """
     from vssync.sources.schemas import schema_text
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vssync.journal.writer import Journal
     from vssync.model.plan import Plan
     from vssync.model.state import Desired
+    from vssync.planner.against import ManifestComparison
     from vssync.sources.load import LoadedManifest
 
 Result = TypeVar("Result")
@@ -90,6 +91,16 @@ def format_plan(plan: Plan, output_format: str, options: CommandOptions) -> str:
     if output_format in ("json", "gitlab"):
         return plan_json(plan) if output_format == "json" else plan_gitlab(plan)
     return (plan_markdown if output_format == "markdown" else plan_text)(plan, options.view())
+
+
+def format_comparison(comparison: ManifestComparison, output_format: str, options: CommandOptions) -> str:
+    """A comparison in the same forms."""
+    from vssync.render.against import comparison_json, comparison_markdown, comparison_text
+    from vssync.render.json import plan_gitlab
+
+    if output_format in ("json", "gitlab"):
+        return comparison_json(comparison) if output_format == "json" else plan_gitlab(comparison.plan)
+    return (comparison_markdown if output_format == "markdown" else comparison_text)(comparison, options.view())
 
 
 def format_valid(desired: Desired) -> str:

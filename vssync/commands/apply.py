@@ -81,7 +81,7 @@ def describe_interrupted_runs(session: Session) -> str:
     return describe_interrupted(past, lock_holder(folder) if past.interrupted else 0)
 
 
-def stores_made_here(session: Session) -> Mapping[str, str]:
+def stores_created_here(session: Session) -> Mapping[str, str]:
     """The keys, by id, of stores that runs of this machine made, adopted or joined; none where it cannot be read."""
     try:
         return read_past(session.state_folder).stores

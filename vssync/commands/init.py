@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import wrap
 
-from wcmatch import glob
-
 from vssync.errors import Refused, UsageProblem, VssyncError
 from vssync.files import describe_file_type, write_file
 from vssync.manifest.globs import (
@@ -21,7 +19,9 @@ from vssync.manifest.globs import (
     IGNORED_WITHOUT_GIT,
     LINKED,
     FoundFile,
+    compile_filter,
     compile_pattern,
+    escape_pattern,
     pattern_problem,
 )
 from vssync.manifest.placeholders import upload_name
@@ -125,7 +125,7 @@ def survey_folder(folder: Path) -> FolderSurvey:
     listing = walk_files(str(real), (everything,), sandbox_around(real, ()))
     absent: dict[str, Counter[str]] = {}
     for path, file in listing.left_out(everything):
-        absent.setdefault(file.absence, Counter())[f"{file.behind}/" if path != file.behind else ""] += 1
+        absent.setdefault(file.left_out_reason, Counter())[f"{file.behind}/" if path != file.behind else ""] += 1
     files = set()
     for path, file in listing.chosen_by(everything):
         *folders, name = path.split("/")
@@ -153,10 +153,10 @@ def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
         rows.append((escape_control(name), len(keys), f" {kinds}"))
     if rest := rows[_MAX_FOLDERS:]:
         rows[_MAX_FOLDERS:] = [(count_noun(len(rest), "more folder"), sum(count for _, count, _ in rest), "")]
-    for absence, counts_by_place in survey.absent.items():
+    for reason, counts_by_place in survey.absent.items():
         places = [place for place, _ in Counter(counts_by_place).most_common() if place]
         where = f" ({join_first([escape_control(place) for place in places])})" if places else ""
-        rows.append(("", sum(counts_by_place.values()), f"{_ABSENCES[absence]}{where}"))
+        rows.append(("", sum(counts_by_place.values()), f"{_ABSENCES[reason]}{where}"))
     skipped = dict.fromkeys(survey.files.difference(*by_folder.values()), "unsupported")
     skipped |= {key: why for key, why in store.skipped.items() if key in survey.files or not survey.files}
     rows += [("", len(skipped), left_out_text(replace(store, skipped=skipped).left_out))] if skipped else []
@@ -196,7 +196,7 @@ def _exclude(names: Collection[str]) -> tuple[str, ...]:
 
 
 def _folder_pattern(folder: str, suffixes: list[str]) -> str:
-    path = f"{glob.escape(folder, unix=True)}/**/{suffix_pattern(suffixes)}"
+    path = f"{escape_pattern(folder)}/**/{suffix_pattern(suffixes)}"
     return f"./{path}" if pattern_problem(path) else path  # a folder's name may look like a drive's: `c:`
 
 
@@ -220,9 +220,7 @@ def draft_manifest(
             raise UsageProblem(f"--path {entry.path}: {problem[0]}; {problem[1] or 'write another pattern'}")
     folder = Path(os.path.realpath(path.parent))
     typed = [
-        FileEntry(
-            Layer(()), compile_pattern(entry.path), tuple(compile_pattern(text, narrows=True) for text in entry.exclude)
-        )
+        FileEntry(Layer(()), compile_pattern(entry.path), tuple(map(compile_filter, entry.exclude)))
         for entry in entries
     ]
     patterns = [entry.pattern for entry in typed if entry.pattern]
@@ -232,7 +230,7 @@ def draft_manifest(
     reasons: set[str] = set()
     for entry, rule, pattern in zip(entries, typed, patterns, strict=True):
         files = [file for path, file in listing.chosen_by(pattern) if not rule.excludes(path)]
-        files += [manifest] if rule.selects(manifest.nfc_path) else []
+        files += [manifest] if rule.matches(manifest.nfc_path) else []
         reasons.update(_skip_reason(folder, file, PROVIDERS[provider]) for file in files)
         drafts.append(replace(entry, optional=not files))
     return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))

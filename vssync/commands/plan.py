@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vssync import planfile
-from vssync.commands.apply import stores_made_here
+from vssync.commands.apply import stores_created_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
@@ -46,7 +46,7 @@ def read_live(session: Session, options: Options, *, verify: bool = False) -> Sn
         options,
         session.pool,
         now=int(time.time()),
-        made_here=stores_made_here(session),
+        created_here=stores_created_here(session),
         verify=verify,
     )
     snapshot = replace(snapshot, store_places=_locate_stores(session, snapshot))
@@ -67,16 +67,20 @@ def _locate_stores(session: Session, snapshot: Snapshot) -> dict[str, str]:
 
 def make_plan_now(session: Session, options: Options, *, verify: bool = False) -> Plan:
     """What differs between the manifest and the service, refusals included."""
-    settings = session.settings
-    options = replace(
+    options = options_of(session.settings, options)
+    plan = _plan_from(session, options, read_live(session, options, verify=verify))
+    return replace(plan, options=replace(options, manifest=_portable_path(Path(session.settings.manifest))))
+
+
+def options_of(settings: Settings, options: Options) -> Options:
+    """The options of a plan with those that commands to type next repeat."""
+    return replace(
         options,
         manifest=Path(settings.manifest).as_posix(),
         env=settings.env or "",
         variables=tuple(sorted(settings.variables.items())),
         session_options=settings.words,
     )
-    plan = _plan_from(session, options, read_live(session, options, verify=verify))
-    return replace(plan, options=replace(options, manifest=_portable_path(Path(settings.manifest))))
 
 
 def _plan_from(
@@ -84,15 +88,20 @@ def _plan_from(
 ) -> Plan:
     """A plan that attaches no File again that does not exist any more: its upload is planned anew."""
     while True:
-        with _without_collector():
+        with without_collector():
             plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities, already_replaced)
         reused = {change.reuse for store in plan.stores for change in store.files if change.reuse}
         gone = find_gone_uploads(session.client, session.pool, reused - {*snapshot.uploads, *snapshot.gone_uploads})
         if not gone:
             break
         snapshot = replace(snapshot, gone_uploads=snapshot.gone_uploads | gone)
-    plan = note_line_ends(plan, _other_digests(session.loaded.root, paths_of_changed_content(plan)))
-    return _with_source_locations(plan, session.loaded)
+    return with_sources(plan, session.loaded)
+
+
+def with_sources(plan: Plan, loaded: LoadedManifest) -> Plan:
+    """The plan with what its manifest's files say of it: which changed in line ends only, and where they are chosen."""
+    plan = note_line_ends(plan, _other_digests(loaded.root, paths_of_changed_content(plan)))
+    return _with_source_locations(plan, loaded)
 
 
 def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
@@ -107,7 +116,7 @@ def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """A plan has many objects and no cycles: with 100,000 files, the collector would take up to half of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -129,7 +138,7 @@ def load_plan(path: Path) -> Plan:
             data = file.read(MAX_PLAN_BYTES + 1)
         if len(data) > MAX_PLAN_BYTES:
             raise VssyncError(f"larger than {format_size(MAX_PLAN_BYTES)}, which no plan is")
-        with _without_collector():
+        with without_collector():
             return planfile.load(data.decode("utf-8-sig"))
     except (zlib.error, EOFError) as error:
         raise VssyncError(f"{path}: is damaged or incomplete. Make a new plan.") from error

@@ -23,32 +23,32 @@ def read_snapshot(
     pool: Pool,
     *,
     now: int,
-    made_here: Mapping[str, str],
+    created_here: Mapping[str, str],
     verify: bool = False,
 ) -> Snapshot:
     """Every store of this manifest, read completely; with `verify`, each File of ours is asked for, too.
 
-    `now` is used where the service does not send its time. `made_here` has the keys, by id, of stores that this machine
-    made; a list of stores has no count, so those that it lacks are asked for, before a second one is made. Raises
-    ServiceError when the stores cannot be listed, or the service refuses to list any files.
+    `now` is used where the service does not send its time. `created_here` has the keys, by id, of stores that this
+    machine created; a list of stores has no count, so those that it lacks are asked for, before a second one is
+    created. Raises ServiceError when the stores cannot be listed, or the service refuses to list any files.
     """
     stores = client.list_stores()
     denied = client.stores_denied
-    unlisted_ids = [] if denied else sorted(made_here.keys() - {store.id for store in stores})
+    unlisted_ids = [] if denied else sorted(created_here.keys() - {store.id for store in stores})
     stores += tuple(store for store_id in unlisted_ids if (store := _get_store(client, store_id)))
-    matches = match_stores(desired, stores, options, made_here)
+    matches = match_stores(desired, stores, options, created_here)
     ids = matches.ids_to_list
     to_read = [store for store in stores if store.id in ids]
     listings = pool.map(lambda store: _read_contents(client, store), to_read)
     contents = {store.id: listing for store, listing in zip(to_read, listings, strict=True)}
-    candidates = sorted(set(_adoption_candidates(desired, matches, contents)))
+    candidates = sorted(set(_unmarked_ids(desired, matches, contents)))
     uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
     by_id = {upload.id: upload for upload in uploads if upload}
     files = (file for listing in contents.values() for file in listing.files)
     gone = find_gone_uploads(client, pool, {file.id for file in files if file.owner == desired.owner} if verify else ())
     stores = client.list_stores() if denied else stores  # with the counts of what was listed
     status = denied.answer.status if denied else 0
-    return Snapshot(client.service_date or now, stores, contents, by_id, made_here, gone, status)
+    return Snapshot(client.service_date or now, stores, contents, by_id, created_here, gone, status)
 
 
 def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> frozenset[str]:
@@ -157,10 +157,10 @@ def _with_file_ids(client: Client, store: LiveStore, batch: LiveBatch) -> LiveBa
         raise
 
 
-def _adoption_candidates(desired: Desired, matches: StoreMatches, contents: Mapping[str, Contents]) -> Iterator[str]:
-    """Unmarked files that may be adopted. Each costs a request, since a listing has no file names.
+def _unmarked_ids(desired: Desired, matches: StoreMatches, contents: Mapping[str, Contents]) -> Iterator[str]:
+    """The ids of unmarked files that may be adopted. Each costs a request, since a listing has no file names.
 
-    None is looked up in a store where every declared file has a marked copy.
+    A store in which every declared file has a marked copy needs none.
     """
     for store in desired.stores:
         for live in matches.by_key.get(store.key, StoreMatch()).live:

@@ -8,12 +8,19 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest import environments
-from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, locate_diagnostics, raise_if_any
+from vssync.manifest.diagnostics import (
+    API_CHUNKING,
+    Diagnostic,
+    Documents,
+    adding_problems,
+    locate_diagnostics,
+    raise_if_any,
+)
 from vssync.manifest.environments import Environment, Tree
-from vssync.manifest.globs import MANIFEST_FOLDER, Pattern, compile_pattern
+from vssync.manifest.globs import MANIFEST_FOLDER, Pattern, compile_filter, compile_pattern
 from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
-from vssync.manifest.rules import check_pattern, check_rules, stores_of_unknown_selection, without_invalid_parts
+from vssync.manifest.rules import check_pattern, check_rules, stores_with_unknown_files, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
 from vssync.manifest.spec import (
     SKIP_REASONS,
@@ -32,16 +39,14 @@ from vssync.model.service import ServiceSpec
 from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, Scalar
 from vssync.providers import COMPATIBLE, PROVIDERS
 
-_API_CHUNKING = {"max_chunk_size_tokens": "size", "chunk_overlap_tokens": "overlap"}  # OpenAI spec, static chunking
-
 
 def check_document(document: Document, schema: Tree, definition: str = "") -> Document:
-    """The document with the problems of its form, which the schema finds; an included file has a definition of its own.
+    """Validates a document against the schema (for an included file, against `definition`).
 
-    The API's own names of chunk sizes are understood. Raises ManifestError if the invalid part is one that checking the
-    rest depends on.
+    Returns the document with the problems found, and with our names for the API's own names of chunk sizes. Raises
+    ManifestError if a part is invalid without which the rest cannot be checked.
     """
-    if any(name in document.text for name in _API_CHUNKING):
+    if any(name in document.text for name in API_CHUNKING.values()):
         document = replace(document, tree=_with_short_names(document.tree))
     diagnostics = validate_tree(document.tree, schema, definition)
     if not diagnostics:
@@ -57,7 +62,7 @@ def _with_short_names(value: Any, is_chunking: bool = False) -> Any:
         return [_with_short_names(item) for item in value]
     if not isinstance(value, dict):
         return value
-    names = {long: short for long, short in _API_CHUNKING.items() if is_chunking and short not in value}
+    names = {long: short for short, long in API_CHUNKING.items() if is_chunking and short not in value}
     return {names.get(name, name): _with_short_names(item, name == "chunking") for name, item in value.items()}
 
 
@@ -70,8 +75,14 @@ def _is_removable(path: TreePath) -> bool:
     return False
 
 
+def declared_variables(main: Document) -> frozenset[str]:
+    """The names of all variables that a manifest or one of its environments declares."""
+    trees = (main.tree, *(tree for tree in (main.tree.get("environments") or {}).values() if tree))
+    return frozenset(name for tree in trees for name in tree.get("variables") or ())
+
+
 def resolve_includes(main: Document, env: str | None, variables: Mapping[str, str]) -> dict[TreePath, Pattern]:
-    """The patterns of included files by where they stand in the tree (`include[0]`). Raises ManifestError."""
+    """The patterns of `include` by their paths in the tree (`include[0]`). Raises ManifestError."""
     documents = Documents(main)
     tree, environment = _merge_documents(documents, env, variables)
     expander = Expander(environment.placeholders)
@@ -87,8 +98,8 @@ def resolve_includes(main: Document, env: str | None, variables: Mapping[str, st
 def build_manifest(documents: Documents, schema: Tree, env: str | None, variables: Mapping[str, str]) -> Manifest:
     """The manifest for one environment, with its problems; `variables` are from the command line.
 
-    A mistake in one store, entry or override hides none elsewhere: it is taken out, and the rest goes on. Raises
-    ManifestError if so much is wrong that nothing else can be checked.
+    The invalid parts (an entry, an override, a field of a store) are taken out, and the rest is checked. Raises
+    ManifestError if a part is invalid without which nothing else can be checked.
     """
     with adding_problems(documents.problems):
         tree, environment = _merge_documents(documents, env, variables)
@@ -100,13 +111,14 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     expanded = {
         "version": MANIFEST_VERSION,
         "owner": tree["owner"],
-        "root": escape_placeholders(root),  # what is literal is escaped in all of the tree
+        "root": escape_placeholders(root),  # text in the tree stays escaped (`$${`) until `literal_text` reads it
         "service": tree.get("service") or {},
         "stores": expander.expand_stores(stores),
     }
     placeholder_diagnostics = tuple(expander.diagnostics)
 
-    # The form of each document was checked, and merging keeps it: only what was wrong or filled in needs a new check.
+    # Each document was validated, and merging cannot break that. Validate again only if something was invalid or
+    # placeholders changed a value.
     is_filled_in = expanded["stores"] != stores or root != (tree.get("root") or ".")
     needs_check = documents.problems or placeholder_diagnostics or is_filled_in
     schema_diagnostics = validate_tree(expanded, schema) if needs_check else ()
@@ -118,7 +130,7 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     groups = (placeholder_diagnostics, schema_diagnostics, rule_diagnostics)
     located = (locate_diagnostics(documents, diagnostics) for diagnostics in groups)
     problems = _without_repeated_locations(documents.problems, *located)
-    return _typed_manifest(valid, environment.name, documents, problems, stores_of_unknown_selection(_paths(*groups)))
+    return _typed_manifest(valid, environment.name, documents, problems, stores_with_unknown_files(_paths(*groups)))
 
 
 def _paths(*groups: tuple[Diagnostic, ...]) -> tuple[TreePath, ...]:
@@ -126,7 +138,7 @@ def _paths(*groups: tuple[Diagnostic, ...]) -> tuple[TreePath, ...]:
 
 
 def _without_repeated_locations(*groups: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """All problems but those at the location of one in an earlier group: they repeat it, or follow from it."""
+    """Drops a problem if an earlier group has one at the same location: it repeats that one, or follows from it."""
     locations: set[tuple[str, int, int]] = set()
     problems: list[Problem] = []
     for group in groups:
@@ -139,7 +151,7 @@ def _without_repeated_locations(*groups: tuple[Problem, ...]) -> tuple[Problem, 
 def _merge_documents(
     documents: Documents, env: str | None, variables: Mapping[str, str]
 ) -> tuple[dict[str, Any], Environment]:
-    """The manifest's tree, merged with that of its environment and not filled in yet. Raises ManifestError."""
+    """The manifest's tree, merged with its environment's but without placeholders filled in. Raises ManifestError."""
     base = {**documents.main.tree, "stores": _all_stores(documents)}
     declared = base.get("environments") or {}
     environment_key, diagnostics = environments.resolve_environment(base, env)
@@ -178,14 +190,14 @@ def _defaults_of_included(documents: Documents) -> dict[str, Tree]:
 
 
 def _typed_manifest(
-    tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], of_unknown_selection: frozenset[str]
+    tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], unknown_files: frozenset[str]
 ) -> Manifest:
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
     specs = [_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items())]
     for index, spec in enumerate(specs):
-        if spec.store.key in of_unknown_selection:
-            # What may follow from the mistake is not reported: every flaw that `skip` may name is skipped, and any kind
-            # of file is taken.
+        if spec.store.key in unknown_files:
+            # Flaws of files may only follow from the mistake. So skip every flaw that `skip` can name, and take files
+            # of every kind.
             specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, formats=Formats(COMPATIBLE))
     return Manifest(
         owner_name=tree["owner"],
@@ -210,7 +222,7 @@ def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
             _entry((*path, "files", number), entry) for number, entry in entries if environments.applies_in(entry, env)
         ),
         overrides=tuple(
-            Override(_layer((*path, "overrides", number), override), _narrowing_pattern(override["match"]))
+            Override(_layer((*path, "overrides", number), override), compile_filter(literal_text(override["match"])))
             for number, override in overrides
         ),
         skip=frozenset(tree.get("skip") or ()),
@@ -247,15 +259,11 @@ def _entry(path: TreePath, tree: Tree) -> FileEntry:
     return FileEntry(
         layer=_layer(path, tree),
         pattern=compile_pattern(literal_text(tree["path"])) if "path" in tree else None,
-        exclude=tuple(_narrowing_pattern(pattern) for pattern in tree.get("exclude") or ()),
+        exclude=tuple(compile_filter(literal_text(pattern)) for pattern in tree.get("exclude") or ()),
         optional=bool(tree.get("optional")),
         file_id=literal_text(tree.get("file_id") or ""),
         key=parse_template(tree.get("key") or ""),
     )
-
-
-def _narrowing_pattern(text: str) -> Pattern:
-    return compile_pattern(literal_text(text), narrows=True)
 
 
 def _layer(path: TreePath, tree: Tree) -> Layer:

@@ -11,10 +11,13 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.yaml_loader import Document, Position, Positions, TreePath, find_positions
 
+# OpenAI's specification, static chunking: these names are understood in place of ours.
+API_CHUNKING = {"size": "max_chunk_size_tokens", "overlap": "chunk_overlap_tokens"}
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing wrong at a path of the tree; with `at_name`, the field's name is wrong rather than its value."""
+    """A problem at a path of the tree; with `at_name`, the field's name is wrong rather than its value."""
 
     path: TreePath
     message: str
@@ -32,7 +35,7 @@ def adding_problems(problems: tuple[Problem, ...]) -> Iterator[None]:
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """A hint for a word that is not allowed; empty if no allowed one is close to it."""
+    """A hint for a word that is not allowed; empty if no allowed word resembles it."""
     close = get_close_matches(word, [*allowed], n=1)
     return f"did you mean `{close[0]}`?" if close else ""
 
@@ -45,7 +48,7 @@ def format_path(path: TreePath) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The files a manifest is made of, and the environment in force: its key under `environments`, empty for none."""
+    """The files of a manifest, and the key under `environments` of the environment in force; empty for none."""
 
     main: Document
     included: tuple[Document, ...] = ()
@@ -53,7 +56,7 @@ class Documents:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with the form of each."""
+        """What is wrong with the form of the documents."""
         return tuple(problem for document in (self.main, *self.included) for problem in document.problems)
 
 
@@ -73,9 +76,14 @@ def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
     locations = _locate(documents, [(diagnostic.path, diagnostic.at_name) for diagnostic in diagnostics])
     return tuple(
-        Problem(location.file, location.line, location.column, diagnostic.message, diagnostic.hint)
-        for diagnostic, location in zip(diagnostics, locations, strict=True)
+        Problem(location.file, location.line, location.column, _in_written_name(diagnostic, name), diagnostic.hint)
+        for diagnostic, (location, name) in zip(diagnostics, locations, strict=True)
     )
+
+
+def _in_written_name(diagnostic: Diagnostic, name: str) -> str:
+    """The message with the name of the field as it is written, if that is one of API_CHUNKING."""
+    return diagnostic.message.replace(f".{diagnostic.path[-1]}`", f".{name}`") if name else diagnostic.message
 
 
 def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
@@ -86,21 +94,33 @@ def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> N
 
 def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    return dict(zip(paths, _locate(documents, [(path, False) for path in paths]), strict=True))
+    located = _locate(documents, [(path, False) for path in paths])
+    return {path: location for path, (location, _) in zip(paths, located, strict=True)}
 
 
-def _locate(documents: Documents, targets: list[tuple[TreePath, bool]]) -> list[SourceLocation]:
-    """The location of each target: a path, and whether its name is meant rather than its value."""
+def _locate(documents: Documents, targets: list[tuple[TreePath, bool]]) -> list[tuple[SourceLocation, str]]:
+    """The location of each target: a path, and whether its name is meant rather than its value.
+
+    With it, the name of the field if it is written as one of API_CHUNKING; else empty.
+    """
     places = [_find_place(documents, path) for path, _ in targets]
-    texts = {document.file_name: document.text for document, _ in places}
-    positions = {
-        file_name: find_positions(text, [path for document, path in places if document.file_name == file_name])
-        for file_name, text in texts.items()
-    }
-    return [
-        SourceLocation(document.file_name, *_position_of(path, at_name, positions[document.file_name]))
-        for (document, path), (_, at_name) in zip(places, targets, strict=True)
-    ]
+    wanted: dict[str, tuple[str, list[TreePath]]] = {}
+    for document, path in places:
+        wanted.setdefault(document.file_name, (document.text, []))[1].extend((path, _api_path(path)))
+    positions = {file_name: find_positions(text, paths) for file_name, (text, paths) in wanted.items()}
+    locations: list[tuple[SourceLocation, str]] = []
+    for (document, path), (_, at_name) in zip(places, targets, strict=True):
+        in_file, api_path = positions[document.file_name], _api_path(path)
+        is_api_name = path not in in_file and api_path in in_file
+        position = _position_of(api_path if is_api_name else path, at_name, in_file)
+        locations.append((SourceLocation(document.file_name, *position), str(api_path[-1]) if is_api_name else ""))
+    return locations
+
+
+def _api_path(path: TreePath) -> TreePath:
+    """A path with the API's own name of a chunk size, where it ends in ours; else the path itself."""
+    is_chunk_size = path[-2:-1] == ("chunking",) and path[-1] in API_CHUNKING
+    return (*path[:-1], API_CHUNKING[str(path[-1])]) if is_chunk_size else path
 
 
 def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Position:
@@ -113,19 +133,19 @@ def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Positio
 
 
 def _find_place(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
-    """The file that a path of the resolved manifest has its value from, and the path in that file."""
+    """The file in which the value at this path is written, and its path there."""
     places = tuple(_possible_places(documents, path))
     for document, path_in_file in places:
         if _written_depth(document.tree, path_in_file) == len(path_in_file):
             return document, path_in_file
-    # It is written nowhere (a missing field, say): take the file that holds most of what encloses it. Places under
-    # `environments` and `defaults` do not count: a field that is missing is missing from the store.
+    # Fall back to the file in which the longest prefix of the path exists; only places where the path is unchanged:
+    # a missing field is missing from the store, not from `defaults`.
     enclosing = [document for document, path_in_file in places if path_in_file == path]
     return max(enclosing, key=lambda document: _written_depth(document.tree, path)), path
 
 
 def _possible_places(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
-    """Wherever the value of a path may be written, in order of precedence: merging does not record it."""
+    """Every place where the value of a path may be written, in order of precedence: merging does not record it."""
     main, environment = documents.main, documents.environment_key
     in_store = len(path) > 1 and path[0] == "stores"
     if environment:
@@ -147,7 +167,7 @@ def _written_depth(tree: Any, path: TreePath) -> int:
     """How many parts of a path, from its start, are in a tree."""
     for depth, part in enumerate(path):
         if isinstance(tree, dict) and part in tree:
-            tree = tree[str(part)]
+            tree = tree[str(part)]  # names are text, which mypy cannot know
         elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
             tree = tree[part]
         else:

@@ -16,13 +16,13 @@ from vssync.model.state import Scalar
 
 Tree = Mapping[str, Any]
 NEVER_INHERITED = ("id", "was", "adopt", "external", "removed")  # fields of one store, never of several
-# They say which live store is meant; a store that is `removed` has no others.
+# Fields that say which live store is meant; the only ones a `removed` store may have besides `removed`.
 IDENTIFYING_FIELDS = ("name", "id", "external", "was")
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The environment in force, with the values of variables in it. Name and key are empty if none is declared."""
+    """The environment in force and the values of its variables. Name and key are empty if none is declared."""
 
     name: str = ""
     key: str = ""  # under `environments`: its name, or the pattern (`pr-*`) that its name matches
@@ -31,7 +31,7 @@ class Environment:
 
     @property
     def placeholders(self) -> dict[str, Scalar]:
-        """The value of each placeholder that is the same for all files, by its name (`env`, `var.lang`)."""
+        """The values of the placeholders that are the same for all stores and files, by name (`env`, `var.lang`)."""
         values: dict[str, Scalar] = {f"var.{name}": value for name, value in self.variables.items()}
         return {**values, "env": self.name} if self.name else values
 
@@ -47,7 +47,10 @@ def applies_in(entry: Tree, env: str) -> bool:
 
 
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The key under `environments` that `env` matches (empty if there are no environments), and the problem if none."""
+    """The key under `environments` that `env` matches, and the problem if there is none.
+
+    The key is also empty if `env` is, and the manifest has no environments.
+    """
     declared = tuple(tree.get("environments") or ())
     choices = f"declared here: {', '.join(declared)}"
     if not (declared or env):
@@ -57,7 +60,7 @@ def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnos
     elif not env:
         message, hint = "the manifest has environments, and none was chosen", f"give --env; {choices}"
     elif not LABEL_PATTERN.fullmatch(env):
-        message, hint = f"the environment `{env}` is not a name", "letters, digits, `.`, `-`, `_`; at most 64"
+        message, hint = f"`{env}` cannot be the name of an environment", "letters, digits, `.`, `-`, `_`; at most 64"
     elif env in declared:
         return env, ()
     else:
@@ -75,7 +78,7 @@ def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnos
 def resolve_variables(
     tree: Tree, assignments: Mapping[str, str], env: str
 ) -> tuple[dict[str, Scalar], tuple[Diagnostic, ...]]:
-    """The value of every variable of a merged manifest; `assignments` are texts from the command line."""
+    """The value of every variable of a merged manifest, and the problems; `assignments` come from the command line."""
     declarations = {
         name: value if isinstance(value, dict) else {"default": value}  # a plain value is the default
         for name, value in (tree.get("variables") or {}).items()
@@ -99,7 +102,7 @@ def resolve_variables(
 
 
 def _declared_type(declaration: Mapping[str, Any]) -> str:
-    """The type a declaration names; else that of its default."""
+    """The type that a declaration names; else the type of its default."""
     return str(declaration.get("type") or _type_of(declaration.get("default")))
 
 
@@ -156,33 +159,34 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
 
 
 def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, Any]:
-    """The base with the change laid over it: `null` removes, mappings are merged, all else replaces what was there.
+    """The base with the change merged into it: mappings are merged, `null` removes, and any other value replaces.
 
-    `service`, `chunking` and each attribute are replaced whole. A store that the change removes keeps only what says
-    which one it is. `parent` is the path of both trees in the manifest.
+    `service`, `chunking` and each attribute are replaced as a whole. A store with `removed` in the change keeps only
+    the IDENTIFYING_FIELDS of the base. `parent` is the path of both trees in the manifest.
     """
     result = dict(base)
     for name, value in change.items():
         path = (*parent, name)
-        # These nulls are kept for later: an attribute's removes that of an outer layer, a format's the provider's row.
         if value is None and _field_at(parent) not in ("attributes", "formats"):
             result.pop(name, None)
         elif isinstance(value, Mapping):
             is_whole = _field_at(path) in ("service", "chunking") or _field_at(parent) == "attributes"
             if parent == ("stores",) and value.get("removed") and name in result:
                 result[name] = {
-                    field: set_to for field, set_to in (result[name] or {}).items() if field in IDENTIFYING_FIELDS
+                    inner: old for inner, old in (result[name] or {}).items() if inner in IDENTIFYING_FIELDS
                 }
             is_merged = not is_whole and isinstance(result.get(name), Mapping)
-            # Merged into {}, too: that drops its nulls.
+            # Even a mapping that replaces is passed through the merge, which drops its nulls.
             result[name] = merge_trees(result[name] if is_merged else {}, value, path)
         else:
+            # Nulls in `attributes` and `formats` are kept: there they cancel an outer layer's attribute or the
+            # provider's row.
             result[name] = value
     return result
 
 
 def _field_at(path: TreePath) -> str | int:
-    """The name of the store field at this path (also under `defaults`), or of the top-level field; else empty."""
+    """The field of a store or of `defaults` that stands at this path, or else the top-level field; else empty."""
     if path[:1] == ("stores",) and len(path) == 3:
         return path[2]
     if path[:1] == ("defaults",) and len(path) == 2:
@@ -191,10 +195,9 @@ def _field_at(path: TreePath) -> str | int:
 
 
 def apply_defaults(tree: Tree, of_included: Mapping[str, Tree]) -> dict[str, dict[str, Any]]:
-    """Every store of a merged manifest, laid over its `defaults`.
+    """Every store of a merged manifest, merged into the `defaults` that it inherits.
 
-    `of_included` are, by store, those of an included file. They hold for its own stores, and are laid over the
-    manifest's.
+    `of_included`: store key -> `defaults` of the included file that declares it; they win over the main file's.
     """
     stores: dict[str, dict[str, Any]] = {}
     for key, store in (tree.get("stores") or {}).items():
@@ -207,6 +210,6 @@ def apply_defaults(tree: Tree, of_included: Mapping[str, Tree]) -> dict[str, dic
                 for name, value in defaults.items()
                 if name not in NEVER_INHERITED and (name in IDENTIFYING_FIELDS or not is_removed)
             }
-            inherited = merge_trees(inherited, fields, path)  # without what `defaults` sets to null
+            inherited = merge_trees(inherited, fields, path)
         stores[key] = merge_trees(inherited, store or {}, path)
     return stores

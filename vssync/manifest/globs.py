@@ -1,7 +1,8 @@
 """Patterns over paths in POSIX form and NFC, relative to the manifest's root or, for `include`, to its folder.
 
-A file may lie behind a link, or in what git ignores: a pattern that matches it chooses it only if the part before its
-wildcards names that link or folder (it "leads to" it). Any other file is chosen by every pattern that matches it.
+A pattern *leads to* a link or folder if its fixed part (what comes before its wildcards) names that link or folder. A
+file behind a link, or ignored by git, is chosen only by patterns that lead there; any other file by every pattern that
+matches it. A *filter* is a pattern of `exclude` or `match`, which narrows what other patterns chose.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from unicodedata import normalize
 
 from wcmatch import glob
 
-MAX_GLOBSTARS = 4  # each one more multiplies the time by the depth of a path
+MAX_GLOBSTARS = 4  # with each `**`, the time to match a path is multiplied by the path's depth
 NEVER_READ = (".git", ".vssync")
 ROOT, MANIFEST_FOLDER = "`root`", "the manifest's folder"  # what patterns are relative to, in messages
-# Why a file that a pattern matches is left out unless the pattern leads to it.
+# Why a file is left out by patterns that match it but do not lead there.
 IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked"
-_WILDCARD = re.compile(r"[*?\[{\\]")
+_FIXED = re.compile(r"(?:\\[^/]|[^*?\[{\\])*")  # what comes before the first wildcard
+_ESCAPE = re.compile(r"\\([^/])")
+_ESCAPE_OR_CLASS = r"\\[^/]|\[[!^]?\]?(?:\\[^/]|[^\]\\/])*\]"
+_WILDCARD_IN_NAME = re.compile(rf"{_ESCAPE_OR_CLASS}|[*?]")
 _EMPTY_SEGMENTS = re.compile(r"^(?:\./+)+|(?<=/)(?:\./|/)+")  # `docs//a.md`, `./docs/./a.md`
+_TRAILING_FOLDER = re.compile(r"(?:^|/)\.?$")  # `docs/`, `docs/.`, `.`
 _MISPLACED_GLOBSTAR = re.compile(r"[^/{,*]\*\*|\*\*[^/},*]")
-_MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\.")
+_MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\\?\.")
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 
@@ -32,29 +37,33 @@ class Pattern:
     """A compiled pattern."""
 
     text: str
-    start: str  # what comes before the first wildcard: how every matching path begins
-    is_literal: bool  # without wildcards: `start` is the one path it matches
-    mentions_hidden: bool  # it names a file or folder that starts with a dot
+    start: str  # the fixed part, without escapes: how every matching path begins
+    is_literal: bool  # matches exactly one path, `start`; never true of a filter
+    mentions_hidden: bool  # names a file or folder that starts with a dot
     matches: Callable[[str], object]  # truthy for an NFC path it matches
 
     @property
     def folder(self) -> str:
-        """The folder that holds whatever it matches, at some depth; empty for the root."""
+        """The innermost folder that must hold, at any depth, everything the pattern matches; empty for the root."""
         return self.start.rpartition("/")[0]
 
     def leads_to(self, path: str) -> bool:
-        """Whether the part before its wildcards names `path`, or something in it: who names it means it."""
+        """Whether the fixed part names `path`, or something in it."""
         fixed = self.start if self.is_literal else self.folder
         return f"{fixed}/".startswith(f"{path}/")
 
 
-def pattern_problem(text: str, *, narrows: bool = False, base: str = ROOT) -> tuple[str, str] | None:
-    """What is wrong with a pattern ("leaves `root`"), and the way out; None for a valid one.
+def escape_pattern(path: str) -> str:
+    """The pattern that matches this path and no other."""
+    return re.sub(r"[*?\[\]{}\\]", r"\\\g<0>", path)
 
-    `narrows` is set for one of `exclude` or `match`, where a folder stands for all that is in it. `base` is ROOT, or
-    MANIFEST_FOLDER for one of `include`.
+
+def pattern_problem(text: str, *, is_filter: bool = False, base: str = ROOT) -> tuple[str, str] | None:
+    """What is wrong with a pattern ("leaves `root`"), and how to fix it; None for a valid one.
+
+    `base` is ROOT, or MANIFEST_FOLDER for a pattern of `include`.
     """
-    parts = text.split("/")
+    parts = _ESCAPE.sub(r"\1", text).split("/")
     if text.startswith("/") or re.match(r"[A-Za-z]:[/\\]", text):
         return "is an absolute path", f"write it relative to {base}"
     if ".." in parts:
@@ -62,47 +71,65 @@ def pattern_problem(text: str, *, narrows: bool = False, base: str = ROOT) -> tu
         return f"leaves {base}", higher if base == ROOT else "move the files into it"
     if "\0" in text:
         return "holds a NUL character", ""
-    if text in (".", "") or (text.endswith("/") and not narrows):
-        folder = text.rstrip("./")
+    path = _EMPTY_SEGMENTS.sub("", text)
+    if path in ("", ".") or (not is_filter and _TRAILING_FOLDER.search(path)):
+        folder = _TRAILING_FOLDER.sub("", path)
         return "is a folder", f"write `{f'{folder}/**' if folder else '**'}` for every file in it"
-    if text.count("**") > MAX_GLOBSTARS:
+    stars = re.sub(_ESCAPE_OR_CLASS, "x", text)  # `[**]` is a set of characters
+    if stars.count("**") > MAX_GLOBSTARS:
         return f"has more than {MAX_GLOBSTARS} `**`", "write fewer"
-    if _MISPLACED_GLOBSTAR.search(text):
-        anywhere = "/".join(
-            f"**/{part.replace('**', '*')}" if "**" in part and part != "**" else part for part in parts
-        )
+    if _MISPLACED_GLOBSTAR.search(stars):
+        anywhere = "/".join(map(_move_globstar, text.split("/")))
         return "has `**` within a name, where it would mean `*`", f"write `{anywhere}` for files in every folder"
     if forbidden := next((part for part in parts if part in NEVER_READ), None):
         return f"lies in `{forbidden}`, which is never read", ""
     try:
-        compile_pattern(text, narrows=narrows)
-    except Exception as error:  # in practice, braces stand for too many; the libraries raise types of their own
+        compile_pattern(text, is_filter=is_filter)
+    except Exception as error:  # in practice, `{a,b}` with too many alternatives; the libraries' types are their own
         return f"is not a valid pattern: {error}", "write several patterns with fewer alternatives"
     return None
 
 
+def _move_globstar(part: str) -> str:
+    """A part of a path with the `**` inside a name (`a**`) moved before it (`**/a*`)."""
+    moved = re.sub(rf"({_ESCAPE_OR_CLASS})|\*\*", lambda match: match[1] or "*", part)
+    return part if part in ("**", moved) else f"**/{moved}"
+
+
 @lru_cache(maxsize=4096)
-def compile_pattern(text: str, *, narrows: bool = False) -> Pattern:
+def compile_pattern(text: str, *, is_filter: bool = False) -> Pattern:
     """The pattern of a valid text.
 
-    One that `narrows` a selection matches hidden names, too. If its last part has no wildcard but `{a,b}`, it may name
-    a folder, and matches all that is in it.
+    A filter also matches hidden names. A filter whose last part has no wildcard except `{a,b}` may name a folder, and
+    also matches everything in that folder.
     """
     path = _EMPTY_SEGMENTS.sub("", normalize("NFC", text))
-    if narrows:
-        path = path.removesuffix("/.").rstrip("/")
-    wildcard = _WILDCARD.search(path)
-    flags = _FLAGS | glob.DOTGLOB if narrows else _FLAGS
-    names_folder = narrows and not re.search(r"[*?\[]", path.rpartition("/")[2])
-    paths = (path, f"{path}/**") if names_folder else (path,)
-    is_literal = wildcard is None and not narrows
+    if is_filter:
+        path = _TRAILING_FOLDER.sub("", path)
+    fixed = _FIXED.match(path)
+    end = fixed.end() if fixed else 0
+    start = _ESCAPE.sub(r"\1", path[:end])
+    is_literal = end == len(path) and not is_filter
+    may_be_folder = is_filter and not _has_wildcard(path.rpartition("/")[2])
+    paths = (path, f"{path}/**") if may_be_folder else (path,)
+    expressions = glob.translate(paths, flags=_FLAGS | glob.DOTGLOB if is_filter else _FLAGS)[0]
     return Pattern(
         text=text,
-        start=path[: wildcard.start()] if wildcard else path,
+        start=start,
         is_literal=is_literal,
         mentions_hidden=bool(_MENTIONS_HIDDEN.search(path)),
-        matches=path.__eq__ if is_literal else re.compile("|".join(glob.translate(paths, flags=flags)[0])).match,
+        matches=start.__eq__ if is_literal else re.compile("|".join(expressions)).fullmatch,
     )
+
+
+def compile_filter(text: str) -> Pattern:
+    """The pattern of a valid text of `exclude` or `match`."""
+    return compile_pattern(text, is_filter=True)
+
+
+def _has_wildcard(name: str) -> bool:
+    """Whether a part of a pattern has a `*`, `?` or `[...]` that is not escaped."""
+    return any(not match[0].startswith("\\") for match in _WILDCARD_IN_NAME.finditer(name))
 
 
 _LAST_CHARACTER = "\U0010ffff"  # sorts after every other
@@ -110,23 +137,23 @@ _LAST_CHARACTER = "\U0010ffff"  # sorts after every other
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: its path as the disk spells it, relative to the root, and its size in bytes."""
+    """A file: `path` is relative to the root and spelled as on disk, `size` is in bytes."""
 
     path: str
     size: int
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
-    # The link, or the ignored file or folder, it lies behind, in NFC: only patterns that lead to that choose the file.
+    # NFC path of the link, or of what git ignores, that it is or lies behind: only patterns leading there choose it.
     behind: str = ""
-    absence: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
+    left_out_reason: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
 
     @property
     def nfc_path(self) -> str:
-        """The path in the one spelling that patterns, keys and placeholders use."""
+        """The path in NFC, the spelling that patterns, keys and placeholders use."""
         return self.path if self.path.isascii() else normalize("NFC", self.path)
 
 
 class Listing:
-    """Files in the order of their NFC paths, so that a pattern finds its own without trying all."""
+    """Files in the order of their NFC paths, so that those a pattern chooses are found without trying all."""
 
     def __init__(self, files: Iterable[FoundFile], git_problem: str = "") -> None:
         self.git_problem = git_problem  # why git could not be asked what it tracks
@@ -136,7 +163,7 @@ class Listing:
         self._behind = [pair for pair in pairs if pair[1].behind]
 
     def chosen_by(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
-        """The files a pattern chooses, with their NFC paths. Only paths that begin like it are tried."""
+        """The files a pattern chooses, with their NFC paths. Only paths that begin with its fixed part are tried."""
         first = bisect_left(self.paths, pattern.start)
         end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
         for index in range(first, end):
@@ -145,7 +172,7 @@ class Listing:
                 yield self.paths[index], file
 
     def left_out(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
-        """The files a pattern matches and does not choose, since it does not lead to what they lie behind."""
+        """The files a pattern matches but does not choose, since it does not lead to their link or ignored folder."""
         for path, file in self._behind:
             if pattern.matches(path) and not pattern.leads_to(file.behind):
                 yield path, file

@@ -12,9 +12,10 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.manifest.placeholders import literal_text
-from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
+from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
 from vssync.manifest.texts import Block, FrontMatter, find_front_matter
 from vssync.model.state import Scalar
+from vssync.text import shorten_middle
 
 Source = tuple[str, ...]  # `front_matter.params.group` in its parts
 HEADING: Source = ("heading",)
@@ -27,7 +28,11 @@ _TIMESTAMP = re.compile(  # YAML 1.1's type library; the zone may also be writte
     r"(?:[ \t]*(?P<zone>[Zz]|[-+][0-9]{2}(?::?[0-9]{2})?))?)?"
 )
 
-_SAYS_DRAFT = re.compile(  # in front matter of any form that cannot be read, in lower case
+_DRAFT_VALUES = {
+    *(("draft", word) for word in ("true", "yes", "on")),
+    *(("published", word) for word in ("false", "no", "off")),
+}
+_SAYS_DRAFT = re.compile(  # searches lower-cased front matter that failed to parse, in YAML, TOML or JSON
     r"""(?mx) (?:^|[{,]) [ \t]* ["']?
     (?: draft["']?\s*[:=]\s*["']?(?:true|yes|on) | published["']?\s*[:=]\s*["']?(?:false|no|off) ) \b"""
 )
@@ -65,14 +70,11 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What lookups came to in one file: their values; which fields it has; what is wrong, by lookup.
-
-    `dated` are those whose value is the date of the last commit.
-    """
+    """What lookups came to in one file."""
 
     values: Mapping[Lookup, Scalar] = field(default_factory=dict)
-    dated: frozenset[Lookup] = frozenset()
-    fields: frozenset[Source] = frozenset()
+    dated: frozenset[Lookup] = frozenset()  # lookups whose value is the date of the last commit
+    fields: frozenset[Source] = frozenset()  # front matter fields that the lookups name and the file has
     problems: Mapping[Lookup, Problem] = field(default_factory=dict)
     is_draft: bool = False
 
@@ -83,7 +85,7 @@ NO_FINDINGS = Findings()
 def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date: str = "") -> Findings:
     """What these lookups come to in a file.
 
-    `text` is that of a Markdown file; give "" for any other, which has neither fields nor headings.
+    `text` is the beginning of a Markdown file; empty for other files, which have neither front matter nor headings.
     """
     block = find_front_matter(text)
     if not (lookups or block):
@@ -122,7 +124,7 @@ class _Page:
 
     @property
     def is_draft(self) -> bool:
-        """Whether its front matter says `draft: true` or `published: false`, as Hugo's and Jekyll's does."""
+        """Whether the front matter says `draft: true` or `published: false`, as in Hugo and Jekyll."""
         words = self._block.body.lower() if self._block else ""
         if not ("draft" in words or "published" in words):
             return False
@@ -130,19 +132,19 @@ class _Page:
             fields = self._fields()
         except ManifestError:  # a typo must not publish a draft
             return _SAYS_DRAFT.search(words) is not None
-        values = {name.lower(): str(value).lower() for name, value in fields.items()}
-        return values.get("draft") in ("true", "yes", "on") or values.get("published") in ("false", "no", "off")
+        values = {(name.lower(), str(value).lower()) for name, value in fields.items()}  # of `draft`, and of `Draft`
+        return not values.isdisjoint(_DRAFT_VALUES)
 
     def _fields(self) -> Mapping[str, Any]:
-        """The fields of its front matter. Raises ManifestError."""
+        """The fields of the front matter. Raises ManifestError."""
         if self._block and not self._front_matter:
             self._front_matter = self._block.parse(self._file_name)
             if not self._front_matter:
-                self._block = None  # it is text between two `---`, in which headings count
+                self._block = None  # not front matter after all: search it for headings too
         return self._front_matter.fields if self._front_matter else {}
 
     def value_of(self, source: Source) -> Any:
-        """The value of a source; None where there is none, or an empty one. Raises ManifestError."""
+        """The value of a source; None if the file lacks it or it is empty. Raises ManifestError."""
         if source not in self._values:
             self._values[source] = self._heading() if source == HEADING else self._field(source[1:])
         return self._values[source]
@@ -154,12 +156,12 @@ class _Page:
         return None if _is_empty(value) else value
 
     def _heading(self) -> str | None:
-        with suppress(ManifestError):  # what is wrong with it is reported for the fields that are asked for
-            self._fields()  # tells whether the block is front matter
+        with suppress(ManifestError):  # reported only for attributes that are taken from front matter
+            self._fields()  # sets `_block` to None if it is not front matter
         return find_heading(self._text[self._block.end :] if self._block else self._text) or None
 
     def problem_at(self, source: Source, message: str) -> Problem:
-        """What is wrong with the value of a source."""
+        """A problem with the value of a source."""
         if source[0] == FRONT_MATTER and self._front_matter:
             name = f"the front matter field `{'.'.join(source[1:])}`"
             return self._front_matter.problem_at(source[1:], f"{name} {message}")
@@ -167,8 +169,8 @@ class _Page:
 
 
 def _is_empty(value: object) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_empty, value))
+    if isinstance(value, list | dict):
+        return all(map(_is_empty, value.values() if isinstance(value, dict) else value))
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -177,17 +179,19 @@ def _to_scalar(value: Any, lookup: Lookup) -> Scalar:
     if isinstance(value, dict):
         raise ValueError(f"is nested: name one of its fields, such as `{next(iter(value), 'x')}`, after a dot")
     if isinstance(value, list):
-        items = [_plain_date(item) for item in value if not _is_empty(item)]
+        items = [_dates_as_text(item) for item in value if not _is_empty(item)]
         if any(isinstance(item, list | dict) for item in items):
             raise ValueError("is nested")
-        value = lookup.join.join(map(as_written, items))
-    value = _plain_date(value)
+        value = lookup.join.join(map(to_text, items))
+    value = _dates_as_text(value)
     if lookup.as_epoch:
         value = _to_epoch(value)
+    if isinstance(value, int | float) and not is_finite(value):
+        raise ValueError(f"is not a finite number: {shorten_middle(to_text(value), 60)}")
     if isinstance(value, NonCanonical):
         flaw = f"would not be kept as written: {value.text} is {plain_number(value)}"
         raise ValueError(f'{flaw}; write "{value.text}" for the text')
-    if isinstance(value, int | float) and (not is_finite(value) or abs(value) > _MAX_NUMBER):
+    if isinstance(value, int | float) and abs(value) > _MAX_NUMBER:
         raise ValueError("is too large a number")
     if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
         raise ValueError(f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed")
@@ -195,8 +199,8 @@ def _to_scalar(value: Any, lookup: Lookup) -> Scalar:
     return scalar
 
 
-def _plain_date(value: Any) -> Any:
-    """A date and time as RFC 3339 text, whether TOML has them as values or YAML as text; any other value as it is."""
+def _dates_as_text(value: Any) -> Any:
+    """TOML dates and times, and YAML timestamps with a time, as ISO 8601 text; anything else unchanged."""
     if isinstance(value, str):
         match = _TIMESTAMP.fullmatch(value)
         value = (_moment(match) or value) if match and match["time"] else value
@@ -206,7 +210,7 @@ def _plain_date(value: Any) -> Any:
 
 
 def _moment(match: re.Match[str]) -> datetime | None:
-    """The date and time that a timestamp stands for; None where no calendar has it."""
+    """The date and time that a timestamp stands for; None for one that does not exist (February 30)."""
     zone = (match["zone"] or "").upper().replace(":", "")
     zone = f"{zone}00" if len(zone) == 3 else zone
     try:
@@ -216,36 +220,43 @@ def _moment(match: re.Match[str]) -> datetime | None:
 
 
 def _to_epoch(value: Any) -> int:
-    """Seconds since 1970 of a date; without a time it begins its day, without a zone it is UTC. Raises ValueError."""
+    """A date as seconds since 1970; the default time is 00:00, the default zone UTC. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool | NonCanonical):
         return value
     match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
     moment = _moment(match) if match else None
     if moment is None:
-        raise ValueError(f"is not a date: `{as_written(value)[:60]}`; write 2026-11-28, or 2026-11-28T14:02:31Z")
+        raise ValueError(f"is not a date: `{to_text(value)[:60]}`; write 2026-11-28, or 2026-11-28T14:02:31Z")
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(seconds=1)  # rounded down, before 1970, too
 
 
 _HEADING = re.compile(
     r"""(?mx)
-      ^[ ]{0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n (?s:.*?) (?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$ | \Z)  # code
-    | <!--(?s:.*?)(?:-->|\Z)
+      ^[ ]{0,3}(?P<fence>`{3,}(?=[^`\n]*\n)|~{3,})[^\n]*\n (?s:.*?) (?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$ | \Z)  # code
+    | ^[ ]{0,3}<!--(?s:.*?)(?:-->|\Z)
     | ^[ ]{0,3}(?P<marks>\#{1,6})[ \t]+(?P<text>[^\n]*)$
     | ^[ ]{0,3}(?P<underlined>[^\s\#>`~<|+*-][^\n]*)\n[ ]{0,3}(?P<line>=+|-+)[ \t]*$
     """
+)
+_HAS_MARKUP = re.compile(r"[\\`*_\[#{]")
+_CODE = re.compile(r"(?<![\\`])(?P<ticks>`+)(?!`)(?P<code>.{1,200}?)(?<!`)(?P=ticks)(?!`)")
+_EMPHASIS = (  # of at most 200 characters, so that no text takes long
+    (re.compile(r"(?<![\\*])(\*{1,3})(?![*\s])(.{1,200}?)(?<![\\*\s])\1(?!\*)"), r"\2"),
+    (re.compile(r"(?<![\\\w])(_{1,3})(?![_\s])(.{1,200}?)(?<![\\_\s])\1(?!\w)"), r"\2"),
 )
 _MARKUP = (  # what is not shown of a heading: its end marks and anchor, links' targets, emphasis, escapes
     (re.compile(r"[ \t]+#+[ \t]*$"), ""),
     (re.compile(r"[ \t]*\{[#.:][^{}]*\}[ \t]*$"), ""),
     (re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)"), r"\1"),
-    (re.compile(r"(?<!\\)(?:`+|\*+(?=\S)|(?<=\S)\*+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w))"), ""),
+    *_EMPHASIS,
+    *_EMPHASIS,  # emphasis within emphasis
     (re.compile(r"\\([!-/:-@\[-`{-~])"), r"\1"),
 )
 
 
 def find_heading(text: str) -> str:
-    """The first heading of level 1 in a Markdown text, else its first heading, as plain text; empty without one."""
+    """The first heading of level 1 in a Markdown text, or else its first heading, as plain text; empty if none."""
     first = ""
     for match in _HEADING.finditer(text.replace("\r\n", "\n")):
         heading = plain_heading(match["text"] or match["underlined"] or "")
@@ -256,7 +267,18 @@ def find_heading(text: str) -> str:
 
 
 def plain_heading(markdown: str) -> str:
-    """The text of a heading without its markup."""
+    """The text of a heading without its markup; what is in code is shown as it is."""
+    if not _HAS_MARKUP.search(markdown):  # most headings: this saves the time for all below
+        return markdown.strip()
+    codes: list[str] = []
+
+    def set_aside(match: re.Match[str]) -> str:
+        code = match["code"]
+        codes.append(code[1:-1] if code[0] == code[-1] == " " and code.strip() else code)  # as CommonMark has it
+        return "\0"  # no text that is read has this character
+
+    markdown = _CODE.sub(set_aside, markdown)
     for pattern, replacement in _MARKUP:
         markdown = pattern.sub(replacement, markdown)
-    return markdown.strip()
+    first, *others = markdown.split("\0")
+    return "".join((first, *(code + text for code, text in zip(codes, others, strict=False)))).strip()

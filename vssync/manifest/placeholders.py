@@ -1,4 +1,4 @@
-"""`${...}`: one syntax for everything in a manifest that is filled in. `$${` is a literal `${`."""
+"""Placeholders `${...}`, the one syntax for values that are filled in. `$${` is a literal `${`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from vssync.model.state import Scalar
 
 MAX_NAME_BYTES = 255  # what file systems and services commonly accept as a name
 FILE_PLACEHOLDERS = ("path", "dir", "dir.0", "name", "stem", "ext")  # parts of a file's path
-_DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")  # one of its folders, counted from 0; all are allowed where `dir.0` is
-_FILE_PLACEHOLDERS_BY_FIELD: Mapping[str | int, tuple[str, ...]] = {  # no other field may hold them
+# One folder of a file's path, counted from 0. Wherever `dir.0` is allowed, all numbers are.
+_DIR_NUMBER = re.compile(r"dir\.[0-9]{1,2}")
+_FILE_PLACEHOLDERS_BY_FIELD: Mapping[str | int, tuple[str, ...]] = {  # other fields may have none of them
     "filename": (*FILE_PLACEHOLDERS, "digest"),
     "attributes": FILE_PLACEHOLDERS,
     "key": FILE_PLACEHOLDERS,
@@ -44,9 +45,11 @@ class AmbiguousDollar(ValueError):
 
 
 class MissingFolder(ValueError):
-    """`${dir.N}` of a path that has fewer folders."""
+    """`${dir.N}` of a path that has fewer folders; `attribute` is set if the template is that of an attribute."""
 
-    attribute = ""  # whose template asks for it; empty where a key or an upload name does
+    def __init__(self, message: str, attribute: str = "") -> None:
+        super().__init__(message)
+        self.attribute = attribute
 
 
 def parse_template(text: str) -> Template:
@@ -95,7 +98,7 @@ def literal_text(text: str) -> str:
 
 
 def parse_value(value: Scalar | None) -> Scalar | Template | None:
-    """A text as its template if it has something to fill in; any other value as it is."""
+    """The template of a text with placeholders; a text without any, without escapes; any other value unchanged."""
     if not isinstance(value, str):
         return value
     template = parse_template(value)
@@ -118,18 +121,19 @@ class Expander:
         self.diagnostics: list[Diagnostic] = []
 
     def expand_stores(self, stores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """All stores filled in; the placeholders of files (`${path}`) stay where they are allowed."""
+        """All stores filled in, except the placeholders of files (`${path}`), which stay where they are allowed."""
         return {
             key: self._expand(store, ("stores", key), {**self._values, "store": key}) for key, store in stores.items()
         }
 
     def expand_text(self, text: str, path: TreePath) -> str:
-        """A text outside the stores, filled in; what is literal in it is no longer escaped."""
+        """A text outside the stores, filled in and without escapes."""
         return "".join(part for part in self._fill(text, path, self._values, ()) if isinstance(part, str))
 
     def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
-            is_literal = "${" not in tree or _field_within_store(path) == "only"  # names of environments
+            # `only` holds names of environments: nothing is filled in there.
+            is_literal = "${" not in tree or _field_within_store(path) == "only"
             return tree if is_literal else self._expand_value(tree, path, values)
         if isinstance(tree, dict):
             return {name: self._expand(value, (*path, name), values) for name, value in tree.items()}
@@ -138,9 +142,9 @@ class Expander:
         return tree
 
     def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
-        field, sole = _field_within_store(path), _TOKEN.fullmatch(text)
-        if field == "attributes" and sole and sole["closed"] and sole["name"] in values:
-            value = values[sole["name"]]  # an attribute that is one placeholder keeps the type of its value
+        field, whole_match = _field_within_store(path), _TOKEN.fullmatch(text)
+        if field == "attributes" and whole_match and whole_match["closed"] and whole_match["name"] in values:
+            value = values[whole_match["name"]]  # an attribute that is one placeholder keeps the type of its value
             return escape_placeholders(value) if isinstance(value, str) else value
         template = self._fill(text, path, values, _FILE_PLACEHOLDERS_BY_FIELD.get(field, ()))
         try:
@@ -151,7 +155,7 @@ class Expander:
             return ""
 
     def _fill(self, text: str, path: TreePath, values: Mapping[str, Scalar], deferred: Collection[str]) -> Template:
-        """The template with what has a value filled in; `deferred` placeholders stay."""
+        """The template of a text, filled in except for the `deferred` placeholders."""
         try:
             template = parse_template(text)
         except UnclosedPlaceholder:
@@ -170,12 +174,13 @@ class Expander:
 
 
 def _field_within_store(path: TreePath) -> str | int:
-    """The field that a path lies in: one of an entry or override (`key`), else one of the store (`metadata`)."""
-    return path[4] if path[2] in ("files", "overrides") and len(path) > 4 else path[2]
+    """The field of a store, entry or override that a path lies in (`key`); inside an attribute's mapping, `join`."""
+    inner = path[4:] if path[2] in ("files", "overrides") and len(path) > 4 else path[2:]
+    return inner[2] if inner[0] == "attributes" and len(inner) > 2 else inner[0]
 
 
 def unclosed_diagnostic(path: TreePath) -> Diagnostic:
-    """What is wrong with a text that `parse_template` refuses."""
+    """The diagnostic for a text on which `parse_template` raises UnclosedPlaceholder."""
     return Diagnostic(path, "a placeholder `${` is not closed", _LITERAL_HINT)
 
 
@@ -184,7 +189,7 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
     if name == "env":
         return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
     if name in (*FILE_PLACEHOLDERS, "digest") or _DIR_NUMBER.fullmatch(name):
-        hint = "use it in `filename`" if name == "digest" else "use it in the attributes, `key` or `filename` of files"
+        hint = "use it in `filename`" if name == "digest" else "use it in an attribute's value, `key` or `filename`"
         return Diagnostic(path, f"{shown} cannot be used here", hint)
     if name.startswith("var."):
         hint = did_you_mean(name, allowed) or "declare it under `variables`"
@@ -194,7 +199,7 @@ def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) ->
 
 
 def path_part(path: str, name: str) -> str:
-    """What a file's placeholder (`stem`, `dir.0`) stands for in a path. Folders count from 0. Raises MissingFolder."""
+    """The part of a path that a file's placeholder (`stem`, `dir.0`) stands for. Raises MissingFolder."""
     if name == "path":
         return path
     folder, _, last = path.rpartition("/")

@@ -1,4 +1,6 @@
-"""The last step: selected files and what was read of them become the desired state; and where each part came from."""
+"""The last step: turns selected files and what was read of them into the desired state, and traces where each part of
+a file came from.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from vssync.manifest.diagnostics import Diagnostic, locate_diagnostics
 from vssync.manifest.environments import applies_in
 from vssync.manifest.lookups import NO_FINDINGS, Findings, Lookup, Source
 from vssync.manifest.placeholders import MissingFolder, upload_digest, upload_name
-from vssync.manifest.select import SelectedFile, Selection
+from vssync.manifest.select import SelectedFile, Selection, note_skipped
 from vssync.manifest.spec import (
     FileEntry,
     FileSettings,
@@ -46,21 +48,23 @@ def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
 
 
 def resolve_desired(
-    manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading]
+    manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading], *, is_past: bool = False
 ) -> tuple[Desired, tuple[Problem, ...]]:
-    """The desired state, without the stores whose selection is unknown, and warnings. Raises ManifestError.
+    """The desired state (stores of unknown selection left out) and the warnings. Raises ManifestError.
 
-    `readings` are by path. A file needs none unless attributes are looked up in it.
+    `readings` are by path. A file needs none unless attributes are looked up in it. Of a manifest that `is_past`, the
+    problems are given in place of warnings.
     """
     resolver = _Resolver(manifest.owner_name, readings)
     selections = tuple(selection for selection in selections if not selection.spec.has_unknown_selection)
     stores = tuple(resolver.resolve_store(selection) for selection in selections)
-    if problems := (*resolver.document_problems, *locate_diagnostics(manifest.documents, resolver.diagnostics())):
+    problems = (*resolver.document_problems, *locate_diagnostics(manifest.documents, resolver.diagnostics()))
+    if problems and not is_past:
         raise ManifestError(problems)
     staying = tuple(store for store in stores if not store.removed)
     removed = tuple(store for store in stores if store.removed)
     desired = Desired(manifest.owner, manifest.service, staying, removed)
-    return desired, locate_diagnostics(manifest.documents, resolver.warnings())
+    return desired, problems if is_past else locate_diagnostics(manifest.documents, resolver.warnings())
 
 
 class _Resolver:
@@ -75,13 +79,13 @@ class _Resolver:
         self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
         # (path an attribute is written at, its name or "" for all) -> (message, hint, paths of files)
         self._attribute_flaws: dict[tuple[TreePath, str], tuple[str, str, list[str]]] = {}
-        # By the `id` of settings: these, and the fields that none of the files they are for has had so far.
+        # id(settings) -> (settings, front matter fields not yet seen in any file with those settings)
         self._missing: dict[int, tuple[FileSettings, set[Source]]] = {}
         self._skipped: dict[str, str] = {}
         self.document_problems: list[Problem] = []
 
     def resolve_store(self, selection: Selection) -> DesiredStore:
-        """The store with its files, but for those with which something is wrong."""
+        """The store with its files, without those that are skipped or have a problem."""
         self._skipped = dict(selection.skipped)
         files = (self._resolve(selection.spec, file) for file in selection.files)
         return replace(
@@ -93,11 +97,11 @@ class _Resolver:
         file_path = disk_file.nfc_path if disk_file else file.key
         reading = self._readings.get(disk_file.path) if disk_file else None
         if reading is None and lookups_in(file):
-            return None  # why it could not be read is reported already
+            return None  # it could not be read, which is reported already
         looked_up: Mapping[Lookup, Scalar] = {}
         if reading:
             if reading.findings.is_draft and "!draft" not in spec.skip:
-                self._skipped[file.key] = "draft"
+                note_skipped(self._skipped, file.key, file_path, "draft")
                 return None
             if problems := _document_problems(file, reading):
                 self._report_or_skip(spec, file, "empty" if reading.is_blank else "broken", problems)
@@ -122,7 +126,7 @@ class _Resolver:
         filename, sha256, size = file.filename, "", disk_file.size if disk_file else 0
         if reading and reading.sha256:
             sha256, size = reading.sha256, reading.size
-        if sha256 and settings.names_digest:
+        if sha256 and settings.filename_has_digest:
             digest = upload_digest(self._owner_name, sha256)
             filename = spec.formats.sent_name(upload_name(settings.filename, file_path, digest))
         return DesiredFile(
@@ -142,14 +146,12 @@ class _Resolver:
     ) -> None:
         """Reports what is wrong with a document; it is skipped where wildcards match it and `skip` says so."""
         if file.entry.has_wildcards and reason in spec.skip:
-            self._skipped[file.key] = reason
+            path = file.disk_file.nfc_path if file.disk_file else file.key
+            note_skipped(self._skipped, file.key, path, reason)
             return
-        more = [f"add `skip: [{reason}]`"] if file.entry.has_wildcards else []
         for problem, ways_out in problems.items():
-            ways = [*ways_out, *more]
-            if len(ways) > 1:
-                ways[-1] = f"or {ways[-1]}"
-            self.document_problems.append(replace(problem, hint=", ".join(ways)))
+            ways = [ways_out[0], f"add `skip: [{reason}]`"] if file.entry.has_wildcards else ways_out
+            self.document_problems.append(replace(problem, hint=", or ".join(ways)))
 
     def _note_fields(self, settings: FileSettings, fields: Collection[Source]) -> None:
         if id(settings) not in self._missing:
@@ -192,7 +194,7 @@ class _Resolver:
 
 
 def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, list[str]]:
-    """What is wrong with a document, with the ways out of each."""
+    """What is wrong with a document, each with one or two ways to fix it."""
     if reading.is_blank and file.disk_file:
         message = "the file holds nothing but white space, which no search finds"
         return {Problem(file.disk_file.path, 0, 0, message): ["exclude it"]}
@@ -200,14 +202,14 @@ def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, li
         return {reading.flaw: [reading.flaw.hint]}
     if not reading.findings.problems:
         return {}
-    nulls: dict[Problem, list[str]] = {}
+    attributes_by_problem: dict[Problem, list[str]] = {}
     for name, values in file.settings.choices.items():
         for value in values:
             if isinstance(value, Lookup) and (problem := reading.findings.problems.get(value)):
-                nulls.setdefault(problem, []).append(f"`{name}: null`")
+                attributes_by_problem.setdefault(problem, []).append(f"`{name}: null`")
     return {
         problem: [problem.hint or "fix the document", f"set {join_words(names)} in an override"]
-        for problem, names in nulls.items()
+        for problem, names in attributes_by_problem.items()
     }
 
 
@@ -243,19 +245,19 @@ def provenance(
                 origins[part] = Provenance((*layer.path, part))
     for name in file.attributes:
         path, value = attribute_origin(layers, name, looked_up)
-        single = _of_each_source(value) if isinstance(value, Lookup) else ()
-        source = next((lookup.sources[0] for lookup in single if lookup in looked_up), ())
+        one_source_each = _split_by_source(value) if isinstance(value, Lookup) else ()
+        source = next((lookup.sources[0] for lookup in one_source_each if lookup in looked_up), ())
         origins[f"attributes.{name}"] = Provenance(path, ".".join(source))
     return origins
 
 
 def lookups_to_trace(manifest: Manifest, store_key: str, file: DesiredFile) -> frozenset[Lookup]:
-    """A file's lookups, and each again with one source only: those that have a value tell `provenance` the source."""
+    """A file's lookups; also one lookup per source, so that `provenance` can tell which source gave the value."""
     lookups = merge_layers(_entry_and_layers(manifest, store_key, file)[1]).lookups if file.path else frozenset()
-    return lookups.union(*map(_of_each_source, lookups))
+    return lookups.union(*map(_split_by_source, lookups))
 
 
-def _of_each_source(lookup: Lookup) -> tuple[Lookup, ...]:
+def _split_by_source(lookup: Lookup) -> tuple[Lookup, ...]:
     return tuple(replace(lookup, sources=(source,)) for source in lookup.sources)
 
 

@@ -1,4 +1,4 @@
-"""The rules of a manifest that its schema cannot express, but for those about the files themselves."""
+"""The rules of a manifest that its schema cannot express, except those about files on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, Tree
+from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, Tree, applies_in
 from vssync.manifest.globs import ROOT, pattern_problem
 from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
 from vssync.manifest.yaml_loader import TreePath
@@ -20,7 +20,7 @@ from vssync.text import is_placeholder, join_words, shorten_middle
 
 
 def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
-    """Every broken rule of a manifest whose form is right, with defaults, environment and variables filled in."""
+    """Every rule that a manifest breaks; its form must be valid, and defaults and placeholders must be filled in."""
     stores: Mapping[str, Tree] = tree["stores"]
     store_rules = (_check_store(("stores", key), store, environment) for key, store in stores.items())
     service_rules = (
@@ -32,7 +32,7 @@ def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
 
 
 def check_filled_in(service: ServiceSpec) -> tuple[Diagnostic, ...]:
-    """Each field of a service that still holds what is to be replaced. A manifest like that is well formed."""
+    """Each field of a service that still holds an example value to be replaced, such as `<project>`."""
     questions = {field.name: field.question for field in PROVIDERS[service.provider].wizard_fields}
     return tuple(
         Diagnostic(
@@ -46,7 +46,7 @@ def check_filled_in(service: ServiceSpec) -> tuple[Diagnostic, ...]:
 
 
 def _check_distinct_stores(stores: Mapping[str, Tree]) -> Iterator[Diagnostic]:
-    """No two stores share a live name, an id or a former key, and no former key is a present one."""
+    """No two stores share a live name, an id or a former key, and no former key is the key of a store."""
     names = [(key, ("stores", key, "name"), store.get("name") or key) for key, store in stores.items()]
     ids = [(key, ("stores", key, "id"), store["id"]) for key, store in stores.items() if store.get("id")]
     former_keys = [
@@ -83,10 +83,10 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
         yield from _check_entry((*path, "files", number), entry, environment)
     for number, override in enumerate(store.get("overrides") or ()):
         yield from _check_layer((*path, "overrides", number), override, ignored)
-        yield from check_pattern((*path, "overrides", number, "match"), literal_text(override["match"]), narrows=True)
+        yield from check_pattern((*path, "overrides", number, "match"), literal_text(override["match"]), is_filter=True)
     first_entry: dict[str, int] = {}
     for number, entry in enumerate(entries):
-        file_id = entry.get("file_id")
+        file_id = entry.get("file_id") if applies_in(entry, environment.name) else None
         if file_id in first_entry:
             message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first_entry[file_id]))}`"
             yield Diagnostic((*path, "files", number, "file_id"), message)
@@ -112,40 +112,39 @@ def _check_layer(path: TreePath, layer: Tree, ignored: Iterable[str]) -> Iterato
 def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Iterator[Diagnostic]:
     if "file_id" in entry:
         if any(isinstance(part, Placeholder) for part in parse_template(entry["key"] or "")):
-            message = "a File declared by `file_id` has no path to make a key from"
+            message = "an entry with `file_id` has no path to make a key from"
             yield Diagnostic((*path, "key"), message, "write the key in full")
         for name in ("path", "exclude", "optional"):
             if entry.get(name) is not None:
-                message = f"an entry with `file_id` cannot have `{name}`: it names one File"
+                message = f"an entry with `file_id` cannot have `{name}`: it names one uploaded file"
                 yield Diagnostic((*path, name), message, f"move `{name}` to another entry", at_name=True)
     else:
         yield from check_pattern((*path, "path"), literal_text(entry["path"]))
     for number, pattern in enumerate(entry.get("exclude") or ()):
-        yield from check_pattern((*path, "exclude", number), literal_text(pattern), narrows=True)
+        yield from check_pattern((*path, "exclude", number), literal_text(pattern), is_filter=True)
     declared = environment.declared_keys
     for number, name in enumerate(text.removeprefix("!") for text in entry.get("only") or ()):
-        if not any(name == pattern or fnmatchcase(name, pattern) for pattern in declared):
+        if not any(fnmatchcase(name, key) or fnmatchcase(key, name) for key in declared):  # both may be patterns
             hint = did_you_mean(name, declared) or "declare it under `environments`"
             yield Diagnostic((*path, "only", number), f"there is no environment `{name}`", hint)
 
 
-def check_pattern(path: TreePath, text: str, *, narrows: bool = False, base: str = ROOT) -> Iterator[Diagnostic]:
-    """What is wrong with a pattern, filled in and without escapes; `narrows` and `base` as in `pattern_problem`."""
-    if problem := pattern_problem(text, narrows=narrows, base=base):
+def check_pattern(path: TreePath, text: str, *, is_filter: bool = False, base: str = ROOT) -> Iterator[Diagnostic]:
+    """What is wrong with a pattern whose placeholders are filled in; parameters as in `pattern_problem`."""
+    if problem := pattern_problem(text, is_filter=is_filter, base=base):
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
 
-INERT_ITEMS: Mapping[str, Tree] = {  # what takes the place of an invalid item of these lists, and does nothing
+INERT_ITEMS: Mapping[str, Tree] = {  # replace an invalid item of these lists, and do nothing
     "files": {"path": "-", "only": []},  # in no environment
     "overrides": {"match": "-"},  # that sets nothing
 }
 # `filename` and `overrides` are missing on purpose: they set the upload name, whose extension decides whether a store
-# takes a file.
+# takes a file. `removed` is missing because `_without_invalid_fields` drops the files with it.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *IDENTIFYING_FIELDS,
         "adopt",
-        "removed",
         "description",
         "metadata",
         "expires_after",
@@ -162,16 +161,16 @@ FIELDS_APART_FROM_SELECTION = frozenset(
 def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, Any]:
     """The manifest without its parts at these paths, so that everything else can still be checked.
 
-    An invalid item of a list is replaced by one that does nothing: the paths of those after it stay right.
+    An invalid item of a list is replaced by one that does nothing, so that the items after it keep their paths.
     """
     valid = dict(tree)
     by_store: dict[str, list[TreePath]] = {key: [] for key in tree["stores"]}
     for path in invalid:
         if path[0] == "service":
-            valid["service"] = {"provider": "compatible"}  # the one that takes any file
+            valid["service"] = {"provider": "compatible"}  # this provider takes any file
         elif path[0] == "stores":
             by_store[str(path[1])].append(path[2:])
-        else:  # only `root` is left that can still be wrong; without it no file can be looked for
+        else:  # the only other path possible here is `root`; without a root, drop all `files`
             valid["root"] = "."
             by_store = {key: [*paths, ("files",)] for key, paths in by_store.items()}
     valid["stores"] = {key: _without_invalid_fields(key, store, by_store[key]) for key, store in tree["stores"].items()}
@@ -183,6 +182,9 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
     if () in invalid:
         return {"name": unique_name}
     fields = {path[0] for path in invalid}
+    if "removed" in fields:
+        fields.add("files")  # the store is to go: what is wrong with its files does not matter
+        invalid = [*invalid, ("files",)]
     valid = {name: value for name, value in store.items() if name not in fields}
     for name, inert in INERT_ITEMS.items():
         if name in fields and (name,) not in invalid:
@@ -193,8 +195,11 @@ def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]
     return valid
 
 
-def stores_of_unknown_selection(invalid: Iterable[TreePath]) -> frozenset[str]:
-    """The stores whose files cannot be determined because these paths are invalid."""
+def stores_with_unknown_files(invalid: Iterable[TreePath]) -> frozenset[str]:
+    """The stores whose files cannot be determined because these paths are invalid.
+
+    An invalid `root` does not count: without it, `without_invalid_parts` leaves no store any files.
+    """
 
     def hides_files(field_path: TreePath) -> bool:
         if field_path[:1] == ("files",):

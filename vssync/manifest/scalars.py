@@ -14,7 +14,7 @@ _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE_OR_NAN = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_MAX_NUMBER_LENGTH = 400  # characters; longer texts are not meant as numbers, and slow to read
+_MAX_DIGITS = 1000  # of a whole number; a longer one is slow to read, and counts as infinite
 
 
 class NonCanonicalInt(int):
@@ -41,14 +41,17 @@ def parse_scalar(text: str) -> str | int | float | bool | None:
 
 
 def parse_number(text: str) -> int | float | None:
-    """The number that a text is in YAML 1.2's core schema (or in JSON, a part of it); None if it is not one."""
+    """The number that a text is in YAML 1.2's core schema (or in JSON, a part of it); None if it is not one.
+
+    A whole number of more than 1,000 digits counts as infinite.
+    """
     value: int | float
-    if len(text) > _MAX_NUMBER_LENGTH:
-        return None
-    if _INTEGER.fullmatch(text):
-        value = int(text)
-    elif _OCTAL_OR_HEX.fullmatch(text):
-        value = int(text, 0)
+    if _INTEGER.fullmatch(text) or _OCTAL_OR_HEX.fullmatch(text):
+        is_decimal = text[1:2] not in ("o", "x")
+        if len(text) > _MAX_DIGITS:
+            value = -math.inf if text.startswith("-") else math.inf
+        else:
+            value = int(text, 10 if is_decimal else 0)
     elif _FLOAT.fullmatch(text):
         value = float(text)
     elif _INFINITE_OR_NAN.fullmatch(text):
@@ -72,8 +75,8 @@ def is_finite(number: float) -> bool:
     return isinstance(number, int) or math.isfinite(number)
 
 
-def as_written(value: object) -> str:
-    """A scalar as YAML text: a number as it was written, null as empty text."""
+def to_text(value: object) -> str:
+    """A scalar as plain text: a number as it was written, a boolean as `true` or `false`, null as empty text."""
     if isinstance(value, NonCanonical):
         return value.text
     if isinstance(value, bool):

@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.scalars import NonCanonical, as_written, is_finite, plain_number
+from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
 from vssync.manifest.yaml_loader import TreePath
 from vssync.text import shorten_middle
 
@@ -29,7 +29,7 @@ MANIFEST_VERSION = 1
 MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
 _CHUNKING = "chunking: {size: 800, overlap: 400}"
-# (a wrong name that people try, a name that is allowed in its place, which tells where that is) -> the right form
+# (wrong name, a field known in the same mapping, to tell which mapping it is) -> example to show
 _HABITS = {
     ("name", "owner"): "owner: product-docs",
     ("vector_stores", "stores"): "stores:\n  guide: {files: [{path: docs/**/*.md}]}",
@@ -69,12 +69,12 @@ Violation = Any  # jsonschema's ValidationError, whose stubs call every field op
 def _check_pattern(
     _validator: Validator, pattern: str, value: object, _schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
-    """The keyword `pattern` as JavaScript reads it: there, `$` does not match before a last line break."""
+    """The keyword `pattern` as JavaScript reads it: there, `$` does not match before a final line break."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError(f"does not match {pattern}")
 
 
-def _check_as_written(
+def _check_to_text(
     _validator: Validator, is_required: bool, value: object, _schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
     """The keyword `asWritten`, our own: with `true`, a number must read back as written (not `1e3` or `.inf`)."""
@@ -83,11 +83,11 @@ def _check_as_written(
 
 
 _extend: Any = validators.extend  # untyped in jsonschema
-SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_as_written, "pattern": _check_pattern})
+SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_to_text, "pattern": _check_pattern})
 
 
 def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition: str = "") -> tuple[Diagnostic, ...]:
-    """Everything wrong with a tree by the schema, or by the definition of it that `definition` names."""
+    """Everything wrong with a tree by the schema, or by the part of the schema that `definition` names."""
     version = tree.get("version")
     if not definition and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
@@ -117,7 +117,7 @@ def _inline_references(node: Any, schema: Mapping[str, Any], inlined: dict[str, 
 
 
 def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
-    """What one of jsonschema's errors means for the writer of a manifest: several things, one, or nothing new."""
+    """The diagnostics for one of jsonschema's errors: several, one, or none if another error reports the same."""
     path: TreePath = tuple(error.absolute_path)
     subject = f"`{format_path(path)}`"
     if error.validator == "additionalProperties":
@@ -136,29 +136,31 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
                 hint = f"write\n{indent(habit, ' ' * 6)}" if habit else hint
                 yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":
-        # jsonschema reports each missing name, and lists all required ones each time; ManifestError drops the repeats.
+        # jsonschema reports each missing name, and lists all required names each time; identical problems are merged in
+        # ManifestError.
         for name in (name for name in error.validator_value if name not in error.instance):
-            hint = "a File declared by `file_id` needs a key" if name == "key" else f"write `{name}: ...`"
+            hint = "an entry with `file_id` needs a `key`" if name == "key" else f"write `{name}: ...`"
             yield Diagnostic(path, f"{subject if path else 'the manifest'} lacks the field `{name}`", hint)
     elif "propertyNames" in error.relative_schema_path:
         name = f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in {subject}"
-        yield Diagnostic((*path, error.instance), *_explain(error, name), at_name=True)
-    elif error.validator not in ("minimum", "maximum") or is_finite(error.instance):  # `asWritten` reports others
+        yield Diagnostic((*path, error.instance), *_explain(error, name, is_name=True), at_name=True)
+    # inf and NaN are reported by `asWritten`
+    elif error.validator not in ("minimum", "maximum") or is_finite(error.instance):
         yield Diagnostic(path, *_explain(error, subject))
 
 
 def _type_hint(value: object, allowed_types: list[str]) -> str:
-    """How to write a value of a wrong type; the allowed types are named as in TYPE_NAMES."""
+    """A hint for a value of a wrong type; `allowed_types` are names from TYPE_NAMES."""
     if isinstance(value, dict | list) and "text" in allowed_types:
         if "a number" in allowed_types:
             return 'one plain value: a list may be written as text, "a,b"'
-        return 'text that starts with `{`, `[` or `*` needs quotes: "{a,b}/*.md"'
+        return 'text that starts with `{` or `[` needs quotes: "{a,b}/*.md"'
     if isinstance(value, str) and "a list" in allowed_types:
         return f"write [{shorten_middle(value, MAX_VALUE_WIDTH)}]"
     if isinstance(value, str) and (meaning := YAML_1_1_BOOLEANS.get(value.lower())):
         return f"`{value}` is text in YAML 1.2; write {meaning}"
     if isinstance(value, bool | int | float) and allowed_types == ["text"]:
-        return f'write "{as_written(value)}"'
+        return f'write "{to_text(value)}"'
     return ""
 
 
@@ -171,7 +173,7 @@ def _type_name(value: object) -> str:
 
 
 def _join_alternatives(words: list[str]) -> str:
-    """Words joined with "or"; with commas alone if the last, "true or false", has its own."""
+    """Words joined with "or"; only with commas if the last is "true or false", which has an "or" of its own."""
     last = words[-1]
     if len(words) == 1:
         return last
@@ -180,8 +182,8 @@ def _join_alternatives(words: list[str]) -> str:
 
 _SENTENCES = {
     "const": "must be {limit}, not {value}",
-    "minimum": "is {value}; at least {limit} is allowed",
-    "maximum": "is {value}; at most {limit} is allowed",
+    "minimum": "is {value}; must be at least {limit}",
+    "maximum": "is {value}; must be at most {limit}",
     "minLength": "is empty",
     "maxLength": "has {size:,} characters; at most {limit} are allowed",
     "minItems": "is empty",
@@ -189,8 +191,8 @@ _SENTENCES = {
 }
 
 
-def _explain(error: Violation, subject: str) -> tuple[str, str]:
-    """The message and the hint for a value that breaks a rule of the schema."""
+def _explain(error: Violation, subject: str, *, is_name: bool = False) -> tuple[str, str]:
+    """The message and the hint for a value (or with `is_name`, a field's name) that breaks a rule of the schema."""
     value, limit = error.instance, error.validator_value
     shown = shorten_middle(str(value), MAX_VALUE_WIDTH)
     shown = f"`{shown}`" if isinstance(value, str) else shown
@@ -199,17 +201,23 @@ def _explain(error: Violation, subject: str) -> tuple[str, str]:
         case "type":
             json_types = [limit] if isinstance(limit, str) else limit
             allowed_types = [TYPE_NAMES[name] for name in json_types if name != "null"]
-            message = f"{subject} must be {_join_alternatives(allowed_types)}, not {_type_name(value)}"
-            return message, _type_hint(value, allowed_types)
+            is_fraction = isinstance(value, float) and "a whole number" in allowed_types
+            message = f"{subject} must be {_join_alternatives(allowed_types)}, not "
+            message += shorten_middle(to_text(value), MAX_VALUE_WIDTH) if is_fraction else _type_name(value)
+            form = error.schema.get("patternErrorMessage") if is_fraction else ""
+            return message, f"allowed: {form}" if form else _type_hint(value, allowed_types)
+        case "const" if isinstance(value, str) and value == str(limit):
+            return f"{subject} must be {limit}, not text", f"write {limit} without quotes"
         case "enum":
             allowed = [str(word) for word in limit if word is not None]
             choices = _join_alternatives([f"`{word}`" for word in allowed])
             return f"{subject} must be {choices}, not {shown}", did_you_mean(str(value), allowed)
         case "pattern":
-            message = "is not allowed" if shown in subject else f"cannot be {shown}"  # a bad name is the subject itself
+            message = "is not allowed" if is_name else f"cannot be {shown}"
             return f"{subject} {message}", f"allowed: {error.schema['patternErrorMessage']}"
         case "asWritten" if not is_finite(value):
-            return f"{subject} is not a finite number: {value.text}", f'write "{value.text}" for the text'
+            text = shorten_middle(value.text, MAX_VALUE_WIDTH)
+            return f"{subject} is not a finite number: {text}", f'write "{text}" for the text'
         case "asWritten":
             plain = plain_number(value)
             message = f"{subject} would not be kept as written: {value.text} is {plain}"
@@ -217,4 +225,4 @@ def _explain(error: Violation, subject: str) -> tuple[str, str]:
     size = len(value) if isinstance(value, str | dict) else 0
     sentence = _SENTENCES.get(error.validator, "is not allowed: {message}")
     sentence = sentence.format(limit=limit, value=shown, size=size, message=error.message)
-    return f"{subject} {sentence}", "leave it out" if error.validator == "minItems" else ""
+    return f"{subject} {sentence}", "name at least one" if error.validator == "minItems" else ""

@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
-from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern
+from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern, escape_pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
 from vssync.manifest.texts import is_text, may_have_front_matter
@@ -19,7 +19,7 @@ from vssync.providers import PROVIDERS, Provider
 from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
-_MAX_NAMES = 2000  # that a misspelled pattern is compared with
+_MAX_NAMES = 2000  # of files; where there are more, a misspelled pattern is compared with folders only
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SelectedFile:
     """One file of a store before it is read."""
 
     key: str
-    filename: str  # the upload name as it is sent (after `formats`), with zeros for a digest until the file is read
+    filename: str  # the upload name after `formats`, with DIGEST_STAND_IN for `${digest}` until the file is read
     entry: FileEntry
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
@@ -39,14 +39,16 @@ class Selection:
 
     spec: StoreSpec
     files: tuple[SelectedFile, ...]  # sorted by key
-    skipped: Mapping[str, str]  # by key, why a file that a pattern matches is left out: by `skip`, .gitignore or a link
-    matched: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that some file of an entry matches
-    unmatched: Mapping[TreePath, str] = field(default_factory=dict)  # and those that none does, by their place
+    # Key -> why a file that a pattern matches is left out: a word of `skip`, or `FoundFile.left_out_reason`.
+    skipped: Mapping[str, str]
+    matched: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that matched a file of an entry
+    # Path in the tree -> pattern of `exclude` or `match` that matched nothing.
+    unmatched: Mapping[TreePath, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
-    """What each store holds, and everything wrong with entries and the files they select."""
+    """What each store's entries select, and the problems of entries and of the files they select."""
     selectors = [_StoreSelector(manifest.service.provider, spec) for spec in manifest.stores]
     selections = tuple(selector.select(listing) for selector in selectors)
     diagnostics = [diagnostic for selector in selectors for diagnostic in selector.diagnostics]
@@ -55,10 +57,9 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
 
 
 def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
-    """Warnings of what was likely not meant.
+    """Warnings of what was likely not meant: patterns that match nothing, and keys that differ only in case.
 
-    An `exclude` that matches nothing in any store is one: what it was to keep out is published. So are two keys that
-    differ only in case: git and the services keep them apart, and not every machine's disk does.
+    An `exclude` is reported if it matches nothing in any store: what it was to keep out is published.
     """
     matched = frozenset[str]().union(*(selection.matched for selection in selections))
     unmatched = {
@@ -76,8 +77,9 @@ def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing
 
 
 def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
-    """A hint for a pattern, from the folders and files that exist."""
+    """A hint for a pattern that matches nothing: an existing folder or file with a similar name, as a pattern."""
     word = pattern.strip("*/")
+    paths = [escape_pattern(path) for path in paths]
     folders = {path.rpartition("/")[0] for path in paths} - {""}
     folders |= {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, folder.count("/") + 1)}
     names = folders.union(paths if "." in word and len(paths) <= _MAX_NAMES else ())
@@ -88,15 +90,20 @@ def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
 
 
 def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
-    """One warning for all keys that differ only in case, placed at the entry of the first that repeats another."""
+    """One warning for all keys that differ only in case: git and the services tell them apart, some disks do not."""
     by_lower: dict[str, str] = {}
     pairs = [(other, key) for key in files if (other := by_lower.setdefault(key.lower(), key)) != key]
     if pairs:
         first, second = pairs[0]
         more = f", and {count_noun(len(pairs) - 1, 'more pair')}" if len(pairs) > 1 else ""
         message = f"`{first}` and `{second}` differ only in case{more}"
-        hint = "on a disk that takes them for one, a checkout has only one of them: rename it"
+        hint = "a case-insensitive disk can hold only one of them: rename one"
         yield Diagnostic(files[second].entry.layer.path, message, hint)
+
+
+def note_skipped(skipped: dict[str, str], key: str, path: str, reason: str) -> None:
+    """Adds a file that is left out: by its key, or by its path if the key is taken, so that every file counts."""
+    skipped.setdefault(path if key in skipped else key, reason)
 
 
 def skip_reason(sent_name: str, size: int, provider: Provider) -> str:
@@ -109,7 +116,7 @@ def skip_reason(sent_name: str, size: int, provider: Provider) -> str:
 
 
 def _formats_hint(extension: str) -> str:
-    """How a store takes files of a kind that its provider does not."""
+    """The end of a hint: how to make a store take files of an extension that its provider refuses."""
     sent_as = ".md" if may_have_front_matter(extension) else ".txt" if is_text(extension) else extension
     condition = " if the service takes it" if sent_as == extension else ""
     return f", or write `formats: {{{extension}: {sent_as}}}`{condition}"
@@ -121,7 +128,7 @@ def _key_of(entry: FileEntry, nfc_path: str) -> str:
 
 
 class _StoreSelector:
-    """Selects the files of one store, and collects what is wrong: diagnostics of entries, problems of files."""
+    """Selects the files of one store; collects `diagnostics` of its entries and `problems` of files."""
 
     def __init__(self, provider: str, spec: StoreSpec) -> None:
         self.provider, self.spec = PROVIDERS[provider], spec
@@ -129,11 +136,11 @@ class _StoreSelector:
         self.problems: list[Problem] = []
         self._matched: set[str] = set()
         self._unmatched: dict[TreePath, str] = {}
-        self._skipped: dict[str, str] = {}
-        self._settings: dict[tuple[int, ...], FileSettings] = {}  # by the indexes of an entry and its overrides
+        self._skipped: dict[tuple[str, str], str] = {}  # (key, path) -> reason
+        self._settings: dict[tuple[int, ...], FileSettings] = {}  # by (entry index, *indexes of matching overrides)
 
     def select(self, listing: Listing) -> Selection:
-        """The store's files, and a diagnostic for each whose key another one has."""
+        """What the store's entries select; adds a diagnostic for each file whose key another file has."""
         files = sorted(self._select_by_entries(listing), key=lambda file: file.key)
         first: dict[str, SelectedFile] = {}
         for file in files:
@@ -141,17 +148,22 @@ class _StoreSelector:
             if other is not file:
                 names = [each.disk_file.path if each.disk_file else each.entry.file_id for each in (other, file)]
                 message = f"`{names[0]}` and `{names[1]}` have the same key: `{file.key}`"
-                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, "rename one, or give it a `key`"))
-        # Each set of overrides that matched a file is a key here, behind the index of the entry.
+                is_set = any(each.entry.key and each.entry.has_wildcards for each in (other, file))
+                hint = "make their `key` differ, such as by `${path}`" if is_set else "rename one, or give it a `key`"
+                self.diagnostics.append(Diagnostic(file.entry.layer.path, message, hint))
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self.spec.overrides if files else ()):
             self._note_pattern(override.pattern, (*override.layer.path, "match"), number in matching_overrides)
-        skipped = {key: reason for key, reason in self._skipped.items() if key not in first}
+        paths = {file.disk_file.nfc_path for file in files if file.disk_file and self._skipped}
+        skipped: dict[str, str] = {}
+        for (key, path), reason in self._skipped.items():
+            if path not in paths:  # no other entry chose the file
+                note_skipped(skipped, path if key in first else key, path, reason)
         warnings = (*_case_pairs(first), *self._warn_without_git(skipped, listing))
         return Selection(self.spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
 
     def _warn_without_git(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
-        """A warning where files are left out that git may track: nobody can say without git."""
+        """A warning if files are left out because of .gitignore although git, which cannot be read, may track them."""
         if count := sum(reason == IGNORED_WITHOUT_GIT for reason in skipped.values()):
             message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
             hint = "git can say which of them it tracks; until it is asked, the live copies stay"
@@ -164,7 +176,7 @@ class _StoreSelector:
             self._unmatched[path] = pattern.text
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
-        """Each file once, for the first entry that selects or declares it; a second one that selects it is reported."""
+        """Each file once, for the first entry that selects or declares it; another entry that does is reported."""
         selected_by: dict[str, FileEntry] = {}
         for index, entry in enumerate(self.spec.entries):
             if entry.file_id:
@@ -172,7 +184,8 @@ class _StoreSelector:
                 filename = upload_name(PATH_TEMPLATE, key, "")
                 yield SelectedFile(key, filename, entry, self._settings_for(index, key))
                 continue
-            shared_with: dict[TreePath, list[str]] = {}  # one diagnostic per pair of entries, however many files
+            # Path of another entry -> files that both select: one diagnostic per pair of entries.
+            shared_with: dict[TreePath, list[str]] = {}
             for nfc_path, disk_file in self._files_of(entry, listing):
                 if (other := selected_by.setdefault(nfc_path, entry)) is not entry:
                     shared_with.setdefault(other.layer.path, []).append(nfc_path)
@@ -185,7 +198,7 @@ class _StoreSelector:
                 self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _files_of(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
-        """The files an entry selects, of which there must be some unless it is optional."""
+        """The files an entry selects; reports an entry that selects none, unless it is optional."""
         assert entry.pattern is not None
         is_empty, behind = True, ""
         excluded: list[str] = []
@@ -195,7 +208,7 @@ class _StoreSelector:
                 continue
             behind = disk_file.behind
             with suppress(MissingFolder):
-                self._skipped[_key_of(entry, nfc_path)] = disk_file.absence
+                self._skipped[_key_of(entry, nfc_path), nfc_path] = disk_file.left_out_reason
         for nfc_path, disk_file in listing.chosen_by(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
@@ -208,12 +221,12 @@ class _StoreSelector:
             flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
             message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
             if behind:
-                message += f" but some that are ignored by git or lie behind a link, at `{behind}`"
-                hint = "begin the pattern with that path if they are meant, or add `optional: true`"
+                message = f"`{entry.pattern.text}` matches only files that git ignores or that lie behind a link"
+                hint = f"begin the pattern with `{escape_pattern(behind)}` if they are meant, or add `optional: true`"
             self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
 
     def _select_or_report(self, index: int, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:
-        """A file that the entry of this index matches; None if it cannot be used, which is reported, or is skipped."""
+        """A file that the entry of this index matches; None if it is skipped, or has a problem, which is reported."""
         entry, settings = self.spec.entries[index], self._settings_for(index, nfc_path)
         if disk_file.problem:
             self._add_problem(disk_file, disk_file.problem, "or exclude it" if entry.has_wildcards else "")
@@ -233,7 +246,7 @@ class _StoreSelector:
         return SelectedFile(key, sent_name, entry, settings, disk_file) if is_accepted else None
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
-        """The settings of a file that the entry of this index selects, made once for all files of the same layers."""
+        """The settings of a file that the entry of this index selects; files with the same layers share them."""
         matching = [number for number, override in enumerate(self.spec.overrides) if override.pattern.matches(nfc_path)]
         settings = self._settings.get((index, *matching))
         if settings is None:
@@ -245,14 +258,14 @@ class _StoreSelector:
     def _accept_or_report(self, entry: FileEntry, key: str, disk_file: FoundFile, name: str, sent_name: str) -> bool:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so.
 
-        `name` is made by the template, `sent_name` of it by `formats` (empty: not taken).
+        `name` is the upload name; `sent_name` is `name` after `formats`, empty if a file of its kind is not taken.
         """
         reason, more = skip_reason(sent_name, disk_file.size, self.provider), ""
         if not reason:
             return True
         if reason == "unsupported":
             extension = extension_of(name)
-            # An upload name may write `/` as `__`, so an extension with `__` begins in the name of a folder.
+            # Upload names have `__` for `/`: an extension with `__` is no extension, but begins in a folder's name.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""
@@ -266,7 +279,7 @@ class _StoreSelector:
         if not entry.has_wildcards:
             self._add_problem(disk_file, message, "remove the entry")
         elif reason in self.spec.skip:
-            self._skipped[key] = reason
+            self._skipped[key, disk_file.nfc_path] = reason
         else:
             self._add_problem(disk_file, message, f"exclude it, or add `skip: [{reason}]`{more}")
         return False

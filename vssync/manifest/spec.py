@@ -1,7 +1,7 @@
-"""A manifest as typed values, for one environment, and what its layers say of a file.
+"""A manifest as typed values, for one environment, and the settings that its layers give to a file.
 
-A File, with a capital, is the service's uploaded object; a file is one on disk. On disk, a file goes by its NFC path
-relative to the root, `nfc_path`; for a File declared by id, the key stands in.
+A File, with a capital, is an uploaded object of the service; a file is on disk. A file on disk is known by `nfc_path`,
+its NFC path relative to the root; a File that an entry declares by `file_id` has no path, and its key is used instead.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from vssync.model.service import ServiceSpec
 from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, extension_of
 from vssync.providers import COMPATIBLE, Provider
 
-# Flaws of files that `skip` may name. It may also name `draft`, which changes nothing, and `!draft`, without which
-# drafts are left out.
+# Flaws of files that `skip` may name. It may also name `!draft`, to load drafts, and `draft`, which is the default.
 SKIP_REASONS = frozenset(("unsupported", "empty", "too_large", "broken"))
 AttributeValue = Scalar | Template | Lookup | None
 
@@ -54,11 +53,11 @@ class FileEntry:
 
     @property
     def has_wildcards(self) -> bool:
-        """Whether it may match many files: what is wrong with one of them may be skipped."""
+        """Whether it may match many files, so that `skip` may leave out files that have a flaw."""
         return self.pattern is not None and not self.pattern.is_literal
 
-    def selects(self, nfc_path: str) -> bool:
-        """Whether it selects a file."""
+    def matches(self, nfc_path: str) -> bool:
+        """Whether it matches a file's path, ignoring the rule about links and ignored files."""
         return self.pattern is not None and bool(self.pattern.matches(nfc_path)) and not self.excludes(nfc_path)
 
     def excludes(self, nfc_path: str) -> bool:
@@ -74,7 +73,7 @@ class FileEntries:
         self._by_id = {entry.file_id: entry for entry in self._all if entry.file_id}
         self._with_wildcards = tuple(entry for entry in self._all if entry.has_wildcards)
         literal = ((entry.pattern.start, entry) for entry in self._all if entry.pattern and entry.pattern.is_literal)
-        self._by_nfc_path = {nfc_path: entry for nfc_path, entry in literal if entry.selects(nfc_path)}
+        self._by_nfc_path = {nfc_path: entry for nfc_path, entry in literal if entry.matches(nfc_path)}
 
     def __iter__(self) -> Iterator[FileEntry]:
         return iter(self._all)
@@ -83,14 +82,14 @@ class FileEntries:
         return self._all[index]
 
     def entry_of(self, nfc_path: str, file_id: str) -> FileEntry:
-        """The entry that declared a file by its id, if it has one, or else selected its path. There must be one."""
+        """The entry that declares this `file_id`, or if that is empty, the entry that selected the path."""
         if file_id:
             return self._by_id[file_id]
         if entry := self._by_nfc_path.get(nfc_path):
             return entry
-        # Several may match a file behind a link or in an ignored folder. The one that leads to that link or folder
-        # chose it, and it has the longest folder.
-        matching = (entry for entry in self._with_wildcards if entry.selects(nfc_path))
+        # Several entries may match a file behind a link or in an ignored folder. The entry that leads there chose the
+        # file, and its folder is the longest.
+        matching = (entry for entry in self._with_wildcards if entry.matches(nfc_path))
         return max(matching, key=lambda entry: len(entry.pattern.folder) if entry.pattern else 0)
 
 
@@ -116,7 +115,7 @@ class Formats:
         return extension if self.provider.takes(extension) else None
 
     def sent_name(self, name: str) -> str:
-        """The name a file is sent under: `a.adoc` becomes `a.adoc.txt`, so that it meets no `a.txt`.
+        """The name a file is sent under: `a.adoc` becomes `a.adoc.txt`, so that it cannot clash with an `a.txt`.
 
         Empty for a kind that is not supported.
         """
@@ -137,7 +136,7 @@ class StoreSpec:
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()  # as written: SKIP_REASONS that apply, `draft`, `!draft`
     formats: Formats = Formats(COMPATIBLE)
-    # A mistake hides which files it takes: flaws of files that may follow from it are not reported.
+    # Because of a mistake, nobody can say which files it takes: flaws of files, which may follow from it, are skipped.
     has_unknown_selection: bool = False
 
 
@@ -152,7 +151,7 @@ class Manifest:
     stores: tuple[StoreSpec, ...]
     tree: Mapping[str, Any]  # all of it, with defaults, environment and variables filled in
     documents: Documents  # the texts it came from, for locations
-    # If there are any, the broken parts are left out, and the manifest serves only to find more.
+    # If there are any, the invalid parts are left out, and the manifest is only used to find more problems.
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -166,25 +165,26 @@ class Manifest:
 
 
 PATH_TEMPLATE: Template = (Placeholder("path"),)
-# What each attribute may be; the first that has a value counts: lookups, innermost first, then a plain value.
+# The candidates for each attribute's value; the first that has a value counts: lookups, innermost first, then a plain
+# value.
 Choices = Mapping[str, tuple[AttributeValue, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """What the layers over some files say together: their store, their entry, and each override that matches them."""
+    """The merged layers of some files: those of their store, their entry, and each override that matches them."""
 
     layers: tuple[Layer, ...]  # outermost first
     chunking: Chunking
     filename: Template
-    names_digest: bool  # the upload name has a `${digest}`
+    filename_has_digest: bool
     choices: Choices
     constant_attributes: Attributes | None  # the same for each of the files; None where they may differ
     lookups: frozenset[Lookup]  # all that may give an attribute of a file
 
 
 def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
-    """What these layers say together, outermost first."""
+    """These layers merged; the outermost comes first."""
     chunkings = [layer.chunking for layer in layers if layer.chunking]
     filenames = [layer.filename for layer in layers if layer.filename]
     choices: dict[str, tuple[AttributeValue, ...]] = {}
@@ -198,7 +198,7 @@ def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
         layers=layers,
         chunking=chunkings[-1] if chunkings else AUTO,
         filename=filename,
-        names_digest=Placeholder("digest") in filename,
+        filename_has_digest=Placeholder("digest") in filename,
         choices=choices,
         constant_attributes=None if varies else _choose_values(choices, "", {}),
         lookups=lookups,
@@ -223,8 +223,7 @@ def _choose_values(choices: Choices, path: str, looked_up: Mapping[Lookup, Scala
             try:
                 attributes[name] = fill_template(value, path)
             except MissingFolder as error:
-                error.attribute = name
-                raise
+                raise MissingFolder(str(error), name) from None
         elif value is not None:
             attributes[name] = value
     return attributes
@@ -243,7 +242,7 @@ def find_attribute_problems(attributes: Attributes) -> Iterator[tuple[str, str]]
 def attribute_origin(
     layers: tuple[Layer, ...], name: str, looked_up: Mapping[Lookup, Scalar]
 ) -> tuple[TreePath, AttributeValue]:
-    """Where an attribute that some layer sets has its value from, and what is written there."""
+    """Where the value of an attribute is written, and what is written there; some layer must set the attribute."""
     written = [(layer.path, layer.attributes[name]) for layer in reversed(layers) if name in layer.attributes]
     present = ((path, value) for path, value in written if not isinstance(value, Lookup) or value in looked_up)
     path, value = next(present, written[0])

@@ -26,6 +26,7 @@ _EMPTY_LINE = re.compile(r"(?m)^[ \t]*\r?$")
 _FIRST_FIELD = {"+++": re.compile(r"\[|[^\s=]+[ \t]*="), ";;;": re.compile(r"[{\"]")}
 _JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # Hugo: the object itself; `{{` and `{%` are templates
 _NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
+_MAX_JSON_TOKEN = 12  # characters; an error this close to the end of a cut text may come from the cut
 _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
 
 
@@ -35,11 +36,12 @@ class FrontMatter:
 
     fields: Mapping[str, Any]
     file_name: str
-    text: str  # on the same lines as in the file: the fence's is empty, and braces that were left out are added
+    # Line numbers equal the file's: an empty line stands for the fence. Braces that were left out are added.
+    text: str
     is_toml: bool = False
 
     def problem_at(self, path: TreePath, message: str) -> Problem:
-        """What is wrong with the value of a field, with its line in the document."""
+        """A problem with the value of a field, with its line in the document."""
         if not self.is_toml:
             document = Document(self.file_name, self.text, self.fields)
             return locate_diagnostics(Documents(document), [Diagnostic(path, message)])[0]
@@ -51,7 +53,7 @@ class FrontMatter:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What may be the front matter of a text that goes on at `end`; to find it costs little, to parse it much."""
+    """What may be the front matter of a text; `end` is where the text after it begins. Only `parse` is expensive."""
 
     fence: str  # `---`, `+++`, `;;;`, or `{` of an object without a fence
     body: str
@@ -61,14 +63,17 @@ class Block:
     def parse(self, file_name: str) -> FrontMatter | None:
         """The front matter; None for other text, such as a slide between two `---`.
 
-        Raises ManifestError where it was meant as front matter and cannot be read.
+        Raises ManifestError if the text was meant as front matter but cannot be read.
         """
+        if not self.is_closed and self.fence == "{":
+            message = f"is longer than {MAX_FRONT_MATTER:,} characters, and what follows them is not read"
+            raise ManifestError((Problem(file_name, 1, 1, message, "shorten it"),))
         if not self.is_closed:
             message = f"no line `{self.fence}` ends it within {MAX_FRONT_MATTER:,} characters"
             if self.fence == "---":
                 message += " (with an empty line below it, the first one is a thematic break)"
             raise ManifestError((Problem(file_name, 1, 1, message, f"add the line `{self.fence}`"),))
-        text = f"\n{self.body}"  # an empty line for the fence: line numbers stay those of the file
+        text = f"\n{self.body}"  # the empty line stands for the fence
         if self.fence == "---":
             fields = _parse_yaml(self.body, file_name)
             return None if fields is None else FrontMatter(fields, file_name, text)
@@ -82,7 +87,7 @@ class Block:
 
 
 def find_front_matter(text: str) -> Block | None:
-    """What may be the front matter of a text."""
+    """The block at the beginning of a text that may be its front matter; None without one."""
     if not text.startswith(("---", "+++", ";;;", "{")):
         return None
     if match := _FENCED.match(text):
@@ -93,15 +98,18 @@ def find_front_matter(text: str) -> Block | None:
         return None
     try:
         _, end = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as error:
+        is_cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - _MAX_JSON_TOKEN
+        return Block("{", text, len(text), is_closed=not (is_cut and len(text) >= MAX_FRONT_MATTER))
     except (ValueError, RecursionError):
-        end = len(text)  # what is wrong is found again when it is parsed
+        end = len(text)  # `parse` reports what is wrong
     return Block("{", text[:end], end)
 
 
 def _unclosed_block(text: str, fence: str, start: int) -> Block | None:
-    """Front matter whose end is missing; None where the text begins with a thematic break.
+    """Front matter whose closing line is missing; None if the text begins with a thematic break.
 
-    The lines up to the first empty one decide: they are front matter if they read as fields.
+    It is front matter if the lines up to the first empty line read as fields.
     """
     empty_line = _EMPTY_LINE.search(text, start)
     end = empty_line.start() if empty_line else len(text)
@@ -127,7 +135,7 @@ def _parse_yaml(body: str, file_name: str) -> dict[str, Any] | None:
 
 
 def _parse_toml(body: str, file_name: str) -> dict[str, Any]:
-    """The fields of a TOML text; dates stay Python's. Raises ManifestError."""
+    """The fields of a TOML text; dates are Python's `date`, `time` or `datetime`. Raises ManifestError."""
     try:
         return tomllib.loads(body, parse_float=_parse_float)
     except RecursionError:
@@ -141,7 +149,7 @@ def _parse_toml(body: str, file_name: str) -> dict[str, Any]:
 
 def _parse_float(text: str) -> float:
     number = parse_number(text.replace("_", ""))
-    return float(text) if number is None else number
+    return float(text) if number is None else number  # `inf` and `nan`, which YAML writes otherwise
 
 
 _FRONT_MATTER_EXTENSIONS = (".md", ".markdown", ".mdx")
@@ -158,7 +166,12 @@ def may_have_front_matter(extension: str) -> bool:
 
 
 def with_other_line_ends(content: bytes) -> bytes:
-    """A text as a checkout with the other setting has it: LF for CRLF, or CRLF for LF."""
+    """A text with the other line ends, as git would check it out with the opposite `core.autocrlf`.
+
+    Git takes a text in UTF-16 for binary, and changes nothing in it.
+    """
+    if b"\0" in content:
+        return content
     return content.replace(b"\r\n", b"\n") if b"\r\n" in content else content.replace(b"\n", b"\r\n")
 
 
@@ -169,20 +182,21 @@ class TextReader:
         self.head = ""
         self.is_blank = True  # nothing but white space
         self.flaw = ""  # why it is not text; empty while it is
-        self.line = 0  # of the flaw, where it can be told
+        self.line = 0  # of the flaw, in UTF-8 text
         self._decoder: codecs.IncrementalDecoder | None = None
         self._encoding = "UTF-8"
         self._offset = 0
         self._lines = 1
 
     def feed(self, data: bytes, *, final: bool) -> None:
-        """Takes the next bytes; after a flaw they are not looked at."""
+        """Takes the next bytes; after a flaw, ignores them."""
         if self.flaw:
             return
         try:
             text = self._decode(data, final)
         except UnicodeDecodeError as error:
-            start = len(data) - len(error.object) + error.start  # the decoder may hold bytes of the last piece
+            # Negative if the byte came with the previous piece, whose last bytes the decoder held back.
+            start = len(data) - len(error.object) + error.start
             expected = self._encoding if self._encoding == "UTF-8" else f"{self._encoding}, as its first bytes say"
             byte = error.object[error.start]
             self._refuse(data, start, f"is not {expected}: byte 0x{byte:02X} at offset {self._offset + start:,}")

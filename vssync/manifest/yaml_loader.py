@@ -15,7 +15,7 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest.scalars import parse_scalar
 
 MAX_DEPTH = 50
-MAX_ALIASED_VALUES = 100_000  # that all aliases together stand for
+MAX_ALIASED_VALUES = 100_000  # the sum over all aliases of the values that each stands for
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
 TreePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
@@ -29,7 +29,7 @@ class Document:
     file_name: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()  # set by `check_document`: mistakes of form, in parts that can be cut out
+    problems: tuple[Problem, ...] = ()  # set by `check_document`: invalid parts that can be taken out
 
 
 def parse_document(text: str, file_name: str) -> Document:
@@ -44,7 +44,7 @@ def parse_document(text: str, file_name: str) -> Document:
 def load_values(text: str, file_name: str, first_line: int = 1) -> Any:
     """The value of one YAML document. `first_line` is where the text begins in its file. Raises ManifestError.
 
-    Aliased values are shared, so a tree must never be changed.
+    Aliased values are shared: callers must not change the value.
     """
     builder = _TreeBuilder(file_name, first_line)
     try:
@@ -58,9 +58,10 @@ def load_values(text: str, file_name: str, first_line: int = 1) -> Any:
 
 
 def find_positions(text: str, paths: Collection[TreePath]) -> Positions:
-    """Where the values at these paths, and all that enclose them, are written.
+    """Where the values at these paths, and the values that enclose them, are written.
 
-    The text must have been loaded without error. What follows a piece of JSON that is not YAML has no position.
+    The text must have been loaded without error. In JSON that is not YAML, positions are missing after the first piece
+    that YAML cannot read.
     """
     builder = _TreeBuilder("", 1, {path[:end] for path in paths for end in range(len(path) + 1)})
     with suppress(yaml.YAMLError, UnicodeEncodeError):
@@ -69,7 +70,7 @@ def find_positions(text: str, paths: Collection[TreePath]) -> Positions:
 
 
 class _UnreadableError(yaml.YAMLError):
-    """The text cannot be read any further as a manifest; `problem` says why."""
+    """The text cannot be read any further; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -78,11 +79,11 @@ class _UnreadableError(yaml.YAMLError):
 
 @dataclass(slots=True)
 class _OpenCollection:
-    """A mapping or list whose end was not read yet."""
+    """A mapping or list whose end has not been read yet."""
 
     value: dict[str, Any] | list[Any]
     anchor: str | None = None
-    name: str | None = None  # of a mapping's field, until its value was read
+    name: str | None = None  # in a mapping, the name of the field whose value comes next
     name_position: Position = (0, 0)
     weight: int = 1  # the value, and all values within it
 
@@ -115,7 +116,7 @@ class _TreeBuilder:
             if type(event) is yaml.DocumentStartEvent:
                 documents += 1
             if documents > 1:
-                raise self._unreadable(event, "a second document begins here", "a manifest is one document")
+                raise self._unreadable(event, "a second document begins here", "only one is read: remove the others")
             if handler := handlers.get(type(event)):
                 handler(event)
 
@@ -146,13 +147,13 @@ class _TreeBuilder:
     def _on_alias(self, event: Any) -> None:
         self._begin_value(event, None)
         if event.anchor not in self._anchors:
-            hint = f'a pattern that starts with `*` needs quotes: "*{event.anchor}"'
+            hint = f'text that starts with `*` needs quotes: "*{event.anchor}"'
             raise self._unreadable(event, f"the alias `*{event.anchor}` has no anchor before it", hint)
         value, weight = self._anchors[event.anchor]
         self._aliased_weight += weight
         if self._aliased_weight > MAX_ALIASED_VALUES:
             message = f"aliases add more than {MAX_ALIASED_VALUES:,} values"
-            raise self._unreadable(event, message, "write fewer, or use `defaults`")
+            raise self._unreadable(event, message, "write fewer")
         self._add_value(value, weight)
 
     def _expects_name(self) -> bool:
@@ -163,7 +164,7 @@ class _TreeBuilder:
         if event.anchor or event.tag is not None:
             raise self._unreadable(event, "a field's name must be plain text, without anchor or tag")
         if name == "<<" and event.implicit[0]:
-            hint = "write an alias for the whole value, or use `defaults`"
+            hint = "write the fields out, or an alias for the whole value"
             self.problems.append(self._problem(event, "merge keys `<<` are not part of YAML 1.2", hint))
         elif name in mapping.value:
             self.problems.append(self._problem(event, f"the field `{name}` is written twice", "keep one of the two"))
@@ -172,16 +173,15 @@ class _TreeBuilder:
             mapping.name_position = self._position(event)
 
     def _begin_value(self, event: Any, tag: str | None) -> None:
-        """Checks what holds for every value: it has no tag, and is not the name of a field. Records its position."""
+        """Refuses a tag, and a value in the place of a field's name; records the position."""
         if tag is not None:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
-            message = f"the tag `{shown}` is not used in manifests"
-            raise self._unreadable(event, message, "leave it out, or use quotes")
+            raise self._unreadable(event, f"the tag `{shown}` is not supported", "leave it out, or use quotes")
         if self._expects_name():
             hint = "a name that starts with `*` or `{` needs quotes"
             raise self._unreadable(event, "a field's name must be plain text", hint)
         if self._wanted:
-            # Of each open collection, outermost first: the field that waits for its value, or the next item's number.
+            # For each open collection, outermost first: the name of the field, or the number of the item, that begins.
             path = tuple(len(outer.value) if outer.name is None else outer.name for outer in self._open)
             if path in self._wanted:
                 position = self._position(event)
@@ -211,7 +211,7 @@ class _TreeBuilder:
 
 
 _BEFORE_VALUE = r"(?:[:\-,]\s+|^\s*|\[\s*)"
-_NEEDS_QUOTES = tuple(  # what is not YAML, or means something else in it, and was likely meant as text
+_NEEDS_QUOTES = tuple(  # likely meant as text, but not YAML, or something else in YAML
     re.compile(_BEFORE_VALUE + f"(?P<value>{value})")
     for value in (
         r"\*[^\s,\]]*",  # an alias in YAML, meant as a pattern
@@ -224,10 +224,9 @@ _NEEDS_QUOTES = tuple(  # what is not YAML, or means something else in it, and w
 
 
 def _problem_before(error: Exception, text: str, file_name: str, first_line: int) -> Problem | None:
-    """An error of ours before the token that the scanner complains of.
+    """Our own error in the text before the token that libyaml's scanner complains of; None without one.
 
-    The scanner reads up to 1,024 characters ahead of its events. Newer versions of libyaml limit the nesting there, so
-    their error can come before that of our own check.
+    The scanner reads ahead of its events, and may fail (at its limit of nesting) before our own check sees the event.
     """
     if not isinstance(error, yaml.scanner.ScannerError):
         return None
@@ -299,7 +298,7 @@ def parse_json(text: str, file_name: str) -> Any:
 
 
 def _half_characters(text: str, file_name: str) -> Iterator[Problem]:
-    """The lone surrogates in a text, which no file and no request can hold."""
+    """Problems for the lone surrogates in a text, which cannot be written as UTF-8."""
     for match in _JSON_ESCAPE.finditer(text):
         if match["lone"]:
             line, column = _end_position(text[: match.start()])
@@ -308,7 +307,7 @@ def _half_characters(text: str, file_name: str) -> Iterator[Problem]:
 
 
 def _is_too_deep(tree: Any) -> bool:
-    """Whether collections are nested deeper than allowed. Level by level: recursion has limits of its own."""
+    """Whether collections are nested more than MAX_DEPTH deep; without recursion, which has a limit of its own."""
     level: list[Any] = [[tree]]
     for _ in range(MAX_DEPTH + 1):
         inner = (value.values() if isinstance(value, dict) else value for value in level)

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are
     OTHER_OWNER = "other_owner"
+    ATTACHED = "attached"  # its File is in the store already, for another key
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
     SHARED_CHUNKS = "shared_chunks"  # a file of the same text goes first, and search finds this one after that
@@ -89,8 +90,20 @@ class NoteKind(StrEnum):
     DESCRIPTION = "description"  # cannot be changed in place
     UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
-    PINNED_ONLY = "pinned_only"  # stores themselves cannot be read: those that the manifest pins stand for all
+    PINNED_ONLY = "pinned_only"  # stores themselves cannot be read, so only those pinned by `id:` are planned
     GHOSTS = "ghosts"  # the service counts more files than it has
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit, under the name by which somebody asked for it."""
+
+    name: str
+    commit: str
+
+    def __str__(self) -> str:
+        short = self.commit[:7]
+        return short if self.commit.startswith(self.name) else f"{self.name} ({short})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,9 +343,11 @@ class Snapshot:
     stores: tuple[LiveStore, ...] = ()  # all that it lists, and those created here that it knows but does not list
     contents: Mapping[str, Contents] = field(default_factory=dict)  # by store id, of those this manifest concerns
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
-    made_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that are this machine's
+    created_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that are this machine's
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
-    stores_denied: int = 0  # the status that denied reading stores themselves: the pinned ones stand for all
+    stores_denied: int = (
+        0  # the status that denied reading stores themselves; then only those pinned by `id:` are known
+    )
     store_places: Mapping[str, str] = field(default_factory=dict)  # in the manifest, by key, where these help people
     uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 

@@ -32,8 +32,8 @@ from vssync.planner import store_files
 from vssync.planner.classify import ClassifiedFiles, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
-from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store
-from vssync.planner.estimate import count_lookups
+from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store, unused_text
+from vssync.planner.estimate import count_extra_requests
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.removal import plan_removed, plan_undeclared
@@ -42,6 +42,7 @@ from vssync.providers import PROVIDERS
 from vssync.text import count_noun
 
 _DEFAULT_CAPABILITIES = Capabilities()
+_KEYS_UNKNOWN = (PlannedFiles.NONE, PlannedFiles.LISTED)  # files were not all listed, so an address may name any key
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
     "or take the line out if `vssync doctor --probe` finds that this one does"
@@ -55,27 +56,26 @@ def make_plan(
     capabilities: Capabilities = _DEFAULT_CAPABILITIES,
     already_replaced: frozenset[tuple[str, str]] = frozenset(),
 ) -> Plan:
-    """The plan that makes the live state what the manifest says, with the guards' refusals in it.
+    """The plan that makes the live state what the manifest says, including the guards' refusals.
 
     The snapshot holds the contents of `match_stores(...).ids_to_list`; `already_replaced` are files, by store and key,
     whose `--replace` was done by an earlier apply of the same saved plan. Raises VssyncError for a service without
-    attributes, Refused where it is not clear which live store is meant or whose it is, UsageProblem for an address that
+    attributes, Refused where it is not clear which live store is meant or who owns it, UsageProblem for an address that
     matches nothing.
     """
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
-    matches = match_stores(desired, snapshot.stores, options, snapshot.made_here)
+    matches = match_stores(desired, snapshot.stores, options, snapshot.created_here)
     scope, vouched = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].vouched_extensions
     context = PlanContext(desired.owner, options, capabilities, scope, snapshot, vouched)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    unknown = (PlannedFiles.NONE, PlannedFiles.LISTED)  # then an address may name any key
-    complete_drafts = [draft for draft in drafts if decisions[draft.context.store.key].files not in unknown]
+    complete_drafts = [draft for draft in drafts if decisions[draft.context.store.key].files not in _KEYS_UNKNOWN]
     _check_addresses(desired, complete_drafts, matches, context)
     store_plans = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
-    leftovers = [(key, live) for key, decision in decisions.items() for live in decision.leftovers]
-    store_plans += plan_undeclared(matches, leftovers, context)
+    duplicates = [(key, live) for key, decision in decisions.items() for live in decision.duplicates]
+    store_plans += plan_undeclared(matches, duplicates, context)
     for store in desired.removed:
         if store.key in matches.removed and scope.includes_all_files(store.key):
             store_plans += plan_removed(store, matches.removed[store.key], context)
@@ -90,7 +90,7 @@ def make_plan(
         batches_unlisted=not capabilities.list_batches
         or any(read.batches_unlisted for read in snapshot.contents.values()),
     )
-    return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
+    return replace(plan, refusals=check_guards(plan), lookups=count_extra_requests(plan, snapshot.stores, capabilities))
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
@@ -100,15 +100,15 @@ def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -
     draft = store_files.draft_files(_contents_of(decision, context), store_context)
     if decision.files is PlannedFiles.LISTED:
         return store_files.limit_to_listed(draft)
-    return store_files.refuse_removals(draft) if decision.files is PlannedFiles.KEPT else draft
+    return store_files.refuse_removals(draft) if decision.files is PlannedFiles.WITHOUT_REMOVALS else draft
 
 
 def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
-    """Whether a store's adoption goes on: its mark says so, or it has none and holds nothing of ours yet.
+    """Whether a store's adoption is still under way: its mark says so, or it has none and holds nothing of ours yet.
 
     An external store carries no mark, so there `--adopt` always applies to all its files, and `adopt: true` only to
-    those with equal bytes. A store without a mark that holds files of ours has lost it: what else is in there came
-    later.
+    those with equal bytes. A store without a mark that holds files of ours has lost its mark. Its unmarked files were
+    added later, so they are not part of an adoption.
     """
     live = decision.planned_live
     if live is None:
@@ -139,9 +139,10 @@ def _check_addresses(
     claims = (live.claim for live in context.snapshot.stores)
     live_keys = (key for owner, key in claims if key and owner == desired.owner)
     keys_by_store: dict[str, set[str] | None] = dict.fromkeys(live_keys)
-    for store_key, live in matches.undeclared:
-        contents = context.snapshot.contents.get(live.id)
-        if contents and not contents.shortfall:
+    undeclared = [(store_key, context.snapshot.contents.get(live.id)) for store_key, live in matches.undeclared]
+    unlisted_stores = {store_key for store_key, contents in undeclared if contents is None or contents.shortfall}
+    for store_key, contents in undeclared:
+        if contents and store_key not in unlisted_stores:
             classified = classify_files(contents.files, (context.owner,))
             keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
     keys_by_store |= dict.fromkeys(store.key for store in (*desired.stores, *desired.removed))
@@ -156,13 +157,13 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     store, live = draft.context.store, decision.live
     contents = _contents_of(decision, context)
     batches = _decide_batches(draft, live, contents)
-    leftovers = () if context.options.allow_store_deletes else decision.leftovers
-    leftover_text = "matches, too, and is not in use; --allow-store-deletes removes it"
-    leftover_notes = (Note(NoteKind.LEFT_STORE, detail=f"{other.id} {leftover_text}") for other in leftovers)
-    # No file of a refused or replaced store is planned, so the service's own count is shown; the files of an expired
-    # store that is replaced count as gone.
-    is_gone = live is not None and live.is_expired and decision.files is PlannedFiles.NEW
-    shows_count = decision.planned_live is None and not is_gone
+    duplicates = () if context.options.allow_store_deletes else decision.duplicates
+    way_out = "--allow-store-deletes removes it"
+    duplicate_notes = (Note(NoteKind.LEFT_STORE, detail=f"{unused_text(other)}; {way_out}") for other in duplicates)
+    # The files of an expired store that is replaced are lost, so none of them are counted.
+    is_lost = live is not None and live.is_expired and decision.files is PlannedFiles.NEW
+    # Of a refused or replaced store no files are planned, so the service's own count is shown.
+    shows_count = decision.planned_live is None and not is_lost
     return StorePlan(
         key=store.key,
         name=store.name,
@@ -171,7 +172,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         change=_store_change(draft, decision, context),
         files=tuple(_finish_change(change, batches.cancelled_wait_ids, context) for change in draft.changes),
         batches=batches.changes,
-        notes=(*decision.notes, *leftover_notes, *draft.notes, *batches.notes),
+        notes=(*decision.notes, *duplicate_notes, *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
         live=live.counts.total if live and shows_count else len(contents.files),
@@ -189,13 +190,18 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
 def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
     """The store's own change.
 
-    Only an update of settings can be out of scope: without a creation, adoption or refusal its files cannot be planned.
+    Only an update of settings can be out of scope. A creation, adoption or refusal always stays: its files depend on
+    it.
     """
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)
     is_update = change is not None and change.action is Action.UPDATE
-    if is_update and decision.files is not PlannedFiles.KEPT and not context.scope.includes_settings(store.key):
+    if (
+        is_update
+        and decision.files is not PlannedFiles.WITHOUT_REMOVALS
+        and not context.scope.includes_settings(store.key)
+    ):
         return None
     if change and decision.files is PlannedFiles.LISTED:
         postponed = f"{count_noun(draft.postponed, 'change')} left for later; " if draft.postponed else ""
@@ -205,7 +211,7 @@ def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanConte
 
 
 def _keep_adopting(change: StoreChange, draft: StoreDraft, live: LiveStore | None) -> StoreChange | None:
-    """The change of a store that is being adopted: if files are left to adopt, its mark still says so afterwards."""
+    """The change of a store that is being adopted: its mark says `adopting` while files are left to adopt."""
     has_adoptable = any(note.kind is NoteKind.ADOPTABLE for note in draft.notes)
     has_refused = any(file.action is Action.REFUSE and Reason.UNMARKED in file.reasons for file in draft.changes)
     if draft.context.includes_all_files and not (has_adoptable or has_refused):
@@ -225,9 +231,12 @@ def _live_digest(draft: StoreDraft, contents: Contents) -> str:
 
 
 def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan]:
-    """The stores; if the service denied reading them (`status` is not 0), the first says so, a live one if there is."""
+    """The stores; if reading them was denied (`status` is not 0), one of them says so.
+
+    This is the first live one, else the first.
+    """
     detail = (
-        f"the service answers {status} for them, so the stores that are pinned here stand for all: none is created, "
+        f"the service answers {status} for them, so only the stores pinned by `id:` are planned; none is created, "
         "deleted or looked for"
     )
     first = min(stores, key=lambda store: not store.id, default=None) if status else None
@@ -277,7 +286,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
         unwanted = set() if batch.file_ids is None else unfinished & dropped_keys_by_id.keys()
         # Files that are still wanted can be attached again only if all of the batch's files are known.
         are_all_known = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
-        # It is cancelled if most of what is left would only be removed again, and this plan can attach the rest again.
+        # It is cancelled if most of its unfinished files would only be removed again, and the rest can be re-attached.
         is_worth_it = len(unwanted) * 2 > len(unfinished) and unfinished - unwanted <= awaited_ids
         is_cancelled = are_all_known and is_worth_it
         change = BatchChange(
@@ -294,7 +303,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
 
 
 def _finish_change(change: FileChange, cancelled_wait_ids: frozenset[str], context: PlanContext) -> FileChange:
-    """The change as it can be done: anew where its batch is cancelled, by an upload where its File is gone."""
+    """The change, adjusted: ingested again if its batch is cancelled, uploaded if its File is gone."""
     if change.keep and change.keep.id in cancelled_wait_ids:
         return _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
     return replace(change, reuse="") if change.reuse in context.snapshot.gone_uploads else change

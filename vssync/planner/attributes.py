@@ -1,4 +1,4 @@
-"""Compares the attributes a copy has with those it should have, and tells who changed what."""
+"""Compares the attributes a copy has with those it should have, and finds out who changed what."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vssync.model.plan import FieldChange, Reason
 from vssync.model.state import Attributes, DesiredFile, Scalar
 from vssync.planner.classify import OwnedCopy
 
-_MAX_TRACED = 5  # with more differing fields, too many combinations would have to be tried to tell who changed which
+_MAX_TRACED = 5  # with more differing fields, there are too many combinations to try
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class AttributeDifference:
 def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collection[str]) -> AttributeDifference:
     """What a write of attributes would change on a copy of the file, and whether the manifest or others caused that.
 
-    The copy's mark has the digest of what was last sent, and its `echo` that of what the service then reported.
+    The copy's mark has the digest of what was last sent, and as `echo` the digest of what the service then reported.
     """
     if attributes_plainly_equal(file, copy.file.attributes, ignored_names):
         return AttributeDifference()

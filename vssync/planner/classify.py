@@ -1,4 +1,4 @@
-"""A store's live files by whose they are, and the desired files that copies of ours are compared with."""
+"""A store's live files grouped by owner, and the desired files that copies of ours are compared with."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ class OwnedCopy:
 
     @property
     def key(self) -> str:
-        """The key for people: `vssync_key` where the mark's digest confirms it, else `~` and that digest."""
+        """The key for people: `vssync_key` where the mark's digest confirms it, else `~` and that digest.
+
+        A key too long for an attribute is stored shortened and ends in its digest; it is returned like that.
+        """
         text = str(self.file.attributes.get(KEY, ""))
-        tail = f"~{self.mark.key_digest}"  # of a key too long for an attribute
+        tail = f"~{self.mark.key_digest}"
         return text if text.endswith(tail) or key_digest(text) == self.mark.key_digest else tail
 
     @property
@@ -55,18 +58,18 @@ class OwnedCopy:
 
     @property
     def is_rejected(self) -> bool:
-        """Whether the service rejects these bytes for good, so that trying again is of no use."""
+        """Whether the service rejects these bytes permanently, so that another try would fail as well."""
         return self.file.error is not None and self.file.error.is_permanent
 
     def state(self, now: int) -> CopyState:
-        """Its state at a time; one that is still in progress counts as dead once it is older than MAX_INGESTION_AGE."""
+        """The copy's state at `now`; one still in progress counts as dead once it is older than MAX_INGESTION_AGE."""
         if self.file.status is FileStatus.COMPLETED:
             return CopyState.OK
         is_busy = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
         return CopyState.BUSY if is_busy else CopyState.DEAD
 
 
-Copies = Sequence[OwnedCopy]  # those decided about together, oldest first; as a rule all of one key
+Copies = Sequence[OwnedCopy]  # copies that one decision covers, oldest first; as a rule all of one key
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +128,13 @@ def digest_files(store: DesiredStore) -> tuple[DigestedFile, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedFiles:
-    """All live files of a store, by whose they are; each list is oldest first."""
+    """All live files of a store, grouped by owner; each list is oldest first."""
 
     ours: dict[str, list[OwnedCopy]] = field(default_factory=dict)  # by key digest
     provisional: list[OwnedCopy] = field(default_factory=list)  # ours, attached and not yet marked for a key
     foreign: dict[str, list[LiveFile]] = field(default_factory=dict)  # others', by owner
     unmarked: list[LiveFile] = field(default_factory=list)
-    unreadable: list[LiveFile] = field(default_factory=list)  # with a mark that cannot be read: whose, nobody can say
+    unreadable: list[LiveFile] = field(default_factory=list)  # with a mark that cannot be read, so of an unknown owner
     attached_ids: frozenset[str] = frozenset()  # of all of them
 
     @property
@@ -151,7 +154,7 @@ class ClassifiedFiles:
 
 
 def classify_files(files: Sequence[LiveFile], owners: Collection[str]) -> ClassifiedFiles:
-    """A store's files by whose they are; `owners` are those whose marks count as ours."""
+    """A store's files grouped by owner; `owners` are those whose marks count as ours."""
     classified = ClassifiedFiles(attached_ids=frozenset(file.id for file in files))
     for file in sorted(files, key=creation_order):
         mark = file.mark

@@ -1,4 +1,4 @@
-"""Content digests: two stores with equal ones hold the same knowledge.
+"""Content digests: two stores with equal digests hold the same knowledge.
 
 One is computed from what the manifest wants, the other from what the service holds. Also here: which of the changed
 files differ from their live copies in line ends alone.
@@ -18,7 +18,7 @@ from vssync.planner.attributes import compare_attributes
 from vssync.planner.classify import ClassifiedFiles, DigestedFile, OwnedCopy
 from vssync.text import join_first
 
-UNKNOWN = "unknown"  # in place of a digest, where nobody knows what search finds
+UNKNOWN = "unknown"  # in place of a digest, where it is not known what search finds
 
 
 def content_digest(wanted_files: Iterable[DigestedFile]) -> str:
@@ -50,7 +50,7 @@ def live_content_digest(
     return _digest_of(
         (
             copy.mark.key_digest,
-            copy.mark.content,
+            _effective_content(copy, files.get(copy.mark.key_digest)),
             copy.id if copy.mark.content == DECLARED else "",
             digests.of(effective_attributes(copy, files.get(copy.mark.key_digest), ignored_names)),
             copy.mark.chunking_digest,
@@ -59,8 +59,14 @@ def live_content_digest(
     )
 
 
+def _effective_content(copy: OwnedCopy, file: DesiredFile | None) -> str:
+    """The manifest's content if the copy was converted from the same source, although perhaps to other bytes."""
+    is_from_same_source = file is not None and file.source and file.source == copy.mark.source
+    return file.content if file and is_from_same_source else copy.mark.content
+
+
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
-    """The attributes that count: the manifest's where the service merely reports them in its own form, else live."""
+    """The manifest's attributes if nothing would be written, else the live ones."""
     if file and not compare_attributes(file, copy, ignored_names).fields:
         return file.attributes
     return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
@@ -70,7 +76,7 @@ class _AttributeDigests:
     """Digests of attributes, each computed once per map: many files share one."""
 
     def __init__(self) -> None:
-        self._by_id: dict[int, tuple[Attributes, str]] = {}  # the object, too: while it lives, no other has its `id`
+        self._by_id: dict[int, tuple[Attributes, str]] = {}  # keeps the object, so that its `id` is not reused
 
     def of(self, attributes: Attributes) -> str:
         if id(attributes) not in self._by_id:
@@ -85,13 +91,13 @@ def _digest_of(rows: Iterable[tuple[str, ...]]) -> str:
 def paths_of_changed_content(plan: Plan) -> set[str]:
     """The paths of files whose live copies have other bytes."""
     changes = (change for store in plan.stores for change in store.files)
-    return {change.desired.path for change in changes if change.desired and _live_contents(change)}
+    return {change.desired.path for change in changes if change.desired and _live_content_digests(change)}
 
 
 def note_line_ends(plan: Plan, digests: Mapping[str, str]) -> Plan:
     """The plan with a note on files that changed in line ends only.
 
-    `digests` are, by path, those of the files' bytes with the other line ends.
+    `digests` maps a path to the digest that the file would have with the other kind of line ends.
     """
     return replace(plan, stores=tuple(_note_in_store(store, digests) for store in plan.stores))
 
@@ -100,14 +106,14 @@ def _note_in_store(store: StorePlan, digests: Mapping[str, str]) -> StorePlan:
     keys = [
         change.key
         for change in store.files
-        if change.desired and digests.get(change.desired.path) in _live_contents(change)
+        if change.desired and digests.get(change.desired.path) in _live_content_digests(change)
     ]
     note = Note(NoteKind.LINE_ENDS, count=len(keys), detail=join_first(keys))
     return replace(store, notes=(*store.notes, note)) if keys else store
 
 
-def _live_contents(change: FileChange) -> set[str]:
-    """The contents of a file's live copies as marks name them; empty unless its content changed."""
+def _live_content_digests(change: FileChange) -> set[str]:
+    """The digests of a file's live copies by their marks; empty unless its content changed."""
     if Reason.CONTENT_CHANGED not in change.reasons:
         return set()
     copies = (change.keep, *change.drop)

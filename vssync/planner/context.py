@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from wcmatch import glob
@@ -26,7 +25,7 @@ class PlanAddress:
 
     @classmethod
     def parse(cls, text: str) -> PlanAddress:
-        """Splits at the first slash: the key of a file may contain slashes, that of a store may not."""
+        """Splits at the first slash: a file's key may contain slashes, a store's key may not."""
         store, _, key = text.partition("/")
         return cls(store, key)
 
@@ -35,7 +34,7 @@ class PlanAddress:
 
     def matches_store(self, store_key: str) -> bool:
         """Whether the address names this store or something in it."""
-        return store_key == self.store or fnmatchcase(store_key, self.store)
+        return store_key == self.store or bool(_compile_glob(self.store).match(store_key))
 
     def is_whole_store(self, store_key: str) -> bool:
         """Whether the address names this store with everything in it."""
@@ -132,11 +131,11 @@ class PlanContext:
     capabilities: Capabilities
     scope: Scope
     snapshot: Snapshot
-    vouched_extensions: frozenset[str] = frozenset()  # of files that the provider is known to read
+    vouched_extensions: frozenset[str] = frozenset()  # those that the provider is known to read
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Those whose marks count as ours."""
+        """The owners whose marks count as ours."""
         return (self.owner, *self.options.adopt_from)
 
 
@@ -146,7 +145,7 @@ class StorePlanContext:
 
     common: PlanContext
     store: DesiredStore
-    is_adopting: bool = False  # its first adoption goes on: unmarked files that are not equal are taken over, too
+    is_adopting: bool = False  # adoption unfinished: files of the same name but other bytes are replaced, too
 
     @property
     def may_adopt(self) -> bool:

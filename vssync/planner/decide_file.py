@@ -1,7 +1,8 @@
 """The decision table: what to do about one desired key, from all our live copies of it together.
 
 A copy is right when its content, chunking and upload name are the manifest's. It is dead when it failed, was cancelled
-or stalled, and rejected when the service says that it cannot read these bytes. The first row that fits:
+or stalled, and rejected when the service says that it cannot read these bytes. A completed copy serves while searches
+find it for the key. The first row that fits decides:
 
     --replace names the key     a new copy, unless a right one is being ingested: wait for that
     a right completed one       keep it; update its attributes where they differ; other copies go
@@ -112,10 +113,10 @@ class _KeyDecision:
         return FileChange(self.context.store.key, self.wanted.key, action, reasons, self.wanted.file)
 
     def _can_take(self, copy: OwnedCopy) -> bool:
-        """Whether a copy can become the key's own.
+        """Whether this copy's mark can be rewritten for this key.
 
-        An upload marked with another key can be taken only where attributes can be updated. A declared File always is:
-        the store cannot hold it a second time under the right key.
+        If the mark has another key, that takes an update of attributes. A declared File is taken in any case, if need
+        be by attaching it again: the store cannot hold it a second time under the right key.
         """
         updates = self.context.common.capabilities.attribute_updates
         return updates or bool(self.wanted.declared_id) or copy.mark.key_digest == self.wanted.key_digest
@@ -129,7 +130,7 @@ class _KeyDecision:
     def _keep(self, current: OwnedCopy) -> tuple[FileChange, ...]:
         """Keeps a right completed copy and drops the others; its attributes are written where they differ.
 
-        Where search would not see the write, the file is attached anew instead.
+        Where search would not see the write, the file is attached again instead.
         """
         others = tuple(copy.recorded for copy in self.copies if copy is not current)
         change = self._update_attributes(current)
@@ -143,8 +144,8 @@ class _KeyDecision:
     def _update_attributes(self, current: OwnedCopy) -> FileChange | None:
         """The write of attributes that a right copy needs, if any; taking over another owner's copy always needs one.
 
-        Where searches do not see updates, changed attributes need the file attached anew: the same upload if a gap is
-        accepted, else a second one, after which the first is dropped.
+        Where search does not see updates, the file must be attached again for its attributes to change: the same upload
+        if a gap is accepted, else a second one, after which the first is dropped.
         """
         difference = compare_attributes(self.wanted.file, current, self.context.store.ignore_attributes)
         moved = current.mark.key_digest != self.wanted.key_digest
@@ -155,7 +156,7 @@ class _KeyDecision:
         was = current.key if moved else ""
         reasons = ((Reason.OTHER_OWNER,) if taken_over else ()) + shown.reasons
         capabilities = self.context.common.capabilities
-        # Where that is not known yet, the apply finds out before it changes any.
+        # If it is unknown whether search sees updates, the apply tests it before the first write.
         if capabilities.updates_reach_search is False and difference.fields:
             change = self._new_copy(Action.REPLACE, *reasons, reuse=current if self._accepts_gap else None)
             return replace(change, fields=shown.fields, was=was)
@@ -168,7 +169,7 @@ class _KeyDecision:
             was=was,
         )
         if not capabilities.attribute_updates:
-            detail = "the service cannot change attributes in place; --replace attaches the file anew"
+            detail = "the service cannot change attributes in place; --replace attaches the file again"
             return change.refused(Reason.IMPOSSIBLE, detail=detail)
         return refuse_too_many_attributes(change)
 
@@ -206,11 +207,12 @@ class _KeyDecision:
         """
         same_content, same_name = self.wanted.has_same_content(serving), self.wanted.has_same_name(serving)
         is_rechunked = serving.mark.chunking_digest != self.wanted.chunking_digest
+        # A name may contain the content digest, so new content alone renames.
         is_renamed = same_content and not same_name
         causes = {
             Reason.CONTENT_CHANGED: not same_content,
             Reason.CHUNKING_CHANGED: is_rechunked,
-            Reason.RENAMED: is_renamed,  # new content may bring a new name by itself: a name may hold a content digest
+            Reason.RENAMED: is_renamed,
         }
         is_reattached = same_content and same_name and self._accepts_gap
         reasons = (reason for reason, holds in causes.items() if holds)
@@ -237,15 +239,15 @@ class _KeyDecision:
         )
 
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
-        """A new copy in place of all others; with a gap where no order of writes leaves a completed one serving."""
+        """A new copy in place of all others; `gap` if no order of writes keeps a completed copy searchable."""
         copies, declared_id = self.copies, self.wanted.declared_id
         if reuse and reuse.id in self.context.common.snapshot.gone_uploads:
             reuse = None
-        attached_id = declared_id or (reuse.id if reuse else "")  # of the File to attach; empty before its upload
+        id_to_attach = declared_id or (reuse.id if reuse else "")  # of the File to attach; empty before its upload
         serving = self._newest(copies, CopyState.OK)
         completed = [copy for copy in copies if copy.file.status is FileStatus.COMPLETED]
-        is_reattached = any(copy.id == attached_id for copy in copies)
-        is_served = any(copy.id != attached_id for copy in completed)
+        is_reattached = any(copy.id == id_to_attach for copy in copies)
+        is_served = any(copy.id != id_to_attach for copy in completed)
         # The new copy shares its chunks with a completed one of the same content, and loses them when that is dropped.
         loses_chunks = self.context.common.capabilities.shares_chunks and any(
             map(self.wanted.has_same_content, completed)
@@ -267,7 +269,7 @@ class _KeyDecision:
 
 
 def _as_shown(difference: AttributeDifference, *, moved: bool) -> AttributeDifference:
-    """The difference as a plan shows it: a move is the reason MOVED, and its new `vssync_key` no field or reason."""
+    """The difference as a plan shows it: a move shows as MOVED; the changed `vssync_key` is not listed."""
     if not moved:
         return difference
     fields = tuple(field for field in difference.fields if field.name != KEY)
@@ -295,5 +297,5 @@ def _with_upload_names(change: FileChange, serving: OwnedCopy, filename: str) ->
 
 def _failure_text(copy: OwnedCopy) -> str:
     runs = f", in {copy.mark.tries} runs" if copy.mark.tries > 1 else ""
-    silence = "the service gives no reason" if copy.file.status is FileStatus.FAILED else str(copy.file.status)
-    return f"{copy.recorded.error or silence}{runs}"
+    fallback = "the service gives no reason" if copy.file.status is FileStatus.FAILED else str(copy.file.status)
+    return f"{copy.recorded.error or fallback}{runs}"

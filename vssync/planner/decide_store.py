@@ -11,6 +11,8 @@ from vssync.limits import MAX_PAIRS
 from vssync.model.digests import settings_digest, store_mark_for
 from vssync.model.marks import (
     RESERVED_PREFIX,
+    STORE_APPLIED,
+    STORE_BATCHES,
     STORE_OWNER,
     STORE_PROTECT,
     StoreMark,
@@ -20,10 +22,10 @@ from vssync.model.marks import (
 from vssync.model.plan import Action, FieldChange, Note, NoteKind, Reason, StoreChange
 from vssync.model.state import DesiredStore, LiveStore, Scalar, Snapshot, Verdict
 from vssync.planner.context import PlanContext
-from vssync.planner.find_stores import StoreMatch, is_parallel, twin_order
+from vssync.planner.find_stores import StoreMatch, is_duplicate, order_of_use
 from vssync.text import count_noun
 
-MIN_TWIN_AGE = 600  # seconds; the apply that created a younger store may be about to fill it
+MIN_DUPLICATE_AGE = 600  # seconds; the apply that created a younger duplicate may be about to fill it
 
 
 class PlannedFiles(Enum):
@@ -32,23 +34,27 @@ class PlannedFiles(Enum):
     ALL = "all"
     NEW = "new"  # the store will be created, so none is live yet
     LISTED = "listed"  # not all of them are listed, so nothing is added and nothing removed
-    KEPT = "kept"  # others removed the store's mark: this plan writes it back, and removes no copy before that
+    WITHOUT_REMOVALS = "without_removals"  # others removed the mark: it is written back before any copy is removed
     NONE = "none"  # the store needs attention first
 
 
 @dataclass(frozen=True, slots=True)
 class StoreDecision:
-    """What to do about one desired store."""
+    """What to do about one desired store.
+
+    `duplicates` are other live stores that match it: a parallel first apply made one, or a create whose reply was lost,
+    or they are expired. They are not in use, and may be deleted.
+    """
 
     live: LiveStore | None = None  # the live store it is about
     change: StoreChange | None = None
     notes: tuple[Note, ...] = ()
-    leftovers: tuple[LiveStore, ...] = ()  # others that match: a create whose reply was lost leaves one
+    duplicates: tuple[LiveStore, ...] = ()
     files: PlannedFiles = PlannedFiles.ALL
 
     @property
     def planned_live(self) -> LiveStore | None:
-        """The live store whose files are planned; None if it is new or they are skipped."""
+        """The live store whose files are planned; None if the store is new, or its files are not planned."""
         return None if self.files in (PlannedFiles.NEW, PlannedFiles.NONE) else self.live
 
 
@@ -71,10 +77,10 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     if match.live:
         return _decide_existing(store, match, context)
     if match.expired:
-        *leftovers, live = match.expired
+        *others, live = match.expired
         decision = _replace_unusable(store, live, Reason.EXPIRED, f"{live.id} is expired", context)
-        ours = (live for live in leftovers if live.owner == context.owner)  # an external store is found by its name
-        return replace(decision, leftovers=tuple(ours))
+        # An external store is matched by name, so stores of other owners may be among them.
+        return replace(decision, duplicates=tuple(other for other in others if other.owner == context.owner))
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
         detail = placed_text(store, context.snapshot, f"{missing}; create it before its files can be managed")
@@ -84,17 +90,18 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
-    """What becomes of a store that exists: its settings count only once it is clear that it is ours and readable."""
+    """What becomes of a store that exists: its settings are compared only if it is ours and can be listed."""
     contents_of = context.snapshot.contents
-    live, *others = sorted(match.live, key=lambda live: twin_order(live, contents_of[live.id], context.owners))
+    live, *others = sorted(match.live, key=lambda live: order_of_use(live, contents_of[live.id], context.owners))
     contents = contents_of[live.id]
-    if contents.verdict is Verdict.BARE:  # nor would it tell more of a new store, or of one that is adopted
+    # Neither adopting it nor creating another helps: the service would list no attributes there, either.
+    if contents.verdict is Verdict.BARE:
         return _refuse_store(live, (Reason.UNLISTED,), contents.problem)
     if contents.problem:
         refusal = None if store.external else _refuse_unless_adopted(store, live, match, context)
         return refusal or _replace_unusable(store, live, Reason.UNLISTED, contents.problem, context)
-    leftovers, notes = _decide_twins(store, live, others, context)
-    leftovers += match.expired
+    duplicates, notes = _decide_duplicates(store, live, others, context)
+    duplicates += match.expired
     restores_mark = not store.external and _has_lost_mark(store, live, context)
     if not (store.external or restores_mark) and (refusal := _refuse_unless_adopted(store, live, match, context)):
         return refusal
@@ -111,36 +118,40 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
     change = _update_settings(store, live, context, restores_mark=restores_mark)
     # The files of a store that is ours can be planned even if its settings cannot be changed.
     is_refused = change is not None and change.action is Action.REFUSE and live.owner != context.owner
-    kept = PlannedFiles.KEPT if restores_mark else PlannedFiles.ALL
-    return StoreDecision(live, change, tuple(notes), leftovers, PlannedFiles.NONE if is_refused else kept)
+    files = PlannedFiles.WITHOUT_REMOVALS if restores_mark else PlannedFiles.ALL
+    return StoreDecision(live, change, tuple(notes), duplicates, PlannedFiles.NONE if is_refused else files)
 
 
-def _decide_twins(
-    store: DesiredStore, winner: LiveStore, others: Sequence[LiveStore], context: PlanContext
+def _decide_duplicates(
+    store: DesiredStore, in_use: LiveStore, others: Sequence[LiveStore], context: PlanContext
 ) -> tuple[tuple[LiveStore, ...], list[Note]]:
-    """Of the other stores that match, those that may be deleted, and notes on those that may not be yet.
+    """The duplicates of the store in use that may be deleted, and notes on those that may not be deleted yet.
 
     Raises Refused for one that neither a first apply on another machine nor a lost reply explains.
     """
-    leftovers: list[LiveStore] = []
+    duplicates: list[LiveStore] = []
     notes: list[Note] = []
     for live in others:
         contents = context.snapshot.contents[live.id]
         if contents.problem:
-            detail = f"{live.id} matches, too, and is not in use: {contents.problem}"
-            notes.append(Note(NoteKind.LEFT_STORE, detail=detail))
-        elif not is_parallel(live, winner, contents, context.owners):
+            notes.append(Note(NoteKind.LEFT_STORE, detail=f"{unused_text(live)}: {contents.problem}"))
+        elif not is_duplicate(live, in_use, contents, context.owners):
             raise Refused(
-                f"{store.key}: two live stores match it: {winner.name} ({winner.id}) and {live.name} ({live.id}). "
-                f"Pin the right one with `id: {winner.id}` or `id: {live.id}`. The other then stays; if it carries "
+                f"{store.key}: two live stores match it: {in_use.name} ({in_use.id}) and {live.name} ({live.id}). "
+                f"Pin the right one with `id: {in_use.id}` or `id: {live.id}`. The other then stays; if it carries "
                 "your mark, a plan shows it, and --allow-store-deletes removes it."
             )
-        elif context.snapshot.now - live.created_at <= MIN_TWIN_AGE:
-            detail = "was made by a parallel first apply, which may still be running; plan again in 10 minutes"
+        elif context.snapshot.now - live.created_at <= MIN_DUPLICATE_AGE:
+            detail = "was created by a parallel first apply, which may still be running; plan again in 10 minutes"
             notes.append(Note(NoteKind.LEFT_STORE, detail=f"{live.id} {detail}"))
         else:
-            leftovers.append(live)
-    return tuple(leftovers), notes
+            duplicates.append(live)
+    return tuple(duplicates), notes
+
+
+def unused_text(live: LiveStore) -> str:
+    """What to say of a store that matches besides the one in use."""
+    return f"{live.id} matches this store as well, but is not in use"
 
 
 def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -> bool:
@@ -154,15 +165,15 @@ def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -
     if _readable_mark(live) or contents.unlisted:
         return False
     names = [other.name for other in snapshot.stores]
-    is_made_here = snapshot.made_here.get(live.id) in (store.key, *store.was)
-    if not (store.id or is_made_here or names.count(live.name) == 1):
+    is_created_here = snapshot.created_here.get(live.id) in (store.key, *store.was)
+    if not (store.id or is_created_here or names.count(live.name) == 1):
         return False
     if any(other.claim == (context.owner, store.key) for other in snapshot.stores if other.id != live.id):
         return False
     owners = [file.owner for file in contents.files]
     ours = owners.count(context.owner)
     has_others = not {context.owner, ""}.issuperset(owners)
-    return not has_others and 2 * ours >= len(owners) and (ours > 0 or is_made_here)
+    return not has_others and 2 * ours >= len(owners) and (ours > 0 or is_created_here)
 
 
 def _refuse_unless_adopted(
@@ -172,14 +183,14 @@ def _refuse_unless_adopted(
 
     `--adopt` and `adopt: true` allow the first; the second needs `--adopt` and `id:`.
     """
-    # Under a mark that can be read, the files do not count: it says whose the store is.
+    # A readable mark says who owns the store, so the owners of its files do not matter then.
     owners = [] if _readable_mark(live) else [file.owner for file in context.snapshot.contents[live.id].files]
     ours, total = owners.count(context.owner), len(owners)
     is_adopted = context.options.adopt or store.adopt
     is_allowed = (context.options.adopt and bool(store.id)) or (not ours and is_adopted)
     if is_allowed or not (match.lacks_mark or ours):
         return None
-    detail = f"{live.id} has this name and no mark of this key: --adopt"
+    detail = f"{live.id} has this name and no mark of this key; --adopt takes it over"
     if ours:
         detail = (
             f"{live.id} carries no mark, and {ours:,} of its {count_noun(total, 'file')} "
@@ -194,20 +205,22 @@ def _replace_unusable(
 ) -> StoreDecision:
     """Replaces a store that accepts no files, or does not list them, if that is allowed.
 
-    The replacement has another id, which everyone who searches the store needs.
+    The replacement has another id, which whoever searches the store must be told.
     """
     if store.external or store.id:
-        detail = f"{problem}; vssync replaces no store that is `external` or pinned by `id:`"
+        detail = f"{problem}; vssync does not replace a store that is `external` or pinned by `id:`"
         return _refuse_store(live, (reason,), detail)
     if not context.options.allow_store_replace:
-        detail = f"{problem}; a new store has a new id: --allow-store-replace"
+        detail = f"{problem}; a new store has a new id; --allow-store-replace allows that"
         return _refuse_store(live, (reason, Reason.NOT_ALLOWED), detail)
-    # The manifest's setting counts, not the live one, which cannot be removed: an expired store cannot be updated.
+    # The manifest's setting decides: the live one could not be removed first, since an expired store cannot be updated.
     if store.protect:
         return _refuse_store(live, (reason, Reason.PROTECTED), f"{problem}, and it is protected")
     metadata = _merge_metadata(store, live, context.owner)
-    kept = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
-    change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{kept}")
+    for name in (STORE_APPLIED, STORE_BATCHES):  # these describe the old store's files
+        metadata.pop(name, None)
+    fate = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
+    change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{fate}")
     return _refuse_if_not_creatable(StoreDecision(live, change, files=PlannedFiles.NEW), context)
 
 
@@ -288,7 +301,9 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
     mark = _readable_mark(live)
     is_drift = mark is not None and mark.settings_digest == desired_digest  # the manifest still wants what was sent
     return tuple(
-        FieldChange(name, before, after, drifted=is_drift and name != "protect")  # which the mark's digest leaves out
+        FieldChange(
+            name, before, after, drifted=is_drift and name != "protect"
+        )  # the mark's digest does not cover `protect`
         for name, (before, after) in pairs.items()
         if before != after
     )
@@ -298,8 +313,8 @@ def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
     """What to do about a store if this credential may not read stores, only the files of external ones pinned by id."""
     pin = "`external: true`" if store.id else "`id:` and `external: true`"
     text = (
-        "this credential may not read stores: use one that may, such as by `control_auth`, or give the store "
-        f"{pin}, so that it need not"
+        "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
+        f"{pin}; then only its files are read"
     )
     if store.external and store.id:
         text = (
@@ -310,7 +325,7 @@ def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
 
 
 def placed_text(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
-    """A text after the place where the manifest declares the store, as far as that was looked up."""
+    """The text, prefixed with the place in the manifest that declares the store, if that is known."""
     place = snapshot.store_places.get(store.key)
     return f"{place}: {text}" if place else text
 

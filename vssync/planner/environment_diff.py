@@ -38,7 +38,8 @@ Values = Mapping[str, Scalar | None]
 class StoreSide:
     """A store in one environment: settings, files by key, content digest; or `problem`, why these are not known.
 
-    `note` says that the service counts more files than it has.
+    The settings of a live store include how many files are unmanaged: without keys, only their number can be compared.
+    `note` is set if the service counts more files than it has.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class StoreSide:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentState:
-    """One side of a comparison: its stores by key, None where one is not live; its service, where that is compared.
+    """One side of a comparison: its stores by key (None for one that is not live), and its service if that is compared.
 
     Marks have digests of upload names and chunkings; `plain_values` has the names and chunkings themselves, by digest,
     as far as they are known.
@@ -82,12 +83,12 @@ class StoreDiff:
 
     @property
     def notes(self) -> tuple[str, str]:
-        """What else is known of the left and the right side; mostly empty."""
+        """Whether the service counts more files than it has, on the left and on the right; mostly empty."""
         return self._of_both(lambda side: side.note)
 
     @property
     def digests(self) -> tuple[str, str]:
-        """Of the content on the left and on the right; empty where the store is absent."""
+        """The content digests of the left and the right side; empty where the store is absent."""
         return self._of_both(lambda side: side.digest)
 
     def _of_both(self, text_of: Callable[[StoreSide], str]) -> tuple[str, str]:
@@ -107,7 +108,7 @@ class StoreDiff:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDiff:
-    """Everything that differs between two sides, which are called by their environments."""
+    """Everything that differs between two sides; `left` and `right` are named after their environments."""
 
     left: str
     right: str
@@ -124,13 +125,13 @@ class EnvironmentDiff:
 def declared_environment(name: str, desired: Desired) -> EnvironmentState:
     """An environment as the manifest declares it; its files were read."""
     stores = {
-        store.key: StoreSide(_declared_settings(store), _declared_files(store), content_digest(digest_files(store)))
+        store.key: StoreSide(declared_settings(store), _declared_files(store), content_digest(digest_files(store)))
         for store in desired.stores
     }
     return EnvironmentState(name, stores, asdict(desired.service))
 
 
-def _declared_settings(store: DesiredStore) -> dict[str, Any]:
+def declared_settings(store: DesiredStore) -> dict[str, object]:
     """A store's settings by name, without its key; the limits of its guards as in a manifest."""
     guards = (("max_delete", store.guards.max_delete), ("max_replace", store.guards.max_replace))
     limits = {name: str(limit) if limit.count is None else limit.count for name, limit in guards}
@@ -158,10 +159,10 @@ def _attribute_values(attributes: Mapping[str, Scalar]) -> dict[str, Scalar]:
 def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabilities: Capabilities) -> EnvironmentState:
     """An environment as its service holds it, by the marks of its files; the manifest's files need not be read.
 
-    Its service and its stores' names, ids and protection are its own, and left out. Raises Refused for a store of
-    another owner, and for two that carry one mark.
+    The service, and the names, ids and protection of stores, are left out, since every environment has its own. Raises
+    Refused for a store of another owner, and where it is not clear which of two live stores is meant.
     """
-    matches = match_stores(desired, snapshot.stores, Options(), snapshot.made_here)
+    matches = match_stores(desired, snapshot.stores, Options(), snapshot.created_here)
     context = PlanContext(desired.owner, Options(), capabilities, Scope.of(Options()), snapshot)
     stores: dict[str, StoreSide | None] = {}
     for store in desired.stores:
@@ -178,7 +179,7 @@ def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabiliti
 
 
 def _plain_values_by_digest(desired: Desired, snapshot: Snapshot) -> dict[str, str]:
-    """The upload names of the manifest, and the chunkings that it has or the service reports, by their digests."""
+    """Maps digests to the manifest's upload names, and to the chunkings that it has or the service reports."""
     files = [file for store in desired.stores for file in store.files]
     reported = (file.chunking for contents in snapshot.contents.values() for file in contents.files if file.chunking)
     chunkings = {AUTO, *reported, *(file.chunking for file in files)}
@@ -187,7 +188,7 @@ def _plain_values_by_digest(desired: Desired, snapshot: Snapshot) -> dict[str, s
 
 
 def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
-    """Why nobody can say what a store holds; empty where that is known, and where there is no store."""
+    """Why it is not known what a store holds; empty where it is known, and where there is no store."""
     live, change = decision.live, decision.change
     contents = snapshot.contents.get(live.id, Contents()) if live else Contents()
     if contents.shortfall or change is None or decision.files is not PlannedFiles.NONE:
@@ -211,7 +212,7 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
         "description": live.description,
         "expires_after_days": live.expires_after_days,
         "metadata": {name: value for name, value in live.metadata.items() if is_ours(name)},
-        "unmanaged": len(listed) - len(classified.our_ids),  # how many are not ours: they have no key to be compared by
+        "unmanaged": len(listed) - len(classified.our_ids),
     }
     note = contents.counted if contents.verdict is Verdict.GHOSTS else ""
     return StoreSide(settings, values, live_content_digest(classified, files, ignored_names), note=note)
@@ -220,7 +221,8 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
 def _labelled_copies(classified: ClassifiedFiles) -> Iterator[tuple[str, OwnedCopy]]:
     """Our copies, each with the key it is shown under.
 
-    Of several of one key, the newest that search finds bears the key itself, the others `key (copy 2)` and so on.
+    Of several copies of a key, the newest that search finds is shown under the key itself, the others under
+    `key (copy 2)` and so on.
     """
     for copies in (*classified.ours.values(), classified.provisional):
         by_use = [*reversed(copies)]
@@ -245,7 +247,7 @@ def compare_environments(left: EnvironmentState, right: EnvironmentState) -> Env
     keys = sorted({*left.stores, *right.stores})
     plain_values = {**left.plain_values, **right.plain_values}
     stores = tuple(_compare_stores(key, left.stores.get(key), right.stores.get(key), plain_values) for key in keys)
-    return EnvironmentDiff(left.name, right.name, _compare_values(left.service, right.service), stores, left.is_live)
+    return EnvironmentDiff(left.name, right.name, compare_values(left.service, right.service), stores, left.is_live)
 
 
 def _compare_stores(
@@ -259,7 +261,7 @@ def _compare_stores(
         store_key,
         left,
         right,
-        settings=_compare_values(left.settings, right.settings),
+        settings=compare_values(left.settings, right.settings),
         only_left=tuple(key for key in left.files if key not in right.files),
         only_right=tuple(key for key in right.files if key not in left.files),
         changed=tuple((key, fields) for key, fields in differences if fields),
@@ -288,7 +290,8 @@ def _differs(name: str, left: Scalar | None, right: Scalar | None) -> bool:
             return not values_equal(left, right)
 
 
-def _compare_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Fields:
+def compare_values(left: Mapping[str, object], right: Mapping[str, object]) -> Fields:
+    """The places where two nested values differ, by their dotted names."""
     rows = find_differences(left, right) if left != right else []
     return tuple(FieldChange(name, _as_scalar(before), _as_scalar(after)) for name, before, after in rows)
 
@@ -304,7 +307,7 @@ def find_differences(left: object, right: object) -> list[tuple[str, object, obj
 
 
 def _as_scalar(value: object) -> Scalar | None:
-    """A leaf as it is; a whole mapping or list as JSON, and None for what one side lacks."""
+    """A leaf as it is; a mapping or list as JSON; None for an empty or missing value."""
     if isinstance(value, str | int | float | bool):
         return value
     return json.dumps(value) if isinstance(value, dict | list | tuple) and value else None

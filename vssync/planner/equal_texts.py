@@ -1,7 +1,8 @@
-"""Where equal texts share chunks, removing one file hides the others of its text from search, until one is attached.
+"""Plans for services where files of equal text share their chunks.
 
-So removals come first, then the attachments of the same text. If none of its files is attached anew, one that stays is
-attached again. A text is told by the SHA-256 of a file's bytes, which is what `texts` here are.
+There, removing a file hides every other file of the same text from search, until a file of that text is attached. So
+removals come first, then the attachments of the same text. If the plan attaches no file of it, one of those that stay
+is attached again. Texts are equal if the files have the same SHA-256: `texts` here are these digests.
 """
 
 from __future__ import annotations
@@ -34,12 +35,18 @@ def order_equal_texts(
     if not context.common.capabilities.shares_chunks:
         return list(changes)
     in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
+    changes = list(changes)
     if not context.common.options.allow_gap:
-        changes = _refuse_hiding(changes, in_scope, classified)
+        # A refused change keeps its copies, which others may then hide.
+        while (checked := _refuse_hiding(changes, in_scope, classified)) != changes:
+            changes = checked
     shared_texts = _shared_texts(changes, in_scope)
     attached_keys = {change.key for change in changes if change.attaches}
     wanted_by_key = {wanted.key: wanted for wanted in in_scope} if shared_texts else {}
-    ordered = [_order_around_removals(change, wanted_by_key, shared_texts, attached_keys) for change in changes]
+    ordered: list[FileChange] = []
+    for change in changes:
+        ordered.append(_order_around_removals(change, wanted_by_key, shared_texts, attached_keys))
+        attached_keys |= {change.key} if ordered[-1].attaches else set()  # a key is attached again only once
     attached_texts = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
     changed_keys = {change.key for change in ordered if change.desired}
     unchanged = [wanted for key, wanted in wanted_by_key.items() if key not in changed_keys]
@@ -47,7 +54,7 @@ def order_equal_texts(
 
 
 def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanContext) -> list[Note]:
-    """A warning of desired files that have one text, where search finds only one of them."""
+    """A warning of desired files that have the same text, where search finds only one of them."""
     if not context.common.capabilities.shares_chunks:
         return []
     keys: dict[str, list[str]] = {}
@@ -60,13 +67,13 @@ def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanCon
 
 
 def _text_of(mark: object) -> str:
-    """The digest of a copy's bytes as its mark has it; empty for a declared File, whose bytes nobody read."""
+    """The digest of a copy's bytes as its mark has it; empty for a declared File, whose bytes are unknown."""
     content = mark.content.removeprefix(UNCOMPARED) if isinstance(mark, Mark) else ""
     return content if len(content) == 64 else ""
 
 
 def _removed_texts(change: FileChange) -> set[str]:
-    """The texts of the searchable copies that a change removes, with that of a copy it then attaches again."""
+    """The texts of the searchable copies that a change removes, even if it attaches the same copy again."""
     if change.action is Action.REFUSE:
         return set()
     return {_text_of(copy.mark) for copy in change.drop if copy.status is FileStatus.COMPLETED} - {""}
@@ -75,26 +82,27 @@ def _removed_texts(change: FileChange) -> set[str]:
 def _refuse_hiding(
     changes: Sequence[FileChange], in_scope: Sequence[DigestedFile], classified: ClassifiedFiles
 ) -> list[FileChange]:
-    """The changes; refused are those that remove a text which a file outside this plan has, too.
+    """Refuses each change that removes a text which a file outside this plan has as well.
 
-    Outside it are others' files, and copies of ours that stay under a key that is refused or that is not desired in
-    scope.
+    Files outside the plan are those of other owners, and our copies that stay under a key which is refused, not desired
+    or out of scope.
     """
-    dropped_ids = {copy.id for change in changes for copy in change.drop}
     refused_keys = _refused_keys(changes)
-    planned = {wanted.key_digest for wanted in in_scope if wanted.key not in refused_keys}
-    holders = {
-        _text_of(copy.mark): copy.key
+    planned_keys = {wanted.key_digest for wanted in in_scope if wanted.key not in refused_keys}
+    planned_ids = {copy.id for change in changes for copy in change.drop}
+    planned_ids |= {change.keep.id for change in changes if change.keep and change.key not in refused_keys}
+    outside = [
+        (copy.file, copy.key)
         for digest, copies in classified.ours.items()
         for copy in copies
-        if digest not in planned and copy.id not in dropped_ids and copy.file.status not in _WITHOUT_CHUNKS
-    }
-    for owner, files in classified.foreign.items():
-        holders |= {_text_of(file.mark): f"{file.id} of {owner}" for file in files}
+        if digest not in planned_keys and copy.id not in planned_ids
+    ]
+    outside += [(file, f"{file.id} of {owner}") for owner, files in classified.foreign.items() for file in files]
+    holders = {_text_of(file.mark): name for file, name in outside if file.status not in _WITHOUT_CHUNKS}
 
     def check(change: FileChange) -> FileChange:
         hidden = sorted(_removed_texts(change) & holders.keys())
-        problem = "has the same text, and search would no longer find it; --allow-gap does it all the same"
+        problem = "has the same text, and search would no longer find it; --allow-gap allows that"
         return change.refused(Reason.NOT_ALLOWED, detail=f"{holders[hidden[0]]} {problem}") if hidden else change
 
     return list(map(check, changes))
@@ -123,9 +131,9 @@ def _shared_texts(changes: Sequence[FileChange], in_scope: Sequence[DigestedFile
 def _order_around_removals(
     change: FileChange, wanted_by_key: dict[str, DigestedFile], shared_texts: set[str], attached_keys: Collection[str]
 ) -> FileChange:
-    """The change; if it has to do with a shared text, it removes its copies before that text is attached anywhere.
+    """The change; if it removes or attaches a shared text, its copies go before that text is attached anywhere.
 
-    SHARED_CHUNKS as a reason makes the applier drop its copies first and attach after all removals.
+    The reason SHARED_CHUNKS makes the applier detach the copies first, and attach after all removals.
     """
     texts = {*_removed_texts(change), change.desired.sha256 if change.desired else ""}
     if change.action is Action.REFUSE or not shared_texts & texts:
@@ -134,9 +142,9 @@ def _order_around_removals(
     if change.attaches:
         return replace(change, reasons=reasons, gap=bool(change.drop))
     if change.action is Action.AWAIT:
-        return replace(change, drop=())  # the next plan removes them, and attaches the completed one again
+        return replace(change, drop=())  # the next plan removes them, and then attaches the awaited copy again
     if change.key in attached_keys:
-        return replace(change, keep=None)  # attached again after these drops, so it need not be completed before them
+        return replace(change, keep=None)  # its copy is re-attached later, so do not wait for it
     if change.keep and _text_of(change.keep.mark) in shared_texts:
         wanted = wanted_by_key[change.key]
         reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
@@ -148,7 +156,7 @@ def _order_around_removals(
 def _attach_again(
     unchanged: Sequence[DigestedFile], texts: set[str], classified: ClassifiedFiles, context: StorePlanContext
 ) -> Iterator[FileChange]:
-    """For each text the first file that stays, attached again."""
+    """Attaches again, for each text, the first unchanged file that has it."""
     remaining = set(texts)
     for wanted in unchanged:
         copies = classified.ours.get(wanted.key_digest, ())

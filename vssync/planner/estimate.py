@@ -17,7 +17,7 @@ from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket, Provider
 
 _BATCHES = {"batches", "batch_files"}  # the capabilities that say whether files can be attached in batches
-_REQUESTS_TO_TRY = 3  # a batch is created, polled, and found without files
+_REQUESTS_TO_TRY_A_BATCH = 3  # a batch is created, polled, and found without files
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 
@@ -31,7 +31,7 @@ class Cost:
     requests: int = 0  # where nothing fails, and everything has ended when it is first asked for
     polls: int = 0  # further requests, at most: where nothing moves until every wait is given up
     seconds: float = 0.0  # that it takes at least: by the provider's rate limits, and until a new store can be used
-    at_most: bool = False  # batches and requests are the most of what they may be: it is not known if batches work
+    at_most: bool = False  # `batches` and `requests` are upper bounds: it is not known whether batches work
 
 
 def count_changes(*stores: StorePlan) -> Counts:
@@ -58,8 +58,8 @@ def count_changes(*stores: StorePlan) -> Counts:
 def estimate_cost(plan: Plan) -> Cost:
     """What carrying out a plan takes, under the limits of its provider.
 
-    Where nobody has said whether a service takes batches, the files may have to be attached one by one, after a batch
-    was tried: that is assumed, since it takes more requests.
+    Where neither provider nor manifest says whether the service takes batches, the larger number of requests counts:
+    that of attaching one file after the other, once a batch has been tried.
     """
     provider = PROVIDERS.get(plan.service.provider)
     declared = plan.service.declared_capabilities
@@ -68,11 +68,11 @@ def estimate_cost(plan: Plan) -> Cost:
     if not (cost.batches and provider and provider.is_any_service) or _BATCHES & plan.service.capabilities.keys():
         return cost
     tries = sum(map(bool, map(count_attached, plan.stores)))
-    dearest = _estimate_cost(plan, provider, replace(capabilities, batches=False))
+    one_by_one = _estimate_cost(plan, provider, replace(capabilities, batches=False))
     return replace(
         cost,
-        requests=max(cost.requests, dearest.requests + tries * _REQUESTS_TO_TRY),
-        polls=max(cost.polls, dearest.polls),
+        requests=max(cost.requests, one_by_one.requests + tries * _REQUESTS_TO_TRY_A_BATCH),
+        polls=max(cost.polls, one_by_one.polls),
         at_most=True,
     )
 
@@ -106,25 +106,25 @@ def _estimate_cost(plan: Plan, provider: Provider | None, capabilities: Capabili
     )
 
 
-def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
+def count_extra_requests(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
     """Requests of an apply that depend on more than its changes; `stores` are all that the service lists.
 
-    Before uploads are deleted, each store that was not looked at is asked whether it holds one: for pages of its files,
-    or for one upload after the other. Where it is not known yet whether search sees updated attributes, one file is
-    written, searched and written again.
+    Before uploads are deleted, each store that the plan did not read is asked whether it holds one: by listing its
+    files, or by asking for one upload after the other. Uploads in expired stores are deleted as well. Where it is
+    unknown whether search sees updated attributes, a test writes one file, searches, and writes it back.
     """
     replaced = (store for store in plan.stores if store.change and store.change.action is Action.REPLACE)
     expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
-    # No plan reads the uploads in expired stores, and each is deleted by a request.
+    # Expired stores cannot be listed, so their uploads are not in the plan; each is deleted by a request.
     unread_uploads = sum(live.counts.total for live in stores if live.id in expired_ids)
     uploads = len(_uploads_to_delete(plan)) + unread_uploads
-    seen_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store)))
-    sizes = [live.counts.total for live in stores if live.id not in seen_ids]
+    read_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store)))
+    sizes = [live.counts.total for live in stores if live.id not in read_ids]
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
-    # Before a store is asked for one upload after the other, it is seen whether its files can be listed.
+    # Before a store is asked for one upload after the other, one request finds out whether its files can be listed.
     asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
     actions = {change.action for store in plan.stores for change in store.files if change.desired}
-    # The mark is written, searched for and written back; a copy that is attached already is read before.
+    # The mark is written, searched for and written back; a copy that is already attached is read first.
     probe = 0
     if capabilities.updates_reach_search is None and actions & {Action.CREATE, Action.REPLACE}:
         probe = 3
@@ -148,8 +148,8 @@ def count_attached(store: StorePlan) -> int:
 def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChange]]:
     """The changes whose files are attached together, one round after the other.
 
-    Of a kind that nothing vouches for, one file goes first and the others follow it; files that wait for a deletion
-    come last.
+    Of an unproven extension, one file is tried in the first round and the others follow; files whose text is removed
+    elsewhere come last.
     """
     first: list[FileChange] = []
     rest: list[FileChange] = []
@@ -179,7 +179,7 @@ def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
 
 
 def _leaving(store: StorePlan) -> Iterator[RecordedCopy]:
-    """The copies that go and do not come back: a File that is attached anew is not one of them."""
+    """The copies that go and do not come back: a File that is attached again is not one of them."""
     return (copy for change in store.files for copy in change.drop if copy.id != _existing_id(change))
 
 
@@ -213,7 +213,7 @@ def _count_pages(files: int) -> int:
 def _count_closing_requests(plan: Plan) -> int:
     """Requests at the end of an apply.
 
-    One looks whether new stores are listed; others, whether deleted stores and files are gone; and uploads are deleted.
+    One checks that new stores are listed; others check that deleted stores and files are gone, or delete uploads.
     """
     listings = [
         _count_pages(store.live + count_attached(store))
@@ -228,24 +228,24 @@ def _count_closing_requests(plan: Plan) -> int:
 
 
 def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
-    """How often an apply waits in a store for the service to get something done."""
+    """How many times an apply waits for the service in a store."""
     waits = any(change.action is Action.AWAIT for change in store.files) + _is_created(store)
     return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_leaving(store))
 
 
 def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) -> int:
-    """Requests in a store, without uploads and what is done at the end."""
+    """Requests in a store, except uploads and the closing requests."""
     batches = sum(2 if batch.action is Action.CANCEL else 1 for batch in store.batches)
     waits = sum(change.action is Action.AWAIT for change in store.files)
     files = 0 if _is_deleted(store) else sum(map(_count_file_requests, store.files))
     reads = _count_reads(waits, store.live) if waits else 0
     stamp = 2 if _is_stamped(plan, store, capabilities) else 0
-    attaches = _count_gap_looks(store, capabilities) + _count_attaches(store, capabilities)
+    attaches = _count_gap_checks(store, capabilities) + _count_attaches(store, capabilities)
     return _count_setup(store) + attaches + batches + files + reads + stamp
 
 
 def _count_setup(store: StorePlan) -> int:
-    """Requests about the store itself. Before a new one gets its first file, another machine's is looked for."""
+    """Requests about the store itself. Before a new store gets its first file, one request lists the stores again."""
     change = store.change
     match change.action if change else None:
         case Action.CREATE:
@@ -280,14 +280,15 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
     return sends + sum(_count_reads(len(files), store.live + attached) for files in rounds)
 
 
-def _count_gap_looks(store: StorePlan, capabilities: Capabilities) -> int:
+def _count_gap_checks(store: StorePlan, capabilities: Capabilities) -> int:
     """Requests that check, once per round, whether the copies detached ahead of it are gone."""
     gaps = Counter[tuple[int, bool]]()
     for number, changes in enumerate(_rounds(store, capabilities)):
         for change in changes:
             existing_id = _existing_id(change)
-            is_apart = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
-            gaps[number, is_apart] += sum(change.gap or copy.id == existing_id for copy in change.drop)
+            # Where a text is shared, Files to attach again are detached in a step of their own, before the others.
+            is_detached_separately = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
+            gaps[number, is_detached_separately] += sum(change.gap or copy.id == existing_id for copy in change.drop)
     left = ((count, store.live - count) for count in gaps.values() if count)
     return sum(1 + _cheapest_read(count, files) for count, files in left)  # the store is read for its size
 
@@ -303,19 +304,19 @@ def _cheapest_read(files: int, total: int) -> int:
 
 
 def _count_file_requests(change: FileChange) -> int:
-    """Requests about the live copies of a file: to look at those that are used, write attributes, and detach others."""
+    """Requests about a file's live copies: to read those that are used, write attributes, and detach others."""
     drops, existing_id = len(change.drop), _existing_id(change)
     match change.action:
         case Action.CREATE | Action.REPLACE:
             same = (copy for copy in change.drop if copy.id == existing_id)
-            looks = bool(change.reuse) + any(copy.status is not FileStatus.COMPLETED for copy in same)
-            return looks + drops
+            reads = bool(change.reuse) + any(copy.status is not FileStatus.COMPLETED for copy in same)
+            return reads + drops
         case Action.UPDATE | Action.ADOPT:
-            return 1 + 2 * drops  # after a look at the copy that stays
+            return 1 + 2 * drops  # before each removal, the copy that stays is read
         case Action.AWAIT:
             return bool(change.fields) + drops
         case _:
-            return drops * (2 if change.keep else 1)
+            return drops * (2 if change.keep else 1)  # the copy that stays, if any, is read before each removal
 
 
 def _is_stamped(plan: Plan, store: StorePlan, capabilities: Capabilities) -> bool:

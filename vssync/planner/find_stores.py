@@ -25,7 +25,7 @@ class StoreMatch:
 
     live: tuple[LiveStore, ...] = ()  # without the expired ones
     expired: tuple[LiveStore, ...] = ()  # these count only if nothing else matches
-    lacks_mark: bool = False  # no mark of this key, only their name, or the `id:` of a store to remove
+    lacks_mark: bool = False  # matched by name (or by a removed store's `id:`), not by mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class StoreMatches:
         return tuple(sorted({live.id for live in (*matched, *undeclared)}))
 
 
-def twin_order(live: LiveStore, contents: Contents | None, owners: Collection[str]) -> tuple[bool, bool, int, str]:
-    """The sort key of stores with one mark; the first in this order is the one in use.
+def order_of_use(live: LiveStore, contents: Contents | None, owners: Collection[str]) -> tuple[bool, bool, int, str]:
+    """The sort key of stores with the same mark; the first in this order is the one in use.
 
-    Machines that each created one at the same time agree by it: usable stores come first, of these the ones with a
-    completed file of ours, of these the oldest. `contents` is None for a store that cannot be listed.
+    By it, machines that each created a store at the same time choose the same one: usable stores come first, of these
+    the ones with a completed file of ours, of these the oldest. `contents` is None for a store that cannot be listed.
     """
     is_usable = not live.is_expired and contents is not None and not contents.problem
     files = contents.files if contents and is_usable else ()
@@ -65,23 +65,23 @@ def twin_order(live: LiveStore, contents: Contents | None, owners: Collection[st
     return not is_usable, not has_ours, live.created_at, live.id
 
 
-def is_parallel(live: LiveStore, winner: LiveStore, contents: Contents, owners: Collection[str]) -> bool:
-    """Whether a store and `winner` were created by parallel first applies, and it holds only files of ours."""
+def is_duplicate(live: LiveStore, in_use: LiveStore, contents: Contents, owners: Collection[str]) -> bool:
+    """Whether a store was created by a first apply parallel to that of the store in use, and holds only our files."""
     all_ours = all(file.owner in owners for file in contents.files)
-    return abs(live.created_at - winner.created_at) <= MAX_PARALLEL_SECONDS and all_ours and not contents.unlisted
+    return abs(live.created_at - in_use.created_at) <= MAX_PARALLEL_SECONDS and all_ours and not contents.unlisted
 
 
 def match_stores(
-    desired: Desired, stores: tuple[LiveStore, ...], options: Options, made_here: Mapping[str, str] | None = None
+    desired: Desired, stores: tuple[LiveStore, ...], options: Options, created_here: Mapping[str, str] | None = None
 ) -> StoreMatches:
     """The matches of every store in scope. If several live stores carry its mark, all of them match.
 
-    `made_here` has the keys, by id, of stores that this machine created: by it they are found if their mark is lost. A
-    mark of a newer version counts as that of the owner and key it names. Raises Refused for a store of another owner
-    and for two of the manifest that match one live store.
+    `created_here` has the keys, by id, of stores that this machine created, which are found even if their mark is lost.
+    A newer version's mark counts as a mark of the owner and key it names. Raises Refused for a store of another owner,
+    and for two stores of the manifest that match the same live store.
     """
     scope = Scope.of(options)
-    matcher = _StoreMatcher(desired, options, stores, made_here or {})
+    matcher = _StoreMatcher(desired, options, stores, created_here or {})
     in_order = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in in_order if scope.touches_store(store.key)}
     removed_stores = (store for store in desired.removed if scope.touches_store(store.key))
@@ -118,9 +118,9 @@ class _StoreMatcher:
     """
 
     def __init__(
-        self, desired: Desired, options: Options, stores: Iterable[LiveStore], made_here: Mapping[str, str]
+        self, desired: Desired, options: Options, stores: Iterable[LiveStore], created_here: Mapping[str, str]
     ) -> None:
-        self.desired, self.options, self.made_here = desired, options, made_here
+        self.desired, self.options, self.created_here = desired, options, created_here
         self.by_id: dict[str, LiveStore] = {}
         self.by_name: dict[str, list[LiveStore]] = {}
         self.by_mark: dict[tuple[str, str], list[LiveStore]] = {}
@@ -149,13 +149,14 @@ class _StoreMatcher:
             if marked := self._find_marked(owner, store):
                 return _as_match(marked)
         # Stores that this machine created for the key, and whose mark was removed since.
-        made_here = [live for live in self.by_id.values() if self.made_here.get(live.id) in (store.key, *store.was)]
-        free = [live for live in made_here if live.id not in self.pinned_ids and not isinstance(live.mark, StoreMark)]
+        keys = (store.key, *store.was)
+        created = [live for live in self.by_id.values() if self.created_here.get(live.id) in keys]
+        free = [live for live in created if live.id not in self.pinned_ids and not isinstance(live.mark, StoreMark)]
         usable = [live for live in free if not live.is_expired]
         return _as_match(usable) if usable else self._match_name(store)
 
     def match_removed(self, store: DesiredStore) -> StoreMatch:
-        """Matches by a mark of this key alone; if there is none, what has the store's name or id, as `lacks_mark`."""
+        """Matches by a mark of this key; without one, by the store's name or id, and then `lacks_mark` is set."""
         if store.external:
             return self.match(store)
         pinned = [self.by_id[store.id]] if store.id in self.by_id else []
@@ -192,8 +193,8 @@ class _StoreMatcher:
             raise Refused(
                 f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
                 f"Give this one another {'`id:`' if store.id else 'name'}, or take the store over with "
-                f"--adopt-from {owner}. If {owner} hands it over, `removed: keep` is applied there first, and "
-                "`adopt: true` here after that."
+                f"--adopt-from {owner}. If {owner} hands it over, they first apply `removed: keep`, then you "
+                "apply `adopt: true`."
             )
 
 

@@ -13,7 +13,7 @@ from vssync.planner.store_files import StoreDraft
 from vssync.providers import PROVIDERS
 
 MIN_FILES_FOR_SHARE = 10  # in a store with fewer files of ours, a share says nothing
-ENOUGH_KEYS_UNRELATED = 3  # with so many live keys and none wanted, a store is taken to be another manifest's
+MIN_KEYS_TO_JUDGE_UNRELATED = 3  # with fewer live keys, an ordinary edit may replace all of them
 
 _DEFAULT_MANIFEST = "."
 _SPECIAL_FLAGS = {"manifest": "-f", "env": "-e", "variables": "--var", "targets": "-t", "excludes": "--exclude"}
@@ -43,9 +43,9 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
 def is_unrelated(draft: StoreDraft) -> bool:
     """Whether no live file of ours in a store is wanted, not even under another key.
 
-    This happens when two manifests have the same owner. With one or two live keys an ordinary edit could do it, too, so
-    then no folder may be shared, either. The whole store is judged, even with `--target`: a partial apply would make it
-    look related next time.
+    This happens when two manifests have the same owner. With one or two live keys an ordinary edit could do it as well,
+    so a shared folder then counts as related. The whole store is judged, even with `--target`: a partial apply would
+    make it look related next time.
     """
     ours, store = draft.classified.ours, draft.context.store
     if not (ours and draft.wanted_files and store.prune):
@@ -61,7 +61,7 @@ def is_unrelated(draft: StoreDraft) -> bool:
     if any(copy.id in file_ids or not contents.isdisjoint((copy.mark.content, copy.mark.source)) for copy in live):
         return False
     live_folders = {folder for copy in live for folder in _folders_above(copy.key)}
-    return len(ours) >= ENOUGH_KEYS_UNRELATED or live_folders.isdisjoint(
+    return len(ours) >= MIN_KEYS_TO_JUDGE_UNRELATED or live_folders.isdisjoint(
         folder for file in files for folder in _folders_above(file.key)
     )
 
@@ -76,8 +76,8 @@ def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
     """Refuses to change a store of which no live file is wanted, whatever its size."""
     if not (store.unrelated and store.files) or plan.options.max_delete:
         return []
-    message = f"{store.key}: none of its live files ({store.owned:,}) is in the manifest."
-    hint = "Has another manifest the same `owner`, and is this its store? Then give this one an owner of its own."
+    message = f"{store.key}: none of its live keys ({store.owned:,}) is in the manifest."
+    hint = "Does another manifest use the same `owner`, and is this its store? Then give this one an owner of its own."
     allowing = replace(plan.options, max_delete=Limit(count=store.owned))
     return [Refusal(message, store.key, (hint, *_commands(store, plan, allowing)))]
 
@@ -97,7 +97,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     if is_emptied:
         hints.insert(0, "The manifest chooses no file for this store.")
     elif most_leave:
-        hints.insert(0, "Most of its keys leave: was another manifest of the same owner applied to it?")
+        hints.insert(0, "Most of its files would be deleted: was another manifest of the same owner applied to it?")
     message = _too_many(count, "deleted", store, limit if is_over_limit else None)
     allowing = replace(plan.options, max_delete=Limit(count=count))
     return [Refusal(message, store.key, (*hints, *_commands(store, plan, allowing)))]
@@ -118,7 +118,7 @@ def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]
 def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
     """Refuses to attach more files than the provider allows in a store, in the end or on the way there.
 
-    On the way, a store holds the files to delete, which go last, and the old copies of files in flight.
+    On the way, a store also holds the files to delete, which go last, and the old copies of files being replaced.
     """
     provider = PROVIDERS.get(plan.service.provider)
     most = provider.max_store_files if provider else None
@@ -137,7 +137,7 @@ def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
         held, hint = f"{after:,} files", "Declare a second store, and move some of its files there."
     else:
         held = f"{at_once:,} files while the plan is applied"
-        hint = "It deletes last: leave what it adds out of the manifest, apply, and put it back."
+        hint = "Deletions come last: first apply without the new files, then add them."
     message = f"{store.key}: it would hold {held}; {plan.service.provider} allows {most:,} in a store."
     return [Refusal(message, store.key, (hint, *_commands(store, plan)))]
 
@@ -149,12 +149,12 @@ def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
 
 
 def _round_share(number: float) -> float:
-    """A multiple of a written percentage, which a float may miss: 29% of 100 is not 28.999999999999996."""
+    """Rounds away float error: 29% of 100 is 29, not 28.999999999999996."""
     return round(number, 6)
 
 
 def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> str:
-    """The message of a refusal. The share has as many decimals as it takes to read as more than the limit."""
+    """The message of a refusal. The share has as many decimals as it takes to show that it exceeds the limit."""
     share = 100 * count / store.owned if store.owned else 100.0
     text = f"{share:.0f}%"
     if limit and limit.count is not None:
@@ -168,9 +168,9 @@ def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> s
 
 
 def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
-    """Commands to go on with: one with the options that allow it, one that leaves the store out."""
+    """The next commands to choose from: one with the options that allow it, one that leaves the store out."""
     choices = [("If this is intended:", allowing)] if allowing else []
-    key = store.key.partition("@")[0]  # of several stores of one key, none can be addressed alone
+    key = store.key.partition("@")[0]  # several stores of the same key cannot be addressed one by one
     if any(other.key.partition("@")[0] != key for other in plan.stores):
         choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max((len(purpose) + 2 for purpose, _ in choices), default=0)

@@ -1,7 +1,8 @@
-"""Stores that leave: those of ours that the manifest does not declare any more, and those it says to remove.
+"""Stores that leave: those of ours that the manifest no longer declares, and those it says to remove.
 
-`removed: delete` deletes a store with our files; `removed: keep` only takes our marks away. Either acts on a store with
-our mark for its key, and of an external one on our files: what merely has its name or id is not ours to remove.
+`removed: delete` deletes a store with our files; `removed: keep` only takes our marks away. Both act only on a store
+that carries our mark for its key; in an external store, only on our files. A store that merely has the right name or id
+is not ours to remove.
 """
 
 from __future__ import annotations
@@ -27,27 +28,23 @@ class _RemovalDecision(NamedTuple):
 
 
 def plan_undeclared(
-    matches: StoreMatches, leftovers: Iterable[tuple[str, LiveStore]], context: PlanContext
+    matches: StoreMatches, duplicates: Iterable[tuple[str, LiveStore]], context: PlanContext
 ) -> Iterator[StorePlan]:
     """The plans of stores of ours that the manifest does not declare.
 
-    Of several with one key, all but the first are called `key@id`. Leftovers beside a store in use are included only
+    Of several with the same key, all but the first are called `key@id`. Duplicates of a store in use are included only
     where stores may be deleted; otherwise the plan of the store in use has a note on them.
     """
     options, used_keys = context.options, set(matches.by_key)
-    for key, live in (*matches.undeclared, *(leftovers if options.allow_store_deletes else ())):
+    for key, live in (*matches.undeclared, *(duplicates if options.allow_store_deletes else ())):
         unique_key = f"{key}@{live.id}" if key in used_keys | matches.removed.keys() else key
         used_keys.add(unique_key)
         contents, classified = _contents_of(live, context)
         decision = _RemovalDecision()
         if options.allow_store_deletes and context.scope.includes_all_files(key):
             decision = _delete_store(unique_key, live, Reason.NOT_IN_MANIFEST, context)
-        kept_note = Note(
-            NoteKind.LEFT_STORE,
-            count=contents.size,
-            detail=": ".join(filter(None, (live.id, contents.problem))),
-        )
-        notes = () if decision.change else (kept_note, *note_others(classified))
+        left_note = Note(NoteKind.LEFT_STORE, count=contents.size, detail=contents.problem)
+        notes = () if decision.change else (left_note, *note_others(classified))
         yield _store_plan(unique_key, live, context, decision, notes)
 
 
@@ -61,15 +58,15 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         yield StorePlan(store.key, store.name, desired=store.settings, change=refusal.change)
         return
     yielded = 0
-    # An expired store without our mark is no concern of ours.
+    # An expired store without our mark need not be removed: it holds nothing that could still be used.
     candidates = match.live if match.lacks_mark else (*match.live, *match.expired)
     for live in candidates:
         key = f"{store.key}@{live.id}" if yielded else store.key
         decision = _remove(key, store, live, match, context)
         if decision.change or decision.files:
             _, classified = _contents_of(live, context)
-            goes = decision.change is not None and decision.change.action is Action.DELETE
-            notes = () if goes else note_others(classified)
+            is_deleted = decision.change is not None and decision.change.action is Action.DELETE
+            notes = () if is_deleted else note_others(classified)
             plan = _store_plan(key, live, context, decision, notes)
             yield plan if yielded else replace(plan, desired=store.settings)
             yielded += 1
@@ -100,7 +97,7 @@ def _store_plan(
 
 
 def _contents_of(live: LiveStore, context: PlanContext) -> tuple[Contents, ClassifiedFiles]:
-    """What a store holds, and whose that is; an expired one cannot be listed."""
+    """What a store holds, also grouped by owner; nothing for an expired one, which cannot be listed."""
     contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
     return contents, classify_files(contents.files, (context.owner,))
 
@@ -130,9 +127,9 @@ def _refuse(reasons: tuple[Reason, ...], detail: str) -> _RemovalDecision:
 
 
 def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext) -> _RemovalDecision:
-    """Refuses to remove what has the name or id of a store and not its mark.
+    """Refuses to remove a store that has the right name or id, but not the mark.
 
-    Once the marks are gone, `removed: keep` is done, whoever the store belongs to by now.
+    `removed: keep` is not refused if none of its files carries our mark: then nothing is left to do.
     """
     contents, classified = _contents_of(live, context)
     ours = len(classified.our_copies)
@@ -150,14 +147,15 @@ def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext)
         if owner or not ours
         else f"to restore its mark, declare the store once more with `id: {live.id}` and apply with --adopt"
     )
-    detail = f"{live.id} is here in its place and carries {has}{its_files}, so nothing is removed; {way_out}"
+    by = "with this id" if store.id else "found under this name"
+    detail = f"The store {by}, {live.id}, carries {has}{its_files}, so nothing is removed; {way_out}"
     return _refuse((Reason.UNMARKED if owner in ("", context.owner) else Reason.OTHER_OWNER,), detail)
 
 
 def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContext) -> _RemovalDecision:
     """The deletion of a store of ours with its files, or its refusal.
 
-    Files that the service counts but does not list are taken for others': nobody can say whose they are.
+    Files that the service counts but does not list are treated as others', since their owner is unknown.
     """
     contents, classified = _contents_of(live, context)
     options = context.options
@@ -170,7 +168,7 @@ def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContex
         unknown = f"what its {count_noun(contents.count, 'file')} {is_or_are}, and whose, is not known"
         if {key, key.partition("@")[0], live.id}.intersection(options.delete_unlisted):
             return _RemovalDecision(StoreChange(Action.DELETE, (reason, Reason.UNLISTED), detail=unknown))
-        detail = f"{contents.problem}\n{unknown}: `vssync destroy --delete-unlisted {live.id}` deletes it all the same"
+        detail = f"{contents.problem}\n{unknown}; `vssync destroy --delete-unlisted {live.id}` deletes it nevertheless"
         return _refuse((reason, Reason.UNLISTED, Reason.NOT_ALLOWED), detail)
     not_ours, unlisted = len(contents.files) - len(classified.our_copies), contents.unlisted
     if not_ours + unlisted > (options.delete_unmanaged or 0):

@@ -21,7 +21,7 @@ from vssync.planner.classify import (
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
 from vssync.planner.equal_texts import note_equal_texts, order_equal_texts
-from vssync.planner.takeover import decide_claimants, refuse_unreadable
+from vssync.planner.takeover import AssignedCopies, assign_copies, decide_claimants, refuse_unreadable
 from vssync.text import join_first
 
 
@@ -59,60 +59,87 @@ class StoreDraft:
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     """Decides about every file of a store.
 
-    First the desired keys with a completed copy; then those without, which may take over a copy that has no other use;
-    copies that nothing claims go.
+    First the desired keys with a completed copy, or with any copy of the File that they declare; then the others, which
+    may take over a copy that is not needed under its own key. Copies that no key takes over are deleted.
     """
     classified = classify_files(contents.files, context.common.owners)
     wanted_files = digest_files(context.store)
     in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
     decided = list(refuse_unreadable(wanted_files, classified, context))
     refused_keys = {change.key for change in decided if change.desired}
+    undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
+    planned = [wanted for wanted in in_scope if wanted.key not in refused_keys]
+    assigned = assign_copies(planned, undesired, classified)
     claimants: list[DigestedFile] = []
-    gone_notes: list[Note] = []
-    unchanged = 0
-    for wanted in in_scope:
-        if wanted.key in refused_keys:
-            continue
-        copies, declared_id = classified.ours.get(wanted.key_digest, []), wanted.declared_id
-        # The store holds the declared File under another key.
-        is_elsewhere = declared_id in classified.attached_ids and all(copy.id != declared_id for copy in copies)
-        is_unserved = not declared_id and all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
-        if not copies or is_elsewhere or is_unserved:
+    as_desired: list[DigestedFile] = []
+    for wanted in planned:
+        copies = assigned.by_key.get(wanted.key_digest, [])
+        if _is_claimant(wanted, copies, classified):
             claimants.append(wanted)
         elif key_changes := decide_file(wanted, copies, context):
             decided += key_changes
-        elif gone_ids := [copy.id for copy in copies if copy.id in context.common.snapshot.gone_uploads]:
-            gone_notes.append(Note(NoteKind.UPLOAD_GONE, wanted.key, detail=gone_ids[0]))
         else:
-            unchanged += 1
-    undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
-    claims = decide_claimants(claimants, undesired, classified, context)
-    unclaimed = [copies for copies in undesired if copies[0].id not in claims.moved_ids]
-    decided += [*claims.changes, *_delete_unclaimed(unclaimed, in_scope, claims.moved_ids, classified, context)]
-    kept_notes = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
+            as_desired.append(wanted)
+    claims = decide_claimants(claimants, assigned, classified, context)
+    unclaimed = [copies for copies in assigned.undesired if copies[0].id not in claims.moved_ids]
+    deletions = _delete_unclaimed(unclaimed, in_scope, claims.moved_ids, assigned, context)
+    decided = _join_finished_moves([*decided, *claims.changes], deletions)
+    decided = list(_keep_declared(decided, wanted_files))
     changes = order_equal_texts(decided, wanted_files, classified, context)
-    # Files that are attached again for their shared text are no longer unchanged.
-    unchanged -= len({change.key for change in changes} - {change.key for change in decided})
-    counted_notes = _counted_notes(in_scope, classified, changes, context)
+    attached_keys = {change.key for change in changes if change.attaches}  # some again, for their shared text
+    unchanged = [wanted for wanted in as_desired if wanted.key not in attached_keys]
+    gone_notes = _notes_on_gone_uploads(unchanged, assigned, context)
+    unpruned = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
+    live_notes = _notes_on_live_files(in_scope, classified, changes, context)
     text_notes = note_equal_texts(wanted_files, context)
-    notes = (*claims.notes, *gone_notes, *skipped_notes, *kept_notes, *counted_notes, *text_notes)
-    return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, unchanged)
+    notes = (*claims.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
+    return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, len(unchanged) - len(gone_notes))
+
+
+def _is_claimant(wanted: DigestedFile, copies: Copies, classified: ClassifiedFiles) -> bool:
+    """Whether a desired key, given our copies of it, is left to `decide_claimants`."""
+    if file_id := wanted.declared_id:
+        is_elsewhere = file_id in classified.attached_ids and all(copy.id != file_id for copy in copies)
+        return not copies or is_elsewhere
+    return all(copy.file.status is not FileStatus.COMPLETED for copy in copies)
+
+
+def _keep_declared(changes: Sequence[FileChange], wanted_files: Sequence[DigestedFile]) -> Iterator[FileChange]:
+    """The changes, without the removal of a File that another key declares, in scope or not: that key takes it over."""
+    key_of = {wanted.declared_id: wanted.key for wanted in wanted_files if wanted.declared_id}
+    for change in changes:
+        drop = tuple(copy for copy in change.drop if key_of.get(copy.id, change.key) == change.key)
+        if len(drop) == len(change.drop):
+            yield change
+        elif drop or change.action is not Action.DELETE:
+            yield replace(change, drop=drop, gap=change.gap and bool(drop))
+
+
+def _notes_on_gone_uploads(
+    wanted_files: Sequence[DigestedFile], assigned: AssignedCopies, context: StorePlanContext
+) -> list[Note]:
+    """A note on each key of which a copy is listed although its File does not exist."""
+    gone = context.common.snapshot.gone_uploads
+    gone_ids = ((wanted, {copy.id for copy in assigned.by_key[wanted.key_digest]} & gone) for wanted in wanted_files)
+    return [Note(NoteKind.UPLOAD_GONE, wanted.key, detail=min(ids)) for wanted, ids in gone_ids if ids]
 
 
 def _undesired_copies(
     classified: ClassifiedFiles, wanted_files: Sequence[DigestedFile], context: StorePlanContext
 ) -> tuple[list[Copies], list[Note]]:
-    """Our copies in scope under keys that the manifest does not want, and a note on each that stays.
+    """Our copies in scope under keys that the manifest does not want, and a note on each key that it skips.
 
-    Of the keys that it leaves out, only drafts, ignored and linked files go.
+    The copies of skipped keys stay, except for drafts, ignored and linked files.
     """
-    kept = {key_digest(key): key for key, why in sorted(context.store.skipped.items()) if why not in REASON_BY_SKIP}
+    skipped_keys = {
+        key_digest(key): key for key, why in sorted(context.store.skipped.items()) if why not in REASON_BY_SKIP
+    }
     notes = [
         Note(NoteKind.SKIPPED, key, detail=context.store.skipped[key].replace("_", " "))
-        for digest, key in kept.items()
+        for digest, key in skipped_keys.items()
         if digest in classified.ours and context.is_in_scope(key)
     ]
-    digests = classified.ours.keys() - {wanted.key_digest for wanted in wanted_files} - kept.keys()
+    digests = classified.ours.keys() - {wanted.key_digest for wanted in wanted_files} - skipped_keys.keys()
     undesired = [classified.ours[digest] for digest in sorted(digests)]
     return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes
 
@@ -121,25 +148,25 @@ def _delete_unclaimed(
     unclaimed: Sequence[Copies],
     in_scope: Sequence[DigestedFile],
     moved_ids: Collection[str],
-    classified: ClassifiedFiles,
+    assigned: AssignedCopies,
     context: StorePlanContext,
 ) -> Iterator[FileChange]:
     """The deletions of copies that no desired key took over, and of provisional ones that an earlier apply left."""
     store_key = context.store.key
     if context.store.prune:
-        moves = _finished_moves(unclaimed, in_scope, classified, context)
+        moves = _finished_moves(unclaimed, in_scope, assigned, context)
         skipped = context.store.skipped if unclaimed else {}
         left_out = {key_digest(key): REASON_BY_SKIP[why] for key, why in skipped.items() if why in REASON_BY_SKIP}
         for copies in unclaimed:
             change = deletion_of(store_key, copies)
             if target := moves.get(copies[-1].id):
                 wanted, current = target
-                reasons, kept = (Reason.SUPERSEDED,), current.recorded
-                change = replace(change, key=wanted.key, reasons=reasons, keep=kept, was=change.key)
+                reasons, keep = (Reason.SUPERSEDED,), current.recorded
+                change = replace(change, key=wanted.key, reasons=reasons, keep=keep, was=change.key)
             elif reason := left_out.get(copies[-1].mark.key_digest):
                 change = replace(change, reasons=(reason,))
             yield change
-    provisional = classified.provisional if context.includes_all_files else ()
+    provisional = assigned.provisional if context.includes_all_files else ()
     for copy in provisional:
         if copy.id not in moved_ids:
             detail = "left by an apply that did not finish"
@@ -149,12 +176,12 @@ def _delete_unclaimed(
 def _finished_moves(
     unclaimed: Sequence[Copies],
     in_scope: Sequence[DigestedFile],
-    classified: ClassifiedFiles,
+    assigned: AssignedCopies,
     context: StorePlanContext,
 ) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
-    """For each key whose file has moved, by the id of its newest copy: the desired key, and the completed copy there.
+    """Maps the id of the newest copy of a key whose file has moved to the new key and its completed copy.
 
-    That copy must be the only one of this content, and younger: two equal files that were attached together are no
+    That copy must be the only one of this content, and younger: two equal files that were attached together are not a
     move. An interrupted run leaves such old copies; deleting them does not count for the guards.
     """
     if not unclaimed:
@@ -163,7 +190,7 @@ def _finished_moves(
     targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
     for wanted in in_scope:
         if wanted.content in contents and not wanted.declared_id:
-            right = [copy for copy in classified.ours.get(wanted.key_digest, ()) if wanted.matches(copy)]
+            right = [copy for copy in assigned.by_key.get(wanted.key_digest, ()) if wanted.matches(copy)]
             if current := newest_copy(right, CopyState.OK, context.now):
                 targets.setdefault(wanted.content, []).append((wanted, current))
     moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
@@ -174,27 +201,40 @@ def _finished_moves(
     }
 
 
+def _join_finished_moves(changes: Sequence[FileChange], deletions: Iterable[FileChange]) -> list[FileChange]:
+    """All changes; the old copies of a moved file go with the change of its new key, which may drop the kept copy."""
+    refusals = [change for change in changes if change.action is Action.REFUSE]
+    by_key = {change.key: change for change in changes if change.action is not Action.REFUSE}
+    others: list[FileChange] = []
+    for deletion in deletions:
+        if deletion.keep and (change := by_key.get(deletion.key)):
+            by_key[deletion.key] = replace(change, drop=(*change.drop, *deletion.drop))
+        else:
+            others.append(deletion)
+    return [*refusals, *by_key.values(), *others]
+
+
 def deletion_of(store_key: str, copies: Copies) -> FileChange:
-    """The change for a key that left the manifest, from all its copies."""
+    """The deletion of all copies of a key that left the manifest."""
     drop = tuple(copy.recorded for copy in copies)
     return FileChange(store_key, copies[-1].key, Action.DELETE, (Reason.NOT_IN_MANIFEST,), drop=drop)
 
 
 def sort_changes(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
-    """Changes by key and action; by copies, too, since provisional copies have no key of their own."""
+    """Changes sorted by key and action, then by their copies, since provisional copies have no key of their own."""
     return tuple(sorted(changes, key=lambda change: (change.key, change.action, [copy.id for copy in change.drop])))
 
 
-def _counted_notes(
+def _notes_on_live_files(
     in_scope: Sequence[DigestedFile],
     classified: ClassifiedFiles,
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
-    """Notes on what the service holds.
+    """Notes on live files.
 
-    These are others' files and shared keys, copies that nobody compared or that have no text, and those that are
-    reported otherwise than sent.
+    They count others' files, keys that other owners have as well, our copies that were never compared or have no text,
+    and those that the service reports in another form than they were sent.
     """
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
@@ -234,7 +274,7 @@ def _counted_notes(
 
 
 def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
-    """Counts of a store's files without a mark that can be read, and of those of each other owner."""
+    """Notes that count a store's files without a readable mark, and those of each other owner."""
     others = [file for file in (*classified.unmarked, *classified.unreadable) if file.id not in adopted_ids]
     unmanaged = [Note(NoteKind.UNMANAGED, count=len(others))] if others else []
     foreign = sorted(classified.foreign.items())
@@ -242,7 +282,7 @@ def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) 
 
 
 def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: StorePlanContext) -> bool:
-    """Whether the copy in use is reported with another chunking; any will do where `auto` was asked for."""
+    """Whether the copy in use is reported with another chunking than was asked for; `auto` allows any."""
     chunking = wanted.file.chunking
     if chunking.auto or all(copy.file.chunking in (None, chunking) for copy in copies):
         return False
@@ -251,7 +291,7 @@ def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: Store
 
 
 def limit_to_listed(draft: StoreDraft) -> StoreDraft:
-    """The draft with only what is safe although not all files are listed: attributes of listed copies are written.
+    """The draft with only what is safe while not all files are listed: updates of listed copies, waits and refusals.
 
     A file that is not listed may be a copy of any key. So nothing is uploaded, which might be there already, and
     nothing is removed, since what is listed may be the last good copy.

@@ -1,8 +1,8 @@
-"""Desired keys without a completed copy: each takes over a moved copy or an unmarked file, or is created."""
+"""Which key takes over which live file: a declared File, a moved copy of ours, or an unmarked file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -10,27 +10,44 @@ from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute, key_dig
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Options, Reason, RecordedCopy
 from vssync.model.state import Desired, DesiredFile, FileStatus, LiveFile, Snapshot, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
-from vssync.planner.classify import ClassifiedFiles, Copies, CopyState, DigestedFile, classify_files, creation_order
+from vssync.planner.classify import (
+    ClassifiedFiles,
+    Copies,
+    CopyState,
+    DigestedFile,
+    OwnedCopy,
+    classify_files,
+    creation_order,
+)
 from vssync.planner.context import Scope, StorePlanContext
-from vssync.planner.decide_file import decide_file, refuse_too_many_attributes
+from vssync.planner.decide_file import decide_file, newest_copy, refuse_too_many_attributes
 from vssync.planner.find_stores import StoreMatch, match_stores
 from vssync.text import format_size
 
 
 class Likeness(Enum):
-    """How an unmarked file is like the desired one in whose place it stands."""
+    """How similar an unmarked file is to the desired file that it may be adopted for."""
 
     SAME = "same"  # the same bytes, or the File that is declared
-    UNCOMPARED = "uncompared"  # the same name and size; nobody compared the bytes
+    UNCOMPARED = "uncompared"  # the same name and size; the bytes were not compared
     DIFFERENT = "different"  # the same name, other bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An unmarked file that stands in a desired file's place."""
+    """An unmarked file that may be adopted for a desired one, or be replaced by it."""
 
     file: LiveFile
     likeness: Likeness
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedCopies:
+    """Our copies by the key that they are planned for: a declared File belongs to the key that declares it."""
+
+    by_key: Mapping[str, Copies]  # by key digest
+    undesired: Sequence[Copies]  # of keys that are not in the manifest, all copies of a key together
+    provisional: Copies  # marked for no key yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +59,87 @@ class Claims:
     moved_ids: frozenset[str]
 
 
+def assign_copies(
+    wanted_files: Sequence[DigestedFile], undesired: Sequence[Copies], classified: ClassifiedFiles
+) -> AssignedCopies:
+    """Assigns each declared File that is a copy of ours to the key that declares it, if its former key can give it up.
+
+    An undesired key gives up all its copies: those that no other key declares go to the first key that takes one.
+    `undesired` are our copies under keys that are not in the manifest.
+    """
+    loose = (*undesired, *([copy] for copy in classified.provisional))
+    groups = {copy.id: copies for copies in loose for copy in copies}
+    taken = _take_declared(wanted_files, groups.keys(), classified)
+    if not taken:
+        return AssignedCopies(classified.ours, undesired, classified.provisional)
+    used_ids = {copy.id for copy in taken.values()}
+    by_key = {key: [copy for copy in copies if copy.id not in used_ids] for key, copies in classified.ours.items()}
+    for wanted in wanted_files:
+        if copy := taken.get(wanted.key_digest):
+            others = [other for other in groups.get(copy.id, ()) if other.id not in used_ids]
+            used_ids.update(other.id for other in others)
+            own_copies = (copy, *others, *by_key.get(wanted.key_digest, ()))
+            by_key[wanted.key_digest] = sorted(own_copies, key=lambda copy: creation_order(copy.file))
+    return AssignedCopies(
+        by_key,
+        [copies for copies in undesired if copies[0].id not in used_ids],
+        [copy for copy in classified.provisional if copy.id not in used_ids],
+    )
+
+
+def _take_declared(
+    wanted_files: Sequence[DigestedFile], undesired_ids: Collection[str], classified: ClassifiedFiles
+) -> dict[str, OwnedCopy]:
+    """The copies that are assigned to the keys that declare them, by key digest.
+
+    A desired key gives up a completed copy only if it keeps a right one or takes a completed one, as when two keys
+    exchange their Files.
+    """
+    declared = {wanted.declared_id: wanted for wanted in wanted_files if wanted.declared_id}
+    if classified.attached_ids.isdisjoint(declared):
+        return {}
+    desired = {wanted.key_digest: wanted for wanted in wanted_files}
+    taken = {
+        declared[copy.id].key_digest: copy
+        for copy in classified.our_copies
+        if copy.id in declared and (copy.id in undesired_ids or copy.mark.key_digest in desired)
+    }
+
+    def can_leave(copy: OwnedCopy) -> bool:
+        if copy.id in undesired_ids or copy.file.status is not FileStatus.COMPLETED:
+            return True
+        former_key = copy.mark.key_digest
+        taken_ids = {other.id for other in taken.values()}
+        staying = (other for other in classified.ours[former_key] if other.id not in taken_ids)
+        serving = [other for other in staying if desired[former_key].matches(other)]
+        serving += [taken[former_key]] if former_key in taken else []
+        return any(other.file.status is FileStatus.COMPLETED for other in serving)
+
+    while blocked := [key for key, copy in taken.items() if not can_leave(copy)]:
+        taken = {key: copy for key, copy in taken.items() if key not in blocked}
+    return taken
+
+
 def decide_claimants(
     claimants: Sequence[DigestedFile],
-    undesired: Sequence[Copies],
+    assigned: AssignedCopies,
     classified: ClassifiedFiles,
     context: StorePlanContext,
 ) -> Claims:
-    """What becomes of the claimants, in their order; `undesired` are our copies under keys not in the manifest.
+    """What becomes of the claimants, in their order.
 
     A claimant is a desired key with no completed copy (say, a moved file whose new upload is unfinished), or one that
-    declares a File which the store holds under another key. Unmarked files are left alone without `--adopt` or
-    `adopt: true`.
+    declares a File which the store holds and which is not assigned to it. Unmarked files are left alone without
+    `--adopt` or `adopt: true`.
     """
-    available = [*undesired, *([copy] for copy in classified.provisional)]
+    available = [*assigned.undesired, *([copy] for copy in assigned.provisional)]
     former_copies = _find_former_copies(claimants, available, context)
-    open_files = [wanted for wanted in claimants if wanted.declared_id or wanted.key_digest not in classified.ours]
-    candidates = find_candidates(open_files, classified.unmarked, context)
+    adopting_keys = [wanted for wanted in claimants if wanted.declared_id or not assigned.by_key.get(wanted.key_digest)]
+    candidates = find_candidates(adopting_keys, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for wanted in claimants:
-        own_copies = classified.ours.get(wanted.key_digest, [])
+        own_copies = assigned.by_key.get(wanted.key_digest, [])
         if moved := former_copies.get(wanted.key):
             copies = sorted((*moved, *own_copies), key=lambda copy: creation_order(copy.file))
             changes += decide_file(wanted, copies, context)
@@ -79,45 +157,42 @@ def decide_claimants(
 def _find_former_copies(
     claimants: Sequence[DigestedFile], available: Sequence[Copies], context: StorePlanContext
 ) -> dict[str, Copies]:
-    """The copies of a former key that each claimant takes over, by the claimant's key.
+    """The copies of a former key that each claimant without a declared File takes over, by the claimant's key.
 
-    A declared File decides by its id. Otherwise, and only where files may be pruned, a former key must have a completed
-    copy of the same content and chunking; of several, any will do, and those of the same upload name go first.
+    Only where files may be pruned: a former key must have a completed copy of the same content and chunking. Of
+    several, any will do, and those of the same upload name go first.
     """
-    if not claimants:
+    takers = [wanted for wanted in claimants if not wanted.declared_id]
+    if not (takers and context.store.prune):
         return {}
-    by_file_id = {copy.id: copies for copies in available for copy in copies}
     by_identity: dict[tuple[str, ...], list[Copies]] = {}
-    prunable = available if context.store.prune else ()
     # Sorted backwards, since they are taken from the end.
-    for copies in sorted(prunable, key=lambda copies: copies[0].key, reverse=True):
+    for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True):
         completed = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
         named = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
         for identity in {*named, *(full[:2] for full in named)}:  # with and without the name
             by_identity.setdefault(identity, []).append(copies)
-    former_copies = {
-        wanted.key: by_file_id[wanted.declared_id] for wanted in claimants if wanted.declared_id in by_file_id
-    }
-    moved_ids = {copies[0].id for copies in former_copies.values()}  # a key's copies go together: one stands for all
+    former_copies: dict[str, Copies] = {}
+    moved_ids: set[str] = set()  # the first of each key's copies, which go together
     # First those of the same upload name, then any.
     for with_name in (True, False):
-        for wanted in claimants:
+        for wanted in takers:
             unnamed = (wanted.content, wanted.chunking_digest)
             names = (wanted.name_digest, NONE)
             for identity in [(*unnamed, name) for name in names] if with_name else [unnamed]:
                 free = by_identity.get(identity, [])
                 while free and free[-1][0].id in moved_ids:
                     free.pop()
-                if free and not wanted.declared_id and wanted.key not in former_copies:
+                if free and wanted.key not in former_copies:
                     former_copies[wanted.key] = free.pop()
                     moved_ids.add(former_copies[wanted.key][0].id)
     return former_copies
 
 
 def _held_back_note(wanted: DigestedFile, candidate: Candidate, context: StorePlanContext) -> Note | None:
-    """A note that an upload is held back because of the file in its place; None where that one is taken over.
+    """A note that an upload is held back because of the candidate; None if the candidate is taken over.
 
-    What was not compared is taken over only while the store's adoption goes on.
+    A file that was not compared is taken over only while the store is being adopted.
     """
     if not context.may_adopt:
         return Note(NoteKind.ADOPTABLE, wanted.key, detail=candidate.file.id)
@@ -134,7 +209,7 @@ def _not_compared_text(context: StorePlanContext) -> str:
 
 
 def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, context: StorePlanContext) -> FileChange:
-    """Makes an unmarked file this key's, or puts a new copy in its place; the key's existing copies are detached."""
+    """Marks an unmarked file for this key, or replaces it by a new copy; the key's existing copies are detached."""
     file, capabilities = candidate.file, context.common.capabilities
     upload = context.common.snapshot.uploads.get(file.id)
     reasons, detail = [Reason.UNMARKED], ""
@@ -145,8 +220,8 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
     elif candidate.likeness is Likeness.UNCOMPARED:
         reasons = [Reason.UNMARKED, Reason.UNCOMPARED]
         detail = f"matched by name and size; {_not_compared_text(context)}"
-    # Searches always see the attributes that a file is attached with; they may not see an update of them. Where that is
-    # not known, only a file that has a mark can be used to find out.
+    # Searches always see the attributes that a file is attached with; they may not see an update of them. While that is
+    # unknown, the file is attached again: the test needs a marked file.
     is_reattached = not is_different and capabilities.updates_reach_search is not True
     is_replaced = is_different or is_reattached
     old = replace(RecordedCopy.of(file), filename=upload.filename if upload else "")
@@ -161,7 +236,7 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
         fields=fields_between(file.attributes, wanted.file, context.store.ignore_attributes),
         preserve=preserved_attributes(file.attributes, context.store.ignore_attributes),
         reuse=file.id if is_reattached and not wanted.declared_id else "",
-        gap=is_reattached,
+        gap=is_reattached and newest_copy(own_copies, CopyState.OK, context.now) is None,
         detail=detail,
     )
     if not (is_replaced or capabilities.attribute_updates):
@@ -173,7 +248,7 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
 def refuse_unreadable(
     wanted_files: Sequence[DigestedFile], classified: ClassifiedFiles, context: StorePlanContext
 ) -> Iterator[FileChange]:
-    """One refusal per file whose mark cannot be read, since nobody knows whose it is; all other files go on.
+    """A refusal for each file whose mark cannot be read, since its owner is unknown.
 
     If its `vssync_key` or id says that it is the only copy of a desired file, the refusal is for that key, so that
     nothing is uploaded beside it. Otherwise it is for the File id.
@@ -195,18 +270,25 @@ def refuse_unreadable(
 
 
 def _refuse_attached(wanted: DigestedFile, classified: ClassifiedFiles, context: StorePlanContext) -> list[FileChange]:
-    """Refusals of a declared File that is attached already, as something else: a store takes no File twice."""
+    """Refusals of a declared File that is attached for another key or owner: a store takes a File only once."""
     file_id = wanted.declared_id
     if file_id not in classified.attached_ids:
         return []
-    foreign = (file for files in classified.foreign.values() for file in files if file.id == file_id)
-    uses = [(Reason.OTHER_OWNER, f"is attached by {file.owner} already") for file in foreign]
-    our_copies = (copy for copies in classified.ours.values() for copy in copies if copy.id == file_id)
-    uses += [(Reason.MISSING, f"is attached as {copy.key} already") for copy in our_copies]
+    uses: list[tuple[tuple[Reason, ...], str]] = [
+        ((Reason.OTHER_OWNER, Reason.NOT_ALLOWED), f"is attached by {owner}; --adopt-from {owner} takes it over")
+        for owner, files in classified.foreign.items()
+        if any(file.id == file_id for file in files)
+    ]
+    uses += [
+        ((Reason.ATTACHED,), f"is attached as {copy.key}; plan again once that key has another file")
+        for copy in classified.our_copies
+        if copy.id == file_id
+    ]
     if _is_connector_file(file_id, context):
-        uses.append((Reason.UNMARKED, "is a connector's, which nobody else can manage: take it out of the manifest"))
+        text = "is a connector's, which nobody else can manage: take it out of the manifest"
+        uses.append(((Reason.UNMARKED, Reason.IMPOSSIBLE), text))
     change = FileChange(context.store.key, wanted.key, Action.CREATE, (), wanted.file)
-    return [change.refused(reason, Reason.IMPOSSIBLE, detail=f"{file_id} {use}") for reason, use in uses]
+    return [change.refused(*reasons, detail=f"{file_id} {text}") for reasons, text in uses]
 
 
 def _is_connector_file(file_id: str, context: StorePlanContext) -> bool:
@@ -226,12 +308,14 @@ _LIKENESSES: tuple[tuple[Likeness, Identify], ...] = (  # and what must be equal
 def find_candidates(
     wanted_files: Sequence[DigestedFile], unmarked: Sequence[LiveFile], context: StorePlanContext
 ) -> dict[str, Candidate]:
-    """The unmarked file that stands in the place of each desired one, by key, and is no connector's. The first of:
+    """The unmarked file that may be adopted for each desired one, or be replaced by it, by key.
+
+    Files that a connector brought are left out. Of the others, the first of:
 
     1. the File that it declares
     2. one with its bytes, of the same upload name if there is one
     3. the only one of its name and size that was not compared, unless `--replace` asks for an upload beside that
-    4. while the store's adoption goes on: the only one of its name
+    4. while the store is being adopted: the only one of its name
     """
     by_id = {file.id: file for file in unmarked if not _is_connector_file(file.id, context)}
     declared = [wanted for wanted in wanted_files if wanted.declared_id in by_id]
@@ -242,13 +326,11 @@ def find_candidates(
         for file in by_id.values()
         if file.status is FileStatus.COMPLETED and file.id in uploads and file.id not in declared_ids
     }
-    likenesses = _LIKENESSES if context.is_adopting else _LIKENESSES[:-1]
-    for likeness, identify in likenesses:
-        is_uncertain = likeness is Likeness.UNCOMPARED and not context.is_adopting
+    for likeness, identify in _LIKENESSES if context.is_adopting else _LIKENESSES[:-1]:
         unmatched = [wanted for wanted in wanted_files if not (wanted.declared_id or wanted.key in candidates)]
         for key, file in _pair(unmatched, list(free.values()), likeness, identify):
             del free[file.id]
-            if not (is_uncertain and context.is_replace_requested(key)):
+            if not (likeness is Likeness.UNCOMPARED and context.is_replace_requested(key)):
                 candidates[key] = Candidate(file, likeness)
     return candidates
 
@@ -261,7 +343,8 @@ def _pair(
 ) -> Iterator[tuple[str, LiveFile]]:
     """Pairs desired keys with files that `identify` gives the same value.
 
-    Only where one key meets one file; where the bytes are equal, in order, as many as both sides have.
+    Files of the same bytes are paired in order, as many as there are. Otherwise a pair is made only if one key and one
+    file share the value.
     """
     files_by_identity: dict[Hashable, list[LiveFile]] = {}
     for file, upload in free:
@@ -290,7 +373,7 @@ def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Opti
 
     Names do not count: some services change them.
     """
-    matches, scope = match_stores(desired, snapshot.stores, options, snapshot.made_here), Scope.of(options)
+    matches, scope = match_stores(desired, snapshot.stores, options, snapshot.created_here), Scope.of(options)
     for store in (store for store in desired.stores if options.adopt or store.adopt):
         for live in matches.by_key.get(store.key, StoreMatch()).live:
             classified = classify_files(snapshot.contents[live.id].files, (desired.owner, *options.adopt_from))

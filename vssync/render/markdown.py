@@ -6,7 +6,7 @@ Totals come first, then what a reviewer must not miss: refusals, failures, delet
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
@@ -37,16 +37,17 @@ _UNFOLDED = 20  # stores: a longer table would push what follows out of sight
 _OPEN = 40  # so few rows need not be unfolded
 
 
-def plan_markdown(plan: Plan, view: View) -> str:
+def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ()) -> str:
     """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
 
-    The last line of the totals comes first, its deletions in bold; the others stand below it.
+    After a preface, the last line of the totals comes first, its deletions in bold; the others stand below it.
     """
     view = replace(view, width=_WIDTH, color=False)
     *others, last = plan_text.total_lines(plan, bold=True)
     totals = "\n\n".join([last, "<br>\n".join([*others, *plan_text.legend(plan)])]).strip()
     refusals = plan_text.refusal_lines(plan)[1:]
     blocks = [
+        *preface,
         MarkdownBlock(totals),
         *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
         *_table_blocks(plan, full=view.full),

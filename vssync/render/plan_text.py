@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from vssync.model.convergence import count_uncompared, find_convergence
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
@@ -27,14 +28,15 @@ _LEAVING_OUT = 3  # stores of which nothing else is shown than what they leave o
 _GOING = (Action.DELETE, Action.REPLACE)  # of a store: an application that has its id can no longer search it
 
 
-def plan_text(plan: Plan, view: View) -> str:
-    """A plan for a terminal; `view.quiet` leaves the refusals and the totals."""
+def plan_text(plan: Plan, view: View, preface: Sequence[list[str]] = ()) -> str:
+    """A plan for a terminal, with blocks of lines below its heading; `view.quiet` leaves refusals and totals."""
     refused, totals = refusal_lines(plan), total_lines(plan)
     if view.quiet:
         return join_blocks([[*refused, *fit_totals(totals[-1:], view)]])
     return join_blocks(
         [
             [wording.heading_line(plan.owner, plan.service)],
+            *preface,
             *show_blocks(plan_blocks(plan, full=view.full), view),
             [line for text in quiet_lines(plan, full=view.full) for line in wrap_sentences(text, 0, view)],
             *batch_blocks(plan, view),

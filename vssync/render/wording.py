@@ -58,6 +58,7 @@ REASONS = {
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
     Reason.OTHER_OWNER: "another owner's",
+    Reason.ATTACHED: "attached for another key",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
     Reason.SHARED_CHUNKS: "shares its text with one that goes",
@@ -124,13 +125,12 @@ def note_text(note: Note) -> str:
         case NoteKind.LINE_ENDS:
             return f"{note.detail}: `* text=auto eol=lf` in .gitattributes keeps them the same on every machine"
         case NoteKind.LEFT_STORE:
-            problem = note.detail.partition(": ")[2]  # why its files are not known
             files = count_noun(note.count, "file")
             ways = (
                 f"declare it again (with `removed: keep` to give it up), or delete it and its {files}: "
                 "`removed: delete`, or --allow-store-deletes"
             )
-            return f"{problem}; {ways}" if problem else ways
+            return f"{note.detail}; {ways}" if note.detail else ways
     return note.detail
 
 
@@ -186,12 +186,24 @@ def open_parts(counts: Counts) -> list[str]:
     return [text for count, text in parts if count]
 
 
-def left_out_text(left_out: Mapping[str, Sequence[str]]) -> str:
-    """Why files are left out, most files first: "left out: 31 .png, 9 draft, 6 empty"."""
-    counts = sorted((-len(keys), _kind_text(kind)) for kind, keys in left_out.items())
-    parts = [f"{-count:,} {kind}" for count, kind in counts[:_KINDS]]
-    parts += [f"{-sum(count for count, _ in counts[_KINDS:]):,} others"] if counts[_KINDS:] else []
+def left_out_text(left_out: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Why files are left out, most files first: "left out: 31 .png, 9 draft, 6 empty".
+
+    With what was left out `before`, it says what changed, and that first: "left out: 9 draft (+3), 0 empty (-2)".
+    """
+    counts = {kind: len(left_out.get(kind, ())) for kind in {*left_out, *(before or {})}}
+    deltas = {kind: "" if before is None else _delta(before.get(kind, ()), left_out.get(kind, ())) for kind in counts}
+    kinds = sorted(counts, key=lambda kind: (not deltas[kind], -counts[kind], _kind_text(kind)))
+    parts = [f"{counts[kind]:,} {_kind_text(kind)}{deltas[kind]}" for kind in kinds[:_KINDS]]
+    parts += [f"{sum(counts[kind] for kind in kinds[_KINDS:]):,} others"] if kinds[_KINDS:] else []
     return f"left out: {', '.join(parts)}"
+
+
+def _delta(before: Sequence[str], after: Sequence[str]) -> str:
+    """How many keys came and went: " (+3, -1)"; empty for none."""
+    came, went = {*after} - {*before}, {*before} - {*after}
+    changes = ", ".join(f"{sign}{len(keys):,}" for sign, keys in (("+", came), ("-", went)) if keys)
+    return f" ({changes})" if changes else ""
 
 
 def left_out_files(left_out: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What git knows of a work tree, asked so that nothing in a stranger's repository is run or fetched.
 
-A repository may be hostile in its configuration, and in folders of its tree that are bare repositories themselves. What
-could run a program or leave this machine is switched off; git itself refuses a repository of another user.
+A hostile repository may bring its own configuration, or folders that are bare repositories themselves. Every setting
+that could run a program or contact another machine is switched off; git itself refuses a repository of another user.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from vssync.sources.paths import find_work_tree, has_git, on_disk
 
 _SAFE = (
     "--no-pager",
-    "--no-optional-locks",  # else the index may be written, for which there is a hook
+    "--no-optional-locks",  # otherwise git may write the index, and run the hook for that
     *("-c", "core.fsmonitor=false"),
     *("-c", f"core.hooksPath={os.devnull}"),
     *("-c", "safe.bareRepository=explicit"),
 )
 _FILTERS = r"^filter\..*\.(clean|process)$"
-_NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}  # of objects that a partial clone lacks
+_NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}  # fetch no objects that a partial clone lacks
 _CHUNK_BYTES = 1 << 16
 _LISTING_TIMEOUT, _HISTORY_TIMEOUT = 60.0, 600.0  # seconds
 
@@ -37,14 +37,18 @@ class GitUnreadable(VssyncError):
     """Git gave no answer; the message says why: "git is not installed"."""
 
 
-def run_git(folder: Path, *arguments: str, timeout: float = _LISTING_TIMEOUT, empty_code: int = 0) -> bytes:
-    """What git prints in a folder; `empty_code` is the exit code by which a command says "nothing".
+def run_git(
+    folder: Path, *arguments: str, timeout: float = _LISTING_TIMEOUT, empty_code: int = 0, given: bytes = b""
+) -> bytes:
+    """What a git command prints in a folder, with `given` as its standard input.
 
-    Raises GitUnreadable where there is no git, it takes too long, or it fails.
+    `empty_code` is the command's exit code for "found nothing".
+
+    Raises GitUnreadable if git is not installed, takes too long (`timeout` is in seconds), or fails.
     """
     try:
         command = _command(folder, arguments)
-        done = run(command, capture_output=True, timeout=timeout, stdin=DEVNULL, env=_environment(), check=False)
+        done = run(command, capture_output=True, timeout=timeout, input=given, env=_environment(), check=False)
     except TimeoutExpired:
         raise GitUnreadable(f"git took longer than {timeout:.0f} s") from None
     except OSError:
@@ -59,9 +63,10 @@ def _command(folder: Path, arguments: Iterable[str]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The user's environment without what names another repository, as in a hook; GIT_CONFIG_* may hold safe.directory.
+    """The user's environment for git, with dates in UTC and messages in English.
 
-    Dates are those of UTC, and messages English.
+    It lacks variables such as GIT_DIR, which a hook sets and which name another repository. GIT_CONFIG_* stays: it may
+    hold `safe.directory`.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     config = {name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG_")}
@@ -73,20 +78,33 @@ def _first_line(stderr: bytes) -> str:
     return f"git says: {text.removeprefix('fatal: ')}" if text else "git failed"
 
 
+def disabled_filters(folder: Path) -> tuple[str, ...]:
+    """Options by which git runs no filter at all, not even the user's own: files stay as they were committed.
+
+    Raises GitUnreadable.
+    """
+    listed = run_git(folder, "config", "--name-only", "-z", "--get-regexp", r"^filter\.", empty_code=1)
+    drivers = {name.rpartition(".")[0] for name in listed.decode("utf-8", "surrogateescape").split("\0") if name}
+    if any("=" in driver for driver in drivers):
+        raise GitUnreadable("a filter has a name that cannot be overruled")
+    settings = (f"{driver}.{rule}" for driver in sorted(drivers) for rule in ("smudge=", "process=", "required=false"))
+    return tuple(part for setting in settings for part in ("-c", setting))
+
+
 def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
     """What `git status` prints of a folder, without the filters that a repository brings. Raises GitUnreadable.
 
-    A filter is a program; those of the user's own configuration run as ever. Submodules are not looked into.
+    A filter is a program. Filters of the user's own configuration do run. Changes inside submodules are ignored.
     """
     question = ("config", "--show-scope", "--name-only", "-z", "--get-regexp", _FILTERS)
     listed = run_git(folder, *question, timeout=timeout, empty_code=1)
     fields = listed.decode("utf-8", "surrogateescape").split("\0")
     names = [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in ("local", "worktree")]
     if any("=" in name for name in names):
-        raise GitUnreadable("the repository has a filter of a name that cannot be overruled")
-    overruling = [part for name in names for part in ("-c", f"{name}=")]
+        raise GitUnreadable("the repository has a filter whose name holds `=`, so that it cannot be switched off")
+    switched_off = [part for name in names for part in ("-c", f"{name}=")]
     command = ("status", "--porcelain", "--ignore-submodules=dirty", "--", *pathspecs)
-    return run_git(folder, *overruling, *command, timeout=timeout)
+    return run_git(folder, *switched_off, *command, timeout=timeout)
 
 
 def _require_git(tree: Path) -> None:
@@ -101,17 +119,22 @@ def tracked_files(tree: Path) -> frozenset[str]:
     return frozenset((names if names.isascii() else normalize("NFC", names)).split("\0"))
 
 
+def is_shallow(tree: Path) -> bool:
+    """Whether the repository's history is cut off. Raises GitUnreadable."""
+    return run_git(tree, "rev-parse", "--is-shallow-repository").strip() == b"true"
+
+
 def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """For each file that some commit has, the author date (YYYY-MM-DD, UTC) of the one that `git log -1 -- PATH` names.
+    """By path, the author date (YYYY-MM-DD, UTC) of the commit that `git log -1 -- PATH` names, if there is one.
 
     Paths are relative to `root`, spelled as on disk. Each work tree's history is read once, however many files it has.
-    Raises VssyncError where git cannot be read, and for a shallow clone, whose oldest commit seems to add every file.
+    Raises VssyncError if git cannot be read, and for a shallow clone, whose oldest commit seems to add every file.
     """
     dates: dict[str, str] = {}
     for tree, group in _group_by_tree(root, paths).items():
         try:
             _require_git(tree)
-            if run_git(tree, "rev-parse", "--is-shallow-repository").strip() == b"true":
+            if is_shallow(tree):
                 way_out = "fetch all of it: `fetch-depth: 0` in a workflow, or `git fetch --unshallow`"
                 raise VssyncError(f"{tree}: is a shallow clone, whose history has no dates of most files; {way_out}")
             dates |= _dates_in_tree(tree, group)
@@ -121,10 +144,10 @@ def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
 
 
 def _group_by_tree(root: Path, paths: Iterable[str]) -> dict[Path, dict[str, str]]:
-    """The paths by work tree (the one around `root`, and those in it): relative to the tree, and relative to `root`."""
+    """Work tree (around `root`, or inside it) -> path relative to the tree -> path relative to `root`."""
     outermost = find_work_tree(root)
     prefix = f"{root.relative_to(outermost).as_posix()}/" if root != outermost else ""
-    trees: dict[str, tuple[Path, int]] = {"": (outermost, 0)}  # by folder; with the length of what leads to the tree
+    trees: dict[str, tuple[Path, int]] = {"": (outermost, 0)}  # folder -> (work tree, length of the prefix to cut off)
     groups: dict[Path, dict[str, str]] = {}
 
     def tree_of(folder: str) -> tuple[Path, int]:
@@ -147,7 +170,7 @@ class _Commit:
 
 
 def _dates_in_tree(tree: Path, group: dict[str, str]) -> dict[str, str]:
-    """Dates by the path from `root`. Git may hold a path in NFC that macOS spells otherwise: either will do."""
+    """Dates by the path from `root`. Git may have a path in NFC that macOS spells in NFD, so both are looked for."""
     spellings = {path: {path, normalize("NFC", path)} for path in group}
     wanted = {_encode(spelling) for both in spellings.values() for spelling in both}
     log = run_git(
@@ -172,10 +195,10 @@ def _encode(path: str) -> bytes:
 def _resolve_dates(
     commits: Iterable[_Commit], wanted: Collection[bytes], diffs: Iterator[frozenset[bytes]]
 ) -> dict[bytes, str]:
-    """Follows each path from the newest commit to the one that `git log -1` names.
+    """Follows each path from the newest commit to the commit that `git log -1` names.
 
-    As git does: where a parent has the same file, it goes on to the first such parent; the commit where none has it is
-    the one. `diffs` has, for each commit and parent, the paths that differ; for a first commit, all it holds.
+    As git does: if a parent has the same file, go on to the first such parent; if no parent has, this is the commit.
+    `diffs` has the paths that differ for each commit and parent; for a commit without parents, all its paths.
     """
     dates: dict[bytes, str] = {}
     pending: dict[bytes, set[bytes]] = {}
@@ -199,7 +222,7 @@ def _resolve_dates(
 
 @contextmanager
 def _open_diffs(tree: Path, commits: Iterable[_Commit], folder: bytes) -> Iterator[Iterator[frozenset[bytes]]]:
-    """The paths in a folder that differ between each commit and each of its parents, in their order, by one process."""
+    """The paths in a folder that differ between each commit and each of its parents, in order, from one process."""
     pairs = [(commit.id, parent) for commit in commits for parent in commit.parents or (b"",)]
     arguments = ("diff-tree", "--stdin", "--always", "--root", "--no-renames", "-r", "-z", "--name-status")
     command = _command(tree, ("--literal-pathspecs", *arguments, "--", os.fsdecode(folder or b".")))
@@ -219,9 +242,9 @@ def _open_diffs(tree: Path, commits: Iterable[_Commit], folder: bytes) -> Iterat
 
 
 def _parse_diffs(tokens: Iterator[bytes], count: int) -> Iterator[frozenset[bytes]]:
-    """For each of so many diffs its paths: git names the commit, then for each path how it changed, and the path.
+    """The paths of each of `count` diffs. Git prints the commit, then for each path one letter and the path.
 
-    Raises GitUnreadable where git ends early.
+    Raises GitUnreadable if the output ends early.
     """
     token = next(tokens, b"")
     for _ in range(count):
@@ -234,7 +257,7 @@ def _parse_diffs(tokens: Iterator[bytes], count: int) -> Iterator[frozenset[byte
 
 
 def _split(stream: IO[bytes]) -> Iterator[bytes]:
-    """The parts of a stream that NUL characters end."""
+    """The parts of a stream, each of which ends with a NUL character."""
     rest = b""
     while chunk := stream.read(_CHUNK_BYTES):
         *parts, rest = (rest + chunk).split(b"\0")

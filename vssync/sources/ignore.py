@@ -1,6 +1,6 @@
 """The `.gitignore` files of a work tree, read as git reads them: its manual's gitignore(5).
 
-No others count, neither the user's own nor `.git/info/exclude`, so that every machine leaves out the same files.
+The user's own file and `.git/info/exclude` are not read, so that every machine leaves out the same files.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ _NEVER = re.compile(r"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A line: whether it takes back in (`!`), is for folders alone (`/` at its end), or looks at paths (`/` within)."""
+    """The rule of one line."""
 
     pattern: str
-    negated: bool
-    folders_only: bool
-    anchored: bool
-    expression: str  # regular
+    negated: bool  # begins with `!`: what it matches is not ignored
+    folders_only: bool  # ends with `/`
+    anchored: bool  # has a `/` inside: it is matched with the path, not with the name
+    expression: str  # the regular expression
 
 
 class IgnoreFile:
-    """One `.gitignore`, and the one of a folder around it that decides where this one says nothing."""
+    """One `.gitignore`; `outer`, that of a folder around it, decides if no rule of this file matches."""
 
     def __init__(self, text: str, folder: str, outer: IgnoreFile | None = None) -> None:
-        """`folder` is the file's own, relative to the work tree; empty for the work tree itself.
+        """`folder` is the folder of the file, relative to the work tree; empty for the work tree itself.
 
-        Raises ValueError for a pattern that could take for ever.
+        Raises ValueError for a pattern with so many `**` that matching could take for ever.
         """
         self._start = len(_bytewise(folder)) + 1 if folder else 0
         self._outer = outer
         rules = [rule for line in text.removeprefix("\ufeff").split("\n") if (rule := _parse_rule(line))]
         # The last rule that matches decides.
         self._rules = [(rule, re.compile(rule.expression).fullmatch) for rule in reversed(rules)]
-        # What follows is only faster: most paths match no rule at all, whatever its kind and order.
+        # The rest only saves time: most paths match no rule, which these sets and expressions show at once.
         plain = [rule for rule in rules if not _WILDCARD.search(rule.pattern)]
         self._names = {rule.pattern for rule in plain if not rule.anchored}
         self._paths = {rule.pattern for rule in plain if rule.anchored}
@@ -57,7 +57,7 @@ class IgnoreFile:
         self._matches_path = _any_of(rule for rule in others if rule.anchored)
 
     def ignores(self, path: str, *, is_folder: bool) -> bool:
-        """Whether what lies at this path of the work tree is ignored, by itself: a folder around it was not."""
+        """Whether a path of the work tree is ignored; the folders around it must not be ignored."""
         return self._decide(path if path.isascii() else _bytewise(path), is_folder)
 
     def _decide(self, path: str, is_folder: bool) -> bool:
@@ -76,7 +76,7 @@ class IgnoreFile:
 
 
 def _parse_rule(line: str) -> _Rule | None:
-    """The rule of a line; None for a comment, an empty line, and a pattern that nothing matches."""
+    """The rule of a line; None for a comment, an empty line, and a pattern that matches nothing."""
     if line.startswith("#"):
         return None
     line = line.removesuffix("\r")
@@ -110,5 +110,5 @@ def _any_of(rules: Iterable[_Rule]) -> Callable[[str], object]:
 
 
 def _bytewise(text: str) -> str:
-    """A character for each byte of the text in UTF-8 and NFC: git's `?` stands for a byte."""
+    """The text in NFC with one character for each byte of its UTF-8 form: git's `?` stands for a byte."""
     return text if text.isascii() else normalize("NFC", text).encode("utf-8", "surrogateescape").decode("latin-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,9 +14,9 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.manifest import diagnostics, resolve
-from vssync.manifest.build import build_manifest, check_document, resolve_includes
+from vssync.manifest.build import build_manifest, check_document, declared_variables, resolve_includes
 from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, raise_if_any
-from vssync.manifest.globs import FoundFile
+from vssync.manifest.globs import FoundFile, Listing, Pattern
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_warnings, select_files
 from vssync.manifest.spec import Manifest
@@ -30,11 +31,13 @@ from vssync.sources.walk import walk_files
 MANIFEST_NAME = "vssync.yaml"
 MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")
 _READERS = 4  # threads
-_JOBS_PER_TASK = 64  # handed to a thread at once
-_CHUNK_BYTES = 1024 * 1024  # held of a file
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # of Windows
-# Git LFS's specification: such a file is smaller than this, and begins so.
+_JOBS_PER_TASK = 64  # files that a thread takes at once
+_CHUNK_BYTES = 1024 * 1024  # of a file, held in memory
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # only Windows has O_BINARY
+# Git LFS's specification: a pointer file has fewer bytes than this, and begins with this line.
 _MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
+_LFS_FIELDS = re.compile(rb"(?m)^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})$")
+Walk = Callable[[str, Iterable[Pattern], Sandbox], Listing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,14 @@ class LoadedManifest:
     file: str  # as shown to people
     manifest: Manifest
     warnings: tuple[Problem, ...] = ()
-    commit_dates: Mapping[str, str] = field(default_factory=dict)  # by path, where some attribute is taken from them
+    commit_dates: Mapping[str, str] = field(default_factory=dict)  # by path, of files with an attribute from `git.date`
 
 
 def find_manifest(path: Path) -> Path:
-    """A manifest's file, or the `vssync.yaml` (or `.yml`) of a folder. Raises ManifestError unless there is one."""
+    """The manifest at a path: the file itself, or the `vssync.yaml` (or `.yml`) of a folder.
+
+    Raises ManifestError if there is none, or if a folder has both.
+    """
     files = [file for name in MANIFEST_NAMES if (file := path / name).is_file()] if path.is_dir() else [path]
     if len(files) > 1:
         raise ManifestError((Problem(str(path), 0, 0, f"holds {' and '.join(MANIFEST_NAMES)}", "keep one of them"),))
@@ -69,34 +75,43 @@ def load_sources(
     allow_outside: tuple[Path, ...] = (),
     hashed: bool = True,
     on_hashed: Callable[[int, int], None] | None = None,
+    walk: Walk = walk_files,
+    is_past: bool = False,
 ) -> LoadedManifest:
     """Reads a manifest and the files it names, resolved for one environment.
 
-    Without `hashed`, only files are read that attributes are looked up in: there is no SHA-256, and drafts and blank
-    files are left out only among those. `on_hashed` is called with the numbers of files and bytes read so far. Raises
-    ManifestError with every problem of the manifest and its files, but those that may only follow from another.
+    Without `hashed`, a file is read only if attributes are looked up in it: files have no SHA-256, and a draft or blank
+    file is left out only if it is read. `on_hashed` is called with the numbers of files and bytes read so far.
+
+    A manifest that `is_past` is an earlier revision's, which nobody can fix any more: files with problems are left out,
+    its warnings are these problems, a Git LFS pointer stands for its document, and variables that it does not declare
+    are ignored. `walk` lists the files that patterns may match.
+
+    Raises ManifestError with every problem of the manifest and its files, except those that may only follow from
+    another.
     """
     file = find_manifest(path)
     folder = Path(os.path.realpath(file.parent))
     sandbox = sandbox_around(file.parent, allow_outside)
     if not sandbox.allows(file):
         raise ManifestError((Problem(str(file), 0, 0, f"the manifest {sandbox.way_out}", ALLOW_HINT),))
-    manifest = _load_manifest(file, folder, sandbox, env, variables)
+    manifest = _load_manifest(file, folder, sandbox, env, variables, walk=walk, is_past=is_past)
     with adding_problems(manifest.problems):
         root = _find_root(manifest, folder, sandbox)
-        listing = walk_files(str(root), manifest.patterns, sandbox.around(root))
+        listing = walk(str(root), manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
     hashed = hashed and not manifest.problems
     with adding_problems((*manifest.problems, *selection_problems)):
         commit_dates = _commit_dates(manifest, root, selections)
     jobs = _read_jobs(selections, hashed, commit_dates)
+    jobs = tuple(replace(job, trusts_pointers=True) for job in jobs) if is_past else jobs
     readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
     problems = (*manifest.problems, *selection_problems, *read_problems)
     with adding_problems(problems):
-        desired, warnings = resolve.resolve_desired(manifest, selections, readings)
-    if problems:
+        desired, warnings = resolve.resolve_desired(manifest, selections, readings, is_past=is_past)
+    if manifest.problems or (problems and not is_past):
         raise ManifestError(problems)
-    warnings = (*find_warnings(manifest, selections, listing), *warnings)
+    warnings = (*problems, *warnings) if is_past else (*find_warnings(manifest, selections, listing), *warnings)
     return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
@@ -106,9 +121,9 @@ def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
 
 
 def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, resolve.Provenance]:
-    """For each part of a file (`attributes.lang`), where it came from.
+    """For each part of a file (`attributes.lang`), where it is written and looked up.
 
-    Raises ManifestError if the file cannot be read any more.
+    Raises ManifestError if the file can no longer be read.
     """
     lookups = resolve.lookups_to_trace(loaded.manifest, store_key, file)
     jobs = [_read_job(file.path, file.filename, lookups, loaded.commit_dates)] if lookups else []
@@ -120,14 +135,23 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
 
 
 def _load_manifest(
-    file: Path, folder: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str]
+    file: Path,
+    folder: Path,
+    sandbox: Sandbox,
+    env: str | None,
+    variables: Mapping[str, str],
+    *,
+    walk: Walk,
+    is_past: bool,
 ) -> Manifest:
-    """The manifest of a file and those it includes, which are read in the order of their paths."""
+    """The manifest in this file and the files that it includes, which are read in the order of their paths."""
     schema = load_schema("manifest.schema.json")
     main = check_document(_read_document(file, str(file)), schema)
     with adding_problems(main.problems):
+        if is_past:
+            variables = {name: variables[name] for name in declared_variables(main) & variables.keys()}
         patterns = resolve_includes(main, env, variables)
-        listing = walk_files(str(folder), patterns.values(), sandbox)
+        listing = walk(str(folder), patterns.values(), sandbox)
         matches = {path: [file for _, file in listing.chosen_by(pattern)] for path, pattern in patterns.items()}
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
@@ -152,7 +176,7 @@ def _read_document(file: Path, shown_name: str) -> Document:
 def _read_included(
     main: Document, folder: Path, schema: Mapping[str, Any], files: list[FoundFile]
 ) -> tuple[Document, ...]:
-    """The included files; every problem in them at once."""
+    """The included files. Raises ManifestError with the problems of all of them."""
     documents: list[Document] = []
     problems: list[Problem] = []
     for file in files:
@@ -172,7 +196,7 @@ def _read_included(
 
 
 def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
-    """The folder that all paths start from; it must exist, in the sandbox. Raises ManifestError."""
+    """The folder that all paths are relative to. Raises ManifestError unless it exists inside the sandbox."""
     root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
     if root is not None and not sandbox.allows(root):
         message = f"the root `{manifest.root}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync"
@@ -186,9 +210,9 @@ def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
 
 
 def _commit_dates(manifest: Manifest, root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
-    """The date of the last commit of each file that has an attribute from it, by path.
+    """By path, the date of the last commit of each file that has an attribute from `git.date`.
 
-    Raises ManifestError where git cannot tell it.
+    Raises ManifestError if git cannot be asked.
     """
     files = [
         file
@@ -215,12 +239,13 @@ class ReadJob:
     path: str
     lookups: frozenset[Lookup] = frozenset()
     is_text: bool = False  # it must be text that services can read
-    may_have_front_matter: bool = False  # and front matter and headings
+    may_have_front_matter: bool = False  # front matter and headings are looked for
     commit_date: str = ""
+    trusts_pointers: bool = False  # a Git LFS pointer stands for its document, of which no text is known
 
 
 def _read_jobs(selections: tuple[Selection, ...], hashed: bool, commit_dates: Mapping[str, str]) -> tuple[ReadJob, ...]:
-    """What must be read of each file, once for all stores; without `hashed`, only what is looked up in it."""
+    """One job for each file that must be read, for all stores; without `hashed`, only files with lookups."""
     jobs: dict[str, ReadJob] = {}
     for file in (file for selection in selections for file in selection.files):
         lookups = resolve.lookups_in(file)
@@ -255,7 +280,7 @@ def read_files(
     workers: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, resolve.Reading], tuple[Problem, ...]]:
-    """What was read, by path, and the problems of the files that are missing there.
+    """What was read, by path, and the problems of the files that could not be read.
 
     `progress` is called with the numbers of files and bytes read so far.
     """
@@ -297,16 +322,17 @@ def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
 
 
 def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
-    """What the job asks of a file; None if the file changed meanwhile. Raises OSError."""
+    """Reads what the job asks for; None if the file changed meanwhile. Raises OSError."""
     if not (hashed or job.may_have_front_matter):
         return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date)), ()
-    digest, text, is_pointer = hashlib.sha256(), TextReader(), False
-    file = os.open(path, _READ)  # an object of `open` takes twice the time, for a small file
+    digest, text, pointer = hashlib.sha256(), TextReader(), b""
+    file = os.open(path, _READ)  # for a small file, `open` takes twice the time
     try:
         before = os.fstat(file)
         left = before.st_size
         while chunk := os.read(file, min(left + 1, _CHUNK_BYTES)):
-            is_pointer = is_pointer or (before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER))
+            if before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER):
+                pointer = chunk
             left -= len(chunk)
             if job.is_text:
                 text.feed(chunk, final=left <= 0)
@@ -320,8 +346,10 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         return None
     sha256 = digest.hexdigest() if hashed else ""
-    if is_pointer:
-        flaw = Problem(job.path, 0, 0, "is a Git LFS pointer, which stands for the document", "run `git lfs pull`")
+    if job.trusts_pointers and (fields := _LFS_FIELDS.search(pointer)):
+        return resolve.Reading(fields[1].decode(), int(fields[2])), ()
+    if pointer:
+        flaw = Problem(job.path, 0, 0, "is a Git LFS pointer, not the document itself", "run `git lfs pull`")
         return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
     if text.flaw:
         flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")

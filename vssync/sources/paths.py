@@ -1,4 +1,4 @@
-"""Paths: where a manifest may read, and how names of this machine's files become those that every machine sees."""
+"""Paths: where a manifest may read, and how file names are decoded the same on every machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def on_disk(path: str) -> str:
 class Sandbox:
     """Real, absolute folders below which a manifest may read: its git work tree, or its own folder if there is none.
 
-    A manifest may come from a stranger's pull request: everything it names, and itself, is judged by its real path.
+    A manifest may come from a stranger's pull request: its own real path and that of every file it names must lie here.
     Only the person who runs vssync can allow more. `.git`, which may hold a credential, and `.vssync` are never read.
     """
 
@@ -35,21 +35,21 @@ class Sandbox:
 
     @property
     def way_out(self) -> str:
-        """What is wrong with a link that leads out of it."""
+        """The problem of a link that leads out of the sandbox."""
         return f"leads by a link out of {self.folders[0]}, or into its .git or .vssync"
 
     def allows(self, path: Path | str) -> bool:
-        """Whether a path, links followed, lies inside."""
+        """Whether a path lies inside the sandbox after its links are followed."""
         real = Path(os.path.realpath(path))
         return any(real.is_relative_to(folder) and not _is_never_read(real, folder) for folder in self.folders)
 
     def around(self, folder: Path) -> Sandbox:
-        """The sandbox of one folder in the work tree, with what else is allowed."""
+        """The sandbox for one folder of the work tree, with the folders of `--allow-outside`."""
         return Sandbox((folder, *self.folders[1:]))
 
 
 def _is_never_read(real: Path, folder: Path) -> bool:
-    """Whether a path below a folder lies in `.git` or `.vssync`, which a disk may know by other spellings, too."""
+    """Whether a path below a folder lies in `.git` or `.vssync`, also under another spelling that the disk accepts."""
     inner = [part for part in (real, *real.parents) if part != folder and part.is_relative_to(folder)]
     return any(_is_same(part, part.with_name(name)) for part in inner for name in NEVER_READ)
 
@@ -72,9 +72,9 @@ def has_git(folder: Path) -> bool:
 
 
 def find_work_tree(folder: Path) -> Path:
-    """The git work tree that a folder lies in, without links; the folder itself if there is none.
+    """The real path of the git work tree that a folder lies in; the folder itself if there is none.
 
-    The path as typed is searched first: a folder that is a link may belong to a stranger.
+    The path as typed is searched before its real path: a folder that is a link may belong to a stranger.
     """
     real = Path(os.path.realpath(folder))
     typed = Path(os.path.abspath(folder))

@@ -12,7 +12,7 @@ from vssync.providers import PROVIDERS
 
 
 def schema_text(name: str) -> str:
-    """The text of `manifest.schema.json` and its like. Raises FileNotFoundError."""
+    """The text of a schema, such as `manifest.schema.json`. Raises FileNotFoundError."""
     package = files("vssync")
     folders: list[Traversable] = [package / "schemas"]
     if isinstance(package, Path):
@@ -24,7 +24,7 @@ def schema_text(name: str) -> str:
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """A schema, parsed; the manifest's with the providers of this program. Raises FileNotFoundError."""
+    """A parsed schema; that of the manifest has this program's providers. Raises FileNotFoundError."""
     schema: dict[str, Any] = json.loads(schema_text(name))
     if name == "manifest.schema.json":  # the list in the file is for editors
         schema["definitions"]["service"]["properties"]["provider"]["enum"] = list(PROVIDERS)

@@ -1,9 +1,9 @@
 """One walk for the files that any of a manifest's patterns may match.
 
-Libraries leave out folders they may not read. A file left out would be deleted from its store, so here such a folder is
-a problem. What git ignores, and what lies behind a link to a folder, is met and marked: a pattern takes it only where
-its fixed part leads there. Names come from listings alone, never from asking for a path: a disk may know a file by
-other cases, Unicode forms or trailing dots, and keys must be the same on every machine.
+Libraries leave out folders that they cannot read. A file left out would be deleted from its store, so here such a
+folder is a problem. A file that git ignores, or that lies behind a link to a folder, is listed with the reason: only
+patterns that lead there choose it. Names come from listings of folders, never from opening a path: a disk may accept
+other cases, Unicode forms or trailing dots for the same file, and keys must be the same on every machine.
 """
 
 from __future__ import annotations
@@ -17,15 +17,21 @@ from pathlib import Path
 from unicodedata import normalize
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest.globs import IGNORED, IGNORED_WITHOUT_GIT, LINKED, NEVER_READ, FoundFile, Listing, Pattern
+from vssync.manifest.globs import (
+    IGNORED,
+    IGNORED_WITHOUT_GIT,
+    LINKED,
+    NEVER_READ,
+    FoundFile,
+    Listing,
+    Pattern,
+    escape_pattern,
+)
 from vssync.sources.git import GitUnreadable, tracked_files
 from vssync.sources.ignore import IgnoreFile
 from vssync.sources.paths import ALLOW_HINT, Sandbox, find_work_tree, from_disk, on_disk
 
-_TWINS = (
-    "another file or folder has the same name but for its Unicode form (its own, or that of a folder it is in); "
-    "rename one"
-)
+_TWINS = "its name, or that of a folder it is in, differs from another name only in its Unicode form; rename one"
 _GITIGNORE = ".gitignore"
 _MARKERS = (".git", _GITIGNORE)
 _MAX_IGNORE_BYTES = 1 << 20
@@ -46,14 +52,14 @@ def walk_files(root: str, patterns: Iterable[Pattern], sandbox: Sandbox) -> List
 
 
 class _Tree:
-    """A git work tree; which of its files git tracks is asked for only when one would be ignored."""
+    """A git work tree. Git is asked which files it tracks only when the first file would be ignored."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._tracked: frozenset[str] | None = None
         self.problem = ""  # why git could not be asked
 
-    def absence_of(self, path: str) -> str:
+    def left_out_reason_of(self, path: str) -> str:
         """Why a file that a `.gitignore` names is left out; empty for a tracked file, which is never ignored."""
         if self._tracked is None:
             try:
@@ -67,22 +73,22 @@ class _Tree:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder on the way, and what holds for all in it."""
+    """A folder of the walk, and what is true of every file in it."""
 
     path: str  # from the root, as the disk spells it, with a slash at its end; empty for the root
     tree: _Tree
     tree_path: str  # the same from the work tree
     ignore_file: IgnoreFile | None = None
-    has_rules: bool = True  # not so where `.gitignore` files say nothing more
-    behind: str = ""  # the ignored folder or the last link that it lies behind, in NFC
-    absence: str = ""  # why only a pattern that leads there takes its files
-    is_listed_only: bool = False  # no pattern leads there: its files are named, and not inspected
+    has_rules: bool = True  # whether `.gitignore` files apply; not in an ignored folder or behind a link
+    behind: str = ""  # NFC path of the ignored folder or the last link that it is or lies behind
+    left_out_reason: str = ""  # why only patterns that lead there choose its files
+    is_listed_only: bool = False  # no pattern leads there: its files are listed, not inspected
     problem: str = ""  # of every file in it
 
 
 @dataclass(slots=True)
 class _Entry:
-    """Something in a folder."""
+    """A file, folder or link in a folder."""
 
     name: str
     path: str  # from the root, as the disk spells it
@@ -91,7 +97,7 @@ class _Entry:
 
 
 class _Walker:
-    """Reads folders below one root and collects the problems it meets."""
+    """Reads folders below one root and collects their problems."""
 
     def __init__(self, root: str, sandbox: Sandbox, patterns: Collection[Pattern]) -> None:
         self._root, self._sandbox = root, sandbox
@@ -101,14 +107,14 @@ class _Walker:
         self._named |= {path[:end] for path in self._named for end, char in enumerate(path) if char == "/"}
         self.problems: list[Problem] = []
         self.git_problem = ""
-        self._folders: dict[str, _Folder | None] = {"": self._find_root()}  # on the way to patterns, by NFC path
-        self._scans: dict[str, tuple[_Folder, list[_Entry]]] = {}  # of these
-        self._link_targets: set[str] = set()  # folders, behind each of which it went once
+        self._folders: dict[str, _Folder | None] = {"": self._find_root()}  # that patterns name, by NFC path
+        self._scans: dict[str, tuple[_Folder, list[_Entry]]] = {}  # of the folders in `_folders`, by path
+        self._link_targets: set[str] = set()  # folders that it entered by a link
 
     def _find_root(self) -> _Folder:
         """The root, with the `.gitignore` files of the folders around it in its work tree.
 
-        A root that git ignores is named by the manifest, so that nothing in it is ignored.
+        If git ignores the root itself, nothing in it is ignored: the manifest names it.
         """
         root = Path(self._root).resolve()
         tree = find_work_tree(root)
@@ -122,7 +128,7 @@ class _Walker:
         return folder
 
     def _read_ignore_file(self, folder: _Folder, path: Path | str) -> IgnoreFile | None:
-        """The `.gitignore` of a folder; None where it cannot be used, which is a problem."""
+        """The `.gitignore` of a folder; None if it cannot be used, which is a problem."""
         try:
             with open(path, "rb") as file:
                 content = file.read(_MAX_IGNORE_BYTES + 1)
@@ -137,7 +143,7 @@ class _Walker:
             return None
 
     def starting_folders(self, folders: set[str]) -> Iterator[_Folder]:
-        """Those of the folders that exist and lie in no other."""
+        """The folders that exist, without those inside another of them."""
         outermost: str | None = None
         for path in sorted(folders, key=lambda path: path.split("/") if path else []):
             if outermost is None or not (outermost == "" or f"{path}/".startswith(f"{outermost}/")):
@@ -157,9 +163,9 @@ class _Walker:
                 elif inner := self._enter(folder, entry):
                     folders.append(inner)
                 elif _is_link(entry.file):
-                    # One that is not entered stands for all behind it: a pattern that matches it says what it missed.
-                    absence = folder.absence if folder.is_listed_only else LINKED
-                    yield FoundFile(_printable(entry.path), 0, "", _nfc(entry.path), absence)
+                    # A link that is not entered is listed in place of the files behind it, so that they are reported.
+                    left_out_reason = folder.left_out_reason if folder.is_listed_only else LINKED
+                    yield FoundFile(_printable(entry.path), 0, "", _nfc(entry.path), left_out_reason)
 
     def look_up(self, path: str) -> Iterator[FoundFile]:
         """The file with an NFC path from the root; none if it does not exist."""
@@ -172,7 +178,7 @@ class _Walker:
                     return
 
     def _find_folder(self, nfc_path: str) -> _Folder | None:
-        """The folder with an NFC path from the root; None if it does not exist, or may not be read."""
+        """The folder with an NFC path from the root; None if it does not exist or is not entered."""
         if nfc_path not in self._folders:
             self._folders[nfc_path] = None
             parent, _, name = nfc_path.rpartition("/")
@@ -191,7 +197,7 @@ class _Walker:
         return self._scans[folder.path]
 
     def _scan(self, folder: _Folder) -> tuple[_Folder, list[_Entry]]:
-        """What a folder holds, and the folder with the rules that begin in it."""
+        """The entries of a folder, and the folder with its own `.gitignore`."""
         try:
             with os.scandir(self._absolute(folder)) as scan:
                 files = list(scan)
@@ -209,7 +215,7 @@ class _Walker:
         return self._begin_rules(folder, files), entries
 
     def _begin_rules(self, folder: _Folder, files: Iterable[os.DirEntry[str]]) -> _Folder:
-        """The folder with a `.gitignore` of its own, or as a work tree of its own, such as a submodule."""
+        """The folder with its own `.gitignore`, and if it is a work tree of its own (a submodule), with that tree."""
         markers = {file.name: file for file in files if file.name in _MARKERS} if folder.has_rules else {}
         if ".git" in markers and folder.path:
             tree = _Tree(self._absolute(folder))
@@ -219,7 +225,7 @@ class _Walker:
         return folder
 
     def _enter(self, folder: _Folder, entry: _Entry) -> _Folder | None:
-        """A folder in a folder; None where the walk does not enter it, by its name or by where a link leads."""
+        """The folder of an entry; None if the walk does not enter it, because of its name or of where a link leads."""
         name = entry.name
         if name.lower() in NEVER_READ or (name.startswith(".") and not self._enters_hidden):
             return None
@@ -233,11 +239,15 @@ class _Walker:
         is_listed_only = nfc_path not in self._named
         inner = replace(inner, has_rules=False, behind=nfc_path, is_listed_only=is_listed_only)
         if is_ignored:
-            return replace(inner, absence=IGNORED)
-        return replace(inner, absence=LINKED) if self._follows(folder, entry, is_named=not is_listed_only) else None
+            return replace(inner, left_out_reason=IGNORED)
+        return (
+            replace(inner, left_out_reason=LINKED)
+            if self._follows(folder, entry, is_named=not is_listed_only)
+            else None
+        )
 
     def _follows(self, folder: _Folder, entry: _Entry, *, is_named: bool) -> bool:
-        """Whether to walk behind a link: where a pattern leads there, or else once, to name what is left out."""
+        """Whether to walk behind a link: if a pattern leads there; else once per target, to list what is left out."""
         if not self._sandbox.allows(entry.file.path):
             if is_named:
                 self.problems.append(Problem(entry.path, 0, 0, self._sandbox.way_out, ALLOW_HINT))
@@ -252,18 +262,18 @@ class _Walker:
         return Path(self._root, on_disk(folder.path))
 
     def _to_file(self, folder: _Folder, entry: _Entry) -> FoundFile:
-        """The file an entry of a folder is or links to."""
-        path, absence, behind = _printable(entry.path), folder.absence, folder.behind
-        if absence == IGNORED or (not absence and _is_ignored(folder, entry.name, is_folder=False)):
-            absence = folder.tree.absence_of(folder.tree_path + entry.name)
+        """The file that an entry is, or links to."""
+        path, left_out_reason, behind = _printable(entry.path), folder.left_out_reason, folder.behind
+        if left_out_reason == IGNORED or (not left_out_reason and _is_ignored(folder, entry.name, is_folder=False)):
+            left_out_reason = folder.tree.left_out_reason_of(folder.tree_path + entry.name)
             self.git_problem = folder.tree.problem or self.git_problem
-            behind = (behind or _nfc(path)) if absence else ""
-        if absence and (folder.is_listed_only or (not folder.behind and behind not in self._named)):
-            return FoundFile(path, 0, "", behind, absence)
+            behind = (behind or _nfc(path)) if left_out_reason else ""
+        if left_out_reason and (folder.is_listed_only or (not folder.behind and behind not in self._named)):
+            return FoundFile(path, 0, "", behind, left_out_reason)
         size, problem = self._inspect(entry)
         if path != entry.path:
             problem = "the name of the file, or of a folder it is in, is not UTF-8; rename it"
-        return FoundFile(path, size, entry.problem or problem, behind, absence)
+        return FoundFile(path, size, entry.problem or problem, behind, left_out_reason)
 
     def _inspect(self, entry: _Entry) -> tuple[int, str]:
         """A file's size in bytes, and why it cannot be used."""
@@ -275,7 +285,7 @@ class _Walker:
         except OSError as error:
             return 0, f"cannot be read: {_reason(error)}"
         if stat.S_ISDIR(status.st_mode):
-            return 0, f"is a folder; write `{entry.path}/**` for every file in it"
+            return 0, f"is a folder; write `{escape_pattern(entry.path)}/**` for every file in it"
         if not stat.S_ISREG(status.st_mode):
             return 0, "is not a regular file"
         is_outside = is_link and not self._sandbox.allows(entry.file.path)
@@ -283,7 +293,7 @@ class _Walker:
 
 
 def _is_ignored(folder: _Folder, name: str, *, is_folder: bool) -> bool:
-    """Whether a `.gitignore` names something in a folder that is not ignored itself."""
+    """Whether a `.gitignore` excludes this name in a folder that is not ignored itself."""
     ignore_file = folder.ignore_file
     if ignore_file is None or not folder.has_rules:
         return False
@@ -298,7 +308,7 @@ def _is_folder(file: os.DirEntry[str]) -> bool:
 
 
 def _is_link(file: os.DirEntry[str]) -> bool:
-    """Whether it is a link, or what Windows has for links to folders."""
+    """Whether an entry is a link, or a junction, which Windows has for links to folders."""
     return file.is_symlink() or (hasattr(file, "is_junction") and file.is_junction())
 
 

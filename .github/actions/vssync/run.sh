@@ -22,7 +22,10 @@ done
 code=0
 shown=plan.md
 case "$MODE" in
-    offline) quietly vssync plan --offline --format markdown "${arguments[@]}" >"$OUT/plan.md" || code=$? ;;
+    against)
+        quietly vssync plan --against "${AGAINST:-HEAD^}" --format markdown --detailed-exitcode "${arguments[@]}" \
+            >"$OUT/plan.md" || code=$?
+        ;;
     plan)
         quietly vssync plan --format markdown --detailed-exitcode --out "$OUT/plan.json" "${arguments[@]}" \
             >"$OUT/plan.md" || code=$?
@@ -34,7 +37,7 @@ case "$MODE" in
         quietly vssync apply "$OUT/plan.json" --format markdown >"$OUT/report.md" || code=$?
         ;;
     *)
-        echo "mode $MODE: must be plan, offline, drift or apply" >&2
+        echo "mode $MODE: must be plan, against, drift or apply" >&2
         exit 64
         ;;
 esac

@@ -14,11 +14,10 @@ from typing import Any
 from vssync.commands.dump.entries import DumpedFile
 from vssync.commands.dump.matching import PATH, TEMPLATES
 from vssync.commands.init import suffix_pattern
-from vssync.manifest.globs import compile_pattern, pattern_problem
+from vssync.manifest.globs import compile_filter, compile_pattern, escape_pattern, pattern_problem
 from vssync.manifest.placeholders import escape_placeholders, path_part
 from vssync.model.state import AUTO, Attributes, Chunking, Scalar
 
-_MAGIC = re.compile(r"([*?\[\]{}\\!()|])")
 _PLAIN_SUFFIX = re.compile(r"\.[A-Za-z0-9_-]+")
 
 
@@ -177,12 +176,12 @@ def cover_with_patterns(wanted: Collection[str], known: Collection[str]) -> Iter
 
 def _cover_folder(wanted: list[str], known: list[str], folder: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """One pattern for everything below a folder; where none is exact, its own files and then each folder in it."""
-    if pattern := _exact_pattern(wanted, known, f"{_escape(folder)}**/"):
+    if pattern := _exact_pattern(wanted, known, f"{escape_pattern(folder)}**/"):
         yield pattern, tuple(wanted)
         return
     wanted_here, wanted_below = _split_by_folder(wanted, folder)
     known_here, known_below = _split_by_folder(known, folder)
-    if pattern := _exact_pattern(wanted_here, known_here, _escape(folder)):
+    if pattern := _exact_pattern(wanted_here, known_here, escape_pattern(folder)):
         yield pattern, tuple(wanted_here)
     else:
         yield from ((literal_pattern(name), (name,)) for name in wanted_here)
@@ -211,7 +210,7 @@ def _exact_pattern(wanted: list[str], known: list[str], start: str) -> str:
     pattern = start + suffix_pattern(suffixes)
     if pattern_problem(pattern):
         return ""
-    with_hidden, compiled = compile_pattern(pattern, narrows=True), compile_pattern(pattern)
+    with_hidden, compiled = compile_filter(pattern), compile_pattern(pattern)
     is_exact = {name for name in known if with_hidden.matches(name)} == set(wanted)
     return pattern if is_exact and all(compiled.matches(name) for name in wanted) else ""
 
@@ -221,12 +220,8 @@ def literal_pattern(path: str) -> str:
 
     No placeholder is left in it, since `{` is escaped. A name that looks like a drive (`c:`) needs the dot before it.
     """
-    escaped = _escape(path)
+    escaped = escape_pattern(path)
     return f"./{escaped}" if pattern_problem(escaped) else escaped
-
-
-def _escape(path: str) -> str:
-    return _MAGIC.sub(r"\\\1", path)
 
 
 def _common_folder(names: Iterable[str]) -> str:

@@ -1,0 +1,116 @@
+"""Compares the manifest and its files with those of a git revision, without a service or a credential."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from vssync.commands.plan import options_of, with_sources, without_collector
+from vssync.commands.session import Settings, load_manifest
+from vssync.errors import ManifestError, Problem, VssyncError
+from vssync.model.plan import Options
+from vssync.planner.against import ManifestComparison, compare_manifests
+from vssync.sources.load import MANIFEST_NAMES, LoadedManifest, find_manifest, load_sources
+from vssync.sources.revision import Checkout, checked_out, resolve_revision
+from vssync.text import count_noun
+
+
+def compare_with_revision(
+    settings: Settings,
+    options: Options,
+    against: str,
+    at: str = "",
+    *,
+    load: Callable[[Settings], LoadedManifest] = load_manifest,
+) -> ManifestComparison:
+    """What changes from the revision `against` to the work tree, which `load` loads, or to the revision `at`.
+
+    Raises VssyncError for a revision that is not there or cannot be read, and what `load` and `make_plan` raise. What
+    is wrong with the earlier manifest is a note: a change that fixes it must not fail.
+    """
+    file = find_manifest(Path(settings.manifest))
+    revision = resolve_revision(file.parent, against)
+    with _loaded_after(settings, file, at, load) as (loaded, later):
+        with checked_out(file.parent, revision) as checkout:
+            before, notes = _load_before(settings, file, checkout)
+        desired, options = before.desired if before else None, options_of(settings, options)
+        with without_collector():
+            revisions = (revision, later.revision if later else None)
+            comparison = compare_manifests(desired, loaded.desired, options, revisions)
+        plan = with_sources(comparison.plan, loaded)
+    if later:
+        ways = ((refusal, tuple(map(later.name_in, refusal.way_out))) for refusal in plan.refusals)
+        plan = replace(plan, refusals=tuple(replace(refusal, way_out=way_out) for refusal, way_out in ways))
+    return replace(comparison, plan=plan, notes=notes)
+
+
+@contextmanager
+def _loaded_after(
+    settings: Settings, file: Path, at: str, load: Callable[[Settings], LoadedManifest]
+) -> Iterator[tuple[LoadedManifest, Checkout | None]]:
+    """The later manifest, and where it is if that is not the work tree, while its files are there."""
+    if not at:
+        yield load(settings), None
+        return
+    with checked_out(file.parent, resolve_revision(file.parent, at)) as checkout:
+        try:
+            loaded = _load_at(settings, file, checkout, is_past=False)
+        except ManifestError as error:
+            raise ManifestError(_renamed(checkout, error.problems)) from None
+        if not loaded:
+            raise VssyncError(f"{at}: has no manifest here; compare it with another revision, or name one by -f")
+        yield loaded, checkout
+
+
+def _load_before(settings: Settings, file: Path, checkout: Checkout) -> tuple[LoadedManifest | None, tuple[str, ...]]:
+    """The earlier manifest as far as it can be read, and notes on what cannot be."""
+    name = checkout.revision.name
+    try:
+        loaded = _load_at(settings, file, checkout, is_past=True)
+    except ManifestError as error:
+        flaw = f"the manifest of {name} is invalid, so everything counts as new: {_first_of(checkout, error.problems)}"
+        return None, (flaw, *checkout.all_notes)
+    except VssyncError as error:
+        raise VssyncError(checkout.name_in(str(error))) from error
+    if loaded is None:
+        return None, (f"{name} has no manifest here, so everything counts as new",)
+    if not loaded.warnings:
+        return loaded, checkout.all_notes
+    flaw = f"not every file of {name} can be read, and those count as new: {_first_of(checkout, loaded.warnings)}"
+    return loaded, (flaw, *checkout.all_notes)
+
+
+def _load_at(settings: Settings, file: Path, checkout: Checkout, *, is_past: bool) -> LoadedManifest | None:
+    """What the manifest of this file was as of a revision; None where there was none.
+
+    Raises ManifestError and VssyncError.
+    """
+    inner = Path(os.path.realpath(file.parent)).relative_to(checkout.tree)
+    names = MANIFEST_NAMES if file.name in MANIFEST_NAMES else (file.name,)
+    checkout.write((inner / name).as_posix() for name in names)
+    files = [file for name in names if (file := checkout.folder / inner / name).is_file()]
+    if not files:
+        return None
+    return load_sources(
+        files[0],
+        env=settings.env,
+        variables=settings.variables,
+        allow_outside=settings.allow_outside,
+        walk=checkout.walk,
+        is_past=is_past,
+    )
+
+
+def _renamed(checkout: Checkout, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """The problems, their files named as git names those of a revision: `main:docs/a.md`."""
+    return tuple(replace(problem, file=checkout.name_in(problem.file)) for problem in problems)
+
+
+def _first_of(checkout: Checkout, problems: tuple[Problem, ...]) -> str:
+    """One problem of several, on one line."""
+    first, *others = sorted(set(_renamed(checkout, problems)))
+    more = f" (and {count_noun(len(others), 'more problem')})" if others else ""
+    return " ".join(str(replace(first, hint="")).split()) + more

@@ -1,0 +1,78 @@
+"""A comparison with an earlier revision of the manifest: its plan, below what is compared and must not be missed.
+
+It is shown as a plan is, so that a reviewer learns one form. What is left out is shown where that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from vssync import planfile
+from vssync.document import json_value
+from vssync.model.plan import Plan
+from vssync.planner.against import ManifestComparison, is_made_up
+from vssync.render import wording
+from vssync.render.layout import View, wrap_sentences
+from vssync.render.markdown import MarkdownBlock, fenced_block, inline_code, plan_markdown
+from vssync.render.plan_text import plan_text
+from vssync.text import escape_control
+
+_NOTES, _GOVERNING = "Not compared", "Settings that decide what an apply may do"
+_LEFT_OUT = "Left out, where that changed"
+
+
+def comparison_text(comparison: ManifestComparison, view: View) -> str:
+    """The comparison for a terminal."""
+    basis = wrap_sentences(escape_control(_basis(comparison)), 0, view)
+    blocks = [
+        [f"{title}:", *(f"  {part}" for line in lines for part in wrap_sentences(line, 2, view))]
+        for title, lines in _sections(comparison)
+    ]
+    return plan_text(_shown_plan(comparison), view, [basis, *blocks])
+
+
+def comparison_markdown(comparison: ManifestComparison, view: View) -> str:
+    """The comparison for reviewers, in place of an earlier comment on a plan."""
+    blocks = [fenced_block(lines, before=f"**{title}:**\n\n") for title, lines in _sections(comparison)]
+    return plan_markdown(_shown_plan(comparison), view, [MarkdownBlock(_basis(comparison, inline_code)), *blocks])
+
+
+def comparison_json(comparison: ManifestComparison) -> str:
+    """The plan of a comparison, and what it compares."""
+    own = {name: json_value(getattr(comparison, name)) for name in ("before", "notes", "governing", "left_out_before")}
+    after = json_value(comparison.after) if comparison.after else None
+    lines = planfile.dump_lines(comparison.plan, "against", **own, after=after, same=comparison.same)
+    return "".join(lines).rstrip("\n")
+
+
+def _basis(comparison: ManifestComparison, quote: Callable[[str], str] = str) -> str:
+    """What is compared with what, and what that says."""
+    to = f"{quote(str(comparison.after))} against" if comparison.after else "Against"
+    before = quote(str(comparison.before))
+    return f"{to} {before}: what an apply would do if that is what is live. No service was asked."
+
+
+def _sections(comparison: ManifestComparison) -> list[tuple[str, list[str]]]:
+    """What stands above a plan, each with its title: none of it is ever cut."""
+    governing = [
+        f"{field.name}: {wording.format_value(field.before)} -> {wording.format_value(field.after)}"
+        for field in comparison.governing
+    ]
+    before = comparison.left_out_before
+    left_out = [
+        f"{store.key}: {wording.left_out_text(store.left_out, before[store.key]).removeprefix('left out: ')}"
+        for store in comparison.plan.stores
+        if store.key in before
+    ]
+    sections = ((_NOTES, comparison.notes), (_GOVERNING, governing), (_LEFT_OUT, left_out))
+    return [(title, list(map(escape_control, lines))) for title, lines in sections if lines]
+
+
+def _shown_plan(comparison: ManifestComparison) -> Plan:
+    """The plan as it is shown: a store is live "at 4f2a91c", and what it leaves out is told above."""
+    place = f"at {comparison.before.commit[:7]}"
+    stores = (
+        replace(store, id=place if is_made_up(store.id) else store.id, left_out={}) for store in comparison.plan.stores
+    )
+    return replace(comparison.plan, stores=tuple(stores))
