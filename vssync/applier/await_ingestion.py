@@ -52,16 +52,16 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
     completed: list[str] = []
     failures: list[tuple[str, IngestError | None]] = []
     for file in batch.files:
-        live, key, extension = states[file.file_id], file.put.key, file.put.file.extension
+        live, key, file_type = states[file.file_id], file.put.key, file.put.file.extension
         if isinstance(live, VssyncError):
             continue
         if live.status is FileStatus.COMPLETED:
             completed.append(key)
-            service.record_accepted_type(extension, completed=True)
+            service.record_accepted_type(file_type, completed=True)
         elif live.status is FileStatus.FAILED:
             failures.append((key, live.error))
             if live.error and live.error.code == "unsupported_file":
-                service.record_refused_type(extension, key)
+                service.record_refused_type(file_type, key)
     store.intake.record(completed, failures)
     to_retry = [failed for failed in settled if failed]
     for failed in to_retry:

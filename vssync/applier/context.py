@@ -245,7 +245,7 @@ class Deletion:
     store_id: str
     file_id: str = ""
     kept_id: str = ""  # the copy that stays in its place
-    problem: str = ""  # the error of the request, if it may have taken effect all the same
+    problem: str = ""  # the error of the request, if it may have taken effect despite that
 
     @property
     def object_id(self) -> str:
@@ -275,7 +275,7 @@ class ApplyRun:
 
     @property
     def capabilities(self) -> Capabilities:
-        """As far as known by now: the work on any store may show that one is missing."""
+        """What the service can do, as far as known by now: work on any store may show that a capability is missing."""
         return self.service.capabilities
 
     @property
@@ -334,9 +334,9 @@ class StoreContext:
         """Why a file is not sent, without the service's words; the file that got them reports them."""
         return f"the store {self.stop_reason.partition(':')[0]}"
 
-    def is_refused_type(self, extension: str) -> bool:
+    def is_refused_type(self, file_type: str) -> bool:
         """Whether no more files of this type are worth sending in this run."""
-        return self.run.service.is_refused_type(extension, unproven=extension in self.steps.unproven)
+        return self.run.service.is_refused_type(file_type, unproven=file_type in self.steps.unproven)
 
     def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
         """Records that a request about these files was refused; stops the feed if others would be refused as well."""

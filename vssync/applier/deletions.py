@@ -39,7 +39,7 @@ class LastLook:
         return {} if isinstance(files, VssyncError) else files
 
     def error_of(self, deletion: Deletion) -> VssyncError | None:
-        """Why the store that held a deleted file cannot be listed, if so."""
+        """The error of listing the store that held a deleted file; None where it was listed."""
         files = self.files[deletion.store_id] if deletion.file_id else None
         return files if isinstance(files, VssyncError) else None
 
@@ -108,7 +108,7 @@ def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
 
 
 def _wait_for_ends(run: ApplyRun) -> LastLook:
-    """Looks until nothing deleted is listed any more, or time is up; returns the last look."""
+    """Reads listings until nothing deleted is in them, or time is up; returns the last reading."""
     return poll_until(
         run,
         lambda: _look(run),

@@ -31,7 +31,7 @@ from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
 
-_MAX_TRIALS = 3  # of a file type; where they neither prove nor refute it, its other files are sent all the same
+_MAX_TRIALS = 3  # of a file type; if they neither prove nor refute it, its other files are sent nevertheless
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
 _NOTHING_PREPARED: Mapping[str, PendingFile] = {}
 

@@ -115,27 +115,27 @@ class ServiceRecord:
         with self._lock:
             self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
 
-    def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
+    def record_accepted_type(self, file_type: str, *, completed: bool = False) -> None:
         """Records that the service attached a file of this type, or completed it."""
         with self._lock:
-            (self._completed if completed else self._accepted).add(extension)
+            (self._completed if completed else self._accepted).add(file_type)
 
-    def record_refused_type(self, extension: str, key: str) -> None:
+    def record_refused_type(self, file_type: str, key: str) -> None:
         """Records that the service does not support the type of a file."""
         with self._lock:
-            self._refused.setdefault(extension, set()).add(key)
+            self._refused.setdefault(file_type, set()).add(key)
 
-    def is_proven_type(self, extension: str) -> bool:
+    def is_proven_type(self, file_type: str) -> bool:
         """Whether the service completed a file of this type in this run."""
         with self._lock:
-            return extension in self._completed
+            return file_type in self._completed
 
-    def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
+    def is_refused_type(self, file_type: str, *, unproven: bool) -> bool:
         """Whether no more files of this type are worth sending; `unproven`: no store was seen to hold such a file."""
         with self._lock:
-            if extension in self._completed or (extension in self._accepted and not unproven):
+            if file_type in self._completed or (file_type in self._accepted and not unproven):
                 return False
-            return len(self._refused.get(extension, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
+            return len(self._refused.get(file_type, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
 
     def claim(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
         """Claims a subject, such as a message; False if it was claimed less than `again_after` seconds before `now`."""

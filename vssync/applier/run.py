@@ -294,7 +294,7 @@ def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
 
 
 def drop_copy(store: StoreContext, step: Drop) -> Result:
-    """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
+    """Detaches a copy; if another copy of its key is kept, only after that copy was read as completed."""
     try:
         is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED
     except NotFound:

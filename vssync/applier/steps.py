@@ -189,9 +189,9 @@ def _plan_file_steps(owner: str, ignored: tuple[str, ...], change: FileChange) -
 def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
     """The step that brings a file in, with the copies it replaces.
 
-    A File attaches once per store, so its own old copy is detached first; with a gap (no completed copy is searchable
-    meanwhile) the others too. A File
-    that is attached again keeps what its old mark says of the upload.
+    A File attaches once per store, so its own old copy is detached first. With a gap (no completed copy is searchable
+    meanwhile), the other copies are detached first, too. A File that is attached again keeps what its old mark says of
+    the upload.
     """
     file = change.desired
     assert file

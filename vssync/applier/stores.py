@@ -102,7 +102,9 @@ def end_adoption(store: StoreContext) -> Result:
         )
     mark = _mark_of(store)
     owner_entry = {STORE_OWNER: str(mark)}
-    if not mark.is_adopting:  # else the plan left files to adopt later, and the store's mark says so already
+    if (
+        not mark.is_adopting
+    ):  # otherwise the plan left files to adopt later, and the mark stays as `set_up_store` wrote it
         live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
         _verify_mark(run, store.key, live, str(mark))
     return DONE
@@ -312,7 +314,7 @@ def _join(store: StoreContext, store_id: str, joined: Contents | None, own: Cont
         raise VssyncError(f"another run made {store_id} at the same time, and {problem}; apply again later")
     made_id, store.made_id = store.made_id, ""
     if made_id and own and not (own.files or own.unlisted):
-        with suppress(VssyncError):  # it stays, then, and the run says so at its end
+        with suppress(VssyncError):  # if it stays, `verify_new_stores` reports it
             store.writes.delete_store(made_id, ())
             store.made_id = made_id
     maker = "another run, or a request of this one without a reply," if store.has_lost_create else "another run"
