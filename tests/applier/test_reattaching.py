@@ -43,7 +43,7 @@ def rechunk(place: Place, manifest: str, *faults: str) -> tuple[list[Status], se
     [
         (f"status=422:{ATTACH}", Status.FAILED, 0, 0),  # refused for good: it is deleted, as a fresh upload is
         (f"status=401:{ATTACH}", Status.FAILED, 0, 1),
-        (f"status=503:{ATTACH}", Status.FAILED, 0, 1),
+        (f"status=503:{ATTACH} status=503:POST:/vector_stores/*/files", Status.FAILED, 0, 1),
         (f"status=502:{ATTACH}", Status.UNKNOWN, 0, 1),  # a gateway does not know
         (f"status=500:DELETE:{STORE_FILE}", Status.FAILED, 1, 1),
         (f"status=403:DELETE:{STORE_FILE}", Status.FAILED, 1, 1),  # it was never detached
