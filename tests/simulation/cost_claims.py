@@ -60,7 +60,9 @@ def check_cost(claim: Claim, case: Case) -> str:
         sent |= Counter((file["sha256"], file["filename"], file["size"]) for file in files if not file.get("file_id"))
         rounds = [*rounds_of(store, capabilities.get("batch_size", 100))]
         is_uniform = not capabilities.get("batch_files", True)
-        chunkings = [{str(change["desired"]["chunking"]) for change in part} if is_uniform else {""} for part in rounds]
+        chunkings = [
+            {str(change["desired"].get("chunking")) for change in part} if is_uniform else {""} for part in rounds
+        ]
         batches += sum(map(len, chunkings))
         writes += sum(change["action"] not in ("await", "refuse", *PUTS) for change in store["changes"])
         waits += len(rounds) + len(store.get("batches", ())) + is_new(store) + bool(leaving_of(store))

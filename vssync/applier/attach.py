@@ -6,7 +6,7 @@ have no batches at all. And a reply may be lost: then the files are looked for, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
@@ -14,14 +14,13 @@ from itertools import groupby
 from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
-from vssync.applier.upload import InFlightBatch, PendingFile, refused_type, result_of_unattached
-from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until
+from vssync.applier.upload import InFlightBatch, PendingFile, put_back, refused_type_message, result_of_unattached
+from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.service import Capabilities
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
-_LOOK_AFTER_ERROR = 15.0  # seconds to look for files whose attaching the service may have done despite its error
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
 
 
@@ -33,17 +32,18 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     if attached := tuple(file for file in files if file.is_attached):
         # A batch of their own, so that they are settled like all others.
         remaining = [file for file in files if not file.is_attached]
-        return [_record_accepted(store, InFlightBatch(attached)), *attach(store, remaining, retries)]
+        return [_record_batch(store, InFlightBatch(attached)), *attach(store, remaining, retries)]
     if not files or store.run.is_broken:
         return []
     if store.stop_reason:
         for file in files:
-            store.settle(file.put.key, result_of_unattached(file.put, store.stop_cause))
+            settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause))
         return []
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
-    if len(files) > 1 and capabilities.one_by_one:
-        # Each by a call of its own, which handles the errors of that file. One listing polls them all, as one batch.
-        batches_of_each = store.run.pool.map(lambda file: attach(store, [file], retries), files)
+    if len(requests := _split_into_requests(files, capabilities)) > 1:
+        # Each by a call of its own, which handles the errors of its files. One listing polls them all, as one batch.
+        for_each: Callable[..., Iterable[list[InFlightBatch]]] = store.run.pool.map if capabilities.one_by_one else map
+        batches_of_each = for_each(lambda request: attach(store, request, retries), requests)
         attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
         return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
     try:
@@ -52,13 +52,25 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
         return _attach_missing(store, files, error, retries)
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
-    except VssyncError as error:
-        # The journal cannot be written, so nothing more is sent. Of several uniform batches, the first may be.
+    except VssyncError as error:  # the journal cannot be written, so nothing was sent
         return leave_unattached(store, files, error)
-    return [_record_accepted(store, batch)]
+    return [_record_batch(store, batch)]
 
 
-def _record_accepted(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
+def _split_into_requests(files: Sequence[PendingFile], capabilities: Capabilities) -> list[list[PendingFile]]:
+    """The files that each request attaches: those of a uniform batch share their chunking."""
+    if capabilities.one_by_one:
+        return [[file] for file in files]
+    if capabilities.batch_files:
+        return [list(files)]
+
+    def chunking_of(file: PendingFile) -> tuple[int, int]:
+        return file.put.chunking.size, file.put.chunking.overlap
+
+    return [list(group) for _, group in groupby(sorted(files, key=chunking_of), chunking_of)]
+
+
+def _record_batch(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
     """Records that the service accepted files, and returns their batch as sent now."""
     store.refusals.reset()
     store.run.ledger.record_attached(file.file_id for file in batch.files)
@@ -78,7 +90,7 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
         try:
             return _send_attach(store, files, capabilities)
         except NotFound as error:
-            if store.hidden_for >= VISIBILITY_GRACE or not _may_become_visible(store, files, error):
+            if store.visibility_wait_used >= VISIBILITY_GRACE or not _may_become_visible(store, files, error):
                 raise
             errors.append(error)
             return None
@@ -89,11 +101,11 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
         Waiting(
             f"{store.key} and its new files to become visible to the service",
             "they fail",
-            timeout=VISIBILITY_GRACE - store.hidden_for,
+            timeout=VISIBILITY_GRACE - store.visibility_wait_used,
         ),
     )
     if errors:
-        store.hidden_for += store.client.clock.monotonic() - began
+        store.visibility_wait_used += store.client.clock.monotonic() - began
     if batch is None:
         raise errors[-1]
     return batch
@@ -112,10 +124,7 @@ def _may_become_visible(store: StoreContext, files: Sequence[PendingFile], error
 
 
 def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
-    """Sends what attaches the files: one batch, a batch for each chunking, or a request for a single file.
-
-    `capabilities` decide which; `files` is one file where each needs a request of its own.
-    """
+    """Sends the one request that attaches these files: a batch, or the request for a single file."""
     sent = Result(Status.UNKNOWN, "sent to be attached, and the answer was not seen; plan again")
     store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in files], sent)
     if capabilities.batches and capabilities.batch_files:
@@ -124,16 +133,10 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
         # Some services answer with the store's id: then the batch cannot be read, only its files.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.uniform_batches:
-        # The files of such a batch share one chunking and a provisional mark; each one's own attributes are written
-        # when it is completed.
-        def chunking_of(file: PendingFile) -> tuple[int, int]:
-            return file.put.chunking.size, file.put.chunking.overlap
-
-        for _, group in groupby(sorted(files, key=chunking_of), chunking_of):
-            same_chunking = list(group)
-            first, file_ids = same_chunking[0], [file.file_id for file in same_chunking]
-            store.writes.create_uniform_batch(store.id, file_ids, first.put.chunking, first.put.mark.as_provisional())
-            store.run.watcher.on_batch_sent(store.key)
+        # Its files share a provisional mark; the attributes of each are written when it is completed.
+        first, file_ids = files[0].put, [file.file_id for file in files]
+        store.writes.create_uniform_batch(store.id, file_ids, first.chunking, first.mark.as_provisional())
+        store.run.watcher.on_batch_sent(store.key)
         return InFlightBatch(tuple(files))
     (file,) = files
     return InFlightBatch((replace(file, error=store.writes.attach(store.id, file.entry).error),))
@@ -160,16 +163,17 @@ def _handle_refusal(
             if missing is MissingCapability.BATCHES:
                 give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
-            if missing is not MissingCapability.ATTRIBUTES:  # without which no file can be attached
+            if missing is not MissingCapability.ATTRIBUTES:  # without attributes there is no fallback
                 return attach(store, files, retries)
-        if _is_already_attached(store, files, error):
+        named_id = file_named_by(error, file_ids)
+        named = next((file for file in files if file.file_id == named_id), None)
+        if _is_already_attached(store, named or files[0] if named or len(files) == 1 else None, error):
             return _attach_missing(store, files, error, retries)
     except ServiceError as lookup_error:
         return leave_unattached(store, files, lookup_error)
     if error.answer.status not in _REJECTED:
         return leave_unattached(store, files, error)
-    if len(files) > 1 and (named_id := file_named_by(error, file_ids)):
-        (named,) = [file for file in files if file.file_id == named_id]
+    if len(files) > 1 and named:
         _settle_by_error(store, named, error)
         return attach(store, _without_refused_types(store, [file for file in files if file is not named]), retries)
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
@@ -184,7 +188,7 @@ def _handle_refusal(
 
 
 def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> None:
-    """From now on the run attaches files one by one; says so, and how plans learn of it."""
+    """Makes the run attach files one by one from now on; tells the user, and what to declare so that plans know it."""
     if store.run.capabilities.batches:
         store.run.service.record_missing(MissingCapability.BATCHES)
         way_out = "with `batches: false` under `service.capabilities`, plans know it"
@@ -196,7 +200,7 @@ def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError
     if error.answer.code == "unsupported_file":
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
     store.record_refusal(error, [file.put.key])
-    _settle_and_discard_upload(store, file, _result_of_refusal(file, error))
+    _settle_and_undo(store, file, _result_of_refusal(file, error))
 
 
 def _result_of_refusal(file: PendingFile, error: VssyncError) -> Result:
@@ -208,32 +212,31 @@ def _result_of_refusal(file: PendingFile, error: VssyncError) -> Result:
 
 
 def _split(store: StoreContext, files: Sequence[PendingFile]) -> tuple[Sequence[PendingFile], Sequence[PendingFile]]:
-    """Files that were refused together, in two parts: those of types that nothing vouches for apart, else halves."""
+    """Files that were refused together, split into proven and unproven types if both occur, else in halves."""
     proven = [file for file in files if file.put.file.extension not in store.steps.unproven]
     if 0 < len(proven) < len(files):
         return proven, [file for file in files if file not in proven]
     return files[: len(files) // 2], files[len(files) // 2 :]
 
 
-def _is_already_attached(store: StoreContext, files: Sequence[PendingFile], error: ServiceError) -> bool:
-    """Whether one of the files was refused because the store holds it already.
+def _is_already_attached(store: StoreContext, file: PendingFile | None, error: ServiceError) -> bool:
+    """Whether a request was refused because the store holds a file already; `file` is the one it is about, if known.
 
-    Some services have an error code for that. Otherwise the store is asked, unless the refusal is about several files
-    or about a file's type.
+    Some services have an error code for that. Otherwise the store is asked, unless the refusal is about a file's type.
     """
     code = error.answer.code
-    if len(files) > 1 or code in ("file_already_attached", "unsupported_file"):
+    if file is None or code in ("file_already_attached", "unsupported_file"):
         return code == "file_already_attached"
-    return store.client.is_attached(store.id, files[0].file_id)
+    return store.client.is_attached(store.id, file.file_id)
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """Of files refused together, those whose type is not known to be refused. Settles the others."""
+    """Settles those of the refused files whose type this run has learned to be refused; returns the others."""
     remaining = []
     for file in files:
         if store.is_refused_type(file.put.file.extension):
-            result = result_of_unattached(file.put, refused_type(file.put), Status.FAILED)
-            _settle_and_discard_upload(store, file, result)
+            result = result_of_unattached(file.put, refused_type_message(file.put), Status.FAILED)
+            _settle_and_undo(store, file, result)
         else:
             remaining.append(file)
     return remaining
@@ -242,43 +245,45 @@ def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) ->
 def _attach_missing(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int
 ) -> list[InFlightBatch]:
-    """After a lost reply, or where a file is attached already: finds out which are, and attaches the rest.
+    """After a lost reply, or where a file is attached already: finds out which files are, and attaches the others.
 
-    The request whose reply was lost may have attached all, so they get time to appear.
+    The request without a reply may have attached all its files, so they get time to appear.
     """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
     is_from_service = isinstance(error, LostReply) and error.is_from_service
-    is_one_request = len(files) == 1 or (capabilities.batches and capabilities.batch_files)  # all are attached, or none
 
     def list_attached() -> set[str]:
         return wanted.intersection(live.id for live in store.client.list_files(store.id))
 
-    def are_seen() -> bool:
-        if not isinstance(error, LostReply):
-            return bool(list_attached())
-        return store.client.is_attached(store.id, files[0].file_id) if is_one_request else list_attached() == wanted
+    def is_any_attached() -> bool:
+        if isinstance(error, LostReply):  # a request attaches all its files or none, so the first stands for all
+            return store.client.is_attached(store.id, files[0].file_id)
+        return bool(list_attached())
 
     try:
         poll_until(
             store.run,
-            are_seen,
+            is_any_attached,
             Waiting(
                 f"files of {store.key} to appear (no usable reply when they were attached)",
                 "they are attached again" if retries else "they are given up in this run",
-                timeout=_LOOK_AFTER_ERROR if is_from_service else VISIBILITY_GRACE,
+                timeout=ERROR_GRACE if is_from_service else VISIBILITY_GRACE,
             ),
         )
         attached = list_attached()
-        if is_from_service:  # it reported a failure, so the files that are missing have failed, and are not unknown
+        if (
+            is_from_service
+        ):  # the service reported a failure, so files that are missing have failed, and are not unknown
             error = ServiceError(error.answer.message, error.answer)
     except VssyncError:
         attached, retries = set[str](), 0
     missing = [file for file in files if file.file_id not in attached]
     batch = InFlightBatch(tuple(file for file in files if file.file_id in attached))
-    batches = [_record_accepted(store, batch)] if attached else []
+    batches = [_record_batch(store, batch)] if attached else []
     if missing and retries:
-        if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:  # a second error of the service
+        # After a second error of the service, batches are given up.
+        if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:
             give_up_batches(store, "cannot be created here", error)
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
@@ -293,23 +298,28 @@ def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: V
     """
     store.record_refusal(error, [file.put.key for file in files])
     for file in files:
-        store.settle(file.put.key, _result_of_refusal(file, error))
+        settle_unattached(store, file, _result_of_refusal(file, error))
     return []
 
 
-def _settle_and_discard_upload(store: StoreContext, file: PendingFile, result: Result) -> None:
-    """Settles a file. Its upload is deleted: at once where no other store can hold it, else at the end if none does.
+def settle_unattached(store: StoreContext, file: PendingFile, result: Result) -> None:
+    """Settles a file that is not attached, for a reason that is not about it; a detached File of others goes back."""
+    store.settle(file.put.key, result)
+    put_back(store, file.put, file.entry)
 
-    A File that existed before is kept, unless it is an upload of ours that was detached to be attached again. One that
-    somebody else uploaded goes back to its store, without attributes, which may be what the service refused: it then
-    lacks our mark, but whoever attached it first can still search it.
+
+def _settle_and_undo(store: StoreContext, file: PendingFile, result: Result) -> None:
+    """Settles a file that was refused, and undoes what was done to attach it.
+
+    A new upload is deleted: now where no other store can hold it, else at the end of the run if no store does.
+    An upload of ours that was detached to be attached again is deleted at the end of the run if no store holds it.
+    A File of others that was detached is attached again, without attributes, which may be what the service refused: it
+    then lacks our mark. Any other File of others stays as it is.
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger
     if file.put.existing_id and not ledger.is_loose(file.file_id):
-        if file.put.is_reattached:
-            with suppress(VssyncError):
-                store.writes.attach(store.id, AttachmentEntry(file.file_id, {}, file.put.chunking))
+        put_back(store, file.put, AttachmentEntry(file.file_id, {}, file.put.chunking))
         return
     if not file.put.existing_id and ledger.withdraw(file.file_id, file.put.file):
         with suppress(VssyncError):  # it is tried again at the end

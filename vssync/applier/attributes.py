@@ -20,7 +20,7 @@ from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import MARK, Mark
 from vssync.model.report import Status
-from vssync.model.state import Attributes, DesiredFile, LiveFile
+from vssync.model.state import Attributes, DesiredFile, FileStatus, LiveFile
 from vssync.planner.attributes import preserved_attributes
 from vssync.sources.paths import on_disk
 
@@ -34,12 +34,12 @@ _UNLISTED_MARKS = (
     "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
     "`vssync doctor --probe` shows what else is missing"
 )
-_MAX_LOOKS = 3  # at listings that are late, in one run
+_MAX_LISTINGS = 3  # in a run, that may lack the file before we stop asking
 _LISTING_TIMEOUT = 15.0  # seconds for a listing to follow a write
 
 
 class MarkLost(VssyncError):
-    """A file carries no mark, although one was sent twice, or none that a listing shows."""
+    """The service dropped the mark twice, or leaves it out of listings."""
 
 
 def update_attributes(store: StoreContext, step: Update) -> Result:
@@ -60,7 +60,7 @@ def update_attributes(store: StoreContext, step: Update) -> Result:
 
 
 def _release_file(store: StoreContext, step: Update) -> Result:
-    """Takes our mark and key from a file; whether they are gone is read where the answer still shows them."""
+    """Removes our mark and key from a file; where the answer still shows a mark, the file is read to be sure."""
     file = store.writes.set_attributes(store.id, step.file_id, step.attributes, None)
     if file.mark and store.client.get_file(store.id, step.file_id).mark:
         return Result(Status.FAILED, f"{step.file_id}: the service accepted new attributes and kept the mark")
@@ -68,10 +68,12 @@ def _release_file(store: StoreContext, step: Update) -> Result:
 
 
 def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
-    """Makes sure that a file carries its mark; records in the mark's `echo` how the service changed its attributes.
+    """Makes sure that a file carries its mark, and records in the mark how the service changed the attributes.
 
-    Where all is as it was sent, that takes no request, except for the first files of a run: a listing must show that it
-    has their attributes. A missing or old mark is sent once more, and an `echo` takes a write of its own.
+    (`echo`: digest of the attributes that the service reports instead of those that were sent.)
+
+    Where the file is as it was sent, this takes no request, except for the first files of a run: a listing must show
+    their attributes. A missing or old mark is sent once more, and an `echo` takes a write of its own.
 
     Raises MarkLost where the service keeps no attributes or lists none, VssyncError where it keeps the old ones.
     """
@@ -90,13 +92,13 @@ def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mar
 
 
 def _ensure_listed(store: StoreContext, file_id: str) -> None:
-    """Makes sure that listings have the attributes of files; once one file of a run has shown it, nothing is asked.
+    """Makes sure that listings have the attributes of files; asks until one file of the run is listed with them.
 
-    Raises MarkLost where they have not.
+    Raises MarkLost where listings leave the attributes out.
     """
 
     def is_listed_with_attributes() -> bool | None:
-        """None where the newest files are others, or are not listed."""
+        """None if this file is not among the newest listed, or the listing failed."""
         newest: Sequence[LiveFile] = ()
         with suppress(ServiceError):
             newest = store.client.list_newest_files(store.id)
@@ -104,8 +106,8 @@ def _ensure_listed(store: StoreContext, file_id: str) -> None:
 
     service = store.run.service
     with service.listing_lock:
-        if service.lists_attributes is None and service.listing_looks < _MAX_LOOKS:
-            service.listing_looks += 1
+        if service.lists_attributes is None and service.attribute_listings < _MAX_LISTINGS:
+            service.attribute_listings += 1
             service.lists_attributes = poll_until(
                 store.run,
                 is_listed_with_attributes,
@@ -144,25 +146,25 @@ def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark
     )
 
 
-def learn_from_copy(store: StoreContext, step: Update) -> None:
-    """Learns whether updates reach searches, with a file whose attributes are to be changed, before any is changed."""
+def probe_search_updates(store: StoreContext, step: Update) -> None:
+    """Learns whether updates reach searches from a completed file to be updated, before the planned updates."""
     if step.file and store.run.capabilities.updates_reach_search is None:
         with suppress(VssyncError):
             live = store.client.get_file(store.id, step.file_id)
-            if isinstance(live.mark, Mark):
+            if isinstance(live.mark, Mark) and live.status is FileStatus.COMPLETED:
                 learn_whether_updates_reach_search(store, step.file, live.id, live.attributes, live.mark)
 
 
 def learn_whether_updates_reach_search(
     store: StoreContext, file: DesiredFile, file_id: str, attributes: Attributes, mark: Mark
 ) -> None:
-    """Learns it, unless it is known, with a completed file that carries these attributes and this mark; once in a run.
+    """Learns whether updates reach searches, from a completed file with these attributes and this mark; once in a run.
 
     Writes a mark with `tries` one higher, as a value that no other file has, searches by it, and restores the old mark.
-    Where that fails, the mark counts a try too many, which matters only to a file that has failed in five runs.
+    If restoring fails, the mark counts a try too many, which matters only to a file that has failed in five runs.
     """
     run = store.run
-    if run.capabilities.updates_reach_search is not None or not run.service.is_first("updates_reach_search"):
+    if run.capabilities.updates_reach_search is not None or not run.service.claim("updates_reach_search"):
         return
     updated = replace(mark, tries=mark.tries + 1)
     query = _words_of(run.settings.root, file)
@@ -178,7 +180,7 @@ def learn_whether_updates_reach_search(
                     timeout=_SEARCH_TIMEOUT,
                 ),
             )
-            if reaches or _finds(store, query, mark):  # a search that finds neither tells nothing
+            if reaches or _finds(store, query, mark):  # a search that finds neither mark tells nothing
                 run.service.record_updates_reach_search(reaches=reaches)
                 if not reaches:
                     run.announce(f"{store.key}: {_STALE_SEARCH}")

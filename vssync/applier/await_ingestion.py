@@ -20,17 +20,17 @@ from vssync.model.state import FileStatus, IngestError, LiveFile
 
 
 @dataclass(frozen=True, slots=True)
-class FailedFile:
+class FileToRetry:
     """A file to be tried once more, and its result if it is not."""
 
     file: PendingFile
     result: Result
 
 
-def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InFlightBatch], list[FailedFile]]:
+def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InFlightBatch], list[FileToRetry]]:
     """Waits for a batch and settles its files.
 
-    Returns the batches of those that were attached in another form, and the files to be tried once more.
+    Returns the batches of those that were attached again in another form, and the files to be tried once more.
     """
     service = store.run.service
     states: Mapping[str, LiveFile | VssyncError] | None
@@ -52,16 +52,16 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
     completed: list[str] = []
     failures: list[tuple[str, IngestError | None]] = []
     for file in batch.files:
-        live, key, extension = states[file.file_id], file.put.key, file.put.file.extension
+        live, key, file_type = states[file.file_id], file.put.key, file.put.file.extension
         if isinstance(live, VssyncError):
             continue
         if live.status is FileStatus.COMPLETED:
             completed.append(key)
-            service.record_accepted_type(extension, completed=True)
+            service.record_accepted_type(file_type, completed=True)
         elif live.status is FileStatus.FAILED:
             failures.append((key, live.error))
             if live.error and live.error.code == "unsupported_file":
-                service.record_refused_type(extension, key)
+                service.record_refused_type(file_type, key)
     store.intake.record(completed, failures)
     to_retry = [failed for failed in settled if failed]
     for failed in to_retry:
@@ -70,7 +70,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
 
 
 def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, LiveFile | VssyncError] | None:
-    """The files of a batch once they have ended; None where the service ignored the `files` of the request."""
+    """The files of a batch, once they ended or the wait did; None where the service ignored the request's `files`."""
     since: float | None = max(batch.sent, store.last_progress)
     listed: Sequence[LiveFile] = ()
     timeout = INGESTION_DEADLINE
@@ -80,46 +80,50 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             listed = store.client.list_batch_files(store.id, batch.batch_id)
             if has_ended and not listed:
                 return None
-            # The wait for a batch that is stuck was long enough for its files.
+            # A stuck batch has used up the wait: read its files once.
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
-            if error.answer.status not in (0, 408, 429):  # permission to create batches may not include reading them
+            # Permission to create batches may not include reading them; a store that is gone says nothing of it.
+            if error.answer.status not in (0, 408, 429) and store.client.is_ready(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
 
 
 def _with_reason(live: LiveFile | VssyncError, file: PendingFile) -> LiveFile | VssyncError:
-    """A file as it was read, with the reason of its failure, which may have been told while attaching it only."""
+    """A file as it was read, with the reason of its failure.
+
+    Some services tell that only in the answer to the attach.
+    """
     if isinstance(live, VssyncError) or live.status is not FileStatus.FAILED or live.error:
         return live
     return replace(live, error=file.error)
 
 
-def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError) -> FailedFile | None:
+def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError) -> FileToRetry | None:
     """Records the result of one file, unless it is to be tried once more, which is returned."""
     result: Result | None
     try:
-        if isinstance(live, VssyncError):  # it was attached, and its end could not be read
-            result = replace(result_of_error(live), status=Status.UNKNOWN)
+        if isinstance(live, VssyncError):
+            result = result_of_uncompleted(live)
         elif live.status is FileStatus.COMPLETED:
             result = _complete(store, file, live)
             if result is None:
-                return FailedFile(file, Result(Status.FAILED, "its attributes could not be written"))
+                return FileToRetry(file, Result(Status.FAILED, "its attributes could not be written"))
             if file.is_attached and not file.put.afterwards:
                 result = ALREADY_DONE
         else:
             result = result_of_uncompleted(live)
-            if file.put.mark.key_digest in store.found:  # that run may try again
+            if file.put.mark.key_digest in store.found:  # attached by another run, which may retry it itself
                 detail = f"attached by another run as {file.file_id}; {result.detail}; apply again"
                 result = Result(Status.UNKNOWN, detail)
             elif _is_worth_retrying(file, live):
-                return FailedFile(file, result)
+                return FileToRetry(file, result)
     except MarkLost as error:
-        # The new copy is detached now, since without a mark no later run can tell that it is ours; and the run brings
-        # in no more files. But where the old copy is gone already, the new one is kept: searches find it even unmarked.
+        # The run brings in no more files, and detaches this one, since without a mark no later run can tell that it is
+        # ours. It stays where the old copy is gone, since searches find it unmarked, or another run attached it.
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
-        if not file.put.before_attach:
+        if not (file.put.before_attach or file.is_attached):
             with suppress(VssyncError):
                 deletes_upload = file.put.mark.origin is Origin.UPLOADED
                 store.detach_copy(Drop(file.put.key, file.file_id, deletes_upload))
@@ -137,7 +141,7 @@ def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:
 
 
 def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result | None:
-    """Makes sure of a completed file's mark, and drops its old copies; None where it must be attached once more."""
+    """Makes sure of a completed file's mark, and detaches its old copies; None where it must be attached once more."""
     put = file.put
     if isinstance(live.mark, Mark) and live.mark.is_provisional:
         try:
@@ -150,7 +154,7 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result 
     store.writes.journal.record_held(file.file_id)
     learn_whether_updates_reach_search(store, put.file, file.file_id, put.attributes, put.mark)
     ensure_attributes(store, live, put.attributes, put.mark)
-    if not put.chunking.auto and live.chunking not in (None, put.chunking):  # to ingest it once more would not help
+    if not put.chunking.auto and live.chunking not in (None, put.chunking):  # ingesting it again would not help
         store.run.announce(
             f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
         )

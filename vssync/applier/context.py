@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -61,7 +61,7 @@ class Watcher:
         """Something to tell the user, in one line."""
 
     def on_ending(self) -> None:
-        """The run is ending and must not be interrupted any more."""
+        """The run is winding up; called once, or twice where it was interrupted."""
 
     def may_stop_waiting(self) -> bool:
         """Whether to end an interrupted run at once; asked repeatedly while its last requests are in flight."""
@@ -97,7 +97,10 @@ class Result:
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """Its place among several results of one change, of which the first counts."""
+        """Its place among several results of one change: the lowest counts.
+
+        "Already done" comes before "done": a change that this run found done is reported so, whatever steps followed.
+        """
         return _WORST_FIRST.index(self.status), not self.already
 
 
@@ -107,7 +110,10 @@ _INTERRUPTED = Result(Status.UNKNOWN, "started, and the end was not seen; plan a
 
 
 def send_deletion(send: Callable[[], None]) -> str:
-    """Sends a deletion whose end is looked for later; returns the error where it may have taken effect all the same."""
+    """Sends a deletion whose end is looked for later. Raises ServiceError where it was refused.
+
+    Where it may have taken effect despite an error, returns `: error` to append to a message, otherwise "".
+    """
     try:
         send()
     except ServiceError as error:
@@ -124,8 +130,15 @@ def result_of_error(error: VssyncError) -> Result:
     return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
 
 
-def result_of_uncompleted(file: LiveFile) -> Result:
-    """The result of a file that failed, was cancelled, or did not end in time."""
+def result_of_unread(error: VssyncError) -> Result:
+    """The result of a change that was made, and whose end could not be read."""
+    return replace(result_of_error(error), status=Status.UNKNOWN)
+
+
+def result_of_uncompleted(file: LiveFile | VssyncError) -> Result:
+    """The result of a file that failed, was cancelled, did not end in time, or could not be read."""
+    if isinstance(file, VssyncError):
+        return result_of_unread(file)
     if file.error:
         return Result(Status.FAILED, str(file.error))
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
@@ -173,7 +186,7 @@ class Results:
                 self._records[store_key, key].if_interrupted = result
 
     def record_result(self, store_key: str, key: str, result: Result) -> bool:
-        """Records how a change ended; the worst of several results stays. Returns whether it is the first."""
+        """Records how a change ended; the worst of several results stays. Returns whether this is the first result."""
         with self._lock:
             record = self._records.setdefault((store_key, key), _ChangeRecord(self._now()))
             record.ended = self._now()
@@ -187,7 +200,7 @@ class Results:
             return is_first
 
     def statuses(self, store_key: str) -> dict[str, Status | None]:
-        """How each change of a store that was begun or settled has ended, by key; None for one under way."""
+        """Status by key of every change of a store that was begun or settled; None while under way."""
         with self._lock:
             records = [(key, record) for (of_store, key), record in self._records.items() if of_store == store_key]
             return {key: record.result.status if record.result else None for key, record in records}
@@ -232,7 +245,7 @@ class Deletion:
     store_id: str
     file_id: str = ""
     kept_id: str = ""  # the copy that stays in its place
-    problem: str = ""  # the error of the request, if it may have taken effect all the same
+    problem: str = ""  # the error of the request, if it may have taken effect despite that
 
     @property
     def object_id(self) -> str:
@@ -262,7 +275,7 @@ class ApplyRun:
 
     @property
     def capabilities(self) -> Capabilities:
-        """As far as known by now: the work on any store may show that one is missing."""
+        """What the service can do, as far as known by now: work on any store may show that a capability is missing."""
         return self.service.capabilities
 
     @property
@@ -276,8 +289,8 @@ class ApplyRun:
         return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
 
     def announce(self, text: str, *, again_after: float = inf) -> None:
-        """Tells the watcher, unless it was told so less than `again_after` seconds ago: it may hold for many files."""
-        if self.service.is_first(text, self.client.clock.monotonic(), again_after=again_after):
+        """Tells the watcher, unless it was told the same less than `again_after` seconds ago, as for another file."""
+        if self.service.claim(text, self.client.clock.monotonic(), again_after=again_after):
             self.watcher.on_message(text)
 
 
@@ -287,17 +300,17 @@ class StoreContext:
 
     run: ApplyRun
     steps: StoreSteps
-    id: str  # at the service; the steps have that of the store before it was replaced
-    made_id: str = ""  # of the store that an answer said this run made; one found after a lost reply may be another's
-    has_lost_create: bool = False  # a request to create it got no reply, and may have made a store all the same
+    id: str  # at the service; after a replacement the new one (`steps.store_id` is the old)
+    made_id: str = ""  # from the reply to our create; empty if that was lost
+    has_lost_create: bool = False  # a request to create the store got no usable reply, and may have made one
     may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
     is_awaited: bool = False  # this run made it, and the service does not serve it yet
     found: Mapping[str, LiveFile] = field(default_factory=dict)  # by key digest, what a joined store had
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
     intake: Intake = field(default_factory=Intake)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
-    stop_reason: str = ""  # why no more files are sent to the store, as it follows "the store"
-    hidden_for: float = 0.0  # seconds for which the run waited until something became visible there
+    stop_reason: str = ""  # why no more files are sent to the store, as a predicate: "takes no files now: …"
+    visibility_wait_used: float = 0.0  # seconds of VISIBILITY_GRACE that waits in this store have used up
 
     @property
     def key(self) -> str:
@@ -318,15 +331,15 @@ class StoreContext:
 
     @property
     def stop_cause(self) -> str:
-        """Why a file is not sent, without the answer, which the report gives where it was had."""
+        """Why a file is not sent, without the service's words; the file that got them reports them."""
         return f"the store {self.stop_reason.partition(':')[0]}"
 
-    def is_refused_type(self, extension: str) -> bool:
+    def is_refused_type(self, file_type: str) -> bool:
         """Whether no more files of this type are worth sending in this run."""
-        return self.run.service.is_refused_type(extension, unproven=extension in self.steps.unproven)
+        return self.run.service.is_refused_type(file_type, unproven=file_type in self.steps.unproven)
 
     def record_refusal(self, error: VssyncError, keys: Iterable[str]) -> None:
-        """Records that a request about these files was refused; stops the feed if all others would be refused, too."""
+        """Records that a request about these files was refused; stops the feed if others would be refused as well."""
         if not isinstance(error, ServiceError) or error.is_ambiguous or not error.answer.status:
             return
         if self.refusals.record(error, keys):
@@ -358,7 +371,7 @@ class StoreContext:
     def detach_copy(self, drop: Drop, kept_id: str = "") -> None:
         """Detaches one copy, in whose place another may stay; an upload of ours is deleted at the end of the run.
 
-        A lost reply is no failure: whether the copy is gone is seen at the end in any case.
+        A lost reply is no failure: the end of the run looks for every copy that was to be detached.
         """
         is_ours = drop.deletes_upload
         problem = send_deletion(lambda: self.writes.detach(self.id, drop.file_id, is_our_upload=is_ours))

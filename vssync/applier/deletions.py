@@ -3,7 +3,7 @@
 A deletion has ended when a listing lacks what was deleted: services confirm deletions that they make later, or never.
 Two machines may each delete the copy that the other one keeps. So before the first upload is deleted, every copy that
 stays in the place of another is seen completed; else no upload is deleted, and the next run repairs what is missing.
-Deleting a File takes it out of all its stores, so every store is asked first, whoever's it is.
+Deleting a File takes it out of all its stores, so every store is asked first, whoever owns it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LastLook:
         return {} if isinstance(files, VssyncError) else files
 
     def error_of(self, deletion: Deletion) -> VssyncError | None:
-        """Why the store that held a deleted file cannot be listed, if so."""
+        """The error of listing the store that held a deleted file; None where it was listed."""
         files = self.files[deletion.store_id] if deletion.file_id else None
         return files if isinstance(files, VssyncError) else None
 
@@ -70,10 +70,10 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> t
         return ()
     is_as_planned = True
     for deletion in run.deletions:
-        problem, keeps_uploads = _check_end(run, look, deletion)
+        bad_result, keeps_uploads = _check_end(run, look, deletion)
         is_as_planned = is_as_planned and not keeps_uploads
-        if problem:
-            run.results.record_result(deletion.store_key, deletion.key, problem)
+        if bad_result:
+            run.results.record_result(deletion.store_key, deletion.key, bad_result)
         elif not deletion.file_id:
             stores[:] = [store for store in stores if store.id != deletion.store_id]
         if look.shows(deletion) and deletion.file_id in pending:
@@ -108,7 +108,7 @@ def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
 
 
 def _wait_for_ends(run: ApplyRun) -> LastLook:
-    """Looks until nothing deleted is listed any more, or time is up; returns the last look."""
+    """Reads listings until nothing deleted is in them, or time is up; returns the last reading."""
     return poll_until(
         run,
         lambda: _look(run),
@@ -134,7 +134,7 @@ def _look(run: ApplyRun) -> LastLook:
         try:
             listing = run.client.list_all_files(stores.get(store_id) or run.client.get_store(store_id))
             files = {file.id: file for file in listing.files}
-            # What a listing in part leaves out may be there: what was deleted from it, and uploads that are to go.
+            # A partial listing may omit files that are there, so those that matter are asked for one by one.
             unseen = () if listing.verdict is Verdict.WHOLE else {*by_store[store_id], *pending} - files.keys()
             attached = (file_id for file_id in unseen if run.client.is_attached(store_id, file_id))
             return files | {file_id: run.client.get_file(store_id, file_id) for file_id in attached}
@@ -145,7 +145,7 @@ def _look(run: ApplyRun) -> LastLook:
 
 
 def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
-    """Whether the copy that stays is completed. Where the listing does not say so, which may be late, it is read."""
+    """Whether the copy that stays is completed. The listing may be late: unless it says so, the file is read."""
     file = look.files_of(deletion.store_id).get(deletion.kept_id)
     if file is None or file.status is not FileStatus.COMPLETED:
         try:

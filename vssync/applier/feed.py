@@ -1,7 +1,7 @@
-"""Feeds a store with files: a few batches in flight, of each unproven type one file first, failed files again.
+"""Feeds a store with files: a few batches in flight; one file first of each type the service has not yet accepted.
 
-Where a store ingests nothing, one file at a time is tried with growing pauses, and all others stay as they are: the
-next run begins anew.
+Files that failed are tried again. Where a store ingests nothing, one file at a time is tried with growing pauses, and
+all others stay as they are: the next run begins anew.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 
-from vssync.applier.attach import attach, leave_unattached
-from vssync.applier.await_ingestion import FailedFile, wait_and_settle
+from vssync.applier.attach import attach, leave_unattached, settle_unattached
+from vssync.applier.await_ingestion import FileToRetry, wait_and_settle
 from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.intake import PAUSES
 from vssync.applier.steps import Put
@@ -22,6 +22,7 @@ from vssync.applier.upload import (
     PendingFile,
     detach_to_reattach,
     prepare_files,
+    result_of_unattached,
     take_over_found,
     without_lingering,
 )
@@ -30,7 +31,7 @@ from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
 
-_MAX_TRIALS = 3  # of a file type; where they neither prove nor refute it, its other files are sent all the same
+_MAX_TRIALS = 3  # of a file type; if they neither prove nor refute it, its other files are sent nevertheless
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
 _NOTHING_PREPARED: Mapping[str, PendingFile] = {}
 
@@ -48,14 +49,14 @@ class StoreFeed:
         self._prepared = prepared  # by key, of puts that need only be attached
         self._batch_size = store.run.capabilities.batch_size
         self._waiting: deque[Put] = deque()
-        self._unproven: dict[str, deque[Put]] = {}  # by extension: one is tried at a time until the service takes it
+        self._unproven: dict[str, deque[Put]] = {}  # by type: one file is tried at a time until the type is proven
         for put in puts:
             is_unproven = put.file.extension in store.steps.unproven
             (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
         self._type_trials = Counter[str]()
         self._uploaded: deque[list[PendingFile]] = deque()  # what is sent once a new store can be used
         self._in_flight: deque[InFlightBatch] = deque()
-        self._failed: list[FailedFile] = []
+        self._failed: list[FileToRetry] = []
         self._note = UnfinishedBatchNote(store)
 
     def run(self) -> None:
@@ -90,16 +91,16 @@ class StoreFeed:
         return len(self._in_flight) + len(self._uploaded) < self._store.run.settings.batches_in_flight
 
     def _next_puts(self) -> list[Put]:
-        """The files of the next batch: one of each kind that nothing vouches for yet, and those of all other kinds."""
+        """The files of the next batch: one of each type that is not proven yet, and those of all other types."""
         pending = chain(*(batch.files for batch in self._in_flight), *self._uploaded)
         under_way = {file.put.file.extension for file in pending}
         chosen: list[Put] = []
-        for extension, puts in list(self._unproven.items()):
-            is_known = self._store.run.service.is_proven_type(extension) or self._store.is_refused_type(extension)
-            if is_known or not puts or self._type_trials[extension] >= _MAX_TRIALS:
-                self._waiting.extend(self._unproven.pop(extension))
-            elif extension not in under_way and len(chosen) < self._batch_size:
-                self._type_trials[extension] += 1
+        for file_type, puts in list(self._unproven.items()):
+            is_known = self._store.run.service.is_proven_type(file_type) or self._store.is_refused_type(file_type)
+            if is_known or not puts or self._type_trials[file_type] >= _MAX_TRIALS:
+                self._waiting.extend(self._unproven.pop(file_type))
+            elif file_type not in under_way and len(chosen) < self._batch_size:
+                self._type_trials[file_type] += 1
                 chosen.append(puts.popleft())
         room = min(self._batch_size - len(chosen), len(self._waiting))
         return chosen + [self._waiting.popleft() for _ in range(room)]
@@ -115,7 +116,7 @@ class StoreFeed:
     def _attach(self, files: Sequence[PendingFile]) -> None:
         """Attaches files. Before the first, it looks for a store that another machine made for the same key.
 
-        That one had time to be listed while the files were uploaded.
+        The other store had time to be listed while the files were uploaded.
         """
         if not await_new_store(self._store):
             for file in files:
@@ -143,17 +144,18 @@ class StoreFeed:
             self._settle_oldest()
 
     def _try_again(self) -> None:
-        """Attaches the failed files once more, after a pause."""
+        """Attaches the failed files once more, after a pause, unless the run or the store stops meanwhile."""
         if self._store.intake.failing:
             attempts = max(failed.file.attempts for failed in self._failed)
             reason = f"{count_noun(len(self._failed), 'file')} failed, and will be tried again"
-            self._pause(PAUSES[attempts - 1], reason)
+            if not self._pause(PAUSES[attempts - 1], reason):
+                return
         self._reattach([self._failed.pop(0) for _ in range(min(self._batch_size, len(self._failed)))])
 
-    def _reattach(self, failed: Sequence[FailedFile], *, is_probe: bool = False) -> None:
+    def _reattach(self, failed: Sequence[FileToRetry], *, is_probe: bool = False) -> None:
         """Attaches files once more. The probe of an outage does not count as one of the file's tries."""
 
-        def detach(each: FailedFile) -> PendingFile | None:
+        def detach(each: FileToRetry) -> PendingFile | None:
             put, file_id = each.file.put, each.file.file_id
             try:
                 detach_to_reattach(self._store, put, file_id)
@@ -170,14 +172,15 @@ class StoreFeed:
     def _probe_outage(self) -> bool:
         """Tries one file after another, with growing pauses, until one is completed; whether one was.
 
-        A file that was not sent yet comes first, unless it would leave a gap.
+        A file that was not sent yet comes first, unless its old copy must go before: it would be out of searches.
         """
         intake = self._store.intake
         for pause in PAUSES:
             fresh = next((put for put in self._waiting if not put.before_attach), None)
             if not fresh and not self._failed:
                 break
-            self._pause(pause, f"ingestion fails ({intake.error}), and one file will be tried")
+            if not self._pause(pause, f"ingestion fails ({intake.error}), and one file will be tried"):
+                break
             if fresh:
                 self._waiting.remove(fresh)
                 self._send([fresh])
@@ -188,12 +191,15 @@ class StoreFeed:
                 return True
         return False
 
-    def _pause(self, seconds: float, reason: str) -> None:
-        self._store.run.watcher.on_message(f"{self._store.key}: {reason} in {format_elapsed(seconds)}")
-        self._store.client.clock.sleep(seconds)
+    def _pause(self, seconds: float, reason: str) -> bool:
+        """Waits, unless the feed is ending; whether it goes on."""
+        if not self._is_ending:
+            self._store.run.watcher.on_message(f"{self._store.key}: {reason} in {format_elapsed(seconds)}")
+            self._store.client.clock.sleep(seconds)
+        return not self._is_ending
 
     def _give_up(self) -> None:
-        """Settles what is left: files that failed, and those that an outage or a refusal kept from being sent."""
+        """Settles what is left: files that failed, and files that were not sent because of an outage or a refusal."""
         store, intake = self._store, self._store.intake
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
@@ -201,6 +207,9 @@ class StoreFeed:
         untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
         if intake.has_outage and not store.stop_reason and (untried or not intake.has_completed):
             store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
+        cause = store.stop_cause if store.stop_reason else "the run ended before; apply again"
+        for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
+            settle_unattached(store, file, result_of_unattached(file.put, cause))
         if store.stop_reason:
             store.run.announce(f"{store.key}: {store.stop_reason}")
             for put in untried:
@@ -212,8 +221,8 @@ class StoreFeed:
 class UnfinishedBatchNote:
     """A note of the batches under way in the store's metadata, so that a later run finds them.
 
-    Only where the service lists no batches and lets a store be updated; and never in an external store, whose metadata
-    is somebody else's.
+    Only where the service lists no batches and lets a store be updated; never in an external store, whose metadata
+    belongs to others.
     """
 
     def __init__(self, store: StoreContext) -> None:
@@ -224,7 +233,7 @@ class UnfinishedBatchNote:
         self._next_write = 0.0
 
     def update(self, batches: Iterable[InFlightBatch]) -> None:
-        """Notes that these batches are under way, unless the last note says so or was written just now."""
+        """Notes that these batches are under way, unless the last note says the same or was written just now."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
         if not batch_ids or batch_ids == self._written or now < self._next_write:
@@ -256,5 +265,7 @@ class UnfinishedBatchNote:
         try:
             self._store.writes.update_metadata(self._store.id, add)
             self._written = batch_ids
-        except VssyncError:
-            self._is_enabled, self._written = False, ()
+        except VssyncError as error:
+            if getattr(error, "is_ambiguous", False):
+                self._written = batch_ids
+            self._is_enabled = bool(self._written)  # a service that took one note takes others

@@ -19,7 +19,7 @@ _REFUSED_FILES = 5  # with the same answer, in one request or several: all other
 _ABOUT_A_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
 _TOO_LARGE = 413
 # After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a
-# service may also refuse a single file for its content; two are enough where nothing vouches for the type.
+# service may also refuse a single file for its content; two are enough for a type that is not proven.
 _MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 
@@ -29,7 +29,7 @@ class Intake:
 
     has_completed: bool = False  # any file
     error: str = ""  # of the latest failure
-    failing: set[str] = field(default_factory=set)  # keys of files whose last try failed
+    failing: set[str] = field(default_factory=set)  # keys of files whose last try failed, though not for good
     _failures: int = 0  # since a file was completed
     _failed_keys: set[str] = field(default_factory=set)  # since then
 
@@ -97,13 +97,13 @@ class ServiceRecord:
         self.deletes_late = False  # a deleted file stayed for longer than is waited for
         self.lists_attributes: bool | None = None  # whether listings have the attributes, and marks, of files
         self.listing_lock = threading.Lock()  # held while that is found out
-        self.listing_looks = 0  # so far, to find it out
+        self.attribute_listings = 0  # read so far to find that out
         self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
         self._lock = threading.Lock()
         self._accepted: set[str] = set()  # file types that were attached
         self._completed: set[str] = set()  # and ingested
         self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._asked: dict[str, float] = {}  # when `is_first` last said yes, by subject
+        self._claimed: dict[str, float] = {}  # when each subject was last claimed
 
     def record_missing(self, capability: MissingCapability) -> None:
         """Records that the service lacks a capability: from now on the run does without."""
@@ -115,32 +115,32 @@ class ServiceRecord:
         with self._lock:
             self.capabilities = replace(self.capabilities, updates_reach_search=reaches)
 
-    def record_accepted_type(self, extension: str, *, completed: bool = False) -> None:
+    def record_accepted_type(self, file_type: str, *, completed: bool = False) -> None:
         """Records that the service attached a file of this type, or completed it."""
         with self._lock:
-            (self._completed if completed else self._accepted).add(extension)
+            (self._completed if completed else self._accepted).add(file_type)
 
-    def record_refused_type(self, extension: str, key: str) -> None:
+    def record_refused_type(self, file_type: str, key: str) -> None:
         """Records that the service does not support the type of a file."""
         with self._lock:
-            self._refused.setdefault(extension, set()).add(key)
+            self._refused.setdefault(file_type, set()).add(key)
 
-    def is_proven_type(self, extension: str) -> bool:
+    def is_proven_type(self, file_type: str) -> bool:
         """Whether the service completed a file of this type in this run."""
         with self._lock:
-            return extension in self._completed
+            return file_type in self._completed
 
-    def is_refused_type(self, extension: str, *, unproven: bool) -> bool:
-        """Whether no more files of this type are worth sending in this run; `unproven`: nothing vouches for it."""
+    def is_refused_type(self, file_type: str, *, unproven: bool) -> bool:
+        """Whether no more files of this type are worth sending; `unproven`: no store was seen to hold such a file."""
         with self._lock:
-            if extension in self._completed or (extension in self._accepted and not unproven):
+            if file_type in self._completed or (file_type in self._accepted and not unproven):
                 return False
-            return len(self._refused.get(extension, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
+            return len(self._refused.get(file_type, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
 
-    def is_first(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
-        """Whether nobody asked for this subject before, or nobody within the `again_after` seconds before `now`."""
+    def claim(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
+        """Claims a subject, such as a message; False if it was claimed less than `again_after` seconds before `now`."""
         with self._lock:
-            is_first = subject not in self._asked or now - self._asked[subject] >= again_after
-            if is_first:
-                self._asked[subject] = now
-            return is_first
+            is_free = subject not in self._claimed or now - self._claimed[subject] >= again_after
+            if is_free:
+                self._claimed[subject] = now
+            return is_free

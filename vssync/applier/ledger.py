@@ -57,7 +57,7 @@ class UploadLedger:
         self._owner_name = ""
         self._entries: dict[str, LedgerEntry] = {}
         self._spares: dict[UploadIdentity, list[str]] = {}
-        # Both have only the identities that are wanted more than once.
+        # The next two hold only the identities that are wanted more than once.
         self._send_locks: dict[UploadIdentity, threading.Lock] = {}  # each held while one thread uploads
         self._offers: dict[UploadIdentity, list[str]] = {}  # the ids of Files made for other threads to use
         self._suspects: list[Orphan] = []
@@ -79,7 +79,8 @@ class UploadLedger:
         """The id of a File for a store, loose until it is attached; and whether this is its first store in this run.
 
         It is one that this run has for another store, or a spare that is still usable, or one that `send` makes.
-        What is wanted more than once is sent by one thread while the others wait. Raises what `send` raises.
+        What is wanted more than once is sent by one thread while the others wait. Raises what `is_usable` or `send`
+        raises.
         """
         identity = upload_identity(file)
         with self._send_locks.get(identity, nullcontext()):
@@ -147,7 +148,7 @@ class UploadLedger:
             return entry is not None and entry.state is UploadState.LOOSE
 
     def is_proven_by_name(self, file: DesiredFile) -> bool:
-        """Whether a file's upload name holds a digest of manifest and content, so that no other File can have it."""
+        """Whether a file's upload name holds a digest of owner and content, so that no other File can have it."""
         return upload_digest(self._owner_name, file.sha256) in file.filename
 
     def pending_deletes(self) -> dict[str, str]:

@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from vssync.api.client import Client
 from vssync.api.errors import is_unreadable
-from vssync.applier.attributes import learn_from_copy, update_attributes
+from vssync.applier.attributes import probe_search_updates, update_attributes
 from vssync.applier.context import (
     DONE,
     ApplyRun,
@@ -37,7 +36,7 @@ from vssync.applier.stores import (
 from vssync.applier.upload import PendingFile, prepare_files
 from vssync.applier.wait import DELETION_WAIT, Waiting, await_new_store, poll_until, wait_for_batch, wait_for_files
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
-from vssync.journal.records import Operation
+from vssync.journal.records import Operation, UnattachedUpload
 from vssync.model.plan import Action, Plan
 from vssync.model.report import Orphan, Report, Status
 from vssync.model.state import FileStatus, LiveFile
@@ -49,10 +48,13 @@ _INTERRUPT_POLLS = 40  # in that time
 
 
 def carry_out(run: ApplyRun, plan: Plan) -> Report:
-    """Carries out a plan, and reports what became of every change; errors of the service are in the report."""
+    """Carries out a plan, and reports what became of every change, also where the service answers with errors.
+
+    Raises VssyncError only where the journal cannot be written at the start.
+    """
     started = run.client.clock.monotonic()
     all_steps = plan_steps(plan)
-    _begin(run, plan, all_steps)
+    unchecked_ids = _begin(run, plan, all_steps)
     stores: list[StoreContext] = []
     held: tuple[Orphan, ...] = ()
     interrupted = False
@@ -85,25 +87,27 @@ def carry_out(run: ApplyRun, plan: Plan) -> Report:
         interrupted=interrupted,
         throttled=run.client.sender.limits.throttled_seconds,
     )
-    # The next run may need any upload, unless this one left nothing to do.
-    run.writes.journal.end(keep_only={orphan.file_id for orphan in report.orphans} if report.converged else None)
+    # Converged: forget all uploads but orphans, and those not checked. Otherwise the next run may need any of them.
+    kept_ids = {orphan.file_id for orphan in report.orphans} | unchecked_ids
+    run.writes.journal.end(keep_only=kept_ids if report.converged else None)
     return report
 
 
-def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> None:
-    """Opens the ledger with what earlier runs left and what this one wants more than once; announces the work."""
+def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> set[str]:
+    """Opens the ledger with what earlier runs left and what this one wants more than once; announces the work.
+
+    Returns the ids of earlier uploads that this run cannot use, because the stores cannot be listed.
+    """
     if any(store.owned for store in plan.stores):  # a listing showed a mark
         run.service.lists_attributes = True
     journal = run.writes.journal
-    spares = journal.past.unattached
-    if spares:
-        ids = [upload.file_id for upload in spares]
-        # A store that cannot be read may already hold a spare, which is then attached in a second store as well. That
-        # is harmless: while there is such a store, no upload is deleted.
-        held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
-        journal.forget(held)
-        gone = {file_id for file_id in run.pool.map(lambda file_id: _find_gone(run.client, file_id), ids) if file_id}
-        spares = tuple(upload for upload in spares if upload.file_id not in held and upload.file_id not in gone)
+    spares, unchecked_ids = journal.past.unattached, set[str]()
+    try:
+        spares = _find_unheld(run, spares) if spares else ()
+    except ServiceError as error:
+        run.announce(f"uploads that earlier runs left are not used, because the stores cannot be listed: {error}")
+        unchecked_ids = {upload.file_id for upload in spares}
+        spares = ()
     puts = [put for steps in all_steps for put in steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
@@ -111,17 +115,29 @@ def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> None
     cost = estimate_cost(plan)
     workload = Workload(cost.bytes, cost.batches, {steps.key: steps.change_count for steps in all_steps})
     run.watcher.on_start(workload, lambda: run.client.sender.limits.pause_seconds)
+    return unchecked_ids
 
 
-def _find_gone(client: Client, file_id: str) -> str:
-    """The id of a File that does not exist; empty where it does, or nobody can say."""
-    try:
-        client.get_upload(file_id)
-    except NotFound:
-        return file_id
-    except VssyncError:
-        pass
-    return ""
+def _find_unheld(run: ApplyRun, uploads: Sequence[UnattachedUpload]) -> tuple[UnattachedUpload, ...]:
+    """Those uploads that exist and that no store holds. Raises ServiceError where the stores cannot be listed.
+
+    A store that cannot be read may hold one, which is then attached in a second store as well. That is harmless: while
+    there is such a store, no upload is deleted.
+    """
+
+    def is_gone(file_id: str) -> bool:
+        """Whether a File does not exist; False where nobody can say."""
+        try:
+            run.client.get_upload(file_id)
+        except VssyncError as error:
+            return isinstance(error, NotFound)
+        return False
+
+    ids = [upload.file_id for upload in uploads]
+    held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
+    run.writes.journal.forget(held)
+    are_gone = run.pool.map(is_gone, ids)
+    return tuple(each for each, gone in zip(uploads, are_gone, strict=True) if not gone and each.file_id not in held)
 
 
 def _wait_for_requests_in_flight(run: ApplyRun) -> None:
@@ -158,14 +174,15 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
     StoreFeed(store, steps.puts).run()
     if store.is_awaited and not run.stopping:  # no file of it had to wait
         await_new_store(store)
-    if steps.updates and not run.stopping:
-        learn_from_copy(store, steps.updates[0])
+    awaited_ids = {wait.file_id for wait in steps.copy_waits}
+    if (completed := [step for step in steps.updates if step.file_id not in awaited_ids]) and not run.stopping:
+        probe_search_updates(store, completed[0])
     store.for_each(steps.updates, update_attributes)
     store.for_each(steps.batch_waits, await_batch)
     if steps.copy_waits and not run.stopping:
         wait_for_copies(store, steps.copy_waits)
     late = _prepare_late(store, steps.late_puts)
-    # Where equal texts share chunks, a drop takes those of late files along: all must be ready to be attached again.
+    # A drop takes chunks of late files along (see `StoreSteps.late_puts`): all must be ready to be attached again.
     if len(late) == len(steps.late_puts):
         store.for_each(steps.drops, drop_copy)
         wait_for_drops(store, steps.drops if late else ())
@@ -203,7 +220,7 @@ def _settle_store(store: StoreContext, carry_out: Callable[[StoreContext], Resul
 def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:
     """The files, by key, ready to be attached; their old copies are gone.
 
-    Those that are attached again are detached first: the others' old copies take the chunks of equal texts along, and a
+    Detach reattached files first: dropping the other copies destroys chunks they share (see `StoreSteps.late_puts`). A
     run that is killed then would leave files that are listed as completed and have no chunks.
     """
     prepared: dict[str, PendingFile] = {}
@@ -231,7 +248,7 @@ def await_batch(store: StoreContext, step: BatchStep) -> Result:
     except ServiceError as error:
         if not is_unreadable(error):
             raise
-        return DONE  # its files are the truth
+        return DONE  # the batch cannot be read; its files can
     detail = f"the batch makes no progress; plan again later, or cancel it: vssync cancel {step.key}"
     return Result(Status.UNKNOWN, detail)
 
@@ -247,9 +264,7 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
     def settle_copy(store: StoreContext, step: Wait) -> Result:
         file = files[step.file_id]
-        if isinstance(file, VssyncError):
-            raise file
-        if file.status is not FileStatus.COMPLETED:
+        if isinstance(file, VssyncError) or file.status is not FileStatus.COMPLETED:
             return result_of_uncompleted(file)
         for drop in step.drops:
             store.detach_copy(drop, step.file_id)
@@ -259,14 +274,14 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 
 
 def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
-    """Waits until no dropped copy is listed any more: a late deletion takes the chunks of an equal text along, too.
+    """Waits until no dropped copy is listed any more: a late deletion would take shared chunks along, too.
 
-    Where that takes too long, or cannot be seen, the end of the run says so of the deletion.
+    Where that takes too long, or cannot be seen, the end of the run reports that deletion.
     """
     file_ids = {drop.file_id for drop in drops}
     if not file_ids or store.run.service.deletes_late:
         return
-    with suppress(ServiceError):
+    with suppress(VssyncError):
         store.run.service.deletes_late = not poll_until(
             store.run,
             lambda: file_ids.isdisjoint(file.id for file in store.client.list_files(store.id)),
@@ -279,7 +294,7 @@ def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
 
 
 def drop_copy(store: StoreContext, step: Drop) -> Result:
-    """Detaches a copy; where another copy of its key is kept, only after reading that one as completed."""
+    """Detaches a copy; if another copy of its key is kept, only after that copy was read as completed."""
     try:
         is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED
     except NotFound:

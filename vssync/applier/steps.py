@@ -82,22 +82,25 @@ class BatchStep:
 
 @dataclass(frozen=True, slots=True)
 class StoreSteps:
-    """All steps of one store; from `setup` on, in the order in which they are taken."""
+    """All steps of one store; from `setup` on in the order in which they are taken, except where a comment differs."""
 
     key: str
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
     ignored_attributes: tuple[str, ...] = ()  # those that others own: sent along, and left out of the digests in marks
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
-    adopts: tuple[str, ...] = ()  # keys of the files to adopt after `setup`: until all are, the store's mark says so
-    cancels: tuple[BatchStep, ...] = ()  # what a superseded batch still ingests would only have to be removed again
-    puts: tuple[Put, ...] = ()  # files to bring in; old copies go afterwards, or first where there is a gap
-    unproven: frozenset[str] = frozenset()  # extensions among them, of which one file is tried first
+    adopts: tuple[str, ...] = ()  # keys; until all are adopted, the store's mark says that adoption is unfinished
+    cancels: tuple[BatchStep, ...] = ()  # superseded batches to cancel: their files would only be removed again
+    # Files to bring in. Old copies go afterwards; or first, with a gap (no completed copy is searchable meanwhile).
+    puts: tuple[Put, ...] = ()
+    unproven: frozenset[str] = frozenset()  # their types that no store is known to take: one file is tried first
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the puts
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
     drops: tuple[Drop, ...] = ()  # each after its kept copy, if any, was read as completed
-    late_puts: tuple[Put, ...] = ()  # of texts whose chunks a drop takes along: detached before drops, attached after
+    # Some services keep one set of chunks for files with equal text, which goes when any of them is detached. These are
+    # files with the same text as a dropped copy: detached before the drops, and attached after.
+    late_puts: tuple[Put, ...] = ()
     leaving: tuple[Drop, ...] = ()  # copies that go with the store
     teardown: StoreChange | None = None  # the store itself is deleted or released, or the old one where it was replaced
 
@@ -186,8 +189,9 @@ def _plan_file_steps(owner: str, ignored: tuple[str, ...], change: FileChange) -
 def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
     """The step that brings a file in, with the copies it replaces.
 
-    A File attaches once per store, so its own old copy is detached first; the others too, if there is a gap. A File
-    that is attached again keeps what its old mark says of the upload.
+    A File attaches once per store, so its own old copy is detached first. With a gap (no completed copy is searchable
+    meanwhile), the other copies are detached first, too. A File that is attached again keeps what its old mark says of
+    the upload.
     """
     file = change.desired
     assert file
@@ -209,7 +213,7 @@ def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
         mark=mark,
         chunking=file.chunking,
         existing_id=existing_id,
-        before_attach=tuple(_drop(owner, change.key, copy, reattached=existing_id) for copy in drop_first),
+        before_attach=tuple(_drop(owner, change.key, copy, reattached_id=existing_id) for copy in drop_first),
         afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
         was_uncompleted=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first),
     )
@@ -243,8 +247,8 @@ def _attributes(file: DesiredFile, change: FileChange) -> dict[str, Scalar]:
     return {**with_key(file.attributes, file.key), **change.preserve}
 
 
-def _drop(owner: str, key: str, copy: RecordedCopy, kept_id: str = "", *, reattached: str = "") -> Drop:
-    return Drop(key, copy.id, is_our_upload(copy.mark, owner) and copy.id != reattached, kept_id)
+def _drop(owner: str, key: str, copy: RecordedCopy, kept_id: str = "", *, reattached_id: str = "") -> Drop:
+    return Drop(key, copy.id, is_our_upload(copy.mark, owner) and copy.id != reattached_id, kept_id)
 
 
 def is_our_upload(mark: object, owner: str) -> bool:

@@ -1,4 +1,4 @@
-"""Creates, updates, stamps and deletes stores, and ends in one store where two machines make one at the same time.
+"""Creates, updates, stamps and deletes stores, and merges into one where two machines create it at once.
 
 The mark is checked after each write: without it the next plan would not recognize the store as ours.
 """
@@ -18,11 +18,11 @@ from vssync.applier.context import (
     Deletion,
     Result,
     StoreContext,
-    result_of_error,
+    result_of_unread,
     send_deletion,
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
-from vssync.applier.wait import VISIBILITY_GRACE, Waiting, poll_until, unknown_if_unread
+from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until, unknown_if_unread
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -45,9 +45,9 @@ from vssync.planner.context import Scope
 from vssync.planner.find_stores import order_of_use
 from vssync.text import format_estimate
 
-# Of several copies of a file, the one that search finds or will find first.
+# Statuses of copies of a file, worst to best: the best is findable now or soonest.
 _BEST_LAST = (FileStatus.FAILED, FileStatus.CANCELLED, FileStatus.UNKNOWN, FileStatus.IN_PROGRESS, FileStatus.COMPLETED)
-_MAX_ATTEMPTS = 3  # to create a store, where replies are lost and no new store appears
+_MAX_ATTEMPTS, _MAX_ERRORS = 3, 2  # to create a store: without a reply, and with an error of the service as reply
 
 
 def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
@@ -102,14 +102,19 @@ def end_adoption(store: StoreContext) -> Result:
         )
     mark = _mark_of(store)
     owner_entry = {STORE_OWNER: str(mark)}
-    if not mark.is_adopting:  # else the plan left files to adopt later, and the store's mark says so already
+    if (
+        not mark.is_adopting
+    ):  # otherwise the plan left files to adopt later, and the mark stays as `set_up_store` wrote it
         live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
         _verify_mark(run, store.key, live, str(mark))
     return DONE
 
 
 def _is_rest_done(store: StoreContext) -> bool:
-    """Whether all else in a store is done, and the run goes on; None is the status of the store itself, under way."""
+    """Whether all else in a store is done, and the run goes on.
+
+    The store's own record is None while its change is under way.
+    """
     statuses = store.run.results.statuses(store.key).values()
     return not store.run.stopping and all(status in (Status.DONE, None) for status in statuses)
 
@@ -142,7 +147,7 @@ def delete_store(store: StoreContext) -> Result:
             store.writes.update_metadata(store_id, without_ours)
         run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
         return DONE
-    # Without `leaving`, the plan did not say what is in the store, as of one that is expired or replaced: it is listed.
+    # For an expired or replaced store the plan has no file list, so list it now.
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
     uploads = planned if steps.leaving else _uploads_in(run, store_id)
     problem = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
@@ -171,7 +176,10 @@ def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
 
 
 def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -> None:
-    """Creates a store. After a lost reply it is looked up by its mark: there must never be two."""
+    """Creates a store. Without a good answer it is looked up by its mark before the next try: there must never be two.
+
+    Raises LostReply where it does not appear after the last try, ServiceError where the service refuses it.
+    """
     run, replaced_id = store.run, store.steps.store_id
     mark = change.metadata[STORE_OWNER]
     fields = {"name": settings.name, "description": settings.description, "expires_after": _expiry(settings)}
@@ -188,19 +196,21 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
         try:
             live = run.writes.create_store(settings.key, body)
             store.made_id = live.id
-        except LostReply:
+        except LostReply as error:
             store.has_lost_create = True
+            is_last = attempts >= (_MAX_ERRORS if error.is_from_service else _MAX_ATTEMPTS)
+            problem = "the service reported an error" if error.is_from_service else "no usable reply came"
             with unknown_if_unread(f"{settings.key}: it may have been created"):
                 live = poll_until(
                     run,
                     find,
                     Waiting(
-                        f"{settings.key} to be listed, since the reply to creating it was lost",
-                        "it is created again" if attempts < _MAX_ATTEMPTS else "its files are not tried",
-                        timeout=VISIBILITY_GRACE,
+                        f"{settings.key} to be listed ({problem} when it was created)",
+                        "its files are not tried" if is_last else "it is created again",
+                        timeout=ERROR_GRACE if error.is_from_service else VISIBILITY_GRACE,
                     ),
                 )
-            if live is None and attempts == _MAX_ATTEMPTS:
+            if live is None and is_last:
                 raise
     store.id = live.id
     if not store.made_id:
@@ -215,13 +225,18 @@ def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
 
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
-    """Raises VssyncError for a store that was written and carries no mark. A response without one is no proof."""
+    """Raises VssyncError for a store that does not carry the mark just written; if the response has none, reads it."""
     with unknown_if_unread(f"{key}: {live.id} was written"):
         live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
-    if mark != live_mark:
+    if not live_mark:
         raise VssyncError(
             f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
             f"declare this one with `id: {live.id}` and `external: true`"
+        )
+    if mark != live_mark:
+        raise VssyncError(
+            f"{key}: {live.id} carries another mark than was written, {live_mark}: either another run wrote to it "
+            "at the same time, or the service kept the old metadata; plan again"
         )
 
 
@@ -264,7 +279,9 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
 
 
 def look_for_twins(store: StoreContext) -> None:
-    """Before the first attach to a new store: looks for one of another machine, and goes on there if it comes first.
+    """Before the first attach to a new store: looks for a twin, another machine's store of the same key.
+
+    The run goes on in the twin if `twin_order` prefers it.
 
     What is in the store that stays is kept in `found`, so that it is not attached again: another run may also have
     joined this one's store. Raises VssyncError where the stores cannot be listed, or not all files of the one to join.
@@ -289,15 +306,15 @@ def look_for_twins(store: StoreContext) -> None:
 def _join(store: StoreContext, store_id: str, joined: Contents | None, own: Contents | None) -> None:
     """Goes on in another store of this key, and deletes the one that this run made.
 
-    `made_id` is cleared if that fails: then the store counts as a twin at the end of the run. If it worked, a listing
-    may still show the store, which must not count.
+    `made_id` stays set if the deletion worked, so that a late listing does not count it as a twin; otherwise it is
+    cleared.
     """
     if joined is None or joined.shortfall:
         problem = joined.shortfall if joined else "its files cannot be listed"
         raise VssyncError(f"another run made {store_id} at the same time, and {problem}; apply again later")
     made_id, store.made_id = store.made_id, ""
     if made_id and own and not (own.files or own.unlisted):
-        with suppress(VssyncError):  # it stays, then, and the run says so at its end
+        with suppress(VssyncError):  # if it stays, `verify_new_stores` reports it
             store.writes.delete_store(made_id, ())
             store.made_id = made_id
     maker = "another run, or a request of this one without a reply," if store.has_lost_create else "another run"
@@ -322,7 +339,7 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         )
     except VssyncError as error:
         for store in new_stores:  # each was made; whether it is the only one is not known
-            run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
+            run.results.record_result(store.key, "", result_of_unread(error))
         return
     for store in new_stores:
         status = Status.UNKNOWN
@@ -352,7 +369,7 @@ def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
         old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.afterwards)}
         old_ids |= {drop.file_id for drop in steps.drops}
         ids_by_key: dict[str, list[str]] = {}
-        with suppress(ServiceError):  # nothing that was done depends on it
+        with suppress(VssyncError):  # nothing that was done depends on it
             for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
                 put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
                 if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):

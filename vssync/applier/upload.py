@@ -11,7 +11,7 @@ from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error, send_deletion
 from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
-from vssync.errors import AccessDenied, Interrupted, LostReply, NotFound, VssyncError
+from vssync.errors import Interrupted, LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
 from vssync.model.state import FileStatus, IngestError, Upload
@@ -19,12 +19,13 @@ from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _APPEARS_WITHIN = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
+NO_CHUNKING = PROVISIONAL  # in a mark: a digest that no chunking has, so a plan attaches the file again
 _SERVICE_CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A put whose File exists."""
+    """A Put with the id of its File (the service's object)."""
 
     put: Put
     file_id: str
@@ -47,7 +48,7 @@ class InFlightBatch:
     sent: float = 0.0
 
 
-def refused_type(put: Put) -> str:
+def refused_type_message(put: Put) -> str:
     """Why a file is not attached whose type the service refused before."""
     ways_out = "`filename` can give them the name of a kind that it reads, and `formats` can convert them"
     return f"the service refused {put.file.extension or 'such'} files in this run; {ways_out}"
@@ -72,8 +73,7 @@ def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]
 def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
     """The files whose detached copies have left the store; the others fail.
 
-    The store is asked only after the last detach, since the answer about a file that is gone is an error: some servers
-    stand still for seconds after one, and leave a deletion that is under way half done.
+    Some servers stall after answering 404, even in the middle of a deletion; so ask only after the last detach.
     """
     error: VssyncError | None = None
     detached = [file_id for file in files for file_id in file.detached]
@@ -85,6 +85,8 @@ def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list
     stuck = [file for file in files if lingering.intersection(file.detached)]
     for file in stuck:
         unused_id = "" if file.file_id in file.detached else file.file_id
+        if error:
+            put_back(store, file.put, file.entry)
         _settle_unprepared(store, file.put, unused_id, error or VssyncError(f"{file.detached[0]}: {STILL_LISTED}"))
     return [file for file in files if file not in stuck]
 
@@ -102,7 +104,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     if store.run.is_broken:
         return None
     if store.is_refused_type(put.file.extension):
-        store.settle(put.key, Result(Status.FAILED, f"not tried: {refused_type(put)}"))
+        store.settle(put.key, Result(Status.FAILED, f"not tried: {refused_type_message(put)}"))
         return None
     if store.stop_reason:
         store.settle_untried(put.key)
@@ -112,9 +114,11 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     store.run.results.set_result_if_interrupted(store.key, [put.key], begun)
     if put.mark.key_digest in store.found:
         return _take_over(store, put)
-    file_id = ""
+    file_id, detached = "", ""
     try:
-        if put.was_uncompleted and _is_completed_as_wanted(store, put):
+        if put.was_uncompleted and _may_stay(store, put) and _is_completed_as_wanted(store, put):
+            others = tuple(drop for drop in put.before_attach if drop.file_id != put.existing_id)
+            put = replace(put, before_attach=(), afterwards=(*put.afterwards, *others))
             return PendingFile(put, put.existing_id, is_attached=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
@@ -128,9 +132,12 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
+                detached = drop.file_id
             else:
                 store.detach_copy(drop, file_id)
     except VssyncError as error:
+        if detached:
+            put_back(store, put, PendingFile(put, detached).entry)
         _settle_unprepared(store, put, file_id, error)
         return None
     result = result_of_unattached(put, "the run ended before; apply again")
@@ -139,21 +146,21 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
 
 
 def _mark_others_as_outdated(store: StoreContext, drops: Sequence[Drop]) -> None:
-    """Where equal texts share chunks, changes the marks of the copies that lose their chunks with the first.
+    """Marks the copies that lose their chunks with the first (see `StoreSteps.late_puts`) as having none.
 
-    A run that is killed after the first was detached then leaves none that looks right: the next plan sees other
-    chunking, and attaches the file anew. That takes a service that can update attributes.
+    If the run is killed after the first was detached, no copy looks right, so the next plan re-attaches each. The
+    service must be able to update attributes.
     """
     for drop in drops[1:] if store.run.capabilities.shares_chunks else ():
         with suppress(VssyncError):
             live = store.client.get_file(store.id, drop.file_id)
             if isinstance(live.mark, Mark):
-                mark = replace(live.mark, chunking_digest=PROVISIONAL)
+                mark = replace(live.mark, chunking_digest=NO_CHUNKING)
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
 def take_over_found(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """The files, and in place of their uploads what another run brought into the store that this run just joined."""
+    """The files, for a store that this run just joined: copies that another run attached there replace uploads."""
     taken: list[PendingFile] = []
     for file in files:
         if file.put.mark.key_digest not in store.found:
@@ -180,16 +187,28 @@ def _take_over(store: StoreContext, put: Put) -> PendingFile | None:
 def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     """Detaches a put's File. An upload of ours is loose until it is attached again, so that a report can name it.
 
-    Whether it is gone is seen before it is attached again: if that is too early, the service does nothing.
+    Wait until it is gone before attaching it again: attaching before the detach took effect would be ignored.
     """
     is_our_upload = put.mark.origin is Origin.UPLOADED
     if is_our_upload:
         store.run.ledger.record_loose(file_id, f"upload of {put.key} that was to be attached again")
     try:
         send_deletion(lambda: store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file))
-    except AccessDenied:
-        store.run.ledger.record_attached([file_id])  # nothing changed
+    except ServiceError:  # a refusal, so nothing changed; without a clear answer, nothing is raised
+        if is_our_upload:
+            store.run.ledger.record_attached([file_id])
         raise
+
+
+def put_back(store: StoreContext, put: Put, entry: AttachmentEntry) -> None:
+    """Attaches a File of others again that was detached to be attached anew, which failed.
+
+    Whoever attached it first can then still search it. An upload of ours stays detached: the next run uses it. A File
+    that the store did not hold before this run stays out.
+    """
+    if put.is_reattached and put.mark.origin is not Origin.UPLOADED:
+        with suppress(VssyncError):
+            store.writes.attach(store.id, entry)
 
 
 def _reuse_or_upload(store: StoreContext, put: Put) -> str:
@@ -204,6 +223,12 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
     if is_new:
         store.run.watcher.on_upload_ready(store.key, put.file.size)
     return file_id
+
+
+def _may_stay(store: StoreContext, put: Put) -> bool:
+    """Whether a File keeps its chunks if it stays attached (see `StoreSteps.late_puts`)."""
+    is_exposed = len(put.before_attach) > 1 or put in store.steps.late_puts
+    return not (store.run.capabilities.shares_chunks and is_exposed)
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
-from math import inf
+from math import ceil, inf
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
-from vssync.applier.context import ApplyRun, StoreContext, result_of_error
+from vssync.applier.context import ApplyRun, StoreContext, result_of_unread
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
-from vssync.model.report import Status
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
 
 Reading = TypeVar("Reading")
 # Seconds:
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # between two polls, unless the service asks for another; they double
-_MILESTONES = (5.0, 15.0, 60.0)  # without progress, at which a wait is announced
+_MILESTONES, _ANNOUNCE_EVERY = (5.0, 15.0), 60.0  # without progress, at which a wait is announced
 INGESTION_DEADLINE = 600.0  # without progress, after which a run no longer waits for a file or batch
 VISIBILITY_GRACE = 120.0  # for which a new object may stay invisible
+ERROR_GRACE = 15.0  # for which a write that was answered with an error is looked for: it may have taken effect
 _BATCH_GRACE = 30.0  # for which a new batch may stay invisible
 _MIN_WAIT = 60.0  # left of a timeout that was used up before the wait began
-DELETION_WAIT = 60.0  # without progress, for all deletions of a run together
+DELETION_WAIT = 60.0  # without progress, of each wait for deletions
 
 _IF_UNFINISHED = "the run goes on without those in progress, and the next plan waits for them"
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
@@ -59,7 +59,7 @@ def poll_until(
     """Reads until `is_done`, or until `progress_of` has not changed for too long; returns the last reading.
 
     `hint_of` gives the pause in seconds that the service asks for, or None: while there is progress the pause is
-    exactly that, afterwards at least that. What `read` raises ends the wait. One that takes long is announced.
+    exactly that, afterwards at least that. What `read` raises ends the wait. A long wait is announced, once a minute.
     """
     clock, timeout = run.client.clock, waiting.timeout
     last: Hashable = None
@@ -82,12 +82,13 @@ def poll_until(
         pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, pause * 2))
         if hint is not None:
             pause = hint if has_moved else max(pause, hint)
-        if any(idle <= milestone < idle + pause for milestone in _MILESTONES):
+        next_minute = max(1, ceil(idle / _ANNOUNCE_EVERY)) * _ANNOUNCE_EVERY
+        if any(idle <= milestone < idle + pause for milestone in (*_MILESTONES, next_minute)):
             is_first = idle <= _MILESTONES[0]
             verb = "Waiting" if is_first else f"After {format_elapsed(idle)} still waiting"
             limit = format_elapsed(timeout) + (" without progress" if progress_of else "")
-            # Many threads wait for the same: its beginning is told once in a run, and that it drags on once a minute.
-            again_after = inf if is_first else _MILESTONES[-1]
+            # Many threads may wait for the same, so the beginning is told once in a run, each later line once a minute.
+            again_after = inf if is_first else _ANNOUNCE_EVERY
             text = f"{verb} for {waiting.subject}, at most {limit}; then {waiting.consequence}"
             run.announce(text, again_after=again_after)
         idle += pause
@@ -179,8 +180,8 @@ def _ingestion_of(store: StoreContext) -> str:
 def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[str]:
     """Waits until the store has none of these detached files any more; returns those that stay too long.
 
-    After one file did not go in time, later ones are checked without waiting. An odd status, such as 400, counts as
-    gone: the service said that it detached the file. Raises ServiceError where nothing can be read.
+    After one file did not go in time, later ones are checked almost without waiting. An odd status, such as 400, counts
+    as gone: the service said that it detached the file. Raises ServiceError where nothing can be read.
     """
     is_listing_cheaper = store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
 
@@ -237,7 +238,7 @@ def await_new_store(store: StoreContext) -> bool:
         if not is_ready:
             raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
     except VssyncError as error:
-        store.run.results.record_result(store.key, "", replace(result_of_error(error), status=Status.UNKNOWN))
+        store.run.results.record_result(store.key, "", result_of_unread(error))
         store.stop_reason = "cannot be used yet; apply again later"
         return False
     store.is_awaited = False
