@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from vssync.api.errors import MissingCapability, missing_from_update_error
+from vssync.api.retry import UNUSABLE_DATA
 from vssync.applier.attach import attach, give_up_batches
 from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether_updates_reach_search
 from vssync.applier.context import ALREADY_DONE, DONE, Result, StoreContext, result_of_error, result_of_uncompleted
@@ -84,7 +85,8 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
             # Permission to create batches may not include reading them; a store that is gone says nothing of it.
-            if error.answer.status not in (0, 408, 429) and store.client.is_ready(store.id):
+            says_nothing = error.answer.status in (0, 408, 429) or error.answer.code == UNUSABLE_DATA
+            if not says_nothing and store.client.is_ready(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
