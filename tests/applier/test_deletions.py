@@ -191,6 +191,7 @@ def test_a_listing_in_part_is_no_proof_that_a_store_does_not_hold_an_upload() ->
         list_all_files=lambda _store: Contents(count=1, verdict=Verdict.SHORT),
         is_attached=lambda _store_id, file_id: file_id == attached.id,
         get_file=lambda _store_id, _file_id: attached,
+        stores_denied=None,
     )
     ledger = SimpleNamespace(pending_deletes=lambda: {attached.id: "the upload of a.md"})
     deletion = Deletion("b", "old.md", store.id, "file-old")

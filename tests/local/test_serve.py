@@ -122,7 +122,7 @@ def test_a_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
         (
             ["--provider", "nobody"],
             64,
-            "--provider nobody: unknown provider; use one of local, openai, oci, compatible",
+            "--provider nobody: unknown provider; use one of local, openai, oci, azure, compatible",
         ),
         (["--provider", "oci,lax=maybe"], 64, "lax=maybe: must be one of on, off"),
         (["--fault", "status"], 64, "--fault status: a value is missing; write status=CODE"),

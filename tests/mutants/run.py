@@ -244,8 +244,8 @@ MUTANTS = (
     Mutant(
         "take-an-upload-that-a-store-holds",
         "vssync/applier/run.py",
-        "if upload.file_id not in held",
-        "if True",
+        "if not gone and each.file_id not in held",
+        "if not gone",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
@@ -349,13 +349,6 @@ MUTANTS = (
         JOURNAL,
     ),
     Mutant("a-buffer-for-the-journal", "vssync/journal/writer.py", "buffering=0", "buffering=-1", JOURNAL),
-    Mutant(
-        "cancel-without-a-line",
-        "vssync/commands/batches.py",
-        "Writes(session.client, journal).cancel_batch",
-        "session.client.cancel_batch",
-        JOURNAL,
-    ),
     Mutant(
         "gc-hides-what-was-cut-off",
         "vssync/journal/writer.py",

@@ -126,8 +126,9 @@ def _look(run: ApplyRun) -> LastLook:
     for deletion in run.deletions:
         if deletion.file_id:
             by_store.setdefault(deletion.store_id, []).append(deletion.file_id)
-    if run.client.stores_denied and not by_store.keys() <= stores.keys():
-        raise run.client.stores_denied  # since the plan: the pinned stores do not stand for every store of this run
+    denied = run.client.stores_denied
+    if denied and not (stores and by_store.keys() <= stores.keys()):  # since the plan
+        raise denied  # pinned stores cannot stand for every store: there is none, or one of this run is not among them
     pending = run.ledger.pending_deletes()
 
     def list_files(store_id: str) -> Mapping[str, LiveFile] | VssyncError:
