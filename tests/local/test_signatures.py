@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def received(environ: Any) -> Got:
 
 @pytest.fixture
 def gate(opened: Callable[..., Service]) -> Verified:
-    return Verified(opened(dialect=DIALECTS["oci"]))
+    return Verified(opened(dialect=replace(DIALECTS["oci"], creating_seconds=0, propagating_seconds=0)))
 
 
 @pytest.fixture
@@ -72,8 +73,7 @@ def test_a_whole_round_of_signed_requests(http: httpx.Client, gate: Verified) ->
     }
     file = http.post(f"{DATA}/files", **form).json()["id"]
     path = f"{DATA}/vector_stores/{store}"
-    while http.get(f"{path}/files", params={"limit": 1}).status_code == 404:
-        pass
+    assert http.get(f"{path}/files", params={"limit": 1}).status_code == 200
     batch = http.post(f"{path}/file_batches", json={"files": [{"file_id": file}]}).json()["id"]
     http.post(f"{path}/file_batches/{batch}/cancel")
     assert http.delete(f"{path}/files/{file}").json()["deleted"]
