@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def digest16(text: str) -> str:
     return hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrueFile:
     """A file in a store, with the bytes and the name of its upload; `chunks` are what search can find."""
 
@@ -44,7 +45,7 @@ class TrueFile:
     def mark(self) -> str:
         return str(self.attributes.get("vssync_mark", ""))
 
-    @property
+    @cached_property
     def mark_parts(self) -> list[str]:
         """The parts of a mark of the known form, which all have the same order; empty without one."""
         parts = self.mark.split(";")
@@ -81,7 +82,7 @@ class TrueFile:
         return {name: value for name, value in self.attributes.items() if not name.startswith("vssync_")}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrueStore:
     id: str
     name: str
@@ -110,10 +111,14 @@ class TrueStore:
 
     def copies(self, owner: str) -> dict[str, list[TrueFile]]:
         """An owner's files by the digest of their key, without those that have none yet."""
-        found: dict[str, list[TrueFile]] = {}
+        return self._copies_by_owner.get(owner, {})
+
+    @cached_property
+    def _copies_by_owner(self) -> dict[str, dict[str, list[TrueFile]]]:
+        found: dict[str, dict[str, list[TrueFile]]] = {}
         for file in self.files:
-            if file.owner == owner and not file.is_provisional:
-                found.setdefault(file.key_digest, []).append(file)
+            if file.owner and not file.is_provisional:
+                found.setdefault(file.owner, {}).setdefault(file.key_digest, []).append(file)
         return found
 
     def file(self, file_id: str) -> TrueFile | None:
