@@ -27,6 +27,8 @@ HIDDEN = (  # of the first, nothing but the second gives a clue
     ("cut-after", "ignores-order"),
     ("empty-after", "ignores-order"),
 )
+# Together, the next plan refuses to touch a store until what was deleted has left its listing, and the play plans at once.
+WAITING = ("connector-files", "empty-after", "ghost-files")
 PLAYS: dict[str, Scenario | Path] = dict(zip(NAMES, SCENARIOS, strict=True)) | {f"{tree.name}/": tree for tree in TREES}
 
 
@@ -37,6 +39,8 @@ def mix(seed: int) -> str:
     for hiding, clue in HIDDEN:
         if hiding in chosen:
             chosen.pop(clue, None)
+    if chosen.keys() >= set(WAITING):
+        del chosen["connector-files"]
     return ",".join(["local", *chosen.values()])
 
 
