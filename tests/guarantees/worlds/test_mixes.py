@@ -27,7 +27,7 @@ HIDDEN = (  # of the first, nothing but the second gives a clue
     ("cut-after", "ignores-order"),
     ("empty-after", "ignores-order"),
 )
-# Together, the next plan refuses to touch a store until what was deleted has left its listing, and the play plans at once.
+# Together, the next plan leaves a store alone until what was deleted has left its listing; the play plans at once.
 WAITING = ("connector-files", "empty-after", "ghost-files")
 PLAYS: dict[str, Scenario | Path] = dict(zip(NAMES, SCENARIOS, strict=True)) | {f"{tree.name}/": tree for tree in TREES}
 
