@@ -54,7 +54,7 @@ def run_git(
     except OSError:
         raise GitUnreadable("git is not installed") from None
     if done.returncode not in (0, empty_code):
-        raise GitUnreadable(_first_line(done.stderr))
+        raise GitUnreadable(_explain(done.stderr))
     return done.stdout
 
 
@@ -73,9 +73,12 @@ def _environment() -> dict[str, str]:
     return {**kept, **config, **_NO_TRANSPORT, "TZ": "UTC0", "LC_ALL": "C"}
 
 
-def _first_line(stderr: bytes) -> str:
-    text = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-    return f"git says: {text.removeprefix('fatal: ')}" if text else "git failed"
+def _explain(stderr: bytes) -> str:
+    """Git's first line, and the command by which it says that a repository of another user can be trusted."""
+    first, *others = stderr.decode("utf-8", "replace").strip().split("\n")
+    command = next((line.strip() for line in others if line.startswith("\tgit config --global ")), "")
+    way_out = f"; if you trust it: `{command}`" if command else ""
+    return f"git says: {first.removeprefix('fatal: ').removeprefix('error: ')}{way_out}" if first else "git failed"
 
 
 def disabled_filters(folder: Path) -> tuple[str, ...]:
