@@ -18,7 +18,7 @@ from vssync.errors import ManifestError
 from vssync.files import write_file
 from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import load as load_module
-from vssync.sources.load import MANIFEST_NAMES, find_manifest, load_sources
+from vssync.sources.load import MANIFEST_NAMES, LoadOptions, find_manifest, load_sources
 from vssync.sources.paths import sandbox_around
 
 ALL = "stores: {guide: {files: [{path: 'docs/**'}]}}"
@@ -39,7 +39,7 @@ def test_files_are_found_read_and_hashed(tmp_path: Path) -> None:
 def test_files_may_stay_unread(tmp_path: Path, name: str, source: str) -> None:
     start_repository(tmp_path, {name: "two"})
     text = f"{ALL}\ndefaults: {{attributes: {{a: {{from: {source}}}}}}}" if source else ALL
-    resolved = files_by_key(load_manifest(tmp_path, text, {}, hashed=False))
+    resolved = files_by_key(load_manifest(tmp_path, text, {}, options=LoadOptions(hashed=False)))
     assert (resolved[name].size, resolved[name].sha256) == (3, "")
 
 
@@ -50,7 +50,9 @@ def test_many_files_by_several_threads_are_what_one_reads(
     monkeypatch.setattr("vssync.sources.load._READERS", workers)
     told: list[tuple[int, int]] = []
     pages = {f"docs/{number:03}.md": f"page {number}" for number in range(300)}
-    loaded = load_manifest(tmp_path, ALL, pages, on_hashed=lambda done, size: told.append((done, size)))
+    loaded = load_manifest(
+        tmp_path, ALL, pages, options=LoadOptions(on_hashed=lambda done, size: told.append((done, size)))
+    )
     assert {key: file.sha256 for key, file in files_by_key(loaded).items()} == {
         key: hashlib.sha256(text.encode()).hexdigest() for key, text in pages.items()
     }
@@ -61,7 +63,7 @@ def test_many_files_by_several_threads_are_what_one_reads(
 def test_a_file_of_two_stores_is_read_once(tmp_path: Path) -> None:
     told: list[int] = []
     text = "stores: {a: {files: [{path: 'docs/*'}]}, b: {files: [{path: 'docs/*'}]}}"
-    load_manifest(tmp_path, text, {"docs/a.md": "x"}, on_hashed=lambda done, _: told.append(done))
+    load_manifest(tmp_path, text, {"docs/a.md": "x"}, options=LoadOptions(on_hashed=lambda done, _: told.append(done)))
     assert told == [1]
 
 
