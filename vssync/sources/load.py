@@ -199,9 +199,8 @@ def _read_included(
             problems.append(Problem(shown_name, 0, 0, file.problem))
         elif shown_name != main.file_name:
             try:
-                documents.append(
-                    check_document(_read_document(folder / on_disk(file.path), shown_name), schema, "included")
-                )
+                document = _read_document(folder / on_disk(file.path), shown_name)
+                documents.append(check_document(document, schema, "included"))
             except ManifestError as error:
                 problems += error.problems
     if problems:
@@ -231,7 +230,8 @@ def _commit_dates(manifest: Manifest, root: Path, selections: tuple[Selection, .
     """
     files = [
         file
-        for file in (file for selection in selections for file in selection.files)
+        for selection in selections
+        for file in selection.files
         if file.disk_file and any(GIT_DATE in lookup.sources for lookup in file.settings.lookups)
     ]
     try:
