@@ -81,21 +81,25 @@ def _explain(stderr: bytes) -> str:
     return f"git says: {first.removeprefix('fatal: ').removeprefix('error: ')}{way_out}" if first else "git failed"
 
 
-def disabled_filters(
-    folder: Path, scopes: Collection[str] = (), *, timeout: float = _LISTING_TIMEOUT
-) -> tuple[str, ...]:
-    """Options by which git does not run the filters, which are programs, of these scopes' configuration, or any.
+def filter_drivers(folder: Path, scopes: Collection[str] = (), *, timeout: float = _LISTING_TIMEOUT) -> frozenset[str]:
+    """The names of the filters, which are programs, in these scopes of the configuration, or in any.
 
-    Files stay as they were committed. Raises GitUnreadable.
+    Raises GitUnreadable.
     """
     question = ("config", "--show-scope", "--name-only", "-z", "--get-regexp", _FILTERS)
     listed = run_git(folder, *question, timeout=timeout, empty_code=1).decode("utf-8", "surrogateescape").split("\0")
     entries = zip(listed[::2], listed[1::2], strict=False)
-    drivers = {name.rpartition(".")[0] for scope, name in entries if not scopes or scope in scopes}
+    return frozenset(
+        name[len("filter.") : name.rindex(".")] for scope, name in entries if not scopes or scope in scopes
+    )
+
+
+def disabled_filters(drivers: Collection[str]) -> tuple[str, ...]:
+    """Options by which git does not run these filters: files stay as they were committed. Raises GitUnreadable."""
     if any("=" in driver for driver in drivers):
         raise GitUnreadable("there is a filter whose name holds `=`, so that it cannot be switched off")
     rules = ("clean=", "smudge=", "process=", "required=false")
-    return tuple(word for driver in sorted(drivers) for rule in rules for word in ("-c", f"{driver}.{rule}"))
+    return tuple(word for driver in sorted(drivers) for rule in rules for word in ("-c", f"filter.{driver}.{rule}"))
 
 
 def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
@@ -103,7 +107,7 @@ def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
 
     Filters of the user's own configuration do run. Changes inside submodules are ignored.
     """
-    options = disabled_filters(folder, ("local", "worktree"), timeout=timeout)
+    options = disabled_filters(filter_drivers(folder, ("local", "worktree"), timeout=timeout))
     command = ("status", "--porcelain", "--ignore-submodules=dirty", "--", *pathspecs)
     return run_git(folder, *options, *command, timeout=timeout)
 

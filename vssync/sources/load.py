@@ -304,8 +304,10 @@ def _read_files(
 
 
 def _read_all(root: Path, jobs: Sequence[_ReadJob], options: LoadOptions) -> Iterator[resolve.Reading | Problem]:
+    folder = str(root)
+
     def read(job: _ReadJob) -> resolve.Reading | Problem:
-        return _read_file(f"{root}/{on_disk(job.path)}", job, options)
+        return _read_file(f"{folder}/{on_disk(job.path)}", job, options)
 
     if len(jobs) < _JOBS_PER_TASK:
         yield from map(read, jobs)

@@ -20,7 +20,7 @@ from unicodedata import normalize
 from vssync.errors import VssyncError
 from vssync.manifest.globs import IGNORED, Listing, Pattern
 from vssync.model.plan import Revision
-from vssync.sources.git import GitUnreadable, disabled_filters, is_shallow, run_git
+from vssync.sources.git import GitUnreadable, disabled_filters, filter_drivers, is_shallow, run_git
 from vssync.sources.paths import Sandbox, find_work_tree, from_disk, has_git, on_disk
 from vssync.sources.walk import walk_files
 from vssync.text import count_noun
@@ -98,10 +98,13 @@ class Checkout:
 
     def _note_filters(self, paths: Collection[str]) -> None:
         """Notes each filter that git would run to write these files; a pointer of Git LFS stands for its document."""
-        names = "\0".join(paths).encode("utf-8", "surrogateescape")
-        fields = self._ask("check-attr", "--stdin", "-z", "filter", given=names).decode("utf-8", "replace").split("\0")
-        for name in sorted({*fields[2::3]} - {"unspecified", "unset", "lfs"}):
-            self.notes.append(f"git's filter `{name}` is not run: files with it are compared as they were committed")
+        if drivers := filter_drivers(self.tree) - {"lfs"}:
+            names = "\0".join(paths).encode("utf-8", "surrogateescape")
+            fields = self._ask("check-attr", "--stdin", "-z", "filter", given=names).decode("utf-8", "surrogateescape")
+            for name in sorted(drivers.intersection(fields.split("\0")[2::3])):
+                self.notes.append(
+                    f"git's filter `{name}` is not run: files with it are compared as they were committed"
+                )
 
     def real_root(self, root: Path, folder: Path, written: str) -> Path:
         """Where the manifest's `root` leads; outside of the work tree it is what is there now, for any revision."""
@@ -116,7 +119,7 @@ class Checkout:
         self._pending -= chosen
         if chosen:
             names = "\0".join(sorted(chosen)).encode("utf-8", "surrogateescape")
-            options = (*disabled_filters(self.folder), *self._line_ends)
+            options = (*disabled_filters(filter_drivers(self.folder)), *self._line_ends)
             self._ask(*options, "checkout-index", "--quiet", "--force", "-z", "--stdin", given=names)
 
     def fill(self) -> None:
@@ -204,7 +207,7 @@ class Checkout:
         """What a reader must know: submodules that are not here, and files that git has no earlier version of."""
         count = len(self.borrowed)
         text = f"{count_noun(count, 'file')} that git ignores {'is' if count == 1 else 'are'} taken as unchanged"
-        return (*self.notes, *([f"{text}: git has no earlier version"] if count else []))
+        return tuple(dict.fromkeys((*self.notes, *([f"{text}: git has no earlier version"] if count else []))))
 
     def name_in(self, text: str) -> str:
         """A message with this folder's paths as git writes those of a revision: `main:docs/a.md`."""
