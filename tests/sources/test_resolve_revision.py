@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.manifest.builders import write_files
 from tests.sources.test_git import commit, git, start_repository
 from tests.sources.test_revision import FILES, MANIFEST, changes, compare, edit
 from vssync.errors import VssyncError
@@ -100,3 +103,37 @@ def test_without_git_nobody_knows_what_was_there(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(VssyncError, match=r"^main: git is not installed, .*; install it$"):
         compare(tree, "main")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("init", "fatal: failed to write new configuration file x/.git/config.lock"),
+        ("read-tree", "fatal: sha1 file 'x/.git/index.lock' write error. Out of diskspace"),
+        ("checkout-index", "error: unable to create file docs/a.md: No space left on device"),
+    ],
+)
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: str) -> None:
+    """As git 2.39 said it on one."""
+    tree = start_repository(tmp_path / "tree", {"vssync.yaml": MANIFEST, **FILES})
+    real, full = shutil.which("git"), tmp_path / "bin/git"
+    script = f'#!/bin/sh\ncase " $* " in *\' {command} \'*) echo "{words}" >&2; exit 128;; esac\nexec {real} "$@"\n'
+    write_files(tmp_path, {"bin/git": script})
+    full.chmod(0o755)
+    monkeypatch.setenv("PATH", str(full.parent), prepend=os.pathsep)
+    said = re.escape(words.partition(": ")[2])
+    with pytest.raises(VssyncError, match=rf"vssync-[^/]*: git says: {said}; make room there, or set TMPDIR"):
+        compare(tree)
+
+
+def test_an_ignored_file_that_cannot_be_copied_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = MANIFEST.replace("docs/**/", "build/")
+    tree = start_repository(tmp_path, {"vssync.yaml": manifest, ".gitignore": "build/\n"})
+    write_files(tree, {"build/a.md": "made\n"})
+
+    def copyfile(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
+    with pytest.raises(VssyncError, match=r"build/a\.md: cannot be copied to .*: No space left on device"):
+        compare(tree)

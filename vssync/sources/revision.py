@@ -8,6 +8,7 @@ fetched, and no filter is run: git's manual calls this alternates (gitrepository
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -27,6 +28,8 @@ from vssync.text import count_noun
 
 _FILE_MODES, _LINK, _SUBMODULE = ("100644", "100755"), "120000", "160000"
 _FETCH_HINT = "fetch it: `fetch-depth: 0` in a workflow, or `git fetch --unshallow`"
+_CANNOT_WRITE = re.compile(r"\bwrite\b|unable to create")  # git's words for a full disk
+_ROOM_HINT = "make room there, or set TMPDIR to another folder"
 _TIMEOUT = 600.0  # seconds
 
 
@@ -145,7 +148,7 @@ class Checkout:
         self.folder.mkdir(parents=True, exist_ok=True)
         object_format = run_git(tree, "rev-parse", "--show-object-format").decode().strip()
         arguments = ("--template=", f"--object-format={object_format}")
-        run_git(self.folder, "-c", "init.defaultBranch=main", "init", *arguments)
+        self._ask("-c", "init.defaultBranch=main", "init", *arguments)
         names = ("objects", "shallow", "info/attributes")
         objects, *files = (
             Path(os.fsdecode(run_git(tree, "rev-parse", "--path-format=absolute", "--git-path", name)).rstrip("\n"))
@@ -156,10 +159,10 @@ class Checkout:
         (git_folder / "objects/info/alternates").write_text(f"{_quote(objects)}\n", "utf-8", "surrogateescape")
         (git_folder / "HEAD").write_text(f"{self.revision.commit}\n")
         for name, file in zip(names[1:], files, strict=True):
-            if file.exists():
+            if file.is_file():
                 shutil.copyfile(file, git_folder / name)
-        line_ends = run_git(tree, "config", "--get-regexp", "-z", r"^core\.(autocrlf|eol)$", empty_code=1).decode()
-        for setting in filter(None, line_ends.split("\0")):
+        line_ends = run_git(tree, "config", "--get-regexp", "-z", r"^core\.(autocrlf|eol)$", empty_code=1)
+        for setting in filter(None, os.fsdecode(line_ends).split("\0")):
             self._line_ends += ("-c", setting.replace("\n", "="))
 
     def _fill_submodule(self, path: str, commit: str) -> None:
@@ -190,14 +193,19 @@ class Checkout:
             target = self.folder / on_disk(start + path)
             is_inside = Path(os.path.realpath(target)).is_relative_to(self.folder)  # no link of the revision leads out
             if file.left_out_reason == IGNORED and not file.problem and is_inside and not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(root / on_disk(path), target)
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(root / on_disk(path), target)
+                except OSError as error:
+                    raise VssyncError(f"{root / path}: cannot be copied to {target}: {error.strerror}") from error
                 self.borrowed.add(start + path)
 
     def _ask(self, *arguments: str, given: bytes = b"") -> bytes:
         try:
             return run_git(self.folder, *arguments, timeout=_TIMEOUT, given=given)
         except GitUnreadable as error:
+            if _CANNOT_WRITE.search(str(error)):
+                raise VssyncError(f"{self.folder.parent}: {error}; {_ROOM_HINT}") from None
             way_out = "a partial clone may lack it: `git fetch --refetch` brings it"
             message = f"{self.revision.name}: a file of that revision cannot be read: {error}; {way_out}"
             raise VssyncError(message) from None
@@ -224,6 +232,8 @@ def checked_out(folder: Path, revision: Revision) -> Iterator[Checkout]:
             checkout.fill()
         except GitUnreadable as error:
             raise VssyncError(f"{revision.name}: cannot be read: {error}") from None
+        except OSError as error:
+            raise VssyncError(f"{temporary}: cannot be written: {error.strerror}; {_ROOM_HINT}") from error
         yield checkout
 
 
