@@ -210,9 +210,10 @@ def _read_included(
 
 def _find_root(manifest: Manifest, file: Path, sandbox: Sandbox, checkout: Checkout | None) -> Path:
     """The folder that all paths are relative to. Raises ManifestError unless it exists inside the sandbox."""
-    root = None if "\0" in manifest.root else Path(os.path.realpath(file.parent / manifest.root))
+    written = on_disk(manifest.root)
+    root = None if "\0" in written else Path(os.path.realpath(file.parent / written))
     if root and checkout:
-        root = checkout.real_root(root, file.parent, manifest.root)
+        root = checkout.real_root(root, file.parent, written)
     if root and not sandbox.allows(root):
         message = f"the root `{manifest.root}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync"
         hint = ALLOW_HINT

@@ -89,7 +89,7 @@ class Checkout:
         patterns = tuple(patterns)
         inner = Path(os.path.realpath(root))
         if not inner.is_relative_to(self.folder):
-            self.notes.append(f"{root} lies outside of the git work tree: all in it is taken as unchanged")
+            self.notes.append(f"{from_disk(root)} lies outside of the git work tree: all in it is taken as unchanged")
             return walk_files(root, patterns, sandbox)
         prefix = from_disk(inner.relative_to(self.folder).as_posix())
         start = "" if prefix == "." else f"{prefix}/"
