@@ -1,0 +1,185 @@
+"""What git explains of a plan after a merge, on repositories made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ci.repository import MANIFEST, Files, Repository
+
+Step = tuple[object, ...]
+FILES: Files = {"vssync.yaml": MANIFEST, "docs/a.md": "# A\n", "docs/b.md": "# B\n", "docs/c.md": "# C\n"}
+
+
+def commit(**files: str | None) -> Step:
+    """A commit of files of `docs`, by their stems."""
+    return "commit", {f"docs/{stem}.md": text for stem, text in files.items()}
+
+
+def manifest(text: str) -> Step:
+    return "commit", {"vssync.yaml": text}
+
+
+def fields(text: str) -> Step:
+    """A commit that gives the store more fields."""
+    return manifest(MANIFEST.replace("{files", f"{{{text}, files"))
+
+
+def entry(text: str) -> Step:
+    """A commit that gives the entry more fields."""
+    return manifest(MANIFEST.replace("*.md'", f"*.md', {text}"))
+
+
+def run(text: str) -> Step:
+    return "git", *text.split()
+
+
+def play(repository: Repository, steps: tuple[Step, ...]) -> set[str]:
+    """The changes that are not explained after these steps, each the name of a method and its arguments."""
+    for name, *arguments in steps:
+        getattr(repository, str(name))(*arguments)
+    return {f"{each.action} {each.store}/{each.key}" for each in repository.unexplained()}
+
+
+A, DRIFT, APPLY = commit(a="new\n"), ("drift", {"docs/a.md": "x"}), ("apply",)
+EXTRA = ("drift", {"docs/z.md": "x"})
+CHUNKED = "chunking: {size: 800, overlap: 200}"
+REMOVED = "version: 1\nowner: kb\nstores: {docs: {removed: %s}}\n"
+TWO = "version: 1\nowner: kb\nstores:\n  docs:\n    files:\n      - path: docs/*.md\n      - path: faq/*.md\n"
+FAQ = "      - path: faq/*.md\n"
+WITH_FAQ: Step = ("commit", {"vssync.yaml": TWO, "faq/q.md": "q\n"})
+BUILD: tuple[Step, ...] = (
+    ("commit", {"vssync.yaml": MANIFEST.replace("docs/**", "out"), ".gitignore": "out/\n"}),
+    ("write", {"out/a.md": "1\n", "out/b.md": "2\n"}),
+    APPLY,
+    ("write", {"out/a.md": "3\n", "out/b.md": None}),
+)
+REPLACE_A, DELETE_Z = {"replace docs/docs/a.md"}, {"delete docs/docs/z.md"}
+SIDE = run("checkout -q -b side")
+MAIN = run("checkout -q main")
+
+SCENARIOS: dict[str, tuple[tuple[Step, ...], set[str]]] = {
+    "nothing happened": ((APPLY,), set()),
+    "an edit is explained by its commit": ((APPLY, A), set()),
+    "a deletion, too": ((APPLY, commit(a=None)), set()),
+    "drift is not": ((APPLY, DRIFT), REPLACE_A),
+    "nor by a commit to another file": ((APPLY, DRIFT, commit(b="new\n")), REPLACE_A),
+    "a commit to the drifted file does": ((APPLY, DRIFT, A), set()),
+    "changed and changed back counts": ((APPLY, DRIFT, A, commit(a="# A\n")), set()),
+    "added and gone again counts": ((APPLY, EXTRA, commit(z="z\n"), commit(z=None)), set()),
+    "a live file that git never had": ((APPLY, EXTRA, commit(b="new\n")), DELETE_Z),
+    "creates need no explanation": ((APPLY, ("drift", {"docs/a.md": None})), set()),
+    "nor does a first apply": ((), set()),
+    "a rename is explained": ((APPLY, run("mv docs/a.md docs/z.md"), ("commit",)), set()),
+    "merges in a row": ((APPLY, A, commit(b=None), commit(c="c\n")), set()),
+    "a revert": ((APPLY, A, APPLY, run("revert --no-edit HEAD")), set()),
+    "a re-run after all was applied": ((APPLY, A, APPLY), set()),
+    # bases
+    "no base, and a replacement": ((APPLY, A, ("unstamp",)), REPLACE_A),
+    "a stamp with other changes is none": ((("apply", "+"), A), REPLACE_A),
+    "then the last deployment": ((("apply", "+"), ("base", "deployed", "HEAD"), A), set()),
+    "then the commit before the push": ((("apply", "+"), A, ("base", "before", "HEAD~1")), set()),
+    "the stamp goes before the deployment": ((("base", "deployed", "HEAD"), A, APPLY, DRIFT), REPLACE_A),
+    "a force-push: the stamp's commit is gone": (
+        (A, APPLY, run("reset -q --hard HEAD~1"), commit(b="new\n")),
+        REPLACE_A | {"replace docs/docs/b.md"},
+    ),
+    "a force-push, and an older deployment": (
+        (("base", "deployed", "HEAD"), A, APPLY, run("reset -q --hard HEAD~1"), commit(a="other\n")),
+        set(),
+    ),
+    "a new branch's push has no commit before": (
+        (("apply", "+"), A, ("base", "before", "0" * 40)),
+        REPLACE_A,
+    ),
+    # merges
+    "a merge of a branch from before the base": (
+        (SIDE, commit(b="new\n"), MAIN, commit(c="c\n"), APPLY, DRIFT, run("merge -q --no-ff --no-edit side")),
+        REPLACE_A,
+    ),
+    "a merge that brings the file": ((SIDE, A, MAIN, commit(c="c\n"), APPLY, run("merge -q --no-edit side")), set()),
+    "a merge beside what the base has": (
+        (SIDE, commit(b="new\n"), MAIN, A, APPLY, DRIFT, run("merge -q --no-edit side")),
+        REPLACE_A,
+    ),
+    "a branch that merged main before": (
+        (
+            SIDE,
+            commit(b="new\n"),
+            MAIN,
+            A,
+            ("git", "checkout", "-q", "side"),
+            run("merge -q --no-edit main"),
+            MAIN,
+            APPLY,
+            DRIFT,
+            run("merge -q --no-edit --no-ff side"),
+        ),
+        REPLACE_A,
+    ),
+    "a merge that takes the file back": (
+        (
+            SIDE,
+            commit(b="new\n"),
+            MAIN,
+            A,
+            APPLY,
+            run("merge -q -X theirs --no-commit --no-ff side"),
+            run("checkout side -- docs/a.md"),
+            ("commit",),
+        ),
+        set(),
+    ),
+    "a squash": ((SIDE, A, commit(b=None), MAIN, APPLY, run("merge -q --squash side"), ("commit",)), set()),
+    # what of the manifest a file comes from
+    "chunking of the store": ((APPLY, fields(CHUNKED)), set()),
+    "a comment in the manifest explains nothing": ((APPLY, DRIFT, manifest(MANIFEST + "# hello\n")), REPLACE_A),
+    "nor does another store": (
+        (APPLY, DRIFT, manifest(MANIFEST.replace("stores: {", "stores: {faq: {files: [{path: docs/b.md}]}, "))),
+        REPLACE_A,
+    ),
+    "nor what is not about files": ((APPLY, DRIFT, fields("guards: {max_delete: 1}, description: x")), REPLACE_A),
+    "an attribute of the store does": ((APPLY, DRIFT, fields("attributes: {lang: en}")), set()),
+    "and one that was taken back": ((APPLY, DRIFT, fields("attributes: {lang: en}"), manifest(MANIFEST)), set()),
+    "an entry leaves": ((WITH_FAQ, APPLY, manifest(TWO.replace(FAQ, ""))), set()),
+    "another entry's attributes": ((WITH_FAQ, APPLY, DRIFT, manifest(TWO + "        attributes: {k: v}\n")), REPLACE_A),
+    "lines moved": (
+        (WITH_FAQ, APPLY, DRIFT, manifest(TWO.replace(FAQ, "").replace("files:\n", f"files:\n{FAQ}"))),
+        REPLACE_A,
+    ),
+    "an exclude takes a file out": ((APPLY, entry("exclude: [docs/a.md]")), set()),
+    "an exclude of another file": ((APPLY, DRIFT, entry("exclude: [docs/b.md]")), REPLACE_A),
+    "an override for it": ((APPLY, fields(f"overrides: [{{match: docs/a.md, {CHUNKED}}}]")), set()),
+    "an override for another": ((APPLY, DRIFT, fields(f"overrides: [{{match: docs/b.md, {CHUNKED}}}]")), REPLACE_A),
+    "a manifest that was invalid for a commit": ((APPLY, manifest("typo: 1\n"), fields(CHUNKED)), set()),
+    "an invalid one explains nothing": ((APPLY, DRIFT, manifest("typo: 1\n"), manifest(MANIFEST)), REPLACE_A),
+    "a store to be removed": ((APPLY, manifest(REMOVED % "delete")), set()),
+    "a store to be handed over": ((APPLY, manifest(REMOVED % "keep")), set()),
+    "a store that was to be removed already": (
+        (APPLY, manifest(REMOVED % "delete"), ("stamp_head",)),
+        {"delete docs/", "delete docs/docs/a.md", "delete docs/docs/b.md", "delete docs/docs/c.md"},
+    ),
+    "a store renamed in the manifest": (
+        (APPLY, DRIFT, manifest(MANIFEST.replace("{docs:", "{guide:").replace("{files", "{was: [docs], files"))),
+        set(),
+    ),
+    # keys that are not paths
+    "a key by template, its file gone": ((entry("key: '${stem}'"), APPLY, commit(a=None)), set()),
+    "a key by template that git never had": (
+        (entry("key: '${stem}'"), APPLY, ("drift", {"z": "x"}), commit(a="new\n")),
+        {"delete docs/z"},
+    ),
+    # what git does not track
+    "a build's file, and any commit": ((*BUILD, ("commit", {"src.py": "x\n"})), set()),
+    "a build's file, and no commit": (BUILD, {"replace docs/out/a.md", "delete docs/out/b.md"}),
+    "git's rules change": (
+        (APPLY, ("commit", {".gitignore": "a.md\n"}), run("rm -q --cached docs/a.md"), ("commit",)),
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "expected"), SCENARIOS.values(), ids=SCENARIOS)
+def test_what_git_explains(tmp_path: Path, steps: tuple[Step, ...], expected: set[str]) -> None:
+    assert play(Repository(tmp_path, FILES), steps) == expected
