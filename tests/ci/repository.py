@@ -52,6 +52,10 @@ class Repository:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "x")
 
+    def link(self, path: str, target: str) -> None:
+        (self.tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.tree / path).symlink_to(target)
+
     def load(self) -> Desired:
         return load_sources(self.tree, env=self.env or None).desired
 

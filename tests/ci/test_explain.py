@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.ci.repository import MANIFEST, Files, Repository
+from tests.planner.builders import desired_file, desired_store, live_copy, live_store
+from tests.planner.builders import plan as make_plan
+from tests.sources.test_git import git
+from vssync.ci.explain import needs_explanation, unexplained_error
+from vssync.ci.history import GitHistory
+from vssync.errors import VssyncError
+from vssync.model.state import Contents, FileStatus
 
 Step = tuple[object, ...]
 FILES: Files = {"vssync.yaml": MANIFEST, "docs/a.md": "# A\n", "docs/b.md": "# B\n", "docs/c.md": "# C\n"}
@@ -183,3 +190,135 @@ SCENARIOS: dict[str, tuple[tuple[Step, ...], set[str]]] = {
 @pytest.mark.parametrize(("steps", "expected"), SCENARIOS.values(), ids=SCENARIOS)
 def test_what_git_explains(tmp_path: Path, steps: tuple[Step, ...], expected: set[str]) -> None:
     assert play(Repository(tmp_path, FILES), steps) == expected
+
+
+INCLUDING = "version: 1\nowner: kb\ninclude: [teams/*.yaml]\nstores: {}\n"
+TEAM = "stores:\n  docs:\n    files:\n      - path: docs/**/*.md\n"
+OTHER_TEAM = "stores:\n  faq:\n    files:\n      - path: faq/*.md\n"
+INCLUDED: Step = (
+    "commit",
+    {"vssync.yaml": INCLUDING, "teams/a.yaml": TEAM, "teams/b.yaml": OTHER_TEAM, "faq/q.md": "q\n"},
+)
+LONG = "docs/" + "/".join(["x" * 200] * 3) + ".md"
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ((INCLUDED, APPLY, DRIFT), REPLACE_A),
+        ((INCLUDED, APPLY, DRIFT, ("commit", {"teams/b.yaml": OTHER_TEAM + "    description: x\n"})), REPLACE_A),
+        ((INCLUDED, APPLY, DRIFT, ("commit", {"teams/a.yaml": TEAM + f"        {CHUNKED}\n"})), set()),
+        # taken out of one file, and put into another: nothing changes
+        (
+            (INCLUDED, APPLY, DRIFT, ("commit", {"teams/a.yaml": None, "teams/c.yaml": TEAM})),
+            REPLACE_A,
+        ),
+        ((("commit", {LONG: "x\n"}), APPLY, ("commit", {LONG: None})), set()),  # its key is cut in the live file
+        (  # the drifted files lie behind a link
+            (
+                ("commit", {"real/a.md": "# A\n", "docs/a.md": None, "docs/b.md": None, "docs/c.md": None}),
+                ("link", "docs/more", "../real"),
+                manifest(MANIFEST.replace("docs/**", "docs/more/**")),
+                APPLY,
+                ("drift", {"docs/more/a.md": "x"}),
+                ("commit", {"real/a.md": "new\n"}),
+            ),
+            set(),
+        ),
+    ],
+)
+def test_includes_links_and_long_keys(tmp_path: Path, steps: tuple[Step, ...], expected: set[str]) -> None:
+    assert play(Repository(tmp_path, FILES), steps) == expected
+
+
+ENVIRONMENTS = """\
+version: 1
+owner: kb
+stores:
+  docs:
+    files:
+      - path: docs/**/*.md
+environments:
+  dev: {stores: {docs: {chunking: {size: 400, overlap: 0}}}}
+  prod: {stores: {docs: {name: docs}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [(("size: 400", "size: 500"), REPLACE_A), (("{name: docs}", f"{{name: docs, {CHUNKED}}}"), set())],
+)
+def test_another_environment_explains_nothing(tmp_path: Path, changed: tuple[str, str], expected: set[str]) -> None:
+    repository = Repository(tmp_path, {**FILES, "vssync.yaml": ENVIRONMENTS}, "prod")
+    assert play(repository, (APPLY, DRIFT, manifest(ENVIRONMENTS.replace(*changed)))) == expected
+
+
+def test_a_submodule_explains_what_is_in_it_when_it_moves(tmp_path: Path) -> None:
+    library = Repository(tmp_path / "library", {"a.md": "# A\n"})
+    repository = Repository(tmp_path / "main", FILES)
+    repository.git("submodule", "--quiet", "add", str(library.tree), "docs/library")
+    repository.commit()
+    repository.apply()
+    drift: Step = ("drift", {"docs/library/a.md": "x"})
+    assert play(repository, (drift, commit(b="new\n"))) == {"replace docs/docs/library/a.md"}
+    library.commit({"z.md": "z\n"})
+    assert play(repository, (run("submodule --quiet update --remote"), ("commit",))) == set()
+
+
+def test_a_failed_copy_and_a_superseded_one_need_no_explanation() -> None:
+    file = desired_file("a.md", "A")
+    failed = live_copy(file, id="f1", status=FileStatus.FAILED, error="server_error")
+    twice = (live_copy(file, id="f1", at=1), live_copy(file, id="f2", at=2))
+    for copies, action in (((failed,), "replace"), (twice, "delete")):
+        made = make_plan((desired_store(file),), [(live_store(), Contents(copies))])
+        [change] = made.stores[0].files
+        assert change.action == action
+        assert not needs_explanation(change)
+
+
+def test_a_shallow_clone_is_an_error_that_names_both_ways_out(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "main", FILES)
+    repository.commit()
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{repository.tree}", "clone")
+    with pytest.raises(VssyncError) as raised:
+        GitHistory(tmp_path / "clone")
+    assert "`fetch-depth: 0`" in str(raised.value)
+    assert '`GIT_DEPTH: "0"`' in str(raised.value)
+
+
+def test_without_git_nothing_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(VssyncError, match="is in no git work tree"):
+        GitHistory(tmp_path)
+
+
+def test_a_manifest_that_is_not_committed_is_an_error(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, {"docs/a.md": "# A\n"})
+    repository.write({"vssync.yaml": MANIFEST})
+    with pytest.raises(VssyncError, match=r"vssync\.yaml: is not committed"):
+        play(repository, (APPLY, DRIFT))
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        ((APPLY, DRIFT), "nothing was committed since {base}, the commit of its last apply"),
+        (
+            (APPLY, ("base", "deployed", "HEAD"), ("unstamp",), DRIFT, commit(b="new\n")),
+            "no commit since {base}, the commit of the last deployment, touches it or its part of vssync.yaml",
+        ),
+        ((APPLY, ("unstamp",), DRIFT), "no commit of this history is known that its store agreed with"),
+    ],
+)
+def test_each_change_is_named_with_the_reason_and_the_way_out(
+    tmp_path: Path, steps: tuple[Step, ...], reason: str
+) -> None:
+    repository = Repository(tmp_path, FILES)
+    base = repository.head[:7]
+    assert play(repository, steps) == REPLACE_A
+    error = unexplained_error(repository.unexplained())
+    assert error.exit_code == 3
+    assert str(error).splitlines() == [
+        "Nothing was written: git does not explain 1 change.",
+        f"  docs/docs/a.md: replace: {reason.format(base=base)}",
+        "If this is intended, run this job by hand with `unexplained: true`: the environment's approvers decide.",
+    ]

@@ -64,20 +64,15 @@ def _is_touched(history: ManifestHistory, valid: Sequence[Manifest], paths: Iter
 
 def _concerns(history: ManifestHistory, manifest: Manifest, path: str) -> bool:
     """Whether a path is of a file that the manifest's patterns match, of a submodule around it, or of rules for it."""
-    name, root = history.path_in_root(manifest, path), history.path_in_tree(manifest, "")
-    if basename(path) in _RULES:
-        folder = dirname(path)
-        return name is not None or not folder or folder in folders_of(root, itself=True)
-    is_submodule = history.git.is_submodule(path)
-    if is_submodule and path in folders_of(root, itself=True):
-        return True
-    return name is not None and any(
-        entry.matches(name) or (is_submodule and entry.pattern is not None and _may_meet(entry.pattern.folder, name))
-        for spec in manifest.stores
-        for entry in spec.entries
-    )
+    entries = [entry for spec in manifest.stores for entry in spec.entries]
+    if path in history.git.submodules or basename(path) in _RULES:
+        around = path if path in history.git.submodules else dirname(path)
+        folders = (history.path_in_tree(manifest, entry.pattern.folder) for entry in entries if entry.pattern)
+        return any(not around or folder == "." or _overlap(around, folder) for folder in folders)
+    name = history.path_in_root(manifest, path)
+    return name is not None and any(entry.matches(name) for entry in entries)
 
 
-def _may_meet(folder: str, other: str) -> bool:
+def _overlap(one: str, other: str) -> bool:
     """Whether one of two folders lies in the other, or is it."""
-    return f"{folder}/".startswith(f"{other}/") or f"{other}/".startswith(f"{folder}/" if folder else "")
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

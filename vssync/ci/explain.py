@@ -20,7 +20,7 @@ from vssync.manifest.placeholders import MissingFolder
 from vssync.manifest.select import key_of
 from vssync.manifest.spec import Manifest, StoreSpec
 from vssync.model.marks import key_attribute, parse_stamp
-from vssync.model.plan import Action, FileChange, Plan, Reason, StorePlan
+from vssync.model.plan import Action, FileChange, Plan, Reason, StoreChange, StorePlan
 from vssync.model.state import FileStatus
 from vssync.text import count_noun, escape_control
 
@@ -101,26 +101,18 @@ def find_unexplained(
     spans: dict[str, _Span] = {}
     unexplained: list[Unexplained] = []
     for store in plan.stores:
-        changes = [change for change in store.files if _needs_explanation(change)]
-        own = store.change and (
-            store.change.action in (Action.REPLACE, Action.DELETE, Action.ADOPT)
-            or Reason.RELEASED in store.change.reasons
-        )
-        if not (changes or own):
-            continue
+        files = [change for change in store.files if needs_explanation(change)]
+        own = [store.change] if store.change and needs_explanation(store.change) else []
         base = bases.get(store.key)
-        if base:
+        if base and (files or own):
             if base.commit not in spans:
                 spans[base.commit] = _read_span(base.range, manifests, tip)
             history = _StoreHistory(store, spans[base.commit], manifests)
-            changes = history.unexplained(changes)
-            own = own and not history.has_changed_settings()
-        if own and store.change:
-            reason = _why(base, manifests.names[0], "")
-            unexplained.append(Unexplained(store.key, "", store.change.action, reason))
-        for change in changes:
-            reason = _why(base, manifests.names[0], change.key)
-            unexplained.append(Unexplained(store.key, change.key, change.action, reason))
+            files = history.unexplained(files)
+            own = [] if history.has_changed_settings() else own
+        reason = _why(base, manifests.names[0])
+        unexplained += (Unexplained(store.key, "", change.action, reason) for change in own)
+        unexplained += (Unexplained(store.key, change.key, change.action, reason) for change in files)
     return tuple(unexplained)
 
 
@@ -131,23 +123,23 @@ def unexplained_error(unexplained: Sequence[Unexplained]) -> Refused:
     return Refused("\n".join((head, *(f"  {each}" for each in unexplained), way_out)))
 
 
-def _why(base: Base | None, manifest: str, key: str) -> str:
+def _why(base: Base | None, manifest: str) -> str:
     if base is None:
         return "no commit of this history is known that its store agreed with"
     if not base.range.commits:
         return f"nothing was committed since {base}"
-    part = "its part" if key else "its store's part"
-    return f"no commit since {base}, touches {'its file or ' if key else ''}{part} of {manifest}"
+    return f"no commit since {base}, touches it or its part of {manifest}"
 
 
-def _needs_explanation(change: FileChange) -> bool:
-    """Whether a change takes away or takes over something that works."""
-    if Reason.RELEASED in change.reasons or change.takes_over or change.action is Action.ADOPT:
+def needs_explanation(change: StoreChange | FileChange) -> bool:
+    """Whether a change takes away something that works, or takes over or gives up what somebody else may use."""
+    if change.action is Action.ADOPT or Reason.RELEASED in change.reasons:
         return True
     if change.action not in (Action.REPLACE, Action.DELETE) or _FOLLOWING.issuperset(change.reasons):
         return False
-    copies = (*([change.keep] if change.keep else []), *change.drop)
-    return change.action is Action.DELETE or any(copy.status is FileStatus.COMPLETED for copy in copies)
+    if isinstance(change, StoreChange) or change.takes_over or change.action is Action.DELETE:
+        return True
+    return any(copy.status is FileStatus.COMPLETED for copy in (*filter(None, [change.keep]), *change.drop))
 
 
 class _Span(NamedTuple):

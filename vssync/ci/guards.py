@@ -137,7 +137,7 @@ def _problem_of(label: Label, request: PullRequest, by_author: bool) -> str:
     """Why a label does not count, whatever it allows."""
     unknown = label.unknown or request.unknown
     if not label.set_at or not request.last_push_at or not (label.set_by or by_author):
-        return f"is not known to be set after the last push: {unknown}" if unknown else "nobody knows who set it when"
+        return f"does not count, since it is not known who set it, and when: {unknown or 'the forge does not say'}"
     if label.set_at <= request.last_push_at:
         return f"was set before the last push ({request.last_push_at:%Y-%m-%d %H:%M} UTC): remove it and set it again"
     if label.set_by.lower() == request.author.lower() and not by_author:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from posixpath import dirname, normpath
+from posixpath import basename, dirname, normpath
 from typing import Any
 from unicodedata import normalize
 
@@ -21,7 +21,7 @@ from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import Pattern
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, parse_document
-from vssync.sources.git import GitUnreadable, is_shallow, open_diffs, run_git
+from vssync.sources.git import GitUnreadable, open_diffs, run_git
 from vssync.sources.load import MANIFEST_NAMES
 from vssync.sources.paths import find_work_tree, has_git, on_disk
 from vssync.sources.schemas import load_schema
@@ -51,21 +51,18 @@ class GitHistory:
     def __init__(self, folder: Path) -> None:
         self.tree = find_work_tree(folder)
         if not has_git(self.tree):
-            raise VssyncError(
-                f"{folder}: is in no git work tree, and only git says what was committed; run it in a clone"
-            )
-        try:
-            shallow = is_shallow(self.tree)
-        except GitUnreadable as error:
-            raise VssyncError(f"{self.tree}: cannot be read: {error}") from None
-        if shallow:
+            raise VssyncError(f"{folder}: is in no git work tree, and only git says what was committed; run in a clone")
+        if self.ask("rev-parse", "--is-shallow-repository").strip() == b"true":
             problem = "is a shallow clone, so git cannot say what was committed since the last apply"
             raise VssyncError(f"{self.tree}: {problem}; fetch all of it: {_FETCH_ALL}")
         listed = (entry.partition("\t") for entry in self._entries("ls-files", "--stage", "-z"))
         modes = {normalize("NFC", path): entry[:6] for entry, _, path in listed}
         self.tracked = frozenset(modes)  # of the work tree, in NFC
-        self._submodules = frozenset(path for path, mode in modes.items() if mode == _SUBMODULE)
-        self._links = {path: self._target_of(path) for path, mode in modes.items() if mode == _LINK}
+        self.submodules = frozenset(path for path, mode in modes.items() if mode == _SUBMODULE)
+        self._links_by_target: dict[str, list[str]] = {}
+        for link in (path for path, mode in modes.items() if mode == _LINK):
+            target = os.path.relpath(os.path.realpath(self.tree / on_disk(link)), self.tree)
+            self._links_by_target.setdefault(target, []).append(link)
 
     def ask(self, *arguments: str, given: bytes = b"", empty_code: int = 0) -> bytes:
         """What git answers. Raises VssyncError."""
@@ -76,9 +73,6 @@ class GitHistory:
 
     def _entries(self, *arguments: str) -> Iterator[str]:
         return filter(None, self.ask(*arguments).decode("utf-8", "surrogateescape").split("\0"))
-
-    def _target_of(self, link: str) -> str:
-        return os.path.relpath(os.path.realpath(self.tree / on_disk(link)), self.tree)
 
     def range_between(self, base: str, tip: str) -> CommitRange | None:
         """The range, or None unless the base is a whole hash of an ancestor of the tip, or of the tip itself."""
@@ -99,19 +93,14 @@ class GitHistory:
 
     def paths_by_step(self, steps: Collection[tuple[str, str]]) -> Iterator[frozenset[str]]:
         """For each step, the paths that it touches, in NFC, by every name that the work tree's links give them."""
-        pairs = [(commit.encode(), parent.encode()) for commit, parent in steps]
-        try:
-            with open_diffs(self.tree, pairs) as diffs:
-                for paths in diffs:
-                    names = (normalize("NFC", path.decode("utf-8", "surrogateescape")) for path in paths)
-                    yield frozenset(name for path in names for name in (path, *self._aliases(path)))
-        except GitUnreadable as error:
-            raise VssyncError(f"{self.tree}: its history cannot be read: {error}") from None
+        with open_diffs(self.tree, [(commit.encode(), parent.encode()) for commit, parent in steps]) as diffs:
+            for paths in diffs:
+                names = (normalize("NFC", path.decode("utf-8", "surrogateescape")) for path in paths)
+                yield frozenset(name for path in names for name in (path, *self._aliases(path)))
 
     def _aliases(self, path: str) -> Iterator[str]:
-        for link, target in self._links.items():
-            if f"{path}/".startswith(f"{target}/"):
-                yield link + path[len(target) :]
+        for target in folders_of(path, itself=True) if self._links_by_target else ():
+            yield from (link + path[len(target) :] for link in self._links_by_target.get(target, ()))
 
     def merge_base(self, one: str, other: str) -> str:
         """The commit where two commits parted; empty if their histories have nothing in common."""
@@ -127,10 +116,6 @@ class GitHistory:
     def is_tracked(self, path: str) -> bool:
         """Whether git tracks a path, or the link or submodule that it lies behind."""
         return any(each in self.tracked for each in folders_of(path, itself=True))
-
-    def is_submodule(self, path: str) -> bool:
-        """Whether a path is that of a submodule."""
-        return path in self._submodules
 
     def blobs_at(self, commit: str, *paths: str) -> dict[str, str]:
         """The regular files at or below these paths of a commit, in NFC, and the ids of their contents."""
@@ -161,37 +146,28 @@ def folders_of(path: str, *, itself: bool = False) -> Iterator[str]:
         path = dirname(path)
 
 
-@dataclass(slots=True)
 class ManifestHistory:
     """One manifest, by its path in the work tree or that of its folder, for one environment, as it was at commits."""
 
-    git: GitHistory
-    path: str
-    env: str = ""
-    variables: Mapping[str, str] = field(default_factory=dict)
-    _patterns: set[Pattern] = field(default_factory=set)  # of `include`, at any commit that was asked for
-    _read: dict[tuple[str, ...], Manifest | ManifestError] = field(default_factory=dict)  # by blobs
-    _at: dict[str, Manifest | ManifestError | None] = field(default_factory=dict)  # by commit
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The paths that the manifest may have: a folder's is `vssync.yaml` or `vssync.yml`."""
-        path = normpath(self.path)
-        if (self.git.tree / on_disk(path)).is_dir():
-            return tuple(normpath(f"{path}/{name}") for name in MANIFEST_NAMES)
-        is_usual = path.rpartition("/")[2] in MANIFEST_NAMES
-        return tuple(normpath(f"{dirname(path) or '.'}/{name}") for name in MANIFEST_NAMES) if is_usual else (path,)
-
-    @property
-    def folder(self) -> str:
-        """The manifest's folder, relative to the work tree; empty for the work tree itself."""
-        return dirname(self.names[0])
+    def __init__(self, git: GitHistory, path: str, env: str = "", variables: Mapping[str, str] | None = None) -> None:
+        self.git, self.path, self._env, self._variables = git, normpath(path), env or None, variables or {}
+        folder = self.path if (git.tree / on_disk(self.path)).is_dir() else dirname(self.path)
+        is_usual = folder == self.path or basename(self.path) in MANIFEST_NAMES
+        # The paths that it may have: a folder's is `vssync.yaml` or `vssync.yml`.
+        self.names = tuple(normpath(f"{folder or '.'}/{name}") for name in MANIFEST_NAMES) if is_usual else (self.path,)
+        self.folder = dirname(self.names[0])  # empty for the work tree itself
+        self._patterns = set[Pattern]()  # of `include`, at any commit that was asked for
+        self._by_blobs: dict[tuple[str, ...], Manifest] = {}
+        self._by_commit: dict[str, Manifest | ManifestError | None] = {"": None}
 
     def at(self, commit: str) -> Manifest | None:
         """The manifest as of a commit; None where there was none. Raises ManifestError where it is invalid."""
-        if commit not in self._at:
-            self._at[commit] = self._load(commit) if commit else None
-        manifest = self._at[commit]
+        if commit not in self._by_commit:
+            try:
+                self._by_commit[commit] = self._load(commit)
+            except ManifestError as error:
+                self._by_commit[commit] = error
+        manifest = self._by_commit[commit]
         if isinstance(manifest, ManifestError):
             raise manifest
         return manifest
@@ -201,39 +177,30 @@ class ManifestHistory:
         inner = _relative(path, self.folder)
         return path in self.names or (inner is not None and any(pattern.matches(inner) for pattern in self._patterns))
 
-    def _load(self, commit: str) -> Manifest | ManifestError | None:
+    def _load(self, commit: str) -> Manifest | None:
         blobs = self.git.blobs_at(commit, *self.names)
         path = next((name for name in self.names if name in blobs), None)
         if path is None:
             return None
-        try:
-            main = self._document(path, blobs[path])
-            variables = {name: self.variables[name] for name in declared_variables(main) & self.variables.keys()}
-            patterns = resolve_includes(main, self.env or None, variables).values()
-            self._patterns.update(patterns)
-            included = self._included(commit, path, tuple(patterns)) if patterns else {}
-            key = (path, blobs[path], *(text for pair in included.items() for text in pair))
-            if key not in self._read:
-                documents = tuple(self._document(each, blob, "included") for each, blob in included.items())
-                self._read[key] = self._build(Documents(main, documents), variables)
-            return self._read[key]
-        except ManifestError as error:
-            return error
-
-    def _included(self, commit: str, main: str, patterns: Collection[Pattern]) -> dict[str, str]:
-        """The blobs of the included files, by path in order."""
-        blobs = self.git.blobs_at(commit, self.folder or ".")
-        inner = {path: _relative(path, self.folder) or "" for path in blobs if path != main}
-        chosen = (path for path, name in inner.items() if any(pattern.matches(name) for pattern in patterns))
-        return {path: blobs[path] for path in sorted(chosen)}
+        main = self._document(path, blobs[path])
+        variables = {name: self._variables[name] for name in declared_variables(main) & self._variables.keys()}
+        patterns = {*resolve_includes(main, self._env, variables).values()}
+        self._patterns |= patterns
+        if patterns:
+            blobs |= self.git.blobs_at(commit, self.folder or ".")
+        names = {each: _relative(each, self.folder) or "" for each in sorted(blobs) if each != path}
+        included = [each for each, name in names.items() if any(pattern.matches(name) for pattern in patterns)]
+        key = tuple(text for each in (path, *included) for text in (each, blobs[each]))
+        if key not in self._by_blobs:
+            others = tuple(self._document(each, blobs[each], "included") for each in included)
+            manifest = build_manifest(Documents(main, others), _schema(), self._env, variables)
+            if manifest.problems:
+                raise ManifestError(manifest.problems)
+            self._by_blobs[key] = manifest
+        return self._by_blobs[key]
 
     def _document(self, path: str, blob: str, definition: str = "") -> Document:
-        document = parse_document(self.git.text_of(blob, path), path)
-        return check_document(document, _schema(), definition)
-
-    def _build(self, documents: Documents, variables: Mapping[str, str]) -> Manifest | ManifestError:
-        manifest = build_manifest(documents, _schema(), self.env or None, variables)
-        return ManifestError(manifest.problems) if manifest.problems else manifest
+        return check_document(parse_document(self.git.text_of(blob, path), path), _schema(), definition)
 
     def path_in_tree(self, manifest: Manifest, path: str) -> str:
         """The path in the work tree of a file that this manifest's patterns see under `path`."""
