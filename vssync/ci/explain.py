@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from vssync.ci.history import CommitRange, GitHistory, ManifestHistory, folders_of
@@ -26,37 +25,21 @@ from vssync.text import count_noun, escape_control
 
 # What only tidies up after another change: the copy that stays has these bytes already.
 _FOLLOWING = frozenset((Reason.SUPERSEDED, Reason.SHARED_CHUNKS))
-_NOT_ABOUT_FILES = ("description", "metadata", "expires_after", "guards", "protect")  # fields of a store
-_SELECTORS = (
-    "path",
-    "exclude",
-    "optional",
-    "only",
-    "match",
-)  # fields that say which files; what they chose is compared
-
-
-class BaseKind(StrEnum):
-    """Why a commit is a store's base."""
-
-    APPLIED = "of its last apply"
-    DEPLOYED = "of the last deployment"
-    PUSHED = "before this push"
+# Fields of a store that decide nothing about its files, and fields that choose files: what they chose is compared.
+_NOT_ABOUT_FILES = ("description", "metadata", "expires_after", "guards", "protect")
+_SELECTORS = frozenset(("path", "exclude", "optional", "only", "match"))
+_Sides = tuple[Manifest | None, Manifest | None]  # before and after
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
     """The commit that a store agreed with, and what was committed since."""
 
-    kind: BaseKind
     range: CommitRange
-
-    @property
-    def commit(self) -> str:
-        return self.range.base
+    origin: str  # how that is known
 
     def __str__(self) -> str:
-        return f"{self.commit[:7]}, the commit {self.kind}"
+        return f"{self.range.base[:7]}, the commit {self.origin}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +62,14 @@ def find_bases(plan: Plan, git: GitHistory, tip: str, deployed: str = "", before
     That of its stamp, unless the work tree had other changes; that of the last successful deployment of this
     environment; that before this push. A commit that is empty or not here is none.
     """
-    ranges: dict[str, CommitRange | None] = {}
+    range_of = cache(lambda commit: git.range_between(commit, tip))
     bases: dict[str, Base | None] = {}
     for store in plan.stores:
         stamp = parse_stamp(store.applied)
-        candidates = ((BaseKind.APPLIED, stamp.commit if stamp else ""), (BaseKind.DEPLOYED, deployed))
-        bases[store.key] = None
-        for kind, commit in (*candidates, (BaseKind.PUSHED, before)):
-            if commit not in ranges:
-                ranges[commit] = git.range_between(commit, tip)
-            if found := ranges[commit]:
-                bases[store.key] = Base(kind, found)
-                break
+        applied = (stamp.commit if stamp else "", "of its last apply")
+        candidates = (applied, (deployed, "of the last deployment"), (before, "before this push"))
+        found = (Base(commits, origin) for commit, origin in candidates if (commits := range_of(commit)))
+        bases[store.key] = next(found, None)
     return bases
 
 
@@ -105,9 +84,9 @@ def find_unexplained(
         own = [store.change] if store.change and needs_explanation(store.change) else []
         base = bases.get(store.key)
         if base and (files or own):
-            if base.commit not in spans:
-                spans[base.commit] = _read_span(base.range, manifests, tip)
-            history = _StoreHistory(store, spans[base.commit], manifests)
+            if base.range.base not in spans:
+                spans[base.range.base] = _read_span(base.range, manifests, tip)
+            history = _StoreHistory(store, spans[base.range.base], manifests)
             files = history.unexplained(files)
             own = [] if history.has_changed_settings() else own
         reason = _why(base, manifests.names[0])
@@ -145,31 +124,27 @@ def needs_explanation(change: StoreChange | FileChange) -> bool:
 class _Span(NamedTuple):
     """What happened between a base and the tip."""
 
-    has_commits: bool
-    touched: frozenset[str]
+    commits: CommitRange
     tip: Manifest
-    manifests: tuple[tuple[Manifest | None, Manifest | None], ...]  # before and after: of all, and of each step
+    touched: frozenset[str]
+    sides: list[_Sides]  # of the manifest: from the base to the tip, and of each step that touched it
 
 
 def _read_span(commits: CommitRange, manifests: ManifestHistory, tip: str) -> _Span:
-    """Reads a range. Where the manifest of a commit is invalid, that step says nothing: the ends are compared, too."""
     current = manifests.at(tip)
     if current is None:
         problem = "is not committed, so git cannot explain what comes from it; commit it"
         raise VssyncError(f"{manifests.names[0]}: {problem}")
-    sides = list(_both_sides(manifests, tip, commits.base))
-    touched = set[str]()
-    for paths, (commit, parent) in zip(manifests.git.paths_by_step(commits.steps), commits.steps, strict=True):
+    sides, touched = list(_both_sides(manifests, tip, commits.base)), set[str]()
+    for paths, step in zip(manifests.git.paths_by_step(commits.steps), commits.steps, strict=True):
         touched |= paths
         if any(map(manifests.is_document, paths)):
-            sides += _both_sides(manifests, commit, parent)
-    return _Span(bool(commits.commits), frozenset(touched), current, tuple(sides))
+            sides += _both_sides(manifests, *step)
+    return _Span(commits, current, frozenset(touched), sides)
 
 
-def _both_sides(
-    manifests: ManifestHistory, commit: str, parent: str
-) -> Iterator[tuple[Manifest | None, Manifest | None]]:
-    """The manifest before and after a step, if both are valid and differ."""
+def _both_sides(manifests: ManifestHistory, commit: str, parent: str) -> Iterator[_Sides]:
+    """The manifest before and after a step, if it differs, and was valid: nothing was applied from an invalid one."""
     with suppress(ManifestError):
         after, before = manifests.at(commit), manifests.at(parent)
         if before is not after:
@@ -210,7 +185,7 @@ class _StoreHistory:
     def __init__(self, store: StorePlan, span: _Span, manifests: ManifestHistory) -> None:
         self._span, self._manifests = span, manifests
         self._keys = (store.key.partition("@")[0], *(store.desired.was if store.desired else ()))
-        sides = ((self._view(before), self._view(after)) for before, after in span.manifests)
+        sides = ((self._view(before), self._view(after)) for before, after in span.sides)
         self._sides = [(before, after) for before, after in sides if before or after]
         views = (self._view(span.tip), *(view for side in self._sides for view in side))
         self._views = [view for view in views if view]
@@ -237,40 +212,27 @@ class _StoreHistory:
         remaining = [
             (change, paths)
             for change, paths in ((change, self._paths_of(change)) for change in changes)
-            if not (self._is_touched(change, paths) or self._has_changed_part(change, paths))
+            if not (self._is_touched(paths) or self._has_changed_part(change.key, paths))
         ]
-        built = self._built(remaining) if self._span.has_commits else frozenset()
+        built = self._built(remaining) if self._span.commits.commits else frozenset()
         return [change for change, paths in remaining if built.isdisjoint(paths)]
 
-    def _is_touched(self, change: FileChange, paths: frozenset[str]) -> bool:
-        """Whether a commit touched a file, the link or submodule that it lies behind, or git's rules that decide it."""
-        rules = ((Reason.IGNORED, ".gitignore"), (Reason.CONTENT_CHANGED, ".gitattributes"))
-        names = [name for reason, name in rules if reason in change.reasons]
-        return any(
-            not self._span.touched.isdisjoint(folders_of(path, itself=True))
-            or any(
-                f"{folder}/{name}".lstrip("/") in self._span.touched
-                for name in names
-                for folder in (*folders_of(path), "")
-            )
-            for path in paths
-        )
+    def _is_touched(self, paths: frozenset[str]) -> bool:
+        """Whether a commit touched one of these paths, or the link or submodule that it lies behind."""
+        return any(not self._span.touched.isdisjoint(folders_of(path, itself=True)) for path in paths)
 
-    def _has_changed_part(self, change: FileChange, paths: frozenset[str]) -> bool:
+    def _has_changed_part(self, key: str, paths: frozenset[str]) -> bool:
+        def part(view: _View, path: str) -> list[object]:
+            return view.part_of(self._manifests.path_in_root(view.manifest, path) or key, key)
+
         return any(
-            before.part_of(self._name_in(before, path) or change.key, change.key)
-            != after.part_of(self._name_in(after, path) or change.key, change.key)
-            for before, after in self._differing_entries
-            for path in paths or ("",)
+            part(before, path) != part(after, path) for before, after in self._differing for path in paths or ("",)
         )
 
     @cached_property
-    def _differing_entries(self) -> list[tuple[_View, _View]]:
+    def _differing(self) -> list[tuple[_View, _View]]:
         both = ((before, after) for before, after in self._sides if before and after)
         return [(before, after) for before, after in both if before.tree != after.tree]
-
-    def _name_in(self, view: _View, path: str) -> str | None:
-        return self._manifests.path_in_root(view.manifest, path)
 
     def _paths_of(self, change: FileChange) -> frozenset[str]:
         """The paths in the work tree that a change may be about; none for a File that the manifest declares by id."""
@@ -290,16 +252,16 @@ class _StoreHistory:
         paths: dict[str, set[str]] = {}
         for path in self._manifests.git.tracked | self._span.touched:
             for view in self._views:
-                name = self._name_in(view, path)
-                for entry in view.spec.entries if name else ():
+                name = self._manifests.path_in_root(view.manifest, path) or ""
+                for entry in (entry for entry in view.spec.entries if entry.matches(name)):
                     with suppress(MissingFolder):
-                        if name and entry.matches(name):
-                            paths.setdefault(key_attribute(key_of(entry, name)), set()).add(path)
+                        paths.setdefault(key_attribute(key_of(entry, name)), set()).add(path)
         return paths
 
     def _built(self, changes: Sequence[tuple[FileChange, frozenset[str]]]) -> frozenset[str]:
         """The paths of files that a build made: git does not track them, and ignores those that are not there now."""
-        is_tracked = self._manifests.git.is_tracked
-        present = {path for change, paths in changes if change.desired for path in paths if not is_tracked(path)}
-        gone = {path for change, paths in changes if not change.desired for path in paths if not is_tracked(path)}
+        present, gone = set[str](), set[str]()
+        for change, paths in changes:
+            untracked = (path for path in paths if not self._manifests.git.is_tracked(path))
+            (present if change.desired else gone).update(untracked)
         return self._manifests.git.ignored(gone) | present

@@ -26,6 +26,8 @@ _LABEL = re.compile(
     r"vssync/(?:(?P<scope>.+)/)?(?P<name>max-delete|max-replace)(?:=|::)(?P<limit>[0-9]{1,7}|[0-9]{1,3}%)"
 )
 _MAX_SCOPE = 50 - len("vssync//max-replace=9999999")  # GitHub's labels have at most 50 characters
+# Accounts of programs, whose token a job of the author's own branch may hold: apps on GitHub, access tokens on GitLab.
+_BOT = re.compile(r".*\[bot\]|(?:project|group)_[0-9]+_bot.*")
 _FIELDS = {"max-delete": "max_delete", "max-replace": "max_replace"}
 
 
@@ -96,7 +98,7 @@ def judge_labels(
 ) -> tuple[JudgedLabel, ...]:
     """The labels of these requests that begin with `vssync/`, as to the manifests of these owners.
 
-    One counts only if it was set after the last push by somebody other than the author, or with `by_author` by anybody.
+    One counts only if it was set after the last push, by a person other than the author; with `by_author`, by anybody.
     """
     return tuple(
         judged
@@ -140,9 +142,10 @@ def _problem_of(label: Label, request: PullRequest, by_author: bool) -> str:
         return f"does not count, since it is not known who set it, and when: {unknown or 'the forge does not say'}"
     if label.set_at <= request.last_push_at:
         return f"was set before the last push ({request.last_push_at:%Y-%m-%d %H:%M} UTC): remove it and set it again"
-    if label.set_by.lower() == request.author.lower() and not by_author:
-        return f"was set by the author, {request.author}: somebody else has to set it"
-    return ""
+    if by_author or (label.set_by.lower() != request.author.lower() and not _BOT.fullmatch(label.set_by)):
+        return ""
+    who = "a program" if _BOT.fullmatch(label.set_by) else "the author"
+    return f"was set by {who}, {label.set_by}: another person has to set it"
 
 
 def label_scope(owner: str) -> str:
