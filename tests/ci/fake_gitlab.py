@@ -183,7 +183,8 @@ class FakeGitLab(FakeForge):
         return lambda query: [
             issue
             for issue in self.issues
-            if issue["state"] == query["state"] and str(issue["author"]["id"]) == query["author_id"]
+            if issue["state"] == query["state"]
+            if issue["author"] == user(TOKEN_USER) or query["scope"] != "created_by_me"
         ]
 
     def create_issue(self, body: dict[str, str]) -> dict[str, Any]:

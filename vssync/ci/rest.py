@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, ClassVar
 
 import httpx
 
 from vssync.api.connect import open_http
 from vssync.api.http import read_bounded, url_path
+from vssync.ci.body import clean, fit
 from vssync.ci.forge import LABEL_PREFIX, MAX_COMMITS, Forge, Job, Label, PullRequest, Severity
-from vssync.errors import ForgeDenied, ForgeError
+from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.text import escape_control, shorten_middle
 
 log = logging.getLogger(__name__)
 PER_PAGE = 100  # the most that GitHub and GitLab give
 _MAX_PAGES = 50
+_MAX_TITLE = 255
+_BOT = re.compile(r"\[bot\]$|^(project|group)_\d+_bot")  # of GitHub's apps, and of GitLab's access tokens
 _ATTEMPTS = 4
 _LONGEST_WAIT = 60.0  # seconds; a job that waits longer for a rate limit had better end and say when to come back
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -34,6 +39,10 @@ class RestApi:
     """
 
     def __init__(self, job: Job, url: str, headers: Mapping[str, str], way_out: str, update: str) -> None:
+        if not re.match(r"https?://[\w.:\[\]-]+(/|$)", url):
+            raise UsageProblem(
+                f"`{escape_control(url)}` is not the address of the forge's API; run this in one of its jobs"
+            )
         self._clock = job.clock
         self._url = httpx.URL(url.rstrip("/"))
         self._headers = headers
@@ -45,7 +54,7 @@ class RestApi:
         """The object that a GET answers. Raises ForgeError."""
         return self._object(self._request("GET", self._url_of(path), needs))
 
-    def update(self, path: str, needs: str, **fields: str) -> dict[str, Any]:
+    def update(self, path: str, needs: str, fields: Mapping[str, str]) -> dict[str, Any]:
         """Changes an object; what it is now. Raises ForgeError."""
         return self._object(self._request(self._update, self._url_of(path), needs, fields))
 
@@ -70,7 +79,9 @@ class RestApi:
                 raise self._error(response, f"continues on another host, {url.host}", "check the forge's external URL")
         raise self._error(response, f"has more than {_MAX_PAGES * PER_PAGE:,} entries", "remove some")
 
-    def put(self, find: Callable[[], str], lists: tuple[str, str], needs: str, **fields: str) -> dict[str, Any]:
+    def put(
+        self, find: Callable[[], str], lists: tuple[str, str], needs: str, fields: Mapping[str, str]
+    ) -> dict[str, Any]:
         """Updates the object whose id `find` gives, or creates one; `lists` is where to create, and where it then is.
 
         It looks again when the object was deleted meanwhile, and after a lost reply, so that there are never two.
@@ -81,7 +92,7 @@ class RestApi:
             id_ = find()
             try:
                 if id_:
-                    return self.update(items + url_path(id_), needs, **fields)
+                    return self.update(items + url_path(id_), needs, fields)
                 return self._object(self._request("POST", self._url_of(collection), needs, fields))
             except ForgeError as error:
                 is_gone = bool(id_) and error.status in (404, 410)
@@ -187,14 +198,23 @@ class RestApi:
 
 
 class RestForge(Forge):
-    """What GitHub and GitLab have in common."""
+    """What GitHub and GitLab have in common; `author` is where a comment or an issue says who wrote it."""
 
     _api: RestApi
-    _author: tuple[str, str]  # where a comment or an issue says who wrote it
+    _repository: str
+    _author: tuple[str, str]
+    _comment_right: str
+    _issue_right: str
+    _issue_number: str
+    _issue_text: str
+    _issue_query: ClassVar[Mapping[str, str]]
+    _issue_closing: ClassVar[Mapping[str, str]]
+    _max_text: int  # characters of a comment
+    _account = ""
 
     @abstractmethod
-    def _account(self) -> str:
-        """Whose token this is, as `_author` says it."""
+    def _comment_lists(self, number: int) -> tuple[str, str]:
+        """Where a request's comments are made and listed, and where each of them then is."""
 
     @abstractmethod
     def _requests_with(self, commit: str) -> Iterable[dict[str, Any]]:
@@ -210,18 +230,38 @@ class RestForge(Forge):
 
     def merged_pull_requests(self, commits: Iterable[str]) -> tuple[PullRequest, ...]:
         wanted = dict.fromkeys(filter(None, commits))
-        asked = [*wanted][:MAX_COMMITS]
-        if len(asked) < len(wanted):
-            self.annotate(
-                Severity.WARNING,
-                f"of {len(wanted):,} commits only the newest {MAX_COMMITS} were asked for their labels",
-            )
+        if len(wanted) > MAX_COMMITS:
+            asked = f"of {len(wanted):,} commits only the newest {MAX_COMMITS} were asked for their labels"
+            self.annotate(Severity.WARNING, asked)
         found: dict[str, dict[str, Any]] = {}
-        for commit in asked:
+        for commit in islice(wanted, MAX_COMMITS):
             for request in self._requests_with(commit):
                 if self._merge_commit(request) in wanted:
                     found.setdefault(text_at(request, "id"), request)
         return tuple(map(self._describe, found.values()))
+
+    def put_comment(self, number: int, marker: str, body: str) -> str:
+        lists, fields = self._comment_lists(number), {"body": self._fit(marker, body)}
+
+        def find() -> str:
+            return self._own(self._api.pages(lists[0], self._comment_right), marker, "id")
+
+        return text_at(self._api.put(find, lists, self._comment_right, fields), "html_url")
+
+    def put_issue(self, marker: str, title: str, body: str) -> str:
+        issues = f"{self._repository}/issues"
+        fields = {"title": escape_control(title)[:_MAX_TITLE], self._issue_text: self._fit(marker, body)}
+        issue = self._api.put(lambda: self._own_issue(marker), (issues, issues), self._issue_right, fields)
+        return text_at(issue, "html_url") or text_at(issue, "web_url")
+
+    def close_issue(self, marker: str) -> None:
+        if number := self._own_issue(marker):
+            path = f"{self._repository}/issues{url_path(number)}"
+            self._api.update(path, self._issue_right, self._issue_closing)
+
+    def _own_issue(self, marker: str) -> str:
+        issues = self._api.pages(f"{self._repository}/issues", self._issue_right, **self._issue_query)
+        return self._own(issues, marker, self._issue_number)
 
     def _own(self, items: Iterable[Mapping[str, Any]], marker: str, key: str) -> str:
         """The id of the first comment or issue that begins with the marker and that this account wrote, or empty.
@@ -231,25 +271,51 @@ class RestForge(Forge):
         for item in items:
             text = text_at(item, "body") or text_at(item, "description")
             is_comment_or_issue = not item.get("pull_request") and not item.get("system")
-            if text.startswith(marker) and is_comment_or_issue and text_at(item, *self._author) == self._account():
+            if text.startswith(marker) and is_comment_or_issue and text_at(item, *self._author) == self._login():
                 return text_at(item, key)
         return ""
+
+    def _login(self) -> str:
+        """The token's account, as the author of what it writes."""
+        self._account = self._account or text_at(self._api.get("/user", self._comment_right), self._author[-1])
+        return self._account
+
+    def _fit(self, marker: str, body: str) -> str:
+        text = clean(body if body.startswith(marker) else f"{marker}\n{body}")
+        # A line that begins with a slash could be a quick action, which GitLab would carry out as the token's account.
+        text = re.sub(r"(?m)^/", " /", text)
+        return fit(text, self._max_text, f"Cut here: [the job]({self.event.job_url}) shows everything.")
+
+
+def current_labels(
+    names: Iterable[str], acts: Iterable[Mapping[str, Any]], user: tuple[str, str], pusher: str = ""
+) -> tuple[Label, ...]:
+    """Labels by the forge's records of the last time that each was set.
+
+    `acts` are oldest first, `user` is where they say who did it, and `pusher` is who pushed last, if that is known.
+    """
+    last = {text_at(act, "label", "name"): act for act in acts}
+    return tuple(_label(name, text_at(last.get(name), *user), last.get(name), pusher) for name in names)
+
+
+def _label(name: str, user: str, act: Mapping[str, Any] | None, pusher: str) -> Label:
+    time = time_at(act, "created_at")
+    if act is None:
+        why = "there is no record of who set it; remove it and set it again"
+    elif not user or time is None:
+        why = "whoever set it is gone; remove it and set it again"
+    elif _BOT.search(user):
+        why = f"a bot set it, {user}, and whoever can push can make it do so; a person has to set it"
+    elif user == pusher:
+        why = f"{user} set it, who pushed last; somebody else has to set it"
+    else:
+        return Label(name, user, time)
+    return Label(name, set_at=time, unknown=why)
 
 
 def own_labels(names: Iterable[str]) -> list[str]:
     """The labels that are for vssync."""
     return [name for name in names if name.casefold().startswith(LABEL_PREFIX)]
-
-
-def label_set_by(name: str, act: Mapping[str, Any] | None, user: str, *, is_bot: bool) -> Label:
-    """A label and the forge's record of the last time it was set, or why that proves nothing."""
-    time = time_at(act, "created_at")
-    if act is None:
-        return Label(name, unknown="there is no record of who set it; remove it and set it again")
-    if not user or time is None:
-        return Label(name, unknown="whoever set it is gone; remove it and set it again")
-    why = f"a bot set it, {user}, and whoever can push can make it do so; a person has to set it" if is_bot else ""
-    return Label(name, user, time, why)
 
 
 def _message(response: httpx.Response) -> str:
