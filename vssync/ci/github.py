@@ -6,7 +6,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -43,6 +43,9 @@ class GitHub(RestForge):
     """Forge of a job of GitHub Actions, on github.com or GitHub Enterprise."""
 
     _author = ("user", "login")
+    _comments = ("/issues/{}/comments", "/issues/comments")
+    _requests_with = "/commits{}/pulls"  # "List pull requests associated with a commit": also squashed, rebased, queued
+    _read_right = "pull-requests: read"
     _comment_right, _issue_right = "pull-requests: write", "issues: write"
     _issue_number, _issue_text = "number", "body"
     _issue_query: ClassVar = {"state": "open"}
@@ -63,7 +66,7 @@ class GitHub(RestForge):
         self._api = RestApi(job, url, headers, way_out, update="PATCH")
 
     def pull_request(self, number: int) -> PullRequest:
-        return self._describe(self._api.get(f"{self._repository}/pulls/{number}", "pull-requests: read"))
+        return self._describe(self._api.get(f"{self._repository}/pulls/{number}", self._read_right))
 
     def last_deployment(self, environment: str) -> str | None:
         """Of the newest 100 deployments the first with a status of success; older ones are `inactive` by now."""
@@ -102,13 +105,6 @@ class GitHub(RestForge):
             self._account = "github-actions[bot]"
             return self._account
 
-    def _comment_lists(self, number: int) -> tuple[str, str]:
-        return f"{self._repository}/issues/{number}/comments", f"{self._repository}/issues/comments"
-
-    def _requests_with(self, commit: str) -> Iterable[dict[str, Any]]:
-        """As "List pull requests associated with a commit" has them: also after a squash, a rebase, a queue."""
-        return self._api.pages(f"{self._repository}/commits{url_path(commit)}/pulls", "pull-requests: read")
-
     def _merge_commit(self, request: Mapping[str, Any]) -> str:
         is_merged = text_at(request, "merged_at") and text_at(request, "base", "ref") == self.event.branch
         return text_at(request, "merge_commit_sha") if is_merged else ""
@@ -122,7 +118,7 @@ class GitHub(RestForge):
             url=text_at(request, "html_url"),
             merge_commit=self._merge_commit(request),
         )
-        issue, needs = f"{self._repository}/issues/{number}", "pull-requests: read"
+        issue, needs = f"{self._repository}/issues/{number}", self._read_right
         names = own_labels(text_at(label, "name") for label in self._api.pages(f"{issue}/labels", needs))
         if not names:
             return described

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -38,6 +38,9 @@ class GitLab(RestForge):
     """Forge of a job of GitLab CI, on gitlab.com or an instance of your own."""
 
     _author = ("author", "id")
+    _comments = ("/merge_requests/{}/notes", "/merge_requests/{}/notes")
+    _requests_with = "/repository/commits{}/merge_requests"  # "List merge requests associated with a commit"
+    _read_right = "read_api"
     _comment_right = _issue_right = "api"
     _issue_number, _issue_text = "iid", "description"
     _issue_query: ClassVar = {"state": "opened", "scope": "created_by_me"}
@@ -61,12 +64,12 @@ class GitLab(RestForge):
         self._api = RestApi(job, environ.get("CI_API_V4_URL", ""), headers, way_out, update="PUT")
 
     def pull_request(self, number: int) -> PullRequest:
-        return self._describe(self._api.get(f"{self._repository}/merge_requests/{number}", "read_api"))
+        return self._describe(self._api.get(f"{self._repository}/merge_requests/{number}", self._read_right))
 
     def last_deployment(self, environment: str) -> str | None:
         """The newest with the status `success` ("Deployments API"); those of merge requests do not count."""
         params = {"environment": environment, "status": "success", "order_by": "id", "sort": "desc"}
-        deployments = self._api.pages(f"{self._repository}/deployments", "read_api", **params)
+        deployments = self._api.pages(f"{self._repository}/deployments", self._read_right, **params)
         shas = (
             text_at(deployment, "sha")
             for deployment in islice(deployments, PER_PAGE)
@@ -114,14 +117,6 @@ class GitLab(RestForge):
         self._files[name] = text
         write_file(self._folder / name, text)
 
-    def _comment_lists(self, number: int) -> tuple[str, str]:
-        notes = f"{self._repository}/merge_requests/{number}/notes"
-        return notes, notes
-
-    def _requests_with(self, commit: str) -> Iterable[dict[str, Any]]:
-        """As "List merge requests associated with a commit" has them: also after a squash or a merge train."""
-        return self._api.pages(f"{self._repository}/repository/commits{url_path(commit)}/merge_requests", "read_api")
-
     def _merge_commit(self, request: Mapping[str, Any]) -> str:
         """A merge commit, a squash, or after a fast-forward the request's own last commit."""
         if (text_at(request, "state"), text_at(request, "target_branch")) != ("merged", self.event.branch):
@@ -141,11 +136,11 @@ class GitLab(RestForge):
         if not names:
             return described
         path = f"{self._repository}/merge_requests/{number}"
-        events = list(self._api.pages(f"{path}/resource_label_events", "read_api"))
+        events = list(self._api.pages(f"{path}/resource_label_events", self._read_right))
         # "Resource label events API", with times by GitLab's clock
         acts = (event for event in sorted(events, key=_id_of) if event.get("action") == "add")
         described = replace(described, labels=current_labels(names, acts, ("user", "username")))
-        return self._with_last_push(described, list(self._api.pages(f"{path}/versions", "read_api")))
+        return self._with_last_push(described, list(self._api.pages(f"{path}/versions", self._read_right)))
 
     @staticmethod
     def _with_last_push(described: PullRequest, versions: list[dict[str, Any]]) -> PullRequest:

@@ -52,18 +52,18 @@ class RestApi:
 
     def get(self, path: str, needs: str) -> dict[str, Any]:
         """The object that a GET answers. Raises ForgeError."""
-        return self._object(self._request("GET", self._url_of(path), needs))
+        return self._object(self._request("GET", path, needs))
 
     def update(self, path: str, needs: str, fields: Mapping[str, str]) -> dict[str, Any]:
         """Changes an object; what it is now. Raises ForgeError."""
-        return self._object(self._request(self._update, self._url_of(path), needs, fields))
+        return self._object(self._request(self._update, path, needs, fields))
 
     def pages(self, path: str, needs: str, *, key: str = "", **params: str | int) -> Iterator[dict[str, Any]]:
         """The objects of a list, page by page; they are below `key` where the answer is an object.
 
         Raises ForgeError, also for a list that does not end.
         """
-        url = self._url_of(path).copy_merge_params({**params, "per_page": PER_PAGE})
+        url = httpx.URL(f"{self._url}{path}", params={**params, "per_page": PER_PAGE})
         for _ in range(_MAX_PAGES):
             response = self._request("GET", url, needs)
             body = self._parse(response)
@@ -88,27 +88,28 @@ class RestApi:
         Raises ForgeError.
         """
         collection, items = lists
-        for attempt in range(1, _ATTEMPTS):
+        attempt = 0
+        while True:
+            attempt += 1
             id_ = find()
             try:
                 if id_:
                     return self.update(items + url_path(id_), needs, fields)
-                return self._object(self._request("POST", self._url_of(collection), needs, fields))
+                return self._object(self._request("POST", collection, needs, fields))
             except ForgeError as error:
                 is_gone = bool(id_) and error.status in (404, 410)
                 if attempt == _ATTEMPTS - 1 or not (is_gone or error.status == 0 or error.status >= 500):
                     raise
                 self._clock.sleep(2.0**attempt)
-        raise AssertionError  # unreachable: the last attempt returns or raises
-
-    def _url_of(self, path: str) -> httpx.URL:
-        return httpx.URL(f"{self._url}{path}")
 
     def _request(
-        self, method: str, url: httpx.URL, needs: str, body: Mapping[str, str] | None = None
+        self, method: str, where: str | httpx.URL, needs: str, body: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """A successful answer, after retries."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        """A successful answer, after retries; `where` is a path or a whole address."""
+        url = httpx.URL(f"{self._url}{where}") if isinstance(where, str) else where
+        attempt = 0
+        while True:
+            attempt += 1
             is_last = attempt == _ATTEMPTS
             try:
                 response = self._attempt(method, url, body)
@@ -128,7 +129,6 @@ class RestApi:
             if wait is None or wait > _LONGEST_WAIT or is_last:
                 raise self._refusal(response, needs, limited)
             self._clock.sleep(wait)
-        raise AssertionError  # unreachable: the last attempt returns or raises
 
     def _attempt(self, method: str, url: httpx.URL, body: Mapping[str, str] | None) -> httpx.Response:
         request = self._http.build_request(method, url, json=body, headers=self._headers, timeout=_TIMEOUT)
@@ -203,6 +203,8 @@ class RestForge(Forge):
     _api: RestApi
     _repository: str
     _author: tuple[str, str]
+    _comments: tuple[str, str]  # where a request's comments are made and listed, and where each of them then is
+    _read_right: str
     _comment_right: str
     _issue_right: str
     _issue_number: str
@@ -210,15 +212,8 @@ class RestForge(Forge):
     _issue_query: ClassVar[Mapping[str, str]]
     _issue_closing: ClassVar[Mapping[str, str]]
     _max_text: int  # characters of a comment
+    _requests_with: str  # where the requests with a commit are listed
     _account = ""
-
-    @abstractmethod
-    def _comment_lists(self, number: int) -> tuple[str, str]:
-        """Where a request's comments are made and listed, and where each of them then is."""
-
-    @abstractmethod
-    def _requests_with(self, commit: str) -> Iterable[dict[str, Any]]:
-        """The merged requests with this commit, and maybe others."""
 
     @abstractmethod
     def _merge_commit(self, request: Mapping[str, Any]) -> str:
@@ -235,18 +230,20 @@ class RestForge(Forge):
             self.annotate(Severity.WARNING, asked)
         found: dict[str, dict[str, Any]] = {}
         for commit in islice(wanted, MAX_COMMITS):
-            for request in self._requests_with(commit):
+            path = self._repository + self._requests_with.format(url_path(commit))
+            for request in self._api.pages(path, self._read_right):
                 if self._merge_commit(request) in wanted:
                     found.setdefault(text_at(request, "id"), request)
         return tuple(map(self._describe, found.values()))
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
-        lists, fields = self._comment_lists(number), {"body": self._fit(marker, body)}
+        listed, items = (self._repository + path.format(number) for path in self._comments)
 
         def find() -> str:
-            return self._own(self._api.pages(lists[0], self._comment_right), marker, "id")
+            return self._own(self._api.pages(listed, self._comment_right), marker, "id")
 
-        return text_at(self._api.put(find, lists, self._comment_right, fields), "html_url")
+        fields = {"body": self._fit(marker, body)}
+        return text_at(self._api.put(find, (listed, items), self._comment_right, fields), "html_url")
 
     def put_issue(self, marker: str, title: str, body: str) -> str:
         issues = f"{self._repository}/issues"
