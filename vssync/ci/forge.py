@@ -128,7 +128,7 @@ class Forge(Protocol):
         """The commit of the environment's last successful deployment that was not one of a pull request."""
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
-        """Writes the one comment that begins with this marker and is ours, or makes it; its address.
+        """Writes the one comment that begins with this marker and is ours, or makes it; the address to see it at.
 
         A body that is too long is cut at a block's border, with a link to the run.
         """

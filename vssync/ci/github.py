@@ -84,7 +84,8 @@ class GitHub(RestForge):
         """Adds to the job's summary what still fits; without GITHUB_STEP_SUMMARY it prints nothing."""
         if path := self._environ.get("GITHUB_STEP_SUMMARY"):
             room = _MOST_SUMMARY - (os.path.getsize(path) if os.path.exists(path) else 0)
-            _append(path, fit(clean(text), room, "Cut: the job's log has all.", size=size_in_bytes) + "\n")
+            if room > 0:
+                _append(path, fit(clean(text), room, "Cut: the job's log has all.", size=size_in_bytes) + "\n")
 
     def annotate(self, severity: Severity, message: str, *, file: str = "", line: int = 0) -> None:
         """Prints a workflow command ("Workflow commands for GitHub Actions"); the runner shows ten of a kind a step."""

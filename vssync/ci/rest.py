@@ -8,6 +8,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, ClassVar
@@ -30,6 +31,16 @@ _ATTEMPTS = 4
 _LONGEST_WAIT = 60.0  # seconds; a job that waits longer for a rate limit had better end and say when to come back
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _MAX_BYTES, _MAX_SECONDS = 32 << 20, 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One object to keep: how to find its id, and those of copies; where to create it, and where it then is."""
+
+    find: Callable[[], Iterable[str]]
+    collection: str
+    items: str
+    retire: Callable[[str], object]
 
 
 class RestApi:
@@ -79,25 +90,32 @@ class RestApi:
                 raise self._error(response, f"continues on another host, {url.host}", "check the forge's external URL")
         raise self._error(response, f"has more than {_MAX_PAGES * PER_PAGE:,} entries", "remove some")
 
-    def put(
-        self, find: Callable[[], str], lists: tuple[str, str], needs: str, fields: Mapping[str, str]
-    ) -> dict[str, Any]:
-        """Updates the object whose id `find` gives, or creates one; `lists` is where to create, and where it then is.
+    def delete(self, path: str, needs: str) -> None:
+        """Deletes an object. Raises ForgeError."""
+        self._request("DELETE", path, needs)
 
-        It looks again when the object was deleted meanwhile, and after a lost reply, so that there are never two.
-        Raises ForgeError.
+    def put(self, kept: Kept, needs: str, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Updates the first object that `kept` finds and retires the others, or creates one.
+
+        It looks again when the object was deleted meanwhile, and after a create: a reply may be lost, and another run
+        may have created one at the same time. Raises ForgeError.
         """
-        collection, items = lists
         attempt = 0
         while True:
             attempt += 1
-            id_ = find()
+            ids = list(kept.find())
             try:
-                if id_:
-                    return self.update(items + url_path(id_), needs, fields)
-                return self._object(self._request("POST", collection, needs, fields))
+                if not ids:
+                    created = self._object(self._request("POST", kept.collection, needs, fields))
+                    ids = list(kept.find())
+                    if len(ids) < 2:
+                        return created
+                updated = self.update(kept.items + url_path(ids[0]), needs, fields)
+                for extra in ids[1:]:
+                    kept.retire(kept.items + url_path(extra))
+                return updated
             except ForgeError as error:
-                is_gone = bool(id_) and error.status in (404, 410)
+                is_gone = bool(ids) and error.status in (404, 410)
                 if attempt == _ATTEMPTS - 1 or not (is_gone or error.status == 0 or error.status >= 500):
                     raise
                 self._clock.sleep(2.0**attempt)
@@ -238,30 +256,35 @@ class RestForge(Forge):
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
         listed, items = (self._repository + path.format(number) for path in self._comments)
-
-        def find() -> str:
-            return self._own(self._api.pages(listed, self._comment_right), marker, "id")
-
-        fields = {"body": self._fit(marker, body)}
-        return text_at(self._api.put(find, (listed, items), self._comment_right, fields), "html_url")
+        right, fields = self._comment_right, {"body": self._fit(marker, body)}
+        kept = Kept(
+            lambda: self._own(self._api.pages(listed, right), marker, "id"),
+            listed,
+            items,
+            lambda path: self._api.delete(path, right),
+        )
+        return text_at(self._api.put(kept, right, fields), "html_url")
 
     def put_issue(self, marker: str, title: str, body: str) -> str:
         issues = f"{self._repository}/issues"
         fields = {"title": escape_control(title)[:_MAX_TITLE], self._issue_text: self._fit(marker, body)}
-        issue = self._api.put(lambda: self._own_issue(marker), (issues, issues), self._issue_right, fields)
+        kept = Kept(lambda: self._own_issues(marker), issues, issues, self._close)
+        issue = self._api.put(kept, self._issue_right, fields)
         return text_at(issue, "html_url") or text_at(issue, "web_url")
 
     def close_issue(self, marker: str) -> None:
-        if number := self._own_issue(marker):
-            path = f"{self._repository}/issues{url_path(number)}"
-            self._api.update(path, self._issue_right, self._issue_closing)
+        for number in list(self._own_issues(marker)):
+            self._close(f"{self._repository}/issues{url_path(number)}")
 
-    def _own_issue(self, marker: str) -> str:
+    def _close(self, path: str) -> None:
+        self._api.update(path, self._issue_right, self._issue_closing)
+
+    def _own_issues(self, marker: str) -> Iterator[str]:
         issues = self._api.pages(f"{self._repository}/issues", self._issue_right, **self._issue_query)
         return self._own(issues, marker, self._issue_number)
 
-    def _own(self, items: Iterable[Mapping[str, Any]], marker: str, key: str) -> str:
-        """The id of the first comment or issue that begins with the marker and that this account wrote, or empty.
+    def _own(self, items: Iterable[Mapping[str, Any]], marker: str, key: str) -> Iterator[str]:
+        """The ids of the comments or issues that begin with the marker and that this account wrote.
 
         One that somebody else wrote, or copied, is left alone.
         """
@@ -269,8 +292,7 @@ class RestForge(Forge):
             text = text_at(item, "body") or text_at(item, "description")
             is_comment_or_issue = not item.get("pull_request") and not item.get("system")
             if text.startswith(marker) and is_comment_or_issue and text_at(item, *self._author) == self._login():
-                return text_at(item, key)
-        return ""
+                yield text_at(item, key)
 
     def _login(self) -> str:
         """The token's account, as the author of what it writes."""
