@@ -6,12 +6,19 @@ records, never the dates of commits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from vssync.api.rate_limit import Clock
+from vssync.errors import UsageProblem
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_COMMITS = 300  # asked about in one run: a job's token on GitHub has 1,000 requests an hour
 LABEL_PREFIX = "vssync"  # other labels are none of ours, and are not even looked up
 
 
@@ -61,7 +68,11 @@ class CiEvent:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label that is set now, and whose last act that was. Without `set_by` or `set_at`, `unknown` says why."""
+    """A label that is set now, and who set it last.
+
+    `set_by` is empty, and `unknown` says why, where that proves no second person's look: the forge has no record, the
+    account is gone or a bot's, or it is who pushed last.
+    """
 
     name: str
     set_by: str = ""
@@ -88,27 +99,36 @@ class PullRequest:
     merge_commit: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a forge needs of this process; `emit` prints a line as it is, which the forge's runner reads."""
+
+    environ: Mapping[str, str]
+    emit: Callable[[str], None]
+    clock: Clock
+    transport: httpx.BaseTransport | None = None
+
+
 class Forge(Protocol):
     """GitHub or GitLab, for one job. Whatever asks the forge raises ForgeError, and ForgeDenied without the right."""
 
-    @property
-    def event(self) -> CiEvent:
-        """What made this job run."""
+    event: CiEvent
 
     def pull_request(self, number: int) -> PullRequest:
         """One request, with its labels as they are now."""
 
     def merged_pull_requests(self, commits: Iterable[str]) -> tuple[PullRequest, ...]:
-        """Those merged into the event's branch whose merge commit is one of these, newest first; by number, once each.
+        """Those merged into the event's branch whose merge commit is one of these, each once.
 
-        The forge is asked by commit, since messages can be forged. Raises ForgeError for more than 500 commits.
+        The forge is asked by commit, newest first, since messages can be forged. Of more than MAX_COMMITS it is asked
+        about the first ones, and says so.
         """
 
     def last_deployment(self, environment: str) -> str | None:
         """The commit of the environment's last successful deployment that was not one of a pull request."""
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
-        """Writes the one comment that begins with this marker and is ours, or makes it; its address.
+        """Writes the one comment that begins with this marker and is ours, or makes it; the address to see it at.
 
         A body that is too long is cut at a block's border, with a link to the run.
         """
@@ -127,3 +147,17 @@ class Forge(Protocol):
 
     def set_output(self, name: str, value: str) -> None:
         """Gives a value to later steps or jobs."""
+
+
+def open_forge(job: Job) -> Forge:
+    """The forge whose job this is. Raises UsageProblem outside of GitHub and GitLab, and for an event of no use."""
+    from vssync.ci.github import GitHub
+    from vssync.ci.gitlab import GitLab
+
+    if job.environ.get("GITHUB_ACTIONS") == "true":
+        return GitHub(job)
+    if job.environ.get("GITLAB_CI") == "true":
+        return GitLab(job)
+    raise UsageProblem(
+        "neither GITHUB_ACTIONS nor GITLAB_CI is `true`: run this in a job of GitHub Actions or GitLab CI"
+    )

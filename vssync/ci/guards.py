@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from vssync.ci.forge import Label, PullRequest
+from vssync.ci.forge import LABEL_PREFIX, Label, PullRequest
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import TreePath
@@ -26,8 +26,6 @@ _LABEL = re.compile(
     r"vssync/(?:(?P<scope>.+)/)?(?P<name>max-delete|max-replace)(?:=|::)(?P<limit>[0-9]{1,7}|[0-9]{1,3}%)"
 )
 _MAX_SCOPE = 50 - len("vssync//max-replace=9999999")  # GitHub's labels have at most 50 characters
-# Accounts of programs, whose token a job of the author's own branch may hold: apps on GitHub, access tokens on GitLab.
-_BOT = re.compile(r".*\[bot\]|(?:project|group)_[0-9]+_bot.*")
 _FIELDS = {"max-delete": "max_delete", "max-replace": "max_replace"}
 
 
@@ -98,13 +96,13 @@ def judge_labels(
 ) -> tuple[JudgedLabel, ...]:
     """The labels of these requests that begin with `vssync/`, as to the manifests of these owners.
 
-    One counts only if it was set after the last push, by a person other than the author; with `by_author`, by anybody.
+    One counts only if it was set after the last push by somebody other than the author, or with `by_author` by anybody.
     """
     return tuple(
         judged
         for request in requests
         for label in request.labels
-        if label.name.lower().startswith("vssync/")
+        if label.name.lower().startswith(f"{LABEL_PREFIX}/")
         for judged in _judge(label, request, owners, by_author)
     )
 
@@ -113,11 +111,11 @@ def _judge(label: Label, request: PullRequest, owners: Collection[str], by_autho
     match = _LABEL.fullmatch(label.name.lower())
     limit = _parse_limit(match["limit"]) if match else None
     if not (match and limit):
-        yield JudgedLabel(label.name, request.number, problem=f"is not of the form {_example(owners)}")
+        yield JudgedLabel(label.name, request.number, problem=f"it is not of the form {_example(owners)}")
         return
     chosen = [owner for owner in owners if label_scope(owner).lower() == match["scope"]]
     if not chosen:
-        problem = f"names no manifest and environment of this job: write {_example(owners, match['name'], limit)}"
+        problem = f"it names no manifest and environment of this job; write {_example(owners, match['name'], limit)}"
         yield JudgedLabel(label.name, request.number, problem=problem)
     for owner in chosen:
         problem = _problem_of(label, request, by_author)
@@ -137,15 +135,13 @@ def _parse_limit(text: str) -> Limit | None:
 
 def _problem_of(label: Label, request: PullRequest, by_author: bool) -> str:
     """Why a label does not count, whatever it allows."""
-    unknown = label.unknown or request.unknown
     if not label.set_at or not request.last_push_at or not (label.set_by or by_author):
-        return f"does not count, since it is not known who set it, and when: {unknown or 'the forge does not say'}"
+        return label.unknown or request.unknown or "the forge does not say who set it, and when"
     if label.set_at <= request.last_push_at:
-        return f"was set before the last push ({request.last_push_at:%Y-%m-%d %H:%M} UTC): remove it and set it again"
-    if by_author or (label.set_by.lower() != request.author.lower() and not _BOT.fullmatch(label.set_by)):
-        return ""
-    who = "a program" if _BOT.fullmatch(label.set_by) else "the author"
-    return f"was set by {who}, {label.set_by}: another person has to set it"
+        return f"it was set before the last push ({request.last_push_at:%Y-%m-%d %H:%M} UTC); set it again"
+    if label.set_by.lower() == request.author.lower() and not by_author:
+        return f"{label.set_by} set it, the author; somebody else has to set it"
+    return ""
 
 
 def label_scope(owner: str) -> str:
