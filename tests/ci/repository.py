@@ -100,5 +100,5 @@ class Repository:
     def unexplained(self, **options: Any) -> tuple[Unexplained, ...]:
         history = GitHistory(self.tree)
         plan = self.plan(**options)
-        bases = find_bases(plan, history, self.head, self.deployed, self.before)
-        return find_unexplained(plan, ManifestHistory(history, "vssync.yaml", self.env), self.head, bases)
+        bases = find_bases(plan, history, history.head, self.deployed, self.before)
+        return find_unexplained(plan, ManifestHistory(history, "vssync.yaml", self.env), history.head, bases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from tests.ci.repository import MANIFEST, Files, Repository
 from tests.planner.builders import desired_file, desired_store, live_copy, live_store
 from tests.planner.builders import plan as make_plan
 from tests.sources.test_git import git
-from vssync.ci.explain import needs_explanation, unexplained_error
-from vssync.ci.history import GitHistory
+from vssync.ci.explain import find_bases, find_unexplained, needs_explanation, unexplained_error
+from vssync.ci.history import GitHistory, ManifestHistory
 from vssync.errors import VssyncError
 from vssync.model.state import Contents, FileStatus
 
@@ -231,6 +232,21 @@ def test_includes_links_and_long_keys(tmp_path: Path, steps: tuple[Step, ...], e
     assert play(Repository(tmp_path, FILES), steps) == expected
 
 
+ODD_KEYS = (
+    *(".", "..", "../../x.md", "/etc/passwd", "docs", "docs/..", ".git/config", "-x.md", ":(top)x.md", ":!x.md"),
+    *("a\nb.md", "*.md", "größe.md", "out", "out/link", "a b.md", '"quoted".md', "x" * 512),
+)
+
+
+def test_live_keys_of_any_form_are_not_explained_and_break_nothing(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, FILES)
+    repository.commit({".gitignore": "out/l*\n"})
+    repository.link("out/link", "/etc")
+    drift: Step = ("drift", dict.fromkeys((*ODD_KEYS, "out/link/hosts"), "x"))
+    expected = {f"delete docs/{key}" for key in ODD_KEYS if key != "out/link"}  # a build may have made what git ignores
+    assert play(repository, (APPLY, drift, commit(b="new\n"))) == expected
+
+
 ENVIRONMENTS = """\
 version: 1
 owner: kb
@@ -274,6 +290,20 @@ def test_a_failed_copy_and_a_superseded_one_need_no_explanation() -> None:
         [change] = made.stores[0].files
         assert change.action == action
         assert not needs_explanation(change)
+
+
+def test_each_store_has_a_base_of_its_own(tmp_path: Path) -> None:
+    both = MANIFEST.replace("stores: {", "stores: {faq: {files: [{path: 'faq/*.md'}]}, ")
+    repository = Repository(tmp_path, {**FILES, "vssync.yaml": both, "faq/q.md": "q\n"})
+    repository.apply()
+    repository.commit({"docs/a.md": "new\n", "faq/q.md": "new\n"})
+    made, history, stamp = repository.plan(), GitHistory(tmp_path), f"2026-11-27T14:02:31Z;{repository.head};ci;1"
+    stores = tuple(replace(store, applied=stamp) if store.key == "faq" else store for store in made.stores)
+    made = replace(made, stores=stores)
+    bases = find_bases(made, history, history.head)
+    assert {key: base and len(base.range.commits) for key, base in bases.items()} == {"docs": 1, "faq": 0}
+    unexplained = find_unexplained(made, ManifestHistory(history, "."), history.head, bases)
+    assert [(each.store, each.key) for each in unexplained] == [("faq", "faq/q.md")]
 
 
 def test_a_shallow_clone_is_an_error_that_names_both_ways_out(tmp_path: Path) -> None:

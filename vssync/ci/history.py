@@ -52,7 +52,8 @@ class GitHistory:
         self.tree = find_work_tree(folder)
         if not has_git(self.tree):
             raise VssyncError(f"{folder}: is in no git work tree, and only git says what was committed; run in a clone")
-        if self.ask("rev-parse", "--is-shallow-repository").strip() == b"true":
+        is_shallow, self.head = self.ask("rev-parse", "--is-shallow-repository", "HEAD").decode().split()
+        if is_shallow == "true":
             problem = "is a shallow clone, so git cannot say what was committed since the last apply"
             raise VssyncError(f"{self.tree}: {problem}; fetch all of it: {_FETCH_ALL}")
         listed = (entry.partition("\t") for entry in self._entries("ls-files", "--stage", "-z"))
@@ -107,11 +108,16 @@ class GitHistory:
         return self.ask("merge-base", one, other, empty_code=1).decode().strip()
 
     def ignored(self, paths: Iterable[str]) -> frozenset[str]:
-        """Those of these paths, none of them tracked, that git ignores."""
-        inside = [path for path in paths if not path.startswith("../")]
-        names = "\0".join(inside).encode("utf-8", "surrogateescape")
-        listed = self.ask("check-ignore", "-z", "--stdin", given=names, empty_code=1) if inside else b""
-        return frozenset(listed.decode("utf-8", "surrogateescape").split("\0"))
+        """Those of these paths, none of them tracked, that git ignores; whatever is behind a link, as the link is."""
+        queries = {path: f"./{self._first_link(path) or path}" for path in paths if path.split("/")[0] != ".."}
+        names = "\0".join(queries.values()).encode("utf-8", "surrogateescape")
+        listed = self.ask("check-ignore", "-z", "--stdin", given=names, empty_code=1) if queries else b""
+        ignored = frozenset(listed.decode("utf-8", "surrogateescape").split("\0"))
+        return frozenset(path for path, query in queries.items() if query in ignored)
+
+    def _first_link(self, path: str) -> str:
+        links = [folder for folder in folders_of(path) if (self.tree / on_disk(folder)).is_symlink()]
+        return links[-1] if links else ""
 
     def is_tracked(self, path: str) -> bool:
         """Whether git tracks a path, or the link or submodule that it lies behind."""
