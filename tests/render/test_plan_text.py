@@ -33,7 +33,7 @@ from vssync.render.layout import COLORS, View, by_folder
 from vssync.render.markdown import plan_markdown
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
-from vssync.render.report import already_text, report_text
+from vssync.render.report import closing_text, report_text
 from vssync.render.search import search_text
 from vssync.render.status import status_text
 from vssync.text import display_width
@@ -97,11 +97,13 @@ def test_quiet_leaves_refusals_and_totals() -> None:
 
 def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
     already = tuple(f"guide/{n}.md" for n in range(25))
-    lines = already_text(already, View()).splitlines()
+    report = Report(plan(), already=already)
+    lines = closing_text(report, View()).splitlines()
     assert lines[:2] == ["Skipped: 25 changes of the saved plan were already applied.", "      guide/0.md"]
     assert (len(lines), lines[-1]) == (22, "      and 5 more")
-    assert len(already_text(already, View(full=True)).splitlines()) == 26
-    assert already_text(already[:1], View(quiet=True)) == "Skipped: 1 change of the saved plan was already applied."
+    assert len(closing_text(report, View(full=True)).splitlines()) == 26
+    alone = closing_text(replace(report, already=already[:1]), View(quiet=True))
+    assert alone == "Skipped: 1 change of the saved plan was already applied."
 
 
 def test_status_counts_what_nobody_compared() -> None:
