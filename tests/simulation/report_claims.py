@@ -241,6 +241,15 @@ def check_gc_orphans(claim: Claim, case: Case) -> str:
     return differs(len({orphan["file_id"] for orphan in claim.value}), len(claim.value))
 
 
+@checks("gc.young", "gc.young_until")
+def check_young(claim: Claim, case: Case) -> str:
+    """No store holds them, and only they come of age."""
+    if claim.name == "gc.young_until":
+        return differs(claim.value is not None, claim.holder["young"] > 0)
+    unattached = len(case.run.after.uploads.keys() - case.run.after.attached)
+    return "" if claim.value <= unattached else f"{unattached} uploads are attached nowhere"
+
+
 @checks("gc.deleted")
 def check_deleted(claim: Claim, case: Case) -> str:
     gone = len(case.run.before.uploads.keys() - case.run.after.uploads.keys())
