@@ -7,15 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import End, started, vssync
-
-MANIFEST = """\
-version: 1
-owner: shelf
-stores:
-  docs:
-    files: [{path: "*.md"}]
-"""
+from tests.cli.test_commands import MANIFEST, End, started, vssync
 
 
 @pytest.fixture(scope="module")
