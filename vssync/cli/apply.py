@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,18 +23,19 @@ from vssync.cli.process import REFUSED
 from vssync.cli.session import (
     apply_and_report,
     approve,
-    confirm_apply,
+    confirm,
     lock_or_wait,
     read_with_progress,
     session_with_progress,
 )
 
-_FAIL_FAST = option("--fail-fast", "Start nothing new after the first failure.", is_flag=True)
-
 
 @verb
-@shared_options(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown"), _FAIL_FAST)
-@option("-y --yes", "Do not ask for confirmation.", is_flag=True)
+@shared_options(
+    *(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown")),
+    option("-y --yes", "Do not ask for confirmation.", is_flag=True),
+    option("--fail-fast", "Start nothing new after the first failure.", is_flag=True),
+)
 @LOCK_TIMEOUT
 @click.argument("path", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 def apply(options: CommandOptions, *, path: Path | None, yes: bool, lock_timeout: float) -> int:
@@ -53,7 +55,8 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, lock_timeout
         plan = read_with_progress(
             session, lambda: replan(session, saved) if saved else make_plan_now(session, options.plan_options())
         )
-        if not approve(plan, options, None if yes or saved else confirm_apply):
+        ask = partial(confirm, "Apply this plan?", "Apply with --yes, or a saved plan.")
+        if not approve(plan, options, None if yes or saved else ask):
             return REFUSED
         already = already_applied(saved, plan) if saved else ()
         return apply_and_report(session, plan, journal, options, already=already)

@@ -167,8 +167,8 @@ def apply_and_report(
         report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal)
     report = replace(report, already=already)
     if is_text and plan.empty:
-        text = closing_text(report, view)
-        click.echo(f"\n{text}" if text else "", nl=bool(text))
+        if text := closing_text(report, view):
+            click.echo(f"\n{text}")
     elif options.output_format == "json":
         click.echo(report_json(report, kind))
     else:
@@ -188,11 +188,6 @@ def confirm(question: str, way_out: str) -> None:
     click.echo(f"\nOnly `yes` is accepted. {question} ", err=True, nl=False)
     if sys.stdin.readline().strip() != "yes":
         raise Refused("not confirmed: nothing was written.")
-
-
-def confirm_apply() -> None:
-    """Asks whether to apply the plan. Raises Refused where the answer is not yes."""
-    confirm("Apply this plan?", "Apply with --yes, or a saved plan.")
 
 
 def confirm_owner(owner: str, answer: str | None) -> None:
