@@ -36,7 +36,7 @@ def plan(options: CommandOptions, *, detailed_exitcode: bool, out: Path | None, 
             raise click.UsageError("--against makes no plan that can be applied: leave out --out")
         return _compare(options, against, at, detailed=detailed_exitcode)
     if at:
-        raise click.UsageError("--at is for --against REV: give that, too")
+        raise click.UsageError("--at: needs --against REV")
     with session_with_progress(options.settings()) as session:
         for line in describe_interrupted_runs(session).splitlines():  # no part of the plan: only this machine knows it
             click.echo(escape_control(line), err=True)

@@ -139,7 +139,7 @@ def load_plan(path: Path) -> Plan:
     except UnicodeDecodeError as error:
         raise VssyncError(f"{path}: is not a plan: not UTF-8 text") from error
     except VssyncError as error:
-        raise VssyncError(f"{path}: {error}") from error
+        raise VssyncError(f"{path}: {str(error).removeprefix('The plan file ')}") from error
 
 
 def save_plan(plan: Plan, path: Path) -> None:
