@@ -30,13 +30,13 @@ def size_in_bytes(text: str) -> int:
 def fit(text: str, most: int, ending: str, size: Callable[[str], int] = size_in_utf16) -> str:
     """A Markdown text of at most this size, cut between two blocks and then with this ending.
 
-    Of a first block that is too long itself, nothing but its first line is left, which is the marker.
+    Of a first block that is too long itself nothing is left but its first line, such as a marker.
     """
     if size(text) <= most:
         return text
     room = most - size(ending) - 2
     lines = text.split("\n")
-    kept, used, fence, depth = 1, 0, "", 0
+    kept, used, fence, depth = int(size(lines[0]) <= room), 0, "", 0
     for number, line in enumerate(lines):
         used += size(line) + 1
         if used > room:
