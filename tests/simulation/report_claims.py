@@ -9,7 +9,7 @@ from typing import Any
 from tests.simulation.claims import Claim
 from tests.simulation.judge import Case, checks, copy_deviation, settings_deviation
 from tests.simulation.plan_claims import differs, store_key
-from tests.simulation.truth import State, digest16
+from tests.simulation.truth import DAY, State, digest16
 
 Values = Mapping[str, Any]
 
@@ -243,11 +243,13 @@ def check_gc_orphans(claim: Claim, case: Case) -> str:
 
 @checks("gc.young", "gc.young_until")
 def check_young(claim: Claim, case: Case) -> str:
-    """No store holds them, and only they come of age."""
-    if claim.name == "gc.young_until":
-        return differs(claim.value is not None, claim.holder["young"] > 0)
-    unattached = len(case.run.after.uploads.keys() - case.run.after.attached)
-    return "" if claim.value <= unattached else f"{unattached} uploads are attached nowhere"
+    """No store holds them, and one of them comes of age last."""
+    after = case.run.after
+    unattached = after.uploads.keys() - after.attached
+    if claim.name == "gc.young":
+        return "" if claim.value <= len(unattached) else f"{len(unattached)} uploads are attached nowhere"
+    ages = {after.uploaded_at[file_id] + DAY for file_id in unattached} if claim.holder["young"] else {None}
+    return "" if claim.value in ages else "no upload comes of age then"
 
 
 @checks("gc.deleted")
