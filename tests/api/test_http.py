@@ -18,7 +18,7 @@ from vssync.api import http
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.retry import Failure
-from vssync.auth import create_credential
+from vssync.auth import create_credentials
 from vssync.endpoints import Endpoint
 from vssync.errors import LostReply, ServiceError, UsageProblem
 from vssync.providers import COMPATIBLE, AuthKind
@@ -30,7 +30,7 @@ KEY = {"VSSYNC_API_KEY": "sk-hush"}
 @contextmanager
 def client_at(url: str, clock: Clock | None = None, workers: int = 1) -> Iterator[Client]:
     place = Endpoint(COMPATIBLE, url, url, {}, {}, AuthKind.BEARER)
-    client = connect(place, auth=create_credential(place, KEY), clock=clock or Clock(), workers=workers)
+    client = connect(place, auth=create_credentials(place, KEY), clock=clock or Clock(), workers=workers)
     try:
         yield client
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from urllib.request import getproxies
 
 import httpx
@@ -23,8 +25,7 @@ _IDLE = 3.0
 def connect(
     endpoint: Endpoint,
     *,
-    auth: httpx.Auth | None,
-    control_auth: httpx.Auth | None = None,
+    auth: tuple[httpx.Auth | None, httpx.Auth | None] | None,
     clock: Clock,
     workers: int,
     transport: httpx.BaseTransport | None = None,
@@ -32,34 +33,25 @@ def connect(
 ) -> Client:
     """A client for this endpoint, over the network where it gets no `transport`; it closes the one it gets.
 
-    `control_auth` is the credential for stores, where the endpoint has another kind for them. `limits` changes the
-    provider's rate limits, such as `uploads=500,files=0`. Raises UsageProblem for limits, proxy settings or
-    certificates that make no sense.
+    `auth` are the credentials for files and for stores. `limits` changes the provider's rate limits, such as
+    `uploads=500,files=0`. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
     """
     limiter = RateLimiter(clock, rates(endpoint.provider, limits))
-    data_kind, control_kind = endpoint.auth_kinds
-    control_auth = control_auth if endpoint.control_auth else auth
-    planes = {
-        Plane.DATA: Access(endpoint.data_url, endpoint.data_headers, auth, endpoint.hints_for(data_kind)),
-        Plane.CONTROL: Access(
-            endpoint.control_url, endpoint.control_headers, control_auth, endpoint.hints_for(control_kind)
-        ),
-    }
     # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
-    warnings: tuple[str, ...] = ()
     try:
         # Of the process environment. Reading them takes time, which a given transport does not need.
         certificates = True if transport else httpx.create_ssl_context()
         proxies, warnings = ({}, ()) if transport else _find_proxies(endpoint)
         transports = {
-            proxy: httpx.HTTPTransport(verify=certificates, limits=pool, proxy=proxy) for proxy in {*proxies.values()}
+            proxy.url: httpx.HTTPTransport(verify=certificates, limits=pool, proxy=proxy.url)
+            for proxy in proxies.values()
         }
         http = httpx.Client(
             limits=pool,
             transport=transport,
             verify=certificates,
-            mounts={address: transports[proxy] for address, proxy in proxies.items()},
+            mounts={address: transports[proxy.url] for address, proxy in proxies.items()},
             trust_env=False,  # for `_find_proxies` reads it: httpx fails at networks in NO_PROXY, or ignores them
             follow_redirects=False,  # a redirect must not carry a credential to another host
             headers={"user-agent": f"vssync/{__version__}"},
@@ -74,11 +66,36 @@ def connect(
         raise UsageProblem(
             "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port"
         ) from None
-    sender = Sender(http, planes, limiter, clock, endpoint.provider, workers=workers, warnings=warnings)
+    places = zip(
+        (Plane.DATA, Plane.CONTROL),
+        (endpoint.data_url, endpoint.control_url),
+        (endpoint.data_headers, endpoint.control_headers),
+        auth or (None, None),
+        endpoint.auth_kinds,
+        strict=True,
+    )
+    planes = {
+        plane: Access(url, own_headers, credential, endpoint.hints_for(kind), str(proxies.get(url, "")))
+        for plane, url, own_headers, credential, kind in places
+    }
+    sender = Sender(http, planes, limiter, endpoint.provider, workers=workers, warnings=warnings)
     return Client(sender, lists_batches=endpoint.capabilities.list_batches)
 
 
-def _find_proxies(endpoint: Endpoint) -> tuple[dict[str, str], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """A proxy, and the variable that names it; empty where the system's settings do."""
+
+    url: httpx.URL
+    variable: str
+
+    def __str__(self) -> str:
+        """Without the name and password that may stand in its URL."""
+        source = self.variable or "the system's settings"
+        return f"the proxy {self.url.scheme}://{self.url.netloc.decode()} (from {source})"
+
+
+def _find_proxies(endpoint: Endpoint) -> tuple[dict[str, _Proxy], tuple[str, ...]]:
     """The proxy of each of a service's addresses that has one, and what to say of NO_PROXY.
 
     As the process environment has them, or the system where it has none, but never for what is for this machine.
@@ -86,12 +103,16 @@ def _find_proxies(endpoint: Endpoint) -> tuple[dict[str, str], tuple[str, ...]]:
     settings = getproxies()
     proxies = {}
     unreadable: tuple[str, ...] = ()
-    for url in map(httpx.URL, (endpoint.data_url, endpoint.control_url)):
-        proxy = settings.get(url.scheme) or settings.get("all", "")
+    for address in (endpoint.data_url, endpoint.control_url):
+        url = httpx.URL(address)
+        name = url.scheme if settings.get(url.scheme) else "all"
+        proxy = settings.get(name, "")
         port = url.port or PORTS[url.scheme]
         is_direct, unreadable = read_no_proxy(settings.get("no", ""), url.host, port)
         if proxy and not is_direct and not is_loopback(url.host):
-            proxies[f"{url.scheme}://{url.netloc.decode()}"] = proxy if "://" in proxy else f"http://{proxy}"
+            names = (f"{name}_proxy", f"{name}_proxy".upper())  # in this order, as `getproxies` has it
+            variable = next((name for name in names if os.environ.get(name)), "")
+            proxies[address] = _Proxy(httpx.URL(proxy if "://" in proxy else f"http://{proxy}"), variable)
     if not unreadable:
         return proxies, ()
     return proxies, (

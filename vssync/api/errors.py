@@ -235,7 +235,7 @@ _HINTS = (
     Hint((401,), "", f"the credential was not accepted; {DOCTOR_HINT}"),
     Hint((403,), "", "the credential is known, but may not do that; ask whoever gave it to you"),
     Hint((413,), "", "too large for something in between (a proxy or gateway), which has a limit of its own"),
-    Hint((407,), "", "the proxy wants a name and password; put them into HTTPS_PROXY"),
+    Hint((407,), "", "the proxy wants a name and password; put them into its address in HTTPS_PROXY or HTTP_PROXY"),
     Hint(_NEVER, "", _lacks("changes no attributes in place", "attribute_updates"), r"POST .*/files/[^/]+"),
     Hint(_NEVER, "", _lacks("changes no stores", "store_updates"), r"POST .*/vector_stores/[^/]+"),
     Hint(_NEVER, "", f"{_NO_CREATES}; create the store there, and declare it `external`", r"POST .*/vector_stores"),

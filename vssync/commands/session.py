@@ -181,11 +181,10 @@ def open_connection(
     """Connects to a service while the block runs; the embedded one lies `beside` a manifest, or in a folder."""
     endpoint = find_endpoint(settings, service)
     workers = settings.worker_count(endpoint)
-    credential, control = auth.create_credentials(endpoint, settings.environment, ask=settings.ask_passphrase)
+    credentials = auth.create_credentials(endpoint, settings.environment, ask=settings.ask_passphrase)
     client = connect(
         endpoint,
-        auth=credential,
-        control_auth=control,
+        auth=credentials,
         clock=clock or Clock(),
         workers=workers,
         transport=_open_embedded(_manifest_file(beside)) if endpoint.embedded else None,
@@ -193,7 +192,7 @@ def open_connection(
     )
     try:
         with Pool(workers) as pool:
-            yield Connection(endpoint, client, pool, credential, control)
+            yield Connection(endpoint, client, pool, *credentials)
     finally:
         client.close()
 
