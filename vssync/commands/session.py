@@ -15,10 +15,10 @@ from vssync.api.connect import connect
 from vssync.api.rate_limit import Clock
 from vssync.auth.credential import Credential
 from vssync.auth.profile import read_realms
-from vssync.endpoints import Caller, Endpoint, resolve_endpoint
+from vssync.endpoints import Caller, Endpoint, project_problem, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal.folder import journal_folder, read_search_capability
-from vssync.manifest.diagnostics import raise_if_any
+from vssync.manifest.diagnostics import Diagnostic, raise_if_any
 from vssync.manifest.rules import check_filled_in
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.providers import PROVIDERS
@@ -151,7 +151,11 @@ def load_manifest(
         hashed=hashed,
         on_hashed=on_hashed,
     )
-    raise_if_any(loaded.manifest.documents, check_filled_in(loaded.desired.service))
+    service = loaded.desired.service
+    diagnostics = check_filled_in(service)
+    if problem := project_problem(service, settings.caller, settings.environment):
+        diagnostics = (*diagnostics, Diagnostic(("service", "project"), problem))
+    raise_if_any(loaded.manifest.documents, diagnostics)
     return loaded
 
 

@@ -24,7 +24,6 @@ from vssync.commands.doctor.finding import (
     warning,
 )
 from vssync.commands.session import Session
-from vssync.endpoints import foreign_project
 from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.limits import CLOCK_SKEW
 from vssync.model.plan import Options
@@ -134,12 +133,10 @@ def _policy_advice(session: Session, error: ServiceError | None = None, plane: P
 
 
 def _project(session: Session, probe: Probe) -> Finding | None:
-    """Whether the data address accepts the project. A project of another region is refused in misleading words."""
+    """Whether the data address accepts the project."""
     project = session.loaded.desired.service.project
     if not project or _is_unanswered(probe) or isinstance(probe.error, AccessDenied):
         return None
-    if problem := foreign_project(project, session.endpoint.region):
-        return failed("project", problem)
     if probe.error:
         control_url, way_out = session.endpoint.control_url, list[str]()
         if control_url != session.endpoint.data_url and session.client.probe("/files", Plane.CONTROL).error is None:
