@@ -268,24 +268,52 @@ def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> No
         assert [finding.topic for finding in findings] == ["write probes", "clean up"]
 
 
-def test_what_cannot_be_removed_is_named_with_the_command_that_removes_it(tmp_path: Path) -> None:
-    def refuse(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(403, json={"error": {"message": "no"}})
-
-    with service_of(tmp_path, "local") as service:
-        client = client_for(service, "local", Cut(service, lambda r: r.method == "DELETE", 5, refuse))
+@pytest.mark.parametrize(
+    ("spoken", "faults", "left", "way_out"),
+    [
+        ("local", ("status=403:DELETE:/files/file-*:2",), 1, "and a credential that may delete."),
+        ("local,refuses-deleting=all", (), FILES + 1, "and a credential that may delete."),
+        ("oci,refuses-deleting=files", (), FILES, "and a credential that may delete."),
+        ("local,denies-deletions=on", (), FILES + 1, "Remove them in the service's own console"),
+        ("local", ("status=500:DELETE:/files/file-*:3+",), FILES - 2, "with the options of this run."),
+    ],
+)
+def test_what_cannot_be_removed_is_a_line_each_and_says_once_what_to_do(
+    tmp_path: Path, *, spoken: str, faults: tuple[str, ...], left: int, way_out: str
+) -> None:
+    provider = spoken.partition(",")[0]
+    with service_of(tmp_path, spoken) as service:
+        client = client_for(service, provider, LocalTransport(with_faults(service, faults)))
         _, findings, is_clean = tried(client)
-        assert not is_clean
-        assert uploads(client) == 1
-        left = findings[-1]
-        assert (left.kind, left.topic) == (FindingKind.FAILED, "clean up")
-        assert any("file-" in line and "403" in line for line in left.way_out)
-        (word,) = re.findall(r"`vssync doctor --clean-up (\w+)`", left.way_out[-1])
-        assert clean_up(client, word, findings.append)
-        assert uploads(client) == 0
-        assert findings[-1].text == "removed: 1 object; nothing is left"
-        assert clean_up(client, word, findings.append)
-        assert findings[-1].text == f"nothing is named {word}"
+        last = findings[-1]
+        (word,) = re.findall(r"`vssync doctor --clean-up (\w+)`", last.way_out[-1])
+        for _ in range(2):
+            assert (is_clean, last.kind, last.topic) == (False, FindingKind.FAILED, "clean up")
+            assert last.text == f"{left} object{'s' if left > 1 else ''} may be left:"
+            ids, reasons = last.way_out[:left], last.way_out[left:-1]
+            assert {*ids} == {*left_of(client)}
+            assert (len(reasons), way_out in last.way_out[-1]) == (1, True)
+            assert not any("`vssync doctor`" in reason for reason in reasons)  # it is running
+            if left == 1:  # was refused once
+                break
+            is_clean, last = clean_up(client, word, findings.append), findings[-1]
+
+
+def left_of(client: Client) -> list[str]:
+    """The ids of the stores and Files that there are."""
+    return [store.id for store in client.list_stores()] + [upload.id for upload in client.list_uploads()]
+
+
+def test_clean_up_goes_on_where_a_run_was_refused(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        transport = LocalTransport(with_faults(service, ["status=403:DELETE:/files/file-*:2"]))
+        client = client_for(service, "local", transport)
+        scratch, findings = ScratchStore(client), list[Finding]()
+        assert not run_write_probes(Trial(scratch, findings.append))
+        assert clean_up(client, scratch.word, findings.append)
+        assert (findings[-1].text, left_of(client)) == ("removed: 1 object; nothing is left", [])
+        assert clean_up(client, scratch.word, findings.append)
+        assert findings[-1].text == f"nothing is named {scratch.word}"
 
 
 def test_clean_up_removes_a_killed_run_and_nothing_else(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ class ScratchStore:
     ) -> RawReply:
         """One request, its answer as it is. Raises ServiceError only where there is none."""
         is_raw = path.startswith("/files/") and path.endswith("/content")
-        call = Call(method, path, plane, params or {}, body, idempotent=method != "POST", raw=is_raw)
+        call = Call(method, path, plane, params or {}, body, idempotent=method != "POST", raw=is_raw, is_probe=True)
         try:
             sent = self.client.sender.send(call).body
             return RawReply(200, sent if isinstance(sent, Mapping) else {})
@@ -200,14 +200,14 @@ class ScratchStore:
 
         It is finished even if it is interrupted once, which is raised at its end.
         """
-        lost = [name for name, upload in self.uploads.items() if not upload]
-        left = [f"upload {name}: its reply was lost, so it may exist" for name in lost]
         removals: list[tuple[str, Callable[[], None]]] = []
         if self._store_may_exist:
-            removals.append((f"store {self.word}", self.delete_store))
+            removals.append((self.store_id or f"store {self.word}", self.delete_store))
         for name, upload in self.uploads.items():
             if upload:
-                removals.append((f"upload {name} ({upload.id})", partial(self.delete_upload, name)))
+                removals.append((upload.id, partial(self.delete_upload, name)))
+        left = [f"{name}: its reply was lost, so it may exist" for name, upload in self.uploads.items() if not upload]
+        errors: list[VssyncError] = []
         interruption: KeyboardInterrupt | None = None
         try:
             while removals:
@@ -220,18 +220,27 @@ class ScratchStore:
                     interruption = again
                     continue
                 except VssyncError as error:
-                    left.append(f"{name}: {error}")
+                    left.append(name)
+                    errors.append(error)
                 removals.pop(0)
         finally:
-            left += [f"{name}: not removed" for name, _ in removals]
+            left += [name for name, _ in removals]
             if left:
-                way_out = f"Remove it with `vssync doctor --clean-up {self.word}`, with the options of this run."
-                emit(failed("clean up", "something may be left:", *left, way_out))
+                text = f"{count_noun(len(left), 'object')} may be left:"
+                emit(failed("clean up", text, *left, *_reasons(errors), self._way_out(errors)))
             elif self._removed:
                 emit(ok("clean up", f"removed: {count_noun(self._removed, 'object')}; nothing is left"))
         if interruption:
             raise interruption
         return not left
+
+    def _way_out(self, errors: list[VssyncError]) -> str:
+        command = f"`vssync doctor --clean-up {self.word}`, with the options of this run"
+        if any(isinstance(error, AccessDenied) for error in errors):
+            return f"To remove them, run {command} and a credential that may delete."
+        if errors and all(isinstance(error, NotDeleted) for error in errors):
+            return f"Remove them in the service's own console; or later, if it deletes again, run {command}."
+        return f"To remove them, run {command}."
 
 
 @dataclass(slots=True)
@@ -301,11 +310,20 @@ def clean_up(client: Client, word: str, emit: Emit) -> bool:
             f"--clean-up {word}: must be the word that `doctor --probe` named, `vssyncdoctor` and 8 more characters"
         )
     uploads = {upload.filename: upload for upload in client.list_uploads() if upload.filename.startswith(f"{word}-")}
-    scratch = ScratchStore(client, word, uploads=dict(uploads), _store_may_exist=True)
-    if not uploads and all(store.name != word for store in client.list_stores()):
+    store_id = next((store.id for store in client.list_stores() if store.name == word), "")
+    if not (uploads or store_id):
         emit(ok("clean up", f"nothing is named {word}"))
         return True
-    return scratch.clean(emit)
+    return ScratchStore(client, word, store_id, dict(uploads), bool(store_id)).clean(emit)
+
+
+def _reasons(errors: list[VssyncError]) -> list[str]:
+    """Each kind of refusal once, in the words of the first."""
+    first: dict[tuple[object, ...], str] = {}
+    for error in errors:
+        answer = error.answer if isinstance(error, ServiceError) else None
+        first.setdefault((type(error), answer and (answer.status, answer.code)), str(error))
+    return [*first.values()]
 
 
 def by_id(page: Page) -> dict[str, Row]:
