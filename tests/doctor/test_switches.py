@@ -20,6 +20,7 @@ UNSEEN = {
     "split",
     "stores-iam-only",  # seen by the reading probes: tests/doctor/test_doctor.py
     "takes-api-key",
+    "openai-path",
     "accepts",  # only as a change of a dialect that has it: elsewhere the others are refused
     "resets-after-errors",
     "most-files",
