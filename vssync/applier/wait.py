@@ -233,7 +233,7 @@ def await_new_store(store: StoreContext) -> bool:
             is_ready = poll_until(
                 store.run,
                 lambda: store.client.is_ready(store.id),
-                Waiting(f"the new store of {store.key} to answer", "its files are not attached"),
+                Waiting(f"the new store of {store.key} to answer", "its files are left for the next apply"),
             )
         if not is_ready:
             raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
