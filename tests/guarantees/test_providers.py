@@ -76,7 +76,7 @@ def test_every_provider_converges(tmp_path: Path, provider: str, spoken: str, ca
     with service_of(tmp_path, spoken, clock) as service, on_a_port(service) as url:
         base = url.removesuffix("/v1")
         control = f", control_url: '{base}/20231130/openai/v1'" if provider == "oci" else ""
-        data = f"{base}/openai/v1" if provider == "oci" else url
+        data = f"{base}/openai/v1" if provider in ("oci", "azure") else url
         write_manifest(
             tmp_path, ", ".join(filter(None, [f"provider: {provider}", f"data_url: '{data}'{control}", capabilities]))
         )

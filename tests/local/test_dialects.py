@@ -395,6 +395,21 @@ def test_a_key_in_a_header_of_its_own(
         assert client.get("http://local/v1/files", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("spoken", "path", "status"),
+    [
+        ("azure", "/openai/v1/files", 200),
+        ("azure", "/v1/files", 200),
+        ("azure", "/openai/files", 404),
+        ("azure", "/openai/v1files", 404),
+        ("openai", "/openai/v1/files", 404),
+    ],
+)
+def test_azures_base_url(opened: Callable[..., Service], spoken: str, path: str, status: int) -> None:
+    with httpx.Client(transport=LocalTransport(opened(dialect=DIALECTS[spoken]))) as client:
+        assert client.get(f"http://local{path}").status_code == status
+
+
 @pytest.mark.parametrize(("purpose", "status"), [("assistants", 400), ("user_data", 400), ("vision", 200)])
 def test_content_refused_by_purpose(mounted: Callable[..., Api], purpose: str, status: int) -> None:
     api = mounted(dialect=DIALECTS["openai"])
