@@ -82,8 +82,8 @@ def _announce(word: str, *, ask: bool) -> None:
     from vssync.commands.doctor.write_probes import FILES, REQUESTS
 
     click.echo(
-        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests or,\n"
-        "where it has to wait, some more, and removes everything again. It may take some\n"
+        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests, and one\n"
+        "or two a second while it waits, and removes everything again. It may take some\n"
         f"minutes. Should it be killed, `vssync doctor --clean-up {word}`\n"
         "removes what it left.\n",
         err=True,
