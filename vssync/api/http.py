@@ -51,16 +51,13 @@ MAX_POLL_HINT = 60.0  # seconds; what a service says beyond is not believed
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the requests of a plane go, with which headers and credential, and what refusals of them mean.
-
-    `proxy` names what they go through, where anything, and the setting that says so.
-    """
+    """Where the requests of a plane go, with which headers and credential, and what refusals of them mean."""
 
     url: str
     headers: Mapping[str, str]
     auth: httpx.Auth | None
     hints: tuple[Hint, ...]
-    proxy: str = ""
+    proxy: str = ""  # what they go through, and the setting that says so, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +129,7 @@ class Sender:
         self.deletions = DeletionGate(workers)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
-        self.on_answer: Callable[[Call, httpx.Response], None] | None = (
-            None  # sees each answer whole, before it is read
-        )
+        self.on_answer: Callable[[Call, httpx.Response], None] | None = None  # sees each answer before it is read
         self.has_unusable_data = False  # the embedded service cannot read or write its data, and will not be able to
         self.last_failure = ""  # why the latest was sent again, such as `status 503 to GET /files`
 
@@ -175,8 +170,9 @@ class Sender:
                     error.attempts = attempt
                     error.is_ambiguous |= call.is_write and failure.is_ambiguous
                     raise error
-                place = f"after attempt {attempt} of {attempts}"
-                log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, place)
+                log.debug(
+                    "%s %s: again in %.1f s, after attempt %d of %d", call.method, call.path, wait, attempt, attempts
+                )
                 reason = f"status {failure.status}" if failure.status else "no answer"
                 self.last_failure = f"{reason} to {call.method} {call.path}"
                 if failure.status == 429:
