@@ -113,7 +113,7 @@ def test_errors_close_only_their_own_connection(scheme: str, tmp_path: Path, mon
         return said(404) if last_failed[got.connection] else said(id="vs_1")
 
     def create(number: int) -> None:
-        assert client.is_ready("absent" if number % 2 else "x") is (number % 2 == 0)
+        assert client.can_list_files("absent" if number % 2 else "x") is (number % 2 == 0)
         assert client.create_store({"name": "x"}).id == "vs_1"
 
     with (
@@ -141,7 +141,7 @@ def test_a_write_on_a_connection_closed_as_it_was_handed_out_is_sent_again_at_on
         ) as place,
         client_at(place.url, clock) as client,
     ):
-        assert not client.is_ready("absent")
+        assert not client.can_list_files("absent")
         assert client.create_store({"name": "x"}).id == "vs_1"
     assert [got.connection for got in place.got] == [1, 2]
     assert clock.waits == [0.0]

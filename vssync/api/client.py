@@ -194,8 +194,8 @@ class Client:
             one_end = Order.OLDEST_FIRST if order is Order.ANY else order
             return read_listing(self._pages(path, order=one_end), count).parsed(parse.parse_store_file)
 
-    def is_ready(self, store_id: str) -> bool:
-        """Whether the store can be used: some services answer 404 for a while after creating it."""
+    def can_list_files(self, store_id: str) -> bool:
+        """Whether the store answers: some services say 404 to what is in it for a while after creating it."""
         return self._exists(Call("GET", store_path(store_id, "files"), params={"limit": 1}))
 
     def get_file(self, store_id: str, file_id: str) -> LiveFile:

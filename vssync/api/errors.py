@@ -287,7 +287,7 @@ _FILES_FORM = re.compile(r"\bfile_ids\b|\bunknown (?:parameter|field)\W+files\b"
 def missing_from_create_error(error: ServiceError, file_ids: Iterable[str] = ()) -> MissingCapability | None:
     """What a service lacks that refuses to attach files of these ids, in a batch with `files` or one by one.
 
-    A 404 means BATCHES only for a store that is known to exist: ask `Client.is_ready` before you believe it.
+    A 404 means BATCHES only for a store that is known to exist: ask `Client.can_list_files` before you believe it.
     """
     answer = error.answer
     if any(file_id in answer.message for file_id in file_ids) or answer.code in _ABOUT_ONE_FILE:

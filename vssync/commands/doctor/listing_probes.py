@@ -25,7 +25,7 @@ def create_store(trial: Trial) -> None:
             return trial.client.get_store(scratch.store_id).status is not StoreStatus.IN_PROGRESS
         return False
 
-    checks = {"store_completed": is_completed, "store_served": lambda: trial.client.is_ready(scratch.store_id)}
+    checks = {"store_completed": is_completed, "store_served": lambda: trial.client.can_list_files(scratch.store_id)}
     delays = scratch.watch(checks, TIMEOUT)
     if "store_served" not in delays:
         raise VssyncError(f"{scratch.store_id}: the new store did not answer within {TIMEOUT:,.0f} s")

@@ -187,7 +187,7 @@ def _list_stores(session: Session, probes: dict[Plane, Probe], emit: Emit) -> tu
 def _store_files(session: Session, key: str, store: LiveStore) -> Finding:
     """Whether a store's files can be listed. A 404 means that the store is new, or that a permission is missing."""
     try:
-        if session.client.is_ready(store.id):
+        if session.client.can_list_files(store.id):
             return ok("list files", f"{key} ({store.id}): its files can be listed")
     except ServiceError as error:
         return failed("list files", f"{key}: {error}", *_policy_advice(session, error))
