@@ -96,11 +96,14 @@ class Client:
             except (AccessDenied, NotFound) as error:
                 if self.pinned_stores is None:
                     raise
-                lists = {id_: not self.probe(store_path(id_, "files")).error for id_ in self.pinned_stores}
-                names = {id_: name for id_, name in self.pinned_stores.items() if lists[id_]}
-                if not names and self.probe("/files").error:
+                usable = {
+                    id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0)
+                    for id_, name in self.pinned_stores.items()
+                    if not self.probe(store_path(id_, "files")).error
+                }
+                if not usable and self.probe("/files").error:
                     raise
-                self._usable_pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in names.items()}
+                self._usable_pinned = usable
                 self.stores_denied = self.sender.denied_stores_error(error)
         return tuple(self._usable_pinned.values())
 

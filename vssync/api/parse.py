@@ -13,7 +13,7 @@ from vssync.limits import MAX_LIVE_ID_LENGTH
 from vssync.model import state
 from vssync.model.marks import KEY, MARK, Mark, parse_mark
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def parse_hit(body: Body) -> state.SearchHit:
     texts = [_text(part.get("text")) for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
     attributes = _attributes(body.get("attributes"))
     file_id = _text(body.get("file_id"))
-    if _UUID.fullmatch(file_id):  # of the hit itself: ogx has the File's id among the attributes
+    if UUID.fullmatch(file_id):  # of the hit itself: ogx has the File's id among the attributes
         file_id = _text(attributes.get("file_id")) or file_id
     return state.SearchHit(
         score=_float(body.get("score")),

@@ -100,6 +100,5 @@ def _show_capabilities(service: ServiceSpec, diagnosis: Diagnosis) -> None:
     if diagnosis.capabilities:
         usual = replace(service, capabilities={}).declared_capabilities
         click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities, usual)}")
-    if {"attributes", "stores_iam_only"} & diagnosis.facts.keys():
-        dialect = dialect_of(diagnosis.facts, service.provider)
+    if dialect := dialect_of(diagnosis.facts, service.provider):
         click.echo(f"\nA local service that behaves like this one:\n\n  vssync serve --provider {dialect}")

@@ -121,7 +121,7 @@ def diagnosis_json(loaded: LoadedManifest, diagnosis: Diagnosis) -> str:
         complete=diagnosis.complete,
         findings=[finding_dict(finding) for finding in diagnosis.findings],
         capabilities=None if facts is None else capabilities_of(facts),
-        dialect=None if facts is None else dialect_of(facts, provider),
+        dialect=dialect_of(facts or {}, provider) or None,
     )
 
 

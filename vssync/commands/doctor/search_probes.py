@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
+from vssync.api.parse import UUID
 from vssync.commands.doctor.finding import ok, warning
 from vssync.commands.doctor.scratch import ATTRIBUTES, FOLLOW_TIMEOUT, Trial
 from vssync.errors import AccessDenied, NotDeleted, ServiceError
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _COPY = "copy"  # the attribute that tells equal files apart
 
 
@@ -30,7 +29,7 @@ def search_hits(trial: Trial) -> None:
         for hit in scratch.page(scratch.path("search"), query=body).rows
     ]
     named = [id_ for id_, attributes in hits if isinstance(attributes, Mapping) and attributes.get("file_id") in ids]
-    trial.record("own_hit_ids", bool(named) and all(map(_UUID.fullmatch, named)))
+    trial.record("own_hit_ids", bool(named) and all(map(UUID.fullmatch, named)))
     trial.record("hits_name_files", bool(named) or all(id_ in ids for id_, _ in hits))
     trial.record("hits_have_attributes", any(attributes for _, attributes in hits))
     one_of = {"type": "in", "key": "accent", "value": ["never"]}

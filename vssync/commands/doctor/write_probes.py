@@ -42,7 +42,6 @@ _PROBES: tuple[tuple[str, Callable[[Trial], None]], ...] = (
 
 def run_write_probes(trial: Trial) -> bool:
     """Runs every probe, and removes what they made; whether nothing is left. Only an interruption is raised."""
-    is_clean = False
     try:
         _run(trial)
     except VssyncError as error:
