@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.doctor.test_write_probes import COMPARTMENT, KEY, PROJECT, USUAL, service_of
+from tests.doctor.builders import COMPARTMENT, KEY, PROJECT, USUAL, manifest, service_fields, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock, client_of
 from vssync.api.connect import connect
@@ -25,13 +25,6 @@ from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.endpoints import region_of
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
-
-
-def manifest(folder: Path, service: str) -> None:
-    (folder / "a.md").write_text("hello\n")
-    (folder / "vssync.yaml").write_text(
-        f"version: 1\nowner: shelf\nservice: {service}\nstores: {{docs: {{files: [{{path: '*.md'}}]}}}}\n"
-    )
 
 
 def examined(folder: Path, *, probe: bool = False, **environment: str) -> tuple[Diagnosis, dict[str, Finding]]:
@@ -61,10 +54,7 @@ def test_the_embedded_service_is_well(tmp_path: Path) -> None:
 )
 def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[str, str]) -> None:
     with service_of(tmp_path, provider) as service, on_a_port(service) as url:
-        base = url.removesuffix("/v1")
-        split = f"data_url: '{base}/openai/v1', control_url: '{base}/20231130/openai/v1', region: us-chicago-1"
-        place = split if provider == "oci" else f"data_url: '{url}'"
-        manifest(tmp_path, f"{{provider: {provider}, {place}, project: '{PROJECT}', compartment: '{COMPARTMENT}'}}")
+        manifest(tmp_path, service_fields(provider, url))
         make_store(tmp_path)
         diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
     assert diagnosis.capabilities is not None

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from tests.doctor.test_doctor import manifest
-from tests.doctor.test_write_probes import service_of
+from tests.doctor.builders import manifest, service_fields, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock
 from vssync.commands.doctor.examine import Diagnosis, examine
@@ -57,10 +56,7 @@ def gathered(
     """The evidence of a service behind something that changes its answers."""
     clock, provider = Clock(), spoken.partition(",")[0]
     with service_of(folder, spoken, clock) as service, on_a_port(app(service)) as url:
-        base = url.removesuffix("/v1")
-        split = f"data_url: '{base}/openai/v1', control_url: '{base}/20231130/openai/v1', region: us-chicago-1"
-        place = split if provider == "oci" else f"data_url: '{url}'"
-        manifest(folder, f"{{provider: {provider}, {place}, project: '{PROJECT}', compartment: '{COMPARTMENT}'}}")
+        manifest(folder, service_fields(provider, url, PROJECT, COMPARTMENT))
         environment |= {"VSSYNC_ALLOW_HOSTS": "127.0.0.1", "VSSYNC_API_KEY": KEY}
         settings = Settings(manifest=str(folder), environment=environment)
         diagnosis, word = Diagnosis(), new_word() if probe else ""

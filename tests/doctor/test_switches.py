@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.test_write_probes import client_for, service_of
+from tests.doctor.builders import client_for, service_of
 from tests.support import Clock
 from vssync.commands.doctor.evidence import Recorder
 from vssync.commands.doctor.facts import dialect_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.test_write_probes import client_for, service_of, tried
+from tests.doctor.builders import client_for, service_of, tried
 from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
 from vssync.commands.apply import apply_plan
