@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vssync.api.parse import MalformedResponse, parse_batch, parse_hit, parse_store, parse_store_file
+from vssync.api.parse import MalformedResponse, parse_batch, parse_hit, parse_store, parse_store_file, parse_upload
 from vssync.model.marks import MARK, Mark, Origin, UnreadableMark
 from vssync.model.state import AUTO, Chunking, FileCounts, FileStatus, IngestError, LiveBatch, LiveFile, StoreStatus
 
@@ -59,6 +59,13 @@ def test_the_mark_is_read_apart_from_the_attributes(sent: Any, mark: Any) -> Non
 
 def test_statuses_nobody_knows_yet_are_unknown() -> None:
     assert parse_store({"id": "v", "status": "hibernating"}).status is StoreStatus.UNKNOWN
+
+
+@pytest.mark.parametrize("parse", [parse_batch, parse_store_file, parse_store, parse_upload])
+@pytest.mark.parametrize("body", [None, [], "id", {}, {"id": None}, {"id": 1}, {"id": ""}])
+def test_what_has_no_id_is_malformed(parse: Callable[[Any], object], body: object) -> None:
+    with pytest.raises(MalformedResponse):
+        parse(body)
 
 
 @pytest.mark.parametrize(

@@ -114,9 +114,10 @@ def parse_store_file(body: Body) -> state.LiveFile:
 
 def parse_batch(body: Body) -> state.LiveBatch:
     """A file batch, without its files."""
+    batch_id = parse_id(body)
     status, reported_status = _file_status(body)
     return state.LiveBatch(
-        id=parse_id(body),
+        id=batch_id,
         status=status,
         created_at=_int(body.get("created_at")),
         counts=_counts(body.get("file_counts")),
