@@ -52,7 +52,7 @@ class Place:
             f"{CAPABILITIES}}}\nstores:\n  guide:\n    attributes: {{product: {self.product}}}\n"
             f"    guards: {{max_replace: 100%}}\n    files: [{{path: 'docs/*.md'}}]\n{self.more}"
         )
-        settings = Settings(manifest=str(self.folder), environment={"VSSYNC_API_KEY": "k"})
+        settings = Settings(manifest=str(self.folder), workers=1, environment={"VSSYNC_API_KEY": "k"})
         with open_session(settings, load_manifest(settings), clock=Clock()) as session:
             plan = make_plan_now(session, Options(max_delete=Limit(count=60)))
             assert plan.empty is not applies
