@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.request import getproxies
 
@@ -37,12 +38,38 @@ def connect(
     `uploads=500,files=0`. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
     """
     limiter = RateLimiter(clock, rates(endpoint.provider, limits))
+    urls = endpoint.data_url, endpoint.control_url
+    http, proxies, warnings = open_http(urls, workers=workers, transport=transport)
+    places = zip(
+        (Plane.DATA, Plane.CONTROL),
+        urls,
+        (endpoint.data_headers, endpoint.control_headers),
+        auth or (None, None),
+        endpoint.auth_kinds,
+        strict=True,
+    )
+    planes = {
+        plane: Access(url, headers, credential, endpoint.hints_for(kind), proxies.get(url, ""))
+        for plane, url, headers, credential, kind in places
+    }
+    sender = Sender(http, planes, limiter, endpoint.provider, workers=workers, warnings=warnings)
+    return Client(sender, lists_batches=endpoint.capabilities.list_batches)
+
+
+def open_http(
+    urls: Iterable[str], *, workers: int = 1, transport: httpx.BaseTransport | None = None
+) -> tuple[httpx.Client, Mapping[str, str], tuple[str, ...]]:
+    """A pool of connections for these addresses that follows no redirect.
+
+    With it come the addresses' proxies, in words, and what to say of NO_PROXY. Raises UsageProblem for proxy settings
+    or certificates that make no sense.
+    """
     # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
     try:
         # Of the process environment. Reading them takes time, which a given transport does not need.
         certificates = True if transport else httpx.create_ssl_context()
-        proxies, warnings = ({}, ()) if transport else _find_proxies(endpoint)
+        proxies, warnings = ({}, ()) if transport else _find_proxies(urls)
         transports = {
             proxy.url: httpx.HTTPTransport(verify=certificates, limits=pool, proxy=proxy.url)
             for proxy in proxies.values()
@@ -66,44 +93,30 @@ def connect(
         raise UsageProblem(
             "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port"
         ) from None
-    places = zip(
-        (Plane.DATA, Plane.CONTROL),
-        (endpoint.data_url, endpoint.control_url),
-        (endpoint.data_headers, endpoint.control_headers),
-        auth or (None, None),
-        endpoint.auth_kinds,
-        strict=True,
-    )
-    planes = {
-        plane: Access(url, own_headers, credential, endpoint.hints_for(kind), str(proxies.get(url, "")))
-        for plane, url, own_headers, credential, kind in places
-    }
-    sender = Sender(http, planes, limiter, endpoint.provider, workers=workers, warnings=warnings)
-    return Client(sender, lists_batches=endpoint.capabilities.list_batches)
+    return http, {address: str(proxy) for address, proxy in proxies.items()}, warnings
 
 
 @dataclass(frozen=True, slots=True)
 class _Proxy:
-    """A proxy, and the variable that names it; empty where the system's settings do."""
+    """A proxy, and the variable that names it, or that the system's settings do."""
 
     url: httpx.URL
-    variable: str
+    source: str
 
     def __str__(self) -> str:
         """Without the name and password that may stand in its URL."""
-        source = self.variable or "the system's settings"
-        return f"the proxy {self.url.scheme}://{self.url.netloc.decode()} (from {source})"
+        return f"the proxy {self.url.scheme}://{self.url.netloc.decode()} (from {self.source})"
 
 
-def _find_proxies(endpoint: Endpoint) -> tuple[dict[str, _Proxy], tuple[str, ...]]:
-    """The proxy of each of a service's addresses that has one, and what to say of NO_PROXY.
+def _find_proxies(addresses: Iterable[str]) -> tuple[dict[str, _Proxy], tuple[str, ...]]:
+    """The proxy of each address that has one, and what to say of NO_PROXY.
 
     As the process environment has them, or the system where it has none, but never for what is for this machine.
     """
     settings = getproxies()
     proxies = {}
     unreadable: tuple[str, ...] = ()
-    for address in (endpoint.data_url, endpoint.control_url):
+    for address in addresses:
         url = httpx.URL(address)
         name = url.scheme if settings.get(url.scheme) else "all"
         proxy = settings.get(name, "")
@@ -111,8 +124,8 @@ def _find_proxies(endpoint: Endpoint) -> tuple[dict[str, _Proxy], tuple[str, ...
         is_direct, unreadable = read_no_proxy(settings.get("no", ""), url.host, port)
         if proxy and not is_direct and not is_loopback(url.host):
             names = (f"{name}_proxy", f"{name}_proxy".upper())  # in this order, as `getproxies` has it
-            variable = next((name for name in names if os.environ.get(name)), "")
-            proxies[address] = _Proxy(httpx.URL(proxy if "://" in proxy else f"http://{proxy}"), variable)
+            source = next((name for name in names if os.environ.get(name)), "the system's settings")
+            proxies[address] = _Proxy(httpx.URL(proxy if "://" in proxy else f"http://{proxy}"), source)
     if not unreadable:
         return proxies, ()
     return proxies, (
