@@ -15,7 +15,7 @@ from vssync.commands.doctor.facts import capabilities_of, capabilities_snippet
 from vssync.commands.doctor.finding import Finding, FindingKind
 from vssync.commands.doctor.scratch import ScratchStore, Trial, clean_up
 from vssync.commands.doctor.write_probes import FILES, REQUESTS, run_write_probes
-from vssync.errors import UsageProblem
+from vssync.errors import AccessDenied, UsageProblem
 from vssync.local.app import Service
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
@@ -255,6 +255,22 @@ def test_clean_up_goes_on_where_a_run_was_refused(tmp_path: Path) -> None:
         assert (findings[-1].text, left_of(client)) == ("removed: 1 object; nothing is left", [])
         assert clean_up(client, scratch.word, findings.append)
         assert findings[-1].text == f"nothing is named {scratch.word}"
+
+
+def test_clean_up_removes_what_it_may_where_no_stores_can_be_listed(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        scratch = ScratchStore(client_for(service, "local"))
+        scratch.create_store()
+        scratch.upload("was left.")
+    findings: list[Finding] = []
+    with service_of(tmp_path, "local,stores-iam-only=401") as service:
+        client = client_for(service, "local")
+        assert not clean_up(client, scratch.word, findings.append)
+        assert tuple(client.list_uploads()) == ()
+        assert findings[-1].text == "1 object may be left:"
+        assert findings[-1].way_out[0] == f"store {scratch.word}"
+        with pytest.raises(AccessDenied):
+            clean_up(client, scratch.word, findings.append)
 
 
 def test_clean_up_removes_a_killed_run_and_nothing_else(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import io
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -178,13 +179,16 @@ class ScratchStore:
             if tries >= _TRIES_AT_ONCE:
                 clock.sleep(_POLL_INTERVAL)
 
-    def delete_store(self) -> None:
-        """Deletes it by its id, or by its name when the reply with the id was lost."""
-        ids = [self.store_id]
+    def find_store(self) -> bool:
+        """Whether it is there; it is looked for by its name when the reply with the id was lost."""
         if not self.store_id:
-            ids = [store.id for store in self.client.list_stores() if store.name == self.word]
-        for store_id in ids:
-            self.client.delete_store(store_id)
+            self.store_id = next((store.id for store in self.client.list_stores() if store.name == self.word), "")
+        return bool(self.store_id)
+
+    def delete_store(self) -> None:
+        """Deletes it, if it is there."""
+        if self.find_store():
+            self.client.delete_store(self.store_id)
             self._removed += 1
         self._store_may_exist = False
 
@@ -310,11 +314,13 @@ def clean_up(client: Client, word: str, emit: Emit) -> bool:
             f"--clean-up {word}: must be the word that `doctor --probe` named, `vssyncdoctor` and 8 more characters"
         )
     uploads = {upload.filename: upload for upload in client.list_uploads() if upload.filename.startswith(f"{word}-")}
-    store_id = next((store.id for store in client.list_stores() if store.name == word), "")
-    if not (uploads or store_id):
+    scratch = ScratchStore(client, word, uploads=dict(uploads), _store_may_exist=True)
+    if not uploads and not scratch.find_store():
         emit(ok("clean up", f"nothing is named {word}"))
         return True
-    return ScratchStore(client, word, store_id, dict(uploads), bool(store_id)).clean(emit)
+    with suppress(ServiceError):  # which its deletion will meet again, and Files can go all the same
+        scratch.find_store()
+    return scratch.clean(emit)
 
 
 def _reasons(errors: list[VssyncError]) -> list[str]:
