@@ -396,17 +396,18 @@ def test_a_key_in_a_header_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("spoken", "path", "status"),
+    ("dialect", "path", "status"),
     [
-        ("azure", "/openai/v1/files", 200),
-        ("azure", "/v1/files", 200),
-        ("azure", "/openai/files", 404),
-        ("azure", "/openai/v1files", 404),
-        ("openai", "/openai/v1/files", 404),
+        (DIALECTS["azure"], "/openai/v1/files", 200),
+        (DIALECTS["azure"], "/v1/files", 200),
+        (Dialect(openai_path=True), "/openai/v1/files", 200),
+        (Dialect(openai_path=True), "/openai/files", 404),
+        (Dialect(openai_path=True), "/openai/v1files", 404),
+        (Dialect(openai_path=False), "/openai/v1/files", 404),
     ],
 )
-def test_azures_base_url(opened: Callable[..., Service], spoken: str, path: str, status: int) -> None:
-    with httpx.Client(transport=LocalTransport(opened(dialect=DIALECTS[spoken]))) as client:
+def test_azures_base_url(opened: Callable[..., Service], dialect: Dialect, path: str, status: int) -> None:
+    with httpx.Client(transport=LocalTransport(opened(dialect=dialect))) as client:
         assert client.get(f"http://local{path}").status_code == status
 
 
