@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -285,12 +285,20 @@ class Trial:
             self.facts[name] = prefix
             self.facts["long_ids"] = len(id_) - len(prefix) > 32
 
-    def record_deletion(self, kind: str, error: ServiceError | None = None) -> None:
-        """Notes that objects of a kind can be deleted, or what is answered instead."""
+    @contextmanager
+    def recording_deletion(self, kind: str) -> Iterator[None]:
+        """Notes whether the block, which deletes an object of a kind, may, or what is answered instead."""
+        error: ServiceError | None = None
+        try:
+            yield
+        except (AccessDenied, NotDeleted) as refusal:
+            error = refusal
         self.facts["denies_deletions"] = isinstance(error, NotDeleted)
         self.deletions[kind] = not isinstance(error, AccessDenied)
         if self.deletions.keys() == {"store-files", "files", "stores"}:
             self.facts["refuses_deleting"] = " ".join(kind for kind, may in self.deletions.items() if not may)
+        if error:
+            raise error
 
     def search(self, attribute: tuple[str, Scalar] | None = None) -> tuple[SearchHit, ...]:
         """The hits that hold the scratch word: of the files with an attribute, or of all."""

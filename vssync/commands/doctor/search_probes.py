@@ -8,7 +8,7 @@ from contextlib import suppress
 from vssync.api.parse import UUID
 from vssync.commands.doctor.finding import ok, warning
 from vssync.commands.doctor.scratch import ATTRIBUTES, FOLLOW_TIMEOUT, Trial
-from vssync.errors import AccessDenied, NotDeleted, ServiceError
+from vssync.errors import ServiceError
 
 _COPY = "copy"  # the attribute that tells equal files apart
 
@@ -81,12 +81,8 @@ def _detach(trial: Trial, file_id: str) -> None:
     """Detaches a file, and looks at how long it is still seen."""
     client, scratch = trial.client, trial.scratch
     before = client.get_store(scratch.store_id).counts.total
-    try:
+    with trial.recording_deletion("store-files"):
         client.detach_file(scratch.store_id, file_id)
-    except (AccessDenied, NotDeleted) as error:
-        trial.record_deletion("store-files", error)
-        raise
-    trial.record_deletion("store-files")
     listing = scratch.ask("GET", scratch.path("files"), {"limit": 100})
     trial.record("breaks_listings", listing.status == 400)
 
@@ -123,12 +119,8 @@ def delete_file(trial: Trial) -> None:
     client, scratch = trial.client, trial.scratch
     file_id = trial.pair[1]
     name = next(name for name, upload in scratch.uploads.items() if upload and upload.id == file_id)
-    try:
+    with trial.recording_deletion("files"):
         scratch.delete_upload(name)
-    except (AccessDenied, NotDeleted) as error:
-        trial.record_deletion("files", error)
-        raise
-    trial.record_deletion("files")
     gone = scratch.watch({"gone": lambda: not client.is_attached(scratch.store_id, file_id)})
     text = "a File that is deleted leaves its stores" if gone else "a File that is deleted stays in its stores"
     trial.record("keeps_attached", not gone, (ok if gone else warning)("delete file", text))
@@ -137,11 +129,7 @@ def delete_file(trial: Trial) -> None:
 def delete_store(trial: Trial) -> None:
     """Deletes the scratch store, and looks at how long it is still listed."""
     client, store_id = trial.client, trial.scratch.store_id
-    try:
+    with trial.recording_deletion("stores"):
         trial.scratch.delete_store()
-    except (AccessDenied, NotDeleted) as error:
-        trial.record_deletion("stores", error)
-        raise
-    trial.record_deletion("stores")
     listed = trial.scratch.watch({"unlisted": lambda: all(store.id != store_id for store in client.list_stores())})
     trial.record_delay("store_unlisted", listed.get("unlisted"), "ghost_stores")
