@@ -96,11 +96,14 @@ class Client:
             except (AccessDenied, NotFound) as error:
                 if self.pinned_stores is None:
                     raise
-                lists = {id_: not self.probe(store_path(id_, "files")).error for id_ in self.pinned_stores}
-                names = {id_: name for id_, name in self.pinned_stores.items() if lists[id_]}
-                if not names and self.probe("/files").error:
+                usable = {
+                    id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0)
+                    for id_, name in self.pinned_stores.items()
+                    if not self.probe(store_path(id_, "files")).error
+                }
+                if not usable and self.probe("/files").error:
                     raise
-                self._usable_pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in names.items()}
+                self._usable_pinned = usable
                 self.stores_denied = self.sender.denied_stores_error(error)
         return tuple(self._usable_pinned.values())
 
@@ -194,8 +197,8 @@ class Client:
             one_end = Order.OLDEST_FIRST if order is Order.ANY else order
             return read_listing(self._pages(path, order=one_end), count).parsed(parse.parse_store_file)
 
-    def is_ready(self, store_id: str) -> bool:
-        """Whether the store can be used: some services answer 404 for a while after creating it."""
+    def can_list_files(self, store_id: str) -> bool:
+        """Whether the store answers: some services say 404 to what is in it for a while after creating it."""
         return self._exists(Call("GET", store_path(store_id, "files"), params={"limit": 1}))
 
     def get_file(self, store_id: str, file_id: str) -> LiveFile:

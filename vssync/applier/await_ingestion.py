@@ -86,7 +86,7 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
         except ServiceError as error:
             # Permission to create batches may not include reading them; a store that is gone says nothing of it.
             says_nothing = error.answer.status in (0, 408, 429) or error.answer.code == UNUSABLE_DATA
-            if not says_nothing and store.client.is_ready(store.id):
+            if not says_nothing and store.client.can_list_files(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)

@@ -248,7 +248,7 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
     Each is asked for if that takes fewer requests than listing the store, but only after one page could be read:
     without permission, every File would be answered with 404 and look absent.
     """
-    if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.is_ready(store.id):
+    if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.can_list_files(store.id):
         listing = client.list_all_files(store)
         listed = {file.id for file in listing.files}.intersection(file_ids)
         unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - listed
