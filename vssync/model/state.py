@@ -349,6 +349,8 @@ class Snapshot:
         0  # the status that denied reading stores themselves; then only those pinned by `id:` are known
     )
     store_places: Mapping[str, str] = field(default_factory=dict)  # in the manifest, by key, where these help people
+    # Of files whose marks name none: the SHA-256 that each may have, where it was looked for and is not in `uploads`.
+    texts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 
 
