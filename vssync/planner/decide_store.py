@@ -63,10 +63,9 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
     Raises Refused when two live stores match it for a reason other than parallel first applies or a lost reply.
     """
-    if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        return _refuse_store(
-            match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store, context.snapshot)
-        )
+    if is_denied(store, match, context.snapshot):
+        live = match.live[0] if match.live else None
+        return _refuse_store(live, (Reason.DENIED,), denied_text(store, context.snapshot))
     for live in (*match.live, *match.expired):
         if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
@@ -307,6 +306,11 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
         for name, (before, after) in pairs.items()
         if before != after
     )
+
+
+def is_denied(store: DesiredStore, match: StoreMatch, snapshot: Snapshot) -> bool:
+    """Whether this credential may not read a store, as it may the files of an external one that is pinned by id."""
+    return bool(snapshot.stores_denied) and not (store.external and store.id and match.live)
 
 
 def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
