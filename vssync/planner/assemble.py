@@ -305,7 +305,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
 def _finish_change(change: FileChange, cancelled_wait_ids: frozenset[str], context: PlanContext) -> FileChange:
     """The change, adjusted: ingested again if its batch is cancelled, uploaded if its File is gone."""
     if change.keep and change.keep.id in cancelled_wait_ids:
-        return _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
+        change = _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
     return replace(change, reuse="") if change.reuse in context.snapshot.gone_uploads else change
 
 
