@@ -114,9 +114,9 @@ def test_a_plan_costs_what_it_says(
         assert cost.uploads == uploads
         assert batches <= cost.batches
         assert tries <= max(cost.batches, 2 * cost.at_most)  # one is refused, and the route is asked for once more
-        if cost.at_most and name == "unknown":
-            assert sent <= cost.requests, (cost, sent, requests)
-            continue
         assert batches == cost.batches or cost.at_most
-        assert abs(cost.requests - sent) <= 0.2 * sent, (cost, sent, requests)
+        if not (cost.at_most and name == "unknown"):
+            assert abs(cost.requests - sent) <= 0.2 * sent, (cost, sent, requests)
+        else:  # batches work, which takes less than "up to"
+            assert sent <= cost.requests, (cost, sent, requests)
         assert polls <= cost.polls
