@@ -76,12 +76,9 @@ def compare_equal_texts(session: Session, snapshot: Snapshot, plan: Plan) -> Sna
     """
     if not session.capabilities.shares_chunks or plan.options.allow_gap:
         return snapshot
-    sizes_by_store = {
-        store.key: {file.sha256: file.size for file in store.files if file.sha256}
-        for store in session.loaded.desired.stores
-    }
+    files = {store.key: store.files for store in session.loaded.desired.stores}
     for unknown in find_unknown_texts(plan, snapshot):
-        desired = sizes_by_store.get(unknown.store, {})
+        desired = {file.sha256: file.size for file in files.get(unknown.store, ()) if file.sha256}
         asked = {file_id for text, file_id in unknown.removed.items() if text not in desired} | unknown.file_ids
         uploads = read_uploads(session.client, session.pool, asked - snapshot.uploads.keys())
         uploads = {**snapshot.uploads, **uploads}

@@ -38,7 +38,7 @@ def order_equal_texts(
     """
     if not context.common.capabilities.shares_chunks:
         return list(changes)
-    texts = _Texts(wanted_files, classified, context)
+    texts = _Texts([wanted for wanted in wanted_files if context.is_in_scope(wanted.key)], classified, context)
     changes = list(changes)
     if not context.common.options.allow_gap:
         # A refused change keeps its copies, which others may then hide.
@@ -73,16 +73,15 @@ class UnknownTexts(NamedTuple):
 def find_unknown_texts(plan: Plan, snapshot: Snapshot) -> Iterator[UnknownTexts]:
     """What to look for before a plan is good, store by store; nothing once the snapshot has it."""
     for store in plan.stores:
-        contents = snapshot.contents.get(store.id)
-        if contents is None or (store.change and store.change.action is Action.DELETE):
-            continue
-        searchable = (file for file in contents.files if file.status not in _WITHOUT_CHUNKS)
-        file_ids = {file.id for file in searchable if not (_texts_of(file, snapshot) or file.id in snapshot.texts)}
         removed = [copy for change in store.files for copy in _removed_copies(change)]
-        if removed and file_ids:
+        if not removed or (store.change and store.change.action is Action.DELETE):
+            continue
+        searchable = (file for file in snapshot.contents[store.id].files if file.status not in _WITHOUT_CHUNKS)
+        unknown = (file for file in searchable if not _texts_of(file, snapshot) and file.id not in snapshot.texts)
+        if file_ids := frozenset(file.id for file in unknown):
             by_text = {text: copy.id for copy in removed for text in _texts_of(copy, snapshot)}
             any_goes = any(copy.id in file_ids for copy in removed)
-            yield UnknownTexts(store.key, store.id, frozenset(file_ids), by_text, any_goes)
+            yield UnknownTexts(store.key, store.id, file_ids, by_text, any_goes)
 
 
 def _texts_of(file: LiveFile | RecordedCopy, snapshot: Snapshot) -> frozenset[str]:
@@ -111,13 +110,9 @@ def _refused_keys(changes: Sequence[FileChange]) -> set[str]:
 class _Texts:
     """The texts of a store's files, desired and live."""
 
-    wanted_files: Sequence[DigestedFile]
+    in_scope: Sequence[DigestedFile]
     classified: ClassifiedFiles
     context: StorePlanContext
-
-    @property
-    def _in_scope(self) -> list[DigestedFile]:
-        return [wanted for wanted in self.wanted_files if self.context.is_in_scope(wanted.key)]
 
     def _of(self, file: LiveFile | RecordedCopy) -> frozenset[str]:
         return _texts_of(file, self.context.common.snapshot)
@@ -146,7 +141,7 @@ class _Texts:
         Such a key is refused, not desired or out of scope.
         """
         refused_keys = _refused_keys(changes)
-        planned_keys = {wanted.key_digest for wanted in self._in_scope if wanted.key not in refused_keys}
+        planned_keys = {wanted.key_digest for wanted in self.in_scope if wanted.key not in refused_keys}
         planned_ids = {copy.id for change in changes for copy in change.drop}
         planned_ids |= {change.keep.id for change in changes if change.keep and change.key not in refused_keys}
         ours = (copy.file for copy in self.classified.our_copies if copy.mark.key_digest not in planned_keys)
@@ -173,7 +168,7 @@ class _Texts:
         """The changes, ordered around the removals, with those that attach again what they would hide."""
         shared_texts = self._shared(changes)
         attached_keys = {change.key for change in changes if change.attaches}
-        wanted_by_key = {wanted.key: wanted for wanted in self._in_scope} if shared_texts else {}
+        wanted_by_key = {wanted.key: wanted for wanted in self.in_scope} if shared_texts else {}
         ordered: list[FileChange] = []
         for change in changes:
             ordered.append(self._order_around_removals(change, wanted_by_key, shared_texts, attached_keys))
@@ -187,7 +182,7 @@ class _Texts:
         """The texts that one file loses and another file keeps or gets."""
         refused_keys = _refused_keys(changes)
         keys_by_text: dict[str, set[str]] = {}
-        for wanted in self._in_scope:
+        for wanted in self.in_scope:
             if wanted.key not in refused_keys:
                 for text in self._wanted(wanted.file):
                     keys_by_text.setdefault(text, set()).add(wanted.key)
