@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.applier.world import Place, live
+from vssync.commands.plan import make_plan_now
 from vssync.model.marks import KEY
+from vssync.model.plan import Options
+from vssync.model.state import Limit
 
 MANIFEST = "version: 1\nowner: moves\nstores:\n  docs:\n    files:\n"
 
@@ -33,3 +36,39 @@ def test_keys_exchange_their_files(tmp_path: Path, dialect: str) -> None:
         held = {str(file.attributes[KEY]): file.id for file in live(place).stores["docs"]}
         assert held == {f"{key}.md": file_id for key, file_id in declared.items()}
     assert {upload.id for upload in live(place).uploads} == {a, b, c}
+
+
+def test_an_upload_that_is_declared_now_only_gets_another_mark(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write({"vssync.yaml": MANIFEST + "      - path: x.md\n", "x.md": "# x\n"})
+    place.apply()
+    (upload,) = live(place).uploads
+    declare(place, x=upload.id)
+    place.apply()
+    assert place.plan().empty
+    place.write({"vssync.yaml": "version: 1\nowner: moves\nstores: {docs: {files: []}}\n"})
+    place.apply(options=Options(max_delete=Limit()))
+    assert (live(place).uploads, live(place).stores) == ((upload,), {"docs": ()})
+
+
+@pytest.mark.parametrize(
+    ("faults", "exists", "action"),
+    [
+        ([], False, "refuse"),
+        (["status=404:GET:/files/*"], True, "create"),  # the list has it, so the 404 says nothing
+        (["status=404:GET:/files/*", "status=404:GET:/files"], False, "create"),
+        (["status=403:GET:/files/*"], False, "create"),
+    ],
+)
+def test_only_who_may_read_files_knows_that_one_is_gone(
+    tmp_path: Path, faults: list[str], *, exists: bool, action: str
+) -> None:
+    place, file_id = Place(tmp_path), "file-none"
+    declare(place, x=file_id)
+    if exists:
+        with place.work() as work:
+            file_id = work.client.upload_file(io.BytesIO(b"# x"), "x.md").id
+        declare(place, x=file_id)
+    with place.work(faults=faults) as work:
+        (store,) = make_plan_now(work, Options()).stores
+    assert [change.action for change in store.files] == [action]
