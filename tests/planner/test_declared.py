@@ -140,6 +140,19 @@ def test_a_declared_file_that_does_not_exist_is_not_attached(copies: Sequence[Li
     assert change.detail.startswith("fa does not exist; declare ")
 
 
+@pytest.mark.parametrize(
+    ("file", "way_out"),
+    [
+        (X_FA, "declare another File, or a `path`"),
+        (desired_file("x.md", "x"), "--replace guide/x.md uploads the file again"),
+    ],
+)
+def test_a_file_that_is_listed_and_gone_has_a_way_out(file: DesiredFile, way_out: str) -> None:
+    live = copy("x", "fa", declared=bool(file.file_id))
+    (note,) = plan_store([file], [live], snapshot={"gone_uploads": frozenset({"fa"})}).notes
+    assert (note.kind, note.detail) == ("upload_gone", f"fa does not exist any more: {way_out}")
+
+
 @pytest.mark.parametrize(("updates", "action"), [(True, "update"), (False, "replace")])
 def test_an_upload_that_is_declared_now_is_not_deleted_later(*, updates: bool, action: str) -> None:
     store, live = desired_store(X_FA), copy("x", "fa", declared=False)

@@ -253,7 +253,7 @@ class _KeyDecision:
         copies, declared_id = self.copies, self.wanted.declared_id
         gone_uploads = self.context.common.snapshot.gone_uploads
         if declared_id in gone_uploads:
-            detail = f"{declared_id} does not exist; declare a File that does, or a `path`, or take the entry away"
+            detail = f"{declared_id} does not exist; declare another File, or a `path`, or take the entry away"
             return self._change(action).refused(Reason.FILE_GONE, detail=detail)
         if reuse and reuse.id in gone_uploads:
             reuse = None

@@ -28,7 +28,7 @@ _NONE: frozenset[str] = frozenset()
 
 def order_equal_texts(
     changes: Sequence[FileChange],
-    wanted_files: Sequence[DigestedFile],
+    in_scope: Sequence[DigestedFile],
     classified: ClassifiedFiles,
     context: StorePlanContext,
 ) -> list[FileChange]:
@@ -38,7 +38,7 @@ def order_equal_texts(
     """
     if not context.common.capabilities.shares_chunks:
         return list(changes)
-    texts = _Texts([wanted for wanted in wanted_files if context.is_in_scope(wanted.key)], classified, context)
+    texts = _Texts(in_scope, classified, context)
     changes = list(changes)
     if not context.common.options.allow_gap:
         # A refused change keeps its copies, which others may then hide.

@@ -127,5 +127,5 @@ def test_a_declared_file_that_is_gone_is_named_with_its_line(tmp_path: Path) -> 
         (found,), _ = planned(world, PLAIN)
         assert (found.key, found.action) == ("zz.md", "refuse")
         assert found.detail.endswith(
-            "vssync.yaml:8:35: file-none does not exist; declare a File that does, or a `path`, or take the entry away"
+            "vssync.yaml:8:35: file-none does not exist; declare another File, or a `path`, or take the entry away"
         )
