@@ -78,7 +78,7 @@ def compare_equal_texts(session: Session, snapshot: Snapshot, plan: Plan) -> Sna
         return snapshot
     files = {store.key: store.files for store in session.loaded.desired.stores}
     for unknown in find_unknown_texts(plan, snapshot):
-        desired = {file.sha256: file.size for file in files.get(unknown.store, ()) if file.sha256}
+        desired = {file.sha256: file.size for file in files.get(unknown.store_key, ()) if file.sha256}
         asked = {file_id for text, file_id in unknown.removed.items() if text not in desired} | unknown.file_ids
         uploads = read_uploads(session.client, session.pool, asked - snapshot.uploads.keys())
         uploads = {**snapshot.uploads, **uploads}
@@ -139,18 +139,15 @@ def _read_digests(session: Session, comparisons: list[PendingComparison]) -> dic
 
 def _digest_of(reader: ContentReader, comparison: PendingComparison, root: Path) -> str:
     """The digest of a File's bytes; else of the desired file whose text it has, by the service's reading; else ""."""
-    upload = comparison.upload
+    upload, content = comparison.upload, None
     try:
         content = reader.read_bytes(upload.id)
     except ServiceError:
         if comparison.files:
             raise
-        return ""
     if content is not None:
         return hashlib.sha256(content).hexdigest()
-    if not comparison.files:
-        return ""
-    parts = reader.read_text(comparison.store_id, upload.id)
+    parts = reader.read_text(comparison.store_id, upload.id) if comparison.files else None
     same = (
         file.sha256
         for file in comparison.files

@@ -63,7 +63,7 @@ def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanCon
 class UnknownTexts(NamedTuple):
     """Files of a store from which others go, and whose texts nobody knows: one of them may share a text that goes."""
 
-    store: str  # its key
+    store_key: str
     store_id: str
     file_ids: frozenset[str]
     removed: dict[str, str]  # each known text that goes, and a File that has it
@@ -114,23 +114,23 @@ class _Texts:
     classified: ClassifiedFiles
     context: StorePlanContext
 
-    def _of(self, file: LiveFile | RecordedCopy) -> frozenset[str]:
+    def _live_texts(self, file: LiveFile | RecordedCopy) -> frozenset[str]:
         return _texts_of(file, self.context.common.snapshot)
 
-    def _wanted(self, file: DesiredFile | None) -> frozenset[str]:
+    def _desired_texts(self, file: DesiredFile | None) -> frozenset[str]:
         if file is None:
             return _NONE
         return frozenset((file.sha256,)) if file.sha256 else _texts_by_id(file.file_id, self.context.common.snapshot)
 
-    def _removed(self, change: FileChange) -> frozenset[str]:
-        return _NONE.union(*map(self._of, _removed_copies(change)))
+    def _removed_texts(self, change: FileChange) -> frozenset[str]:
+        return _NONE.union(*map(self._live_texts, _removed_copies(change)))
 
     def refuse_hiding(self, changes: Sequence[FileChange]) -> list[FileChange]:
         """Refuses each change that removes a text which a file outside this plan has, or may have, as well."""
-        holders = {text: file for file in self._outside(changes) for text in self._of(file)}
+        holders = {text: file for file in self._outside(changes) for text in self._live_texts(file)}
 
         def check(change: FileChange) -> FileChange:
-            hidden = sorted(self._removed(change) & holders.keys())
+            hidden = sorted(self._removed_texts(change) & holders.keys())
             return change.refused(Reason.NOT_ALLOWED, detail=self._why_not(holders[hidden[0]])) if hidden else change
 
         return list(map(check, changes))
@@ -153,7 +153,7 @@ class _Texts:
         """Why a copy may not go whose text another file has, or may have, and the ways out."""
         copy = next((copy for copy in self.classified.our_copies if copy.file is holder), None)
         upload = self.context.common.snapshot.uploads.get(holder.id)
-        name = f"{holder.id} of {holder.owner}" if holder.owner else f"{holder.id}, which has no readable mark,"
+        name = f"{holder.id} of {holder.owner}" if holder.owner else f"{holder.id}, which is unmanaged,"
         has, way_out = "has the same text", "--allow-gap allows that"
         if copy:
             name = copy.key
@@ -184,13 +184,13 @@ class _Texts:
         keys_by_text: dict[str, set[str]] = {}
         for wanted in self.in_scope:
             if wanted.key not in refused_keys:
-                for text in self._wanted(wanted.file):
+                for text in self._desired_texts(wanted.file):
                     keys_by_text.setdefault(text, set()).add(wanted.key)
         # A change that removes a text and attaches it to the same key does so in the right order already.
         return {
             text
             for change in changes
-            for text in self._removed(change)
+            for text in self._removed_texts(change)
             if keys_by_text.get(text, set()) - ({change.key} if change.attaches else set())
         }
 
@@ -205,8 +205,8 @@ class _Texts:
 
         The reason SHARED_CHUNKS makes the applier detach the copies first, and attach after all removals.
         """
-        desired_texts = self._wanted(change.desired)
-        if change.action is Action.REFUSE or not shared_texts & (self._removed(change) | desired_texts):
+        desired_texts = self._desired_texts(change.desired)
+        if change.action is Action.REFUSE or not shared_texts & (self._removed_texts(change) | desired_texts):
             return change
         reasons = (*change.reasons, Reason.SHARED_CHUNKS)
         if change.attaches:
@@ -215,7 +215,7 @@ class _Texts:
             return replace(change, drop=())  # the next plan removes them, and then attaches the awaited copy again
         if change.key in attached_keys:
             return replace(change, keep=None)  # its copy is re-attached later, so do not wait for it
-        kept_texts = self._of(change.keep) if change.keep else _NONE
+        kept_texts = self._live_texts(change.keep) if change.keep else _NONE
         if change.keep and shared_texts & (desired_texts if change.takes_over else kept_texts):
             wanted = wanted_by_key[change.key]
             reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
@@ -229,7 +229,7 @@ class _Texts:
         for wanted in unchanged:
             copies = self.classified.ours.get(wanted.key_digest, ())
             copy = newest_copy(copies, CopyState.OK, self.context.now)
-            if copy and remaining & self._wanted(wanted.file):
+            if copy and remaining & self._desired_texts(wanted.file):
                 remaining.discard(wanted.file.sha256)
                 yield FileChange(
                     store=self.context.store.key,
