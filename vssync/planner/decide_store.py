@@ -300,9 +300,8 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
     mark = _readable_mark(live)
     is_drift = mark is not None and mark.settings_digest == desired_digest  # the manifest still wants what was sent
     return tuple(
-        FieldChange(
-            name, before, after, drifted=is_drift and name != "protect"
-        )  # the mark's digest does not cover `protect`
+        # The mark's digest does not cover `protect`.
+        FieldChange(name, before, after, drifted=is_drift and name != "protect")
         for name, (before, after) in pairs.items()
         if before != after
     )
