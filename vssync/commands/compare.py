@@ -13,7 +13,7 @@ from typing import TypeVar
 from vssync.api.client import Client
 from vssync.commands.session import Session
 from vssync.commands.snapshot import read_uploads
-from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.errors import AccessDenied, NotFound, ServiceError, VssyncError
 from vssync.files import write_file
 from vssync.journal.folder import prepare_folder
 from vssync.model.plan import Options, Plan
@@ -80,8 +80,9 @@ def compare_equal_texts(session: Session, snapshot: Snapshot, plan: Plan) -> Sna
     for unknown in find_unknown_texts(plan, snapshot):
         desired = {file.sha256: file.size for file in files.get(unknown.store_key, ()) if file.sha256}
         asked = {file_id for text, file_id in unknown.removed.items() if text not in desired} | unknown.file_ids
-        uploads = read_uploads(session.client, session.pool, asked - snapshot.uploads.keys())
-        uploads = {**snapshot.uploads, **uploads}
+        uploads = dict(snapshot.uploads)
+        with suppress(AccessDenied):  # then no size is known
+            uploads |= read_uploads(session.client, session.pool, asked - uploads.keys())
         sizes = {text: _size_of(uploads.get(file_id)) for text, file_id in unknown.removed.items()}
         sizes |= {text: size for text, size in desired.items() if unknown.any_goes or text in sizes}
         texts, comparisons = dict(snapshot.texts), []

@@ -18,7 +18,7 @@ from vssync.commands.apply import stores_created_here
 from vssync.commands.compare import compare_equal_texts, compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
-from vssync.errors import ManifestError, Refused, UsageProblem, VssyncError
+from vssync.errors import AccessDenied, ManifestError, NotFound, Refused, UsageProblem, VssyncError
 from vssync.files import write_file
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import provenance
@@ -97,11 +97,12 @@ def _plan_from(
 
 def _look_again(session: Session, snapshot: Snapshot, plan: Plan) -> Snapshot:
     """The snapshot with what this plan depends on besides; the same one if all of that is known."""
-    changes = (change for store in plan.stores for change in store.files if change.attaches and change.desired)
-    ids = {change.reuse or change.desired.file_id for change in changes if change.desired} - {""}
-    gone = find_gone_uploads(session.client, session.pool, ids - snapshot.uploads.keys() - snapshot.gone_uploads)
-    if gone:
-        return replace(snapshot, gone_uploads=snapshot.gone_uploads | gone)
+    attached = ((change.reuse, change.desired) for store in plan.stores for change in store.files if change.attaches)
+    ids = {reuse or file.file_id for reuse, file in attached if file} - {""}
+    ids -= snapshot.uploads.keys() | snapshot.gone_uploads
+    with suppress(AccessDenied, NotFound):  # a credential that may not read Files may attach them
+        if gone := find_gone_uploads(session.client, session.pool, ids):
+            return replace(snapshot, gone_uploads=snapshot.gone_uploads | gone)
     return compare_equal_texts(session, snapshot, plan)
 
 

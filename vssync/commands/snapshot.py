@@ -56,15 +56,10 @@ def read_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> dict[
 
 
 def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> frozenset[str]:
-    """The Files that do not exist; none where that cannot be known.
-
-    A service that answers 404 for all may hide them, so it must list Files, and these not among them.
-    """
-    with suppress(AccessDenied, NotFound):
-        found = read_uploads(client, pool, file_ids).keys()
-        gone = frozenset(file_ids) - found
-        return gone if found or not gone else gone - {upload.id for upload in client.list_uploads()}
-    return frozenset()
+    """The Files that do not exist. A service that answers 404 for all may hide them, so it lists."""
+    found = read_uploads(client, pool, file_ids).keys()
+    gone = frozenset(file_ids) - found
+    return gone if found or not gone else gone - {upload.id for upload in client.list_uploads()}
 
 
 def _get_store(client: Client, store_id: str) -> LiveStore | None:
