@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from vssync.model.marks import STORE_PROTECT, Removal, without_ours
+from vssync.model.marks import STORE_APPLIED, STORE_PROTECT, Removal, without_ours
 from vssync.model.plan import Action, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
 from vssync.model.state import Contents, DesiredStore, LiveStore
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
@@ -55,6 +55,7 @@ class _LeavingStore:
             owned=len(self.classified.ours),
             live=self.contents.size,
             unlisted=self.contents.unlisted,
+            applied=self.live.metadata.get(STORE_APPLIED, ""),
         )
 
 
