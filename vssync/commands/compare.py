@@ -121,7 +121,8 @@ def _compare(session: Session, snapshot: Snapshot, comparisons: list[PendingComp
         session.client.waiting_for = ""
         digests |= new_digests
         with suppress(OSError, VssyncError):  # then the next run reads them again
-            _save_digests(prepare_folder(folder), new_digests)
+            kept = {**_load_digests(folder), **new_digests}  # beside those of a run at the same time
+            write_file(prepare_folder(folder) / _CACHE_NAME, json.dumps(kept, indent=0, sort_keys=True))
     compared = {
         upload.id: replace(upload, sha256=digests[upload.id])
         for upload in (comparison.upload for comparison in comparisons)
@@ -180,8 +181,3 @@ def _load_digests(folder: Path) -> dict[str, str]:
         digests = json.loads((folder / _CACHE_NAME).read_text("utf-8"))
         return {str(file_id): str(digest) for file_id, digest in digests.items()} if isinstance(digests, dict) else {}
     return {}
-
-
-def _save_digests(folder: Path, digests: Mapping[str, str]) -> None:
-    """Keeps digests beside those of earlier runs. Raises OSError."""
-    write_file(folder / _CACHE_NAME, json.dumps({**_load_digests(folder), **digests}, indent=0, sort_keys=True))
