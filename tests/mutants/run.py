@@ -163,6 +163,13 @@ MUTANTS = (
         ("tests/guarantees/test_lost_stores.py",),
     ),
     Mutant(
+        "what-nobody-read-hides-nothing",
+        "vssync/commands/compare.py",
+        "if not session.capabilities.shares_chunks or plan.options.allow_gap:",
+        "if True:",
+        ("tests/guarantees/worlds/test_equal_texts.py",),
+    ),
+    Mutant(
         "detach-a-file-that-another-key-declares",
         "vssync/planner/store_files.py",
         "key_of.get(copy.id, change.key) == change.key",

@@ -155,6 +155,10 @@ _FILE_REASONS: dict[str, Callable[[Subject], bool]] = {
     "other_owner": lambda of: (
         any(copy.owner and not of.is_mine(copy) for copy in of.live.files if of.live) if of.live else False
     ),
+    "declared": lambda of: any(
+        of.file and copy.id == of.file.file_id and copy.mark_parts[3] != "id" for copy in of.keep
+    ),
+    "file_gone": lambda of: of.file is not None and of.file.file_id not in of.case.run.before.uploads,
     "impossible": lambda of: of.change["action"] == "refuse",
     "not_allowed": lambda of: of.change["action"] == "refuse",
     "shared_chunks": lambda of: of.change["action"] in PUTS,
