@@ -275,6 +275,7 @@ class MissingCapability(StrEnum):
     BATCHES = "batches"
     BATCH_FILES = "batch_files"
     LIST_BATCHES = "list_batches"
+    STORE_UPDATES = "store_updates"
 
 
 _MISSING_ROUTE = (404, 405, 501)

@@ -16,7 +16,7 @@ from vssync.applier.await_ingestion import FileToRetry, wait_and_settle
 from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.intake import PAUSES
 from vssync.applier.steps import Put
-from vssync.applier.stores import look_for_twins
+from vssync.applier.stores import look_for_twins, update_metadata
 from vssync.applier.upload import (
     InFlightBatch,
     PendingFile,
@@ -27,6 +27,7 @@ from vssync.applier.upload import (
     without_lingering,
 )
 from vssync.applier.wait import await_new_store
+from vssync.applier.writes import MetadataLost
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
@@ -263,8 +264,11 @@ class UnfinishedBatchNote:
             return {name: value for name, value in metadata.items() if name != STORE_BATCHES} | note
 
         try:
-            self._store.writes.update_metadata(self._store.id, add)
+            update_metadata(self._store.run, self._store.id, add)
             self._written = batch_ids
+        except MetadataLost as error:
+            self._store.run.results.record_result(self._store.key, "", result_of_error(error))
+            self._is_enabled, self._written = False, ()
         except VssyncError as error:
             if getattr(error, "is_ambiguous", False):
                 self._written = batch_ids

@@ -5,12 +5,13 @@ The mark is checked after each write: without it the next plan would not recogni
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from vssync.api.errors import MissingCapability
 from vssync.applier.context import (
     ALREADY_DONE,
     DONE,
@@ -18,11 +19,13 @@ from vssync.applier.context import (
     Deletion,
     Result,
     StoreContext,
+    result_of_error,
     result_of_unread,
     send_deletion,
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
-from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until, unknown_if_unread
+from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
+from vssync.applier.writes import MetadataLost, find_lost, unknown_if_unread
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -76,11 +79,21 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
         written = {name: value for name, value in change.metadata.items() if name in written_names}
         return {**others, **written, STORE_OWNER: mark}
 
-    live = run.writes.update_metadata(
-        store.id, merge, settings.key, name=settings.name, expires_after=_expiry(settings)
-    )
-    _verify_mark(run, settings.key, live, mark)
+    update_metadata(run, store.id, merge, settings.key, name=settings.name, expires_after=_expiry(settings))
     return store
+
+
+def update_metadata(
+    run: ApplyRun, store_id: str, edit: Callable[[Mapping[str, str]], Mapping[str, str] | None], *args: Any, **more: Any
+) -> LiveStore:
+    """As `Writes.update_metadata`. Once the service lost the metadata of a store, none is updated in this run."""
+    if not run.capabilities.store_updates:
+        raise VssyncError(f"{store_id}: not updated, since the service lost the metadata of another store")
+    try:
+        return run.writes.update_metadata(store_id, edit, *args, **more)
+    except MetadataLost:
+        run.service.record_missing(MissingCapability.STORE_UPDATES)
+        raise
 
 
 def _mark_of(store: StoreContext) -> StoreMark:
@@ -101,12 +114,8 @@ def end_adoption(store: StoreContext) -> Result:
             "its adoption is unfinished, because not every file was adopted: apply again with the same options",
         )
     mark = _mark_of(store)
-    owner_entry = {STORE_OWNER: str(mark)}
-    if (
-        not mark.is_adopting
-    ):  # otherwise the plan left files to adopt later, and the mark stays as `set_up_store` wrote it
-        live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
-        _verify_mark(run, store.key, live, str(mark))
+    if not mark.is_adopting:  # else the plan left files to adopt later, and the mark stays as `set_up_store` wrote it
+        update_metadata(run, store.id, lambda metadata: {**metadata, STORE_OWNER: str(mark)})
     return DONE
 
 
@@ -126,7 +135,7 @@ def release_store(store: StoreContext) -> Result:
         return Result(
             Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again with the same options"
         )
-    live = run.writes.update_metadata(store_id, without_ours)
+    live = update_metadata(run, store_id, without_ours)
     if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
         return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
     return DONE
@@ -144,7 +153,7 @@ def delete_store(store: StoreContext) -> Result:
     if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
         # If this fails, it keeps our mark: later plans use the new store, and show this one as a second.
         with suppress(VssyncError):
-            store.writes.update_metadata(store_id, without_ours)
+            update_metadata(run, store_id, without_ours)
         run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
         return DONE
     # For an expired or replaced store the plan has no file list, so list it now.
@@ -225,18 +234,14 @@ def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
 
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
-    """Raises VssyncError for a store that does not carry the mark just written; if the response has none, reads it."""
+    """Raises VssyncError for a new store that does not carry its mark; if the response has none, reads it."""
+    sent = {STORE_OWNER: mark}
     with unknown_if_unread(f"{key}: {live.id} was written"):
-        live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
-    if not live_mark:
+        is_lost = find_lost(sent, live) and find_lost(sent, run.client.get_store(live.id))
+    if is_lost:
         raise VssyncError(
             f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
             f"declare this one with `id: {live.id}` and `external: true`"
-        )
-    if mark != live_mark:
-        raise VssyncError(
-            f"{key}: {live.id} carries another mark than was written, {live_mark}: either another run wrote to it "
-            "at the same time, or the service kept the old metadata; plan again"
         )
 
 
@@ -244,15 +249,16 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     """Leaves the run's stamp in each store that was planned as a whole and now is as the manifest wants it.
 
     `written` are the ids, by key, of the stores that the run wrote to. An external store's metadata is somebody else's.
+    The first is stamped alone: a service that loses metadata then loses that of no other store.
     """
     stamp, scope = run.settings.stamp, Scope.of(plan.options)
-    if stamp is None or not run.capabilities.store_updates:
+    if stamp is None:
         return
     failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
     time = datetime.fromtimestamp(run.client.service_date or run.client.clock.wall_time(), UTC)
     text = str(replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}"))
     to_stamp = [
-        (written[store.key], store.managed)
+        (store.key, store.managed)
         for store in plan.stores
         if store.key in written
         and store.key not in failed
@@ -263,7 +269,7 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     ]
 
     def leave_stamp(entry: tuple[str, StoreSettings]) -> None:
-        store_id, settings = entry
+        key, settings = entry
 
         def add(metadata: Mapping[str, str]) -> Mapping[str, str] | None:
             """The metadata with the stamp; None where there is no room, or the rest is not as this run left it."""
@@ -272,10 +278,16 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
             is_protected = bool(metadata.get(STORE_PROTECT))
             return stamped if STORE_APPLIED in stamped and is_current and is_protected is settings.protect else None
 
-        with suppress(VssyncError):
-            run.writes.update_metadata(store_id, add)
+        try:
+            if run.capabilities.store_updates:
+                update_metadata(run, written[key], add)
+        except MetadataLost as error:
+            run.results.record_result(key, "", result_of_error(error))
+        except VssyncError:  # nothing depends on a stamp
+            return
 
-    run.pool.map(leave_stamp, to_stamp)
+    for entries in (to_stamp[:1], to_stamp[1:]):
+        run.pool.map(leave_stamp, entries)
 
 
 def look_for_twins(store: StoreContext) -> None:
