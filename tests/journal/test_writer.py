@@ -104,22 +104,23 @@ class Stopping(Clock):
 
 
 @pytest.mark.parametrize(
-    ("statuses", "result"),
+    ("statuses", "read", "result"),
     [
-        ([], WriteResult.FAILED),  # nothing was sent
-        ([429], WriteResult.FAILED),  # the service did nothing
-        ([503], WriteResult.UNKNOWN),
-        ([503, 429], WriteResult.UNKNOWN),
-        ([429, 503], WriteResult.UNKNOWN),
-        ([404], WriteResult.DONE),
+        ([], 200, WriteResult.FAILED),  # nothing was sent
+        ([429], 200, WriteResult.FAILED),  # the service did nothing
+        ([503], 200, WriteResult.UNKNOWN),
+        ([503, 429], 200, WriteResult.UNKNOWN),
+        ([429, 503], 200, WriteResult.UNKNOWN),
+        ([404], 404, WriteResult.DONE),
+        ([503, 429], 404, WriteResult.DONE),  # it is looked for before the second attempt
     ],
 )
 def test_a_write_that_is_interrupted_between_its_attempts_may_have_taken_effect(
-    tmp_path: Path, statuses: list[int], result: WriteResult
+    tmp_path: Path, statuses: list[int], read: int, result: WriteResult
 ) -> None:
     answers, clock = iter(statuses), Stopping(len(statuses))
     clock.interrupted = not statuses
-    client = client_of(lambda request: httpx.Response(404 if request.method == "GET" else next(answers)), clock)
+    client = client_of(lambda request: httpx.Response(read if request.method == "GET" else next(answers)), clock)
     journal = Journal(tmp_path / "state")
     with nullcontext() if result is WriteResult.DONE else pytest.raises(Interrupted):
         Writes(client, journal).detach("vs_1", "file-1", is_our_upload=False)

@@ -349,15 +349,17 @@ class Client:
     def _delete(self, call: Call, *, is_last_look: bool = False) -> bool:
         """Deletes; returns whether the service said that it did, or had: a 404 says only that nothing was found.
 
-        A 404 for an object that can be read hides a missing permission, unless an earlier attempt may have deleted it:
-        what is read may be late, then, which is an error only where nobody looks later. May raise NotDeleted.
+        After another error it was looked for before it was deleted again (see `Sender.send`). A 404 for an object that
+        can be read hides a missing permission, unless an earlier attempt may have deleted it: what is read may be late,
+        then, which is an error only where nobody looks later. May raise NotDeleted.
         """
         try:
             is_deleted = self._read(call, parse.parse_done)
         except NotFound as error:
             if error.answer.status == HTTPStatus.GONE:
                 return True
-            if (error.attempts == 1 or is_last_look) and self._exists(call):
+            was_read = error.answer.method == "GET"
+            if (error.attempts == 1 or is_last_look) and not was_read and self._exists(call):
                 if error.attempts > 1:
                     reason = "404, after an attempt without a good answer, and it can still be read"
                     raise lost_reply_error(call.method, call.path, reason) from None

@@ -26,7 +26,7 @@ from vssync.api import errors
 from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import Clock, DeletionGate, RateLimiter
 from vssync.api.retry import MAX_ATTEMPTS, UNUSABLE_DATA, Failure, wait_before_retry
-from vssync.errors import Answer, Interrupted, ServiceError
+from vssync.errors import Answer, Interrupted, NotFound, ServiceError
 from vssync.providers import Bucket, Hint, Provider
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,10 @@ class Sender:
                     has_responded=call.plane in self._responded,
                     optional=call.is_optional,
                 )
+                is_doubtful = call.method == "DELETE" and failure.is_ambiguous
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
+                    if is_doubtful:
+                        self._raise_if_gone(call, attempt)
                     self._unreachable |= {call.plane} if failure.is_unreached else set()
                     error.attempts = attempt
                     error.is_ambiguous |= call.is_write and failure.is_ambiguous
@@ -179,11 +182,20 @@ class Sender:
                     self.limits.pause(wait)
                 else:
                     self.clock.sleep(wait)
+                if is_doubtful:
+                    self._raise_if_gone(call, attempt)
                 with self._lock:
                     self.retry_count += 1
         except Interrupted as interruption:
             interruption.is_ambiguous = may_have_effect
             raise
+
+    def _raise_if_gone(self, call: Call, attempts: int) -> None:
+        """Looks for what was to be deleted before that is sent again; raises NotFound, of a GET, where it is gone."""
+        outcome = self._attempt(replace(call, method="GET"), lambda body: body)
+        if not isinstance(outcome, Reply) and isinstance(outcome[1], NotFound):
+            outcome[1].attempts = attempts
+            raise outcome[1]
 
     def _attempt_deletion(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         with self.deletions.enter() as width:
