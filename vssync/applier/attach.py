@@ -15,7 +15,7 @@ from vssync.api.errors import MissingCapability, file_named_by, missing_from_cre
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, put_back, refused_type_message, result_of_unattached
-from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
+from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, find_attached, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.service import Capabilities
@@ -253,13 +253,10 @@ def _attach_missing(
     capabilities = store.run.capabilities
     is_from_service = isinstance(error, LostReply) and error.is_from_service
 
-    def list_attached() -> set[str]:
-        return wanted.intersection(live.id for live in store.client.list_files(store.id))
-
     def is_any_attached() -> bool:
         if isinstance(error, LostReply):  # a request attaches all its files or none, so the first stands for all
             return store.client.is_attached(store.id, files[0].file_id)
-        return bool(list_attached())
+        return bool(find_attached(store, wanted))
 
     try:
         poll_until(
@@ -271,10 +268,8 @@ def _attach_missing(
                 timeout=ERROR_GRACE if is_from_service else VISIBILITY_GRACE,
             ),
         )
-        attached = list_attached()
-        if (
-            is_from_service
-        ):  # the service reported a failure, so files that are missing have failed, and are not unknown
+        attached = find_attached(store, wanted)
+        if is_from_service:  # it reported a failure, so files that are missing have failed, and are not unknown
             error = ServiceError(error.answer.message, error.answer)
     except VssyncError:
         attached, retries = set[str](), 0
