@@ -87,8 +87,8 @@ class Call:
 
     @property
     def is_optional(self) -> bool:
-        """Whether it lists batches or the files of one: a store's own files say what that would."""
-        return self.method == "GET" and "/file_batches" in self.path and "limit" in self.params
+        """Whether it reads batches: a store's own files say what that would."""
+        return self.method == "GET" and "/file_batches" in self.path
 
 
 @dataclass(frozen=True, slots=True)
