@@ -32,6 +32,7 @@ class LastLook:
 
     stores: Mapping[str, LiveStore]  # all, by id
     files: Mapping[str, Mapping[str, LiveFile] | VssyncError]  # by id, of each store from which a file was detached
+    is_short: bool  # files that were counted and not listed were asked for one by one
 
     def files_of(self, store_id: str) -> Mapping[str, LiveFile]:
         """A store's files as they are listed; none where they are not."""
@@ -108,14 +109,19 @@ def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
 
 
 def _wait_for_ends(run: ApplyRun) -> LastLook:
-    """Reads listings until nothing deleted is in them, or time is up; returns the last reading."""
+    """Reads listings until they are whole and nothing deleted is in them, or time is up; returns the last reading.
+
+    What a short listing lacks may be in the next one, though it is gone.
+    """
+    clock = run.client.clock
+    whole_by = clock.monotonic() + DELETION_WAIT
     return poll_until(
         run,
         lambda: _look(run),
         Waiting(
             "deleted objects to leave the listings", "what is still listed counts as not done", timeout=DELETION_WAIT
         ),
-        is_done=lambda look: not look.count_shown(run.deletions),
+        is_done=lambda look: not (look.count_shown(run.deletions) or (look.is_short and clock.monotonic() < whole_by)),
         progress_of=lambda look: look.count_shown(run.deletions),
     )
 
@@ -131,10 +137,13 @@ def _look(run: ApplyRun) -> LastLook:
         raise denied  # pinned stores cannot stand for every store: there is none, or one of this run is not among them
     pending = run.ledger.pending_deletes()
 
+    short_ids: set[str] = set()
+
     def list_files(store_id: str) -> Mapping[str, LiveFile] | VssyncError:
         try:
             listing = run.client.list_all_files(stores.get(store_id) or run.client.get_store(store_id))
             files = {file.id: file for file in listing.files}
+            short_ids.update([store_id] if listing.verdict is Verdict.SHORT else [])
             # A partial listing may omit files that are there, so those that matter are asked for one by one.
             unseen = () if listing.verdict is Verdict.WHOLE else {*by_store[store_id], *pending} - files.keys()
             attached = (file_id for file_id in unseen if run.client.is_attached(store_id, file_id))
@@ -142,7 +151,8 @@ def _look(run: ApplyRun) -> LastLook:
         except VssyncError as error:
             return error
 
-    return LastLook(stores, dict(zip(by_store, run.pool.map(list_files, by_store), strict=True)))
+    files = dict(zip(by_store, run.pool.map(list_files, by_store), strict=True))
+    return LastLook(stores, files, is_short=bool(short_ids))
 
 
 def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
