@@ -19,6 +19,7 @@ from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, find_att
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.service import Capabilities
+from vssync.model.state import TYPE_WAYS_OUT, UNSUPPORTED
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
@@ -197,10 +198,12 @@ def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> N
 
 def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
     """Settles a file by the error of the request to attach it."""
-    if error.answer.code == "unsupported_file":
+    result = _result_of_refusal(file, error)
+    if error.answer.code == UNSUPPORTED:
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
+        result = replace(result, detail=f"{result.detail}; {TYPE_WAYS_OUT}")
     store.record_refusal(error, [file.put.key])
-    _settle_and_undo(store, file, _result_of_refusal(file, error))
+    _settle_and_undo(store, file, result)
 
 
 def _result_of_refusal(file: PendingFile, error: VssyncError) -> Result:
@@ -225,7 +228,7 @@ def _is_already_attached(store: StoreContext, file: PendingFile | None, error: S
     Some services have an error code for that. Otherwise the store is asked, unless the refusal is about a file's type.
     """
     code = error.answer.code
-    if file is None or code in ("file_already_attached", "unsupported_file"):
+    if file is None or code in ("file_already_attached", UNSUPPORTED):
         return code == "file_already_attached"
     return store.client.is_attached(store.id, file.file_id)
 

@@ -16,7 +16,7 @@ from vssync.applier.wait import INGESTION_DEADLINE, wait_for_batch, wait_for_fil
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import FileStatus, IngestError, LiveFile
+from vssync.model.state import UNSUPPORTED, FileStatus, IngestError, LiveFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
             service.record_accepted_type(file_type, completed=True)
         elif live.status is FileStatus.FAILED:
             failures.append((key, live.error))
-            if live.error and live.error.code == "unsupported_file":
+            if live.error and live.error.code == UNSUPPORTED:
                 service.record_refused_type(file_type, key)
     store.intake.record(completed, failures)
     to_retry = [failed for failed in settled if failed]

@@ -140,7 +140,7 @@ def result_of_uncompleted(file: LiveFile | VssyncError) -> Result:
     if isinstance(file, VssyncError):
         return result_of_unread(file)
     if file.error:
-        return Result(Status.FAILED, str(file.error))
+        return Result(Status.FAILED, file.error.with_ways_out)
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
         return Result(Status.FAILED, f"ingestion {file.status}")
     return Result(Status.UNKNOWN, f"still {file.status} when the wait for it ended; plan again later")
