@@ -30,32 +30,41 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
 
     `retries` is how often files that a lost reply left missing may still be attached again.
     """
+    batches: list[InFlightBatch] = []
     if attached := tuple(file for file in files if file.is_attached):
         # A batch of their own, so that they are settled like all others.
-        remaining = [file for file in files if not file.is_attached]
-        return [_record_batch(store, InFlightBatch(attached)), *attach(store, remaining, retries)]
-    if not files or store.run.is_broken:
-        return []
-    if store.stop_reason:
-        for file in files:
-            settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause))
-        return []
+        batches.append(_record_batch(store, InFlightBatch(attached)))
+        files = [file for file in files if not file.is_attached]
+    while files and not store.run.is_broken:
+        if store.stop_reason:
+            for file in files:
+                settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause))
+            break
+        sent, files = _attach_once(store, files, retries)
+        batches += sent
+    return batches
+
+
+def _attach_once(
+    store: StoreContext, files: Sequence[PendingFile], retries: int
+) -> tuple[list[InFlightBatch], Sequence[PendingFile]]:
+    """The batches of the files that were attached, and the files to attach again, in another form or without others."""
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(requests := _split_into_requests(files, capabilities)) > 1:
         # Each by a call of its own, which handles the errors of its files. One listing polls them all, as one batch.
         for_each: Callable[..., Iterable[list[InFlightBatch]]] = store.run.pool.map if capabilities.one_by_one else map
         batches_of_each = for_each(lambda request: attach(store, request, retries), requests)
         attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
-        return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
+        return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else [], ()
     try:
         batch = _send_when_visible(store, files, capabilities)
     except LostReply as error:
-        return _attach_missing(store, files, error, retries)
+        return _attach_missing(store, files, error, retries), ()
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:  # the journal cannot be written, so nothing was sent
-        return leave_unattached(store, files, error)
-    return [_record_batch(store, batch)]
+        return leave_unattached(store, files, error), ()
+    return [_record_batch(store, batch)], ()
 
 
 def _split_into_requests(files: Sequence[PendingFile], capabilities: Capabilities) -> list[list[PendingFile]]:
@@ -145,8 +154,8 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
 def _handle_refusal(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, relied_on: Capabilities
-) -> list[InFlightBatch]:
-    """Attaches refused files in another form or in halves, or settles the one that is refused.
+) -> tuple[list[InFlightBatch], Sequence[PendingFile]]:
+    """Settles the file that was refused, or attaches refused files in halves; returns what `_attach_once` does.
 
     `relied_on` are the capabilities that the refused request made use of.
     """
@@ -159,33 +168,33 @@ def _handle_refusal(
     }
     try:
         if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
-            return leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
+            return leave_unattached(store, files, error), ()  # the store is gone, which says nothing of these files
         if missing and was_used.get(missing):
             if missing is MissingCapability.BATCHES:
                 give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
             if missing is not MissingCapability.ATTRIBUTES:  # without attributes there is no fallback
-                return attach(store, files, retries)
+                return [], files
         named_id = file_named_by(error, file_ids)
         named = next((file for file in files if file.file_id == named_id), None)
         if _is_already_attached(store, named or files[0] if named or len(files) == 1 else None, error):
-            return _attach_missing(store, files, error, retries)
+            return _attach_missing(store, files, error, retries), ()
     except ServiceError as lookup_error:
-        return leave_unattached(store, files, lookup_error)
+        return leave_unattached(store, files, lookup_error), ()
     if error.answer.status not in _REJECTED:
-        return leave_unattached(store, files, error)
+        return leave_unattached(store, files, error), ()
     if len(files) > 1 and named:
         _settle_by_error(store, named, error)
-        return attach(store, _without_refused_types(store, [file for file in files if file is not named]), retries)
+        return [], _without_refused_types(store, [file for file in files if file is not named])
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
         remaining = _without_refused_types(store, files)
         if len(remaining) < len(files):
-            return attach(store, remaining, retries)
+            return [], remaining
         first, second = _split(store, files)
-        return attach(store, first, retries) + attach(store, second, retries)
+        return attach(store, first, retries) + attach(store, second, retries), ()
     for file in files:
         _settle_by_error(store, file, error)
-    return []
+    return [], ()
 
 
 def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> None:
