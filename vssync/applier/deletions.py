@@ -137,22 +137,28 @@ def _look(run: ApplyRun) -> LastLook:
         raise denied  # pinned stores cannot stand for every store: there is none, or one of this run is not among them
     pending = run.ledger.pending_deletes()
 
-    short_ids: set[str] = set()
+    verdicts: list[Verdict] = []
 
     def list_files(store_id: str) -> Mapping[str, LiveFile] | VssyncError:
         try:
-            listing = run.client.list_all_files(stores.get(store_id) or run.client.get_store(store_id))
-            files = {file.id: file for file in listing.files}
-            short_ids.update([store_id] if listing.verdict is Verdict.SHORT else [])
-            # A partial listing may omit files that are there, so those that matter are asked for one by one.
-            unseen = () if listing.verdict is Verdict.WHOLE else {*by_store[store_id], *pending} - files.keys()
-            attached = (file_id for file_id in unseen if run.client.is_attached(store_id, file_id))
-            return files | {file_id: run.client.get_file(store_id, file_id) for file_id in attached}
+            store = stores.get(store_id) or run.client.get_store(store_id)
+            files, verdict = _list_or_ask(run.client, store, {*by_store[store_id], *pending})
         except VssyncError as error:
             return error
+        verdicts.append(verdict)
+        return files
 
     files = dict(zip(by_store, run.pool.map(list_files, by_store), strict=True))
-    return LastLook(stores, files, is_short=bool(short_ids))
+    return LastLook(stores, files, is_short=Verdict.SHORT in verdicts)
+
+
+def _list_or_ask(client: Client, store: LiveStore, file_ids: Collection[str]) -> tuple[Mapping[str, LiveFile], Verdict]:
+    """A store's files. Of `file_ids`, those that a listing lacks which is not whole are asked for one by one."""
+    listing = client.list_all_files(store)
+    files = {file.id: file for file in listing.files}
+    unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - files.keys()
+    attached = (file_id for file_id in unseen if client.is_attached(store.id, file_id))
+    return files | {file_id: client.get_file(store.id, file_id) for file_id in attached}, listing.verdict
 
 
 def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
@@ -259,8 +265,5 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
     without permission, every File would be answered with 404 and look absent.
     """
     if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.is_ready(store.id):
-        listing = client.list_all_files(store)
-        listed = {file.id for file in listing.files}.intersection(file_ids)
-        unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - listed
-        return listed.union(file_id for file_id in unseen if client.is_attached(store.id, file_id))
+        return _list_or_ask(client, store, file_ids)[0].keys() & set(file_ids)
     return {file_id for file_id in file_ids if client.is_attached(store.id, file_id)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import chain
 
 from vssync.applier.attach import attach, leave_unattached, settle_unattached
@@ -228,8 +229,6 @@ class UnfinishedBatchNote:
 
     def __init__(self, store: StoreContext) -> None:
         self._store = store
-        is_ours = store.steps.settings is not None and not store.steps.settings.external
-        self._is_enabled = None if is_ours else False  # None: found out once there is a batch to note
         self._written: tuple[str, ...] = ()
         self._next_write = 0.0
 
@@ -237,17 +236,14 @@ class UnfinishedBatchNote:
         """Notes that these batches are under way, unless the last note says the same or was written just now."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
-        if not batch_ids or batch_ids == self._written or now < self._next_write:
-            return
-        if self._is_enabled is None:
-            self._is_enabled = self._is_needed()
-        if self._is_enabled:
+        if batch_ids and batch_ids != self._written and now >= self._next_write and self._is_enabled:
             self._next_write = now + _NOTE_INTERVAL
             self._write(batch_ids)
 
-    def _is_needed(self) -> bool:
-        capabilities = self._store.run.capabilities
-        if capabilities.store_updates and capabilities.batches:
+    @cached_property
+    def _is_enabled(self) -> bool:
+        settings, capabilities = self._store.steps.settings, self._store.run.capabilities
+        if settings and not settings.external and capabilities.store_updates and capabilities.batches:
             with suppress(VssyncError):
                 return self._store.client.list_batches(self._store.id) is None
         return False

@@ -5,7 +5,7 @@ The mark is checked after each write: without it the next plan would not recogni
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from vssync.applier.context import (
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
-from vssync.applier.writes import MetadataLost, find_lost, unknown_if_unread
+from vssync.applier.writes import MetadataEdit, MetadataLost, find_lost, unknown_if_unread
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -41,7 +41,7 @@ from vssync.model.marks import (
     parse_store_mark,
     without_ours,
 )
-from vssync.model.plan import Action, Plan, Reason, StoreChange
+from vssync.model.plan import Action, Plan, Reason, StoreChange, StorePlan
 from vssync.model.report import Status
 from vssync.model.state import Contents, FileStatus, LiveStore, StoreSettings
 from vssync.planner.context import Scope
@@ -70,27 +70,25 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
             run.announce(f"{store.key}: created; the service {when}, and files are uploaded meanwhile")
         return store
     mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
-    prefix = "metadata."
-    changed_names = {field.name.removeprefix(prefix) for field in change.fields if field.name.startswith(prefix)}
-    written_names = changed_names | {STORE_OWNER, STORE_PROTECT}
+    changed = {field.name.removeprefix("metadata.") for field in change.fields if field.name.startswith("metadata.")}
+    names = changed | {STORE_OWNER, STORE_PROTECT}
 
     def merge(metadata: Mapping[str, str]) -> dict[str, str]:
-        others = {name: value for name, value in metadata.items() if name not in written_names}
-        written = {name: value for name, value in change.metadata.items() if name in written_names}
-        return {**others, **written, STORE_OWNER: mark}
+        others = {name: value for name, value in metadata.items() if name not in names}
+        ours = {name: value for name, value in change.metadata.items() if name in names}
+        return {**others, **ours, STORE_OWNER: mark}
 
-    update_metadata(run, store.id, merge, settings.key, name=settings.name, expires_after=_expiry(settings))
+    expiry = _expiry(settings)
+    update_metadata(run, store.id, merge, key=settings.key, name=settings.name, expires_after=expiry)
     return store
 
 
-def update_metadata(
-    run: ApplyRun, store_id: str, edit: Callable[[Mapping[str, str]], Mapping[str, str] | None], *args: Any, **more: Any
-) -> LiveStore:
+def update_metadata(run: ApplyRun, store_id: str, edit: MetadataEdit, **more: Any) -> LiveStore:
     """As `Writes.update_metadata`. Once the service lost the metadata of a store, none is updated in this run."""
     if not run.capabilities.store_updates:
         raise VssyncError(f"{store_id}: not updated, since the service lost the metadata of another store")
     try:
-        return run.writes.update_metadata(store_id, edit, *args, **more)
+        return run.writes.update_metadata(store_id, edit, **more)
     except MetadataLost:
         run.service.record_missing(MissingCapability.STORE_UPDATES)
         raise
@@ -120,10 +118,7 @@ def end_adoption(store: StoreContext) -> Result:
 
 
 def _is_rest_done(store: StoreContext) -> bool:
-    """Whether all else in a store is done, and the run goes on.
-
-    The store's own record is None while its change is under way.
-    """
+    """Whether all else in a store is done, and the run goes on; its own record is None until its change has ended."""
     statuses = store.run.results.statuses(store.key).values()
     return not store.run.stopping and all(status in (Status.DONE, None) for status in statuses)
 
@@ -239,10 +234,8 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
     with unknown_if_unread(f"{key}: {live.id} was written"):
         is_lost = find_lost(sent, live) and find_lost(sent, run.client.get_store(live.id))
     if is_lost:
-        raise VssyncError(
-            f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
-            f"declare this one with `id: {live.id}` and `external: true`"
-        )
+        way_out = f"declare this one with `id: {live.id}` and `external: true`"
+        raise VssyncError(f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: {way_out}")
 
 
 def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
@@ -257,22 +250,19 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
     time = datetime.fromtimestamp(run.client.service_date or run.client.clock.wall_time(), UTC)
     text = str(replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}"))
-    to_stamp = [
-        (store.key, store.managed)
-        for store in plan.stores
-        if store.key in written
-        and store.key not in failed
-        and store.managed
-        and not (store.managed.external or store.unlisted)
-        and scope.includes_all_files(store.key)
-        and not any(note.kind in HELD_BACK for note in store.notes)
-    ]
 
-    def leave_stamp(entry: tuple[str, StoreSettings]) -> None:
-        key, settings = entry
+    def is_as_wanted(store: StorePlan) -> bool:
+        is_ours = store.managed is not None and not (store.managed.external or store.unlisted)
+        is_held_back = any(note.kind in HELD_BACK for note in store.notes)
+        is_whole = store.key in written and store.key not in failed and scope.includes_all_files(store.key)
+        return is_ours and is_whole and not is_held_back
+
+    def leave_stamp(store: StorePlan) -> None:
+        settings = store.managed
 
         def add(metadata: Mapping[str, str]) -> Mapping[str, str] | None:
             """The metadata with the stamp; None where there is no room, or the rest is not as this run left it."""
+            assert settings
             stamped = fit_metadata({**metadata, STORE_APPLIED: text})
             is_current = metadata.get(STORE_OWNER) == str(store_mark_for(plan.owner, settings))
             is_protected = bool(metadata.get(STORE_PROTECT))
@@ -280,14 +270,15 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
 
         try:
             if run.capabilities.store_updates:
-                update_metadata(run, written[key], add)
+                update_metadata(run, written[store.key], add)
         except MetadataLost as error:
-            run.results.record_result(key, "", result_of_error(error))
+            run.results.record_result(store.key, "", result_of_error(error))
         except VssyncError:  # nothing depends on a stamp
             return
 
-    for entries in (to_stamp[:1], to_stamp[1:]):
-        run.pool.map(leave_stamp, entries)
+    to_stamp = list(filter(is_as_wanted, plan.stores))
+    for stores in (to_stamp[:1], to_stamp[1:]):
+        run.pool.map(leave_stamp, stores)
 
 
 def look_for_twins(store: StoreContext) -> None:
@@ -397,14 +388,11 @@ def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
 def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:
     """Other stores with the mark of this owner and key; one that this run replaces or deleted does not count."""
     own_ids, claim = (store.id, store.made_id, store.steps.store_id), _mark_of(store).claim
-    others = (live for live in stores if live.id not in own_ids and not live.is_expired)
-    return [live for live in others if isinstance(live.mark, StoreMark) and live.mark.claim == claim]
+    return [live for live in stores if live.id not in own_ids and not live.is_expired and live.claim == claim]
 
 
 def _read_contents(store: StoreContext, live: LiveStore) -> Contents | None:
     """What a store holds; None where that cannot be listed."""
-    try:
-        listing = store.client.list_all_files(live)
-    except ServiceError:
-        return None
-    return Contents(listing.files, count=listing.count, verdict=listing.verdict)
+    with suppress(ServiceError):
+        return store.client.list_all_files(live)
+    return None

@@ -22,6 +22,8 @@ from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, Mark, fit_metadata
 from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
 from vssync.sources.paths import on_disk
 
+MetadataEdit = Callable[[Mapping[str, str]], Mapping[str, str] | None]
+
 
 class MetadataLost(VssyncError):
     """The service lost the metadata of a store that was updated, and once more when all of it was sent again."""
@@ -97,13 +99,7 @@ class Writes:
             record_id(live.id)
         return live
 
-    def update_metadata(
-        self,
-        store_id: str,
-        edit: Callable[[Mapping[str, str]], Mapping[str, str] | None],
-        key: str = "",
-        **settings: object,
-    ) -> LiveStore:
+    def update_metadata(self, store_id: str, edit: MetadataEdit, key: str = "", **settings: object) -> LiveStore:
         """Writes what `edit` makes of a store's metadata, and `settings` with it; nothing where that is None.
 
         Where `key` is given, the journal remembers that the store of this id has this key in the manifest.
