@@ -19,7 +19,7 @@ LAYERS = (
     ("render",),
     ("files", "endpoints", "sources", "auth", "threads", "journal", "address"),
     ("api",),
-    ("applier",),
+    ("applier", "ci"),
     ("commands",),
     ("cli",),
 )
@@ -28,7 +28,7 @@ CORE = {name for names in LAYERS[:5] for name in names}
 SHELL_ONLY = {"os", "io", "pathlib", "socket", "subprocess", "threading", "time", "random", "logging", "tempfile"}
 ONLY_IN = {
     "oci": {"auth", "commands"},
-    "httpx": {"api", "auth", "commands"},
+    "httpx": {"api", "auth", "ci", "commands"},
     "click": {"cli"},
     "rich": {"cli"},
     "falcon": set[str](),
@@ -36,10 +36,13 @@ ONLY_IN = {
 ALL_FILES = sorted(PACKAGE.rglob("*.py"))
 LOCAL_FILES = [path for path in ALL_FILES if "local" in path.relative_to(PACKAGE).parts]
 FILES = [path for path in ALL_FILES if path not in LOCAL_FILES]
-MOST_FILES = 199
+MOST_FILES = 208
 # What reads or writes JSON and YAML has to do with values of any form; elsewhere a value has a type.
 JSON_EDGE = (
     "api",
+    "ci/github.py",
+    "ci/gitlab.py",
+    "ci/rest.py",
     "commands/dump",
     "document.py",
     "journal/records.py",

@@ -7,6 +7,8 @@
     |   |-- AccessDenied           1   401 and 403: the credential is wrong or may not do this
     |   |-- NotDeleted             1   a deletion was answered with `"deleted": false`
     |   `-- LostReply              1   sent, and no answer that tells of success or failure: it may have taken effect
+    |-- ForgeError                 1   GitHub or GitLab answered with an error, or could not be reached
+    |   `-- ForgeDenied            1   the job's token may not do this
     |-- Refused                    3   nothing was written, and a person must decide
     `-- UsageProblem              64   the command line or the environment is invalid
 
@@ -113,6 +115,18 @@ class LostReply(ServiceError):
     def is_from_service(self) -> bool:
         """Whether the service itself answered, with an error of its own: 502 and 504 come from a gateway before it."""
         return self.answer.status in range(500, 600) and self.answer.status not in (502, 504)
+
+
+class ForgeError(VssyncError):
+    """The forge refused a request or could not be reached; `status` is 0 if nothing was answered."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ForgeDenied(ForgeError):
+    """The job's token may not do this; the message names the permission or the scope it needs."""
 
 
 class Interrupted(Exception):

@@ -23,6 +23,7 @@ CRASH = ("tests/guarantees/test_crash.py",)
 LOST = ("tests/applier/test_recover_upload.py",)
 DELETIONS = ("tests/applier/test_deletions.py", "tests/guarantees/test_two_machines.py")
 JOURNAL = ("tests/journal/test_writer.py",)
+CI = ("tests/ci",)
 INTERRUPTED = ("tests/applier/test_interrupted.py",)
 
 
@@ -412,6 +413,16 @@ MUTANTS = (
         "before = clock.monotonic()\n        clock.sleep(pause)\n        waited += clock.monotonic() - before",
         ("tests/applier/test_disasters.py",),
     ),
+    Mutant("a-label-set-before-the-push", "vssync/ci/github.py", '"head_ref_force_pushed",', "", CI),
+    Mutant("a-run-of-another-pull-request", "vssync/ci/github.py", "if time and time >= opened", "if time", CI),
+    Mutant("a-label-of-who-pushed-last", "vssync/ci/rest.py", "elif user == pusher:", "elif False:", CI),
+    Mutant("a-label-that-a-bot-set", "vssync/ci/rest.py", "elif _BOT.search(user):", "elif False:", CI),
+    Mutant("a-merge-from-elsewhere", "vssync/ci/rest.py", "if self._merge_commit(request) in wanted:", "if True:", CI),
+    Mutant("a-comment-of-somebody-else", "vssync/ci/rest.py", " == self._login()", "", CI),
+    Mutant("a-deleted-fork-is-ours", "vssync/ci/github.py", "own is None or own", "own is not None and own", CI),
+    Mutant("unexplained-by-a-push", "vssync/ci/gitlab.py", "kind is EventKind.MANUAL and ", "", CI),
+    Mutant("a-quick-action", "vssync/ci/rest.py", 're.sub(r"(?m)^/", " /", text)', "text", CI),
+    Mutant("a-token-to-another-host", "vssync/ci/rest.py", "if (url.scheme, url.netloc) != ", "if () > ", CI),
 )
 
 

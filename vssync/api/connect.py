@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.request import getproxies
 
 import httpx
@@ -45,13 +46,24 @@ def connect(
             endpoint.control_url, endpoint.control_headers, control_auth, endpoint.hints_for(control_kind)
         ),
     }
+    http, warnings = open_http((endpoint.data_url, endpoint.control_url), workers=workers, transport=transport)
+    sender = Sender(http, planes, limiter, clock, endpoint.provider, workers=workers, warnings=warnings)
+    return Client(sender, lists_batches=endpoint.capabilities.list_batches)
+
+
+def open_http(
+    urls: Iterable[str], *, workers: int = 1, transport: httpx.BaseTransport | None = None
+) -> tuple[httpx.Client, tuple[str, ...]]:
+    """A pool of connections for these addresses that follows no redirect, and what to say of NO_PROXY.
+
+    Raises UsageProblem for proxy settings or certificates that make no sense.
+    """
     # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
-    warnings: tuple[str, ...] = ()
     try:
         # Of the process environment. Reading them takes time, which a given transport does not need.
         certificates = True if transport else httpx.create_ssl_context()
-        proxies, warnings = ({}, ()) if transport else _find_proxies(endpoint)
+        proxies, warnings = ({}, ()) if transport else _find_proxies(urls)
         transports = {
             proxy: httpx.HTTPTransport(verify=certificates, limits=pool, proxy=proxy) for proxy in {*proxies.values()}
         }
@@ -74,19 +86,18 @@ def connect(
         raise UsageProblem(
             "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port"
         ) from None
-    sender = Sender(http, planes, limiter, clock, endpoint.provider, workers=workers, warnings=warnings)
-    return Client(sender, lists_batches=endpoint.capabilities.list_batches)
+    return http, warnings
 
 
-def _find_proxies(endpoint: Endpoint) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The proxy of each of a service's addresses that has one, and what to say of NO_PROXY.
+def _find_proxies(addresses: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The proxy of each address that has one, and what to say of NO_PROXY.
 
     As the process environment has them, or the system where it has none, but never for what is for this machine.
     """
     settings = getproxies()
     proxies = {}
     unreadable: tuple[str, ...] = ()
-    for url in map(httpx.URL, (endpoint.data_url, endpoint.control_url)):
+    for url in map(httpx.URL, addresses):
         proxy = settings.get(url.scheme) or settings.get("all", "")
         port = url.port or PORTS[url.scheme]
         is_direct, unreadable = read_no_proxy(settings.get("no", ""), url.host, port)

@@ -107,10 +107,11 @@ def parse_value(value: Scalar | None) -> Scalar | Template | None:
 
 def fill_template(template: Template, path: str, digest: str = "") -> str:
     """The text with every placeholder replaced by the digest or by its part of a path. Raises MissingFolder."""
-    return "".join(
+    parts = [
         part if isinstance(part, str) else digest if part.name == "digest" else path_part(path, part.name)
         for part in template
-    )
+    ]
+    return parts[0] if len(parts) == 1 else "".join(parts)
 
 
 class Expander:
@@ -203,10 +204,12 @@ def path_part(path: str, name: str) -> str:
     if name == "path":
         return path
     folder, _, last = path.rpartition("/")
-    stem, ext = splitext(last)  # a hidden name, `.env`, is all stem
-    parts = {"dir": folder, "name": last, "stem": stem, "ext": ext}
-    if name in parts:
-        return parts[name]
+    if name == "dir":
+        return folder
+    if name == "name":
+        return last
+    if name in ("stem", "ext"):
+        return splitext(last)[name == "ext"]  # a hidden name, `.env`, is all stem
     folders = folder.split("/") if folder else []
     number = int(name.removeprefix("dir."))
     if number >= len(folders):
@@ -232,12 +235,12 @@ def fit_name(text: str) -> str:
     has_extension = text.rfind(".") > text.rfind("/")  # in `v1.2/README`, the dot is a folder's
     stem, ext = splitext(name) if has_extension else (name, "")
     ext = ext.lower()
+    if len(name) <= MAX_NAME_BYTES and name.isascii():
+        return stem + ext
     room = max(MAX_NAME_BYTES - len(ext.encode()), 0)
     return _first_bytes(_first_bytes(stem, room) + ext, MAX_NAME_BYTES)
 
 
 def _first_bytes(text: str, count: int) -> str:
     """As many whole characters as fit."""
-    if len(text) <= count and text.isascii():
-        return text
     return text.encode()[:count].decode("utf-8", "ignore")

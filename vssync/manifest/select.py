@@ -137,6 +137,7 @@ class _StoreSelector:
         self._matched: set[str] = set()
         self._unmatched: dict[TreePath, str] = {}
         self._skipped: dict[tuple[str, str], str] = {}  # (key, path) -> reason
+        self._overrides_for: dict[str, list[int]] = {}  # folder -> indexes of overrides that may match files in it
         self._settings: dict[tuple[int, ...], FileSettings] = {}  # by (entry index, *indexes of matching overrides)
 
     def select(self, listing: Listing) -> Selection:
@@ -247,11 +248,17 @@ class _StoreSelector:
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
         """The settings of a file that the entry of this index selects; files with the same layers share them."""
-        matching = [number for number, override in enumerate(self.spec.overrides) if override.pattern.matches(nfc_path)]
+        overrides, folder = self.spec.overrides, nfc_path[: nfc_path.rfind("/") + 1]
+        if folder not in self._overrides_for:
+            starts = enumerate(override.pattern.start for override in overrides)
+            self._overrides_for[folder] = [
+                number for number, start in starts if start.startswith(folder) or folder.startswith(start)
+            ]
+        matching = [number for number in self._overrides_for[folder] if overrides[number].pattern.matches(nfc_path)]
         settings = self._settings.get((index, *matching))
         if settings is None:
-            overrides = (self.spec.overrides[number].layer for number in matching)
-            settings = merge_layers((self.spec.layer, self.spec.entries[index].layer, *overrides))
+            layers = (overrides[number].layer for number in matching)
+            settings = merge_layers((self.spec.layer, self.spec.entries[index].layer, *layers))
             self._settings[index, *matching] = settings
         return settings
 

@@ -216,7 +216,11 @@ def _choose_values(choices: Choices, path: str, looked_up: Mapping[Lookup, Scala
     """The first value that each attribute has, without those that are null, their templates filled in."""
     attributes: dict[str, Scalar] = {}
     for name, values in choices.items():
-        value = next((value for value in values if not isinstance(value, Lookup) or value in looked_up), None)
+        for value in values:
+            if not isinstance(value, Lookup) or value in looked_up:
+                break
+        else:
+            continue  # every one looks for what the document lacks
         if isinstance(value, Lookup):
             attributes[name] = looked_up[value]
         elif isinstance(value, tuple):

@@ -1,0 +1,163 @@
+"""What a CI job asks of its forge, GitHub or GitLab, and tells it: values and one interface.
+
+Nothing here trusts what a pull request can write: who set a label, when, and when was pushed last are the forge's own
+records, never the dates of commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from vssync.api.rate_limit import Clock
+from vssync.errors import UsageProblem
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_COMMITS = 300  # asked about in one run: a job's token on GitHub has 1,000 requests an hour
+LABEL_PREFIX = "vssync"  # other labels are none of ours, and are not even looked up
+
+
+class EventKind(StrEnum):
+    """Why a job runs. A merge queue's test of a change is a pull request without a number."""
+
+    PULL_REQUEST = "pull_request"
+    PUSH = "push"
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+
+
+class Severity(StrEnum):
+    """How an annotation is shown."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class CiEvent:
+    """What made this job run; empty or None where there is none or the forge does not say.
+
+    `sha` is what the job checks out, which for a pull request may be a merge of it with its target; `head_sha` is its
+    own last commit, and `base_sha` its target's commit, which may be behind the target by now. `branch` is the branch
+    that was pushed, or the target of a pull request. `unexplained` was given by hand, by who started the job.
+    """
+
+    kind: EventKind
+    sha: str
+    branch: str
+    repository: str
+    head_sha: str = ""
+    base_sha: str = ""
+    before: str = ""
+    is_default_branch: bool = False
+    number: int | None = None
+    author: str = ""
+    is_fork: bool = False
+    actor: str = ""
+    unexplained: bool = False
+    server_url: str = ""
+    run_url: str = ""
+    job_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label that is set now, and who set it last.
+
+    `set_by` is empty, and `unknown` says why, where that proves no second person's look: the forge has no record, the
+    account is gone or a bot's, or it is who pushed last.
+    """
+
+    name: str
+    set_by: str = ""
+    set_at: datetime | None = None
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull or merge request; of its labels those that begin with `vssync`.
+
+    `last_push_at` is when what it would merge last changed: a push, a force-push, another target. It is None if that
+    is not known, and `unknown` says why; it is not looked up for one without such labels. `merge_commit` is the commit
+    on the target branch that it became, also by a squash, a rebase or a queue.
+    """
+
+    number: int
+    author: str
+    head_sha: str
+    url: str = ""
+    labels: tuple[Label, ...] = ()
+    last_push_at: datetime | None = None
+    unknown: str = ""
+    merge_commit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a forge needs of this process; `emit` prints a line as it is, which the forge's runner reads."""
+
+    environ: Mapping[str, str]
+    emit: Callable[[str], None]
+    clock: Clock
+    transport: httpx.BaseTransport | None = None
+
+
+class Forge(Protocol):
+    """GitHub or GitLab, for one job. Whatever asks the forge raises ForgeError, and ForgeDenied without the right."""
+
+    event: CiEvent
+
+    def pull_request(self, number: int) -> PullRequest:
+        """One request, with its labels as they are now."""
+
+    def merged_pull_requests(self, commits: Iterable[str]) -> tuple[PullRequest, ...]:
+        """Those merged into the event's branch whose merge commit is one of these, each once.
+
+        The forge is asked by commit, newest first, since messages can be forged. Of more than MAX_COMMITS it is asked
+        about the first ones, and says so.
+        """
+
+    def last_deployment(self, environment: str) -> str | None:
+        """The commit of the environment's last successful deployment that was not one of a pull request."""
+
+    def put_comment(self, number: int, marker: str, body: str) -> str:
+        """Writes the one comment that begins with this marker and is ours, or makes it; the address to see it at.
+
+        A body that is too long is cut at a block's border, with a link to the run.
+        """
+
+    def put_issue(self, marker: str, title: str, body: str) -> str:
+        """Writes the one open issue that begins with this marker and is ours, or opens it; its address."""
+
+    def close_issue(self, marker: str) -> None:
+        """Closes our open issue with this marker, if there is one."""
+
+    def write_summary(self, text: str) -> None:
+        """Adds to what the job's page shows, or to the job's artifact where the forge has no such page."""
+
+    def annotate(self, severity: Severity, message: str, *, file: str = "", line: int = 0) -> None:
+        """Shows a message at a line of a file, whose path is relative to the repository."""
+
+    def set_output(self, name: str, value: str) -> None:
+        """Gives a value to later steps or jobs."""
+
+
+def open_forge(job: Job) -> Forge:
+    """The forge whose job this is. Raises UsageProblem outside of GitHub and GitLab, and for an event of no use."""
+    from vssync.ci.github import GitHub
+    from vssync.ci.gitlab import GitLab
+
+    if job.environ.get("GITHUB_ACTIONS") == "true":
+        return GitHub(job)
+    if job.environ.get("GITLAB_CI") == "true":
+        return GitLab(job)
+    raise UsageProblem(
+        "neither GITHUB_ACTIONS nor GITLAB_CI is `true`: run this in a job of GitHub Actions or GitLab CI"
+    )
