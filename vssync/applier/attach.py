@@ -48,7 +48,9 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
 def _attach_once(
     store: StoreContext, files: Sequence[PendingFile], retries: int
 ) -> tuple[list[InFlightBatch], Sequence[PendingFile]]:
-    """The batches of the files that were attached, and the files to attach again, in another form or without others."""
+    """The batches of the files that were attached, and the files that are still to be: in another form, or without
+    those that were refused.
+    """
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(requests := _split_into_requests(files, capabilities)) > 1:
         # Each by a call of its own, which handles the errors of its files. One listing polls them all, as one batch.
