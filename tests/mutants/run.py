@@ -192,8 +192,8 @@ MUTANTS = (
     Mutant(
         "delete-again-what-may-be-gone",
         "vssync/api/http.py",
-        'is_doubtful = call.method == "DELETE"',
-        'is_doubtful = call.method == "NONE"',
+        'if call.method != "DELETE" or not',
+        "if True or not",
         DELETIONS,
     ),
     Mutant(

@@ -25,7 +25,7 @@ import httpx
 from vssync.api import errors
 from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import Clock, DeletionGate, RateLimiter
-from vssync.api.retry import MAX_ATTEMPTS, UNUSABLE_DATA, Failure, wait_before_retry
+from vssync.api.retry import UNUSABLE_DATA, Failure, wait_before_retry
 from vssync.errors import Answer, Interrupted, NotFound, ServiceError
 from vssync.providers import Bucket, Hint, Provider
 
@@ -128,9 +128,7 @@ class Sender:
         self.deletions = DeletionGate(workers)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
-        self.on_answer: Callable[[Call, httpx.Response], None] | None = (
-            None  # sees each answer whole, before it is read
-        )
+        self.on_answer: Callable[[Call, httpx.Response], None] | None = None  # sees each answer before it is read
         self.has_unusable_data = False  # the embedded service cannot read or write its data, and will not be able to
         self.last_failure = ""  # why the latest was sent again, such as `status 503 to GET /files`
 
@@ -166,32 +164,30 @@ class Sender:
                     has_responded=call.plane in self._responded,
                     optional=call.is_optional,
                 )
-                is_doubtful = call.method == "DELETE" and failure.is_ambiguous
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
-                    if is_doubtful:
-                        self._raise_if_gone(call, attempt)
+                    self._raise_if_gone(call, failure, attempt)
                     self._unreachable |= {call.plane} if failure.is_unreached else set()
                     error.attempts = attempt
                     error.is_ambiguous |= call.is_write and failure.is_ambiguous
                     raise error
-                attempts = f"after attempt {attempt} of {MAX_ATTEMPTS}"
-                log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, attempts)
+                log.debug("%s %s: again in %.1f s, after attempt %d", call.method, call.path, wait, attempt)
                 reason = f"status {failure.status}" if failure.status else "no answer"
                 self.last_failure = f"{reason} to {call.method} {call.path}"
                 if failure.status == 429:
                     self.limits.pause(wait)
                 else:
                     self.clock.sleep(wait)
-                if is_doubtful:
-                    self._raise_if_gone(call, attempt)
+                self._raise_if_gone(call, failure, attempt)
                 with self._lock:
                     self.retry_count += 1
         except Interrupted as interruption:
             interruption.is_ambiguous = may_have_effect
             raise
 
-    def _raise_if_gone(self, call: Call, attempts: int) -> None:
-        """Looks for what was to be deleted before that is sent again; raises NotFound, of a GET, where it is gone."""
+    def _raise_if_gone(self, call: Call, failure: Failure, attempts: int) -> None:
+        """Looks for what an error may have deleted; raises NotFound, of a GET, where it is gone."""
+        if call.method != "DELETE" or not failure.is_ambiguous:
+            return
         outcome = self._attempt(replace(call, method="GET"), lambda body: body)
         if not isinstance(outcome, Reply) and isinstance(outcome[1], NotFound):
             outcome[1].attempts = attempts
@@ -341,8 +337,7 @@ class ConnectionTrace:
             self._to_close.close()  # while it still counts as busy: once idle, another thread may take it
 
     def close_with_response(self, response: httpx.Response) -> None:
-        """Keeps the connection out of the pool: servers (uvicorn) reset it after an error without announcing it, and a
-        write sent on it would count as lost."""
+        """Keeps the connection out of the pool: uvicorn resets it after an error, and a write on it would be lost."""
         self._to_close = response.extensions.get("network_stream")
 
     def failure(self, cause: Exception) -> Failure:

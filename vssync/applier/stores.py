@@ -83,12 +83,12 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
     return store
 
 
-def update_metadata(run: ApplyRun, store_id: str, edit: MetadataEdit, **more: Any) -> LiveStore:
+def update_metadata(run: ApplyRun, store_id: str, edit: MetadataEdit, key: str = "", **settings: object) -> LiveStore:
     """As `Writes.update_metadata`. Once the service lost the metadata of a store, none is updated in this run."""
     if not run.capabilities.store_updates:
         raise VssyncError(f"{store_id}: not updated, since the service lost the metadata of another store")
     try:
-        return run.writes.update_metadata(store_id, edit, **more)
+        return run.writes.update_metadata(store_id, edit, key, **settings)
     except MetadataLost:
         run.service.record_missing(MissingCapability.STORE_UPDATES)
         raise
