@@ -42,8 +42,8 @@ def compare_with_revision(
             comparison = compare_manifests(desired, loaded.desired, options, revisions)
         plan = with_sources(comparison.plan, loaded)
     if later:
-        ways = ((refusal, tuple(map(later.name_in, refusal.way_out))) for refusal in plan.refusals)
-        plan = replace(plan, refusals=tuple(replace(refusal, way_out=way_out) for refusal, way_out in ways))
+        named = (replace(each, way_out=tuple(map(later.name_in, each.way_out))) for each in plan.refusals)
+        plan = replace(plan, refusals=tuple(named))
     return replace(comparison, plan=plan, notes=notes)
 
 

@@ -92,8 +92,8 @@ def _table_blocks(plan: Plan, *, full: bool) -> list[MarkdownBlock]:
     if len(stores) > _STORES:
         stores = sorted(stores, key=lambda store: -count_changes(store).delete)
     rows = [
-        _table_row(inline_code(store.key), inline_code(wording.short_id(store.id) or "to be created"), (store,))
-        for store in stores[:_STORES]
+        _table_row(inline_code(store.key), inline_code(wording.place_of(store, id, created="to be created")), (store,))
+        for store, id in ((store, wording.short_id(store.id)) for store in stores[:_STORES])
     ]
     if rest := stores[_STORES:]:
         rows.append(_table_row(f"and {count_noun(len(rest), 'more store')}", "", tuple(rest)))

@@ -82,11 +82,11 @@ def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
     """Each store with something to show: its key, its id, how many files it holds or will hold, what is to be done."""
     blocks = []
     for store in stores_to_show(plan, full=full):
-        created = store.change is not None and store.change.action is Action.CREATE
-        name = f' as "{escape_control(store.name)}"' if store.name != store.key else ""
-        where = f"to be created{name}" if created else wording.place_of(store, wording.short_id(store.id))
+        created = wording.is_created(store)
+        name = f' as "{escape_control(store.name)}"' if created and store.name != store.key else ""
+        where = wording.place_of(store, wording.short_id(store.id), created="to be created")
         files = count_noun(store.wanted if created else store.live, "file")
-        head = TextLine(f"{escape_control(store.key)}  {where}", right=files, indent=0)
+        head = TextLine(f"{escape_control(store.key)}  {where}{name}", right=files, indent=0)
         blocks.append(StoreBlock(head, plan_rows(store, full=full)))
     return blocks
 

@@ -182,7 +182,8 @@ def _dates_in_tree(tree: Path, group: dict[str, str]) -> dict[str, str]:
         _Commit(commit_id, date.decode(), tuple(parents))
         for commit_id, date, *parents in (line.split() for line in log.splitlines())
     ]
-    with _open_diffs(tree, commits, os.path.commonpath(wanted)) as diffs:
+    pairs = [(commit.id, parent) for commit in commits for parent in commit.parents or (b"",)]
+    with open_diffs(tree, pairs, os.path.commonpath(wanted)) as diffs:
         dates = _resolve_dates(commits, wanted, diffs)
     found = {path: [dates[name] for name in map(_encode, sorted(spellings[path])) if name in dates] for path in group}
     return {group[path]: candidates[0] for path, candidates in found.items() if candidates}
@@ -221,9 +222,13 @@ def _resolve_dates(
 
 
 @contextmanager
-def _open_diffs(tree: Path, commits: Iterable[_Commit], folder: bytes) -> Iterator[Iterator[frozenset[bytes]]]:
-    """The paths in a folder that differ between each commit and each of its parents, in order, from one process."""
-    pairs = [(commit.id, parent) for commit in commits for parent in commit.parents or (b"",)]
+def open_diffs(
+    tree: Path, pairs: Collection[tuple[bytes, bytes]], folder: bytes = b""
+) -> Iterator[Iterator[frozenset[bytes]]]:
+    """The paths in a folder that differ within each pair of a commit and its parent, in order, from one process.
+
+    For a commit whose parent is empty, these are all its paths. Reading them raises GitUnreadable.
+    """
     arguments = ("diff-tree", "--stdin", "--always", "--root", "--no-renames", "-r", "-z", "--name-status")
     command = _command(tree, ("--literal-pathspecs", *arguments, "--", os.fsdecode(folder or b".")))
     with TemporaryFile() as file:
