@@ -237,6 +237,26 @@ def test_metadata_that_an_update_loses_is_written_again_once_and_else_told(
     assert again.converged, (again.outcomes, again.plan)
 
 
+class Keeping(httpx.BaseTransport):
+    """Accepts updates of stores, and changes nothing."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        is_update = request.method == "POST" and request.url.path.split("/")[-2] == "vector_stores"
+        return self.inner.handle_request(httpx.Request("GET", request.url) if is_update else request)
+
+
+def test_a_service_that_keeps_the_old_metadata_is_no_success(place: Place) -> None:
+    place.write({"vssync.yaml": TWO_STORES})
+    assert place.apply().converged
+    place.write({"vssync.yaml": TWO_STORES.replace("team: a", "team: b")})
+    (outcome,) = place.apply(Keeping).outcomes
+    assert (outcome.store, outcome.status) == ("more", Status.FAILED)
+    assert "carries another mark than was written" in outcome.detail
+
+
 @pytest.mark.parametrize("in_flight", [1, 8])
 def test_files_are_uploaded_while_a_new_store_is_made(place: Place, in_flight: int) -> None:
     place.provider, place.batches_in_flight = "local,creating-seconds=45,propagating-seconds=20", in_flight
