@@ -32,6 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["plan", "--against", "main"], 1, "in no git work tree"),
         (["plan", "--against", "main", "--out", "p.json"], 64, "leave out --out"),
         (["plan", "--at", "main"], 64, "--against REV"),
+        (["plan", "--against", ""], 64, "'--against': names no revision"),
+        (["plan", "--against", "main", "--at", ""], 64, "'--at': names no revision"),
         (["plan", "-f", "other.yaml"], 3, "--adopt-from shelf"),
         (["plan", "--exclude", "docs/*.md"], 0, "No changes"),
         (["status"], 0, "11 to delete"),

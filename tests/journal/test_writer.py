@@ -206,7 +206,7 @@ def test_other_verbs_write_lines_too_and_leave_the_apply_that_was_cut_off(place:
     with place.work() as work:
         ((row,), _) = list_batches(work)
         with locked_journal(work):  # as while an apply is at work
-            assert cancel_batch(work, row.batch.id) is FileStatus.CANCELLED
+            assert cancel_batch(work, row.batch.id).status is FileStatus.CANCELLED
     place.gc(delete=True)
     assert "A run was interrupted" in place.left_over()
     with place.work() as work:

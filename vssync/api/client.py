@@ -85,8 +85,7 @@ class Client:
         self.sender.close()
 
     def list_stores(self, order: Order = Order.OLDEST_FIRST) -> tuple[LiveStore, ...]:
-        """All stores, complete as far as the service says. Where this credential may not list them, the pinned ones
-        whose files it may list.
+        """All stores, complete. Where this credential may not list them, the pinned ones whose files it may list.
 
         Raises ServiceError where no manifest could pin one, and where the credential may list no uploads, either: then
         it is of no use here.
@@ -97,11 +96,14 @@ class Client:
             except (AccessDenied, NotFound) as error:
                 if self.pinned_stores is None:
                     raise
-                lists = {id_: not self.probe(store_path(id_, "files")).error for id_ in self.pinned_stores}
-                names = {id_: name for id_, name in self.pinned_stores.items() if lists[id_]}
-                if not names and self.probe("/files").error:
+                usable = {
+                    id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0)
+                    for id_, name in self.pinned_stores.items()
+                    if not self.probe(store_path(id_, "files")).error
+                }
+                if not usable and self.probe("/files").error:
                     raise
-                self._usable_pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in names.items()}
+                self._usable_pinned = usable
                 self.stores_denied = self.sender.denied_stores_error(error)
         return tuple(self._usable_pinned.values())
 
@@ -195,8 +197,8 @@ class Client:
             one_end = Order.OLDEST_FIRST if order is Order.ANY else order
             return read_listing(self._pages(path, order=one_end), count).parsed(parse.parse_store_file)
 
-    def is_ready(self, store_id: str) -> bool:
-        """Whether the store can be used: some services answer 404 for a while after creating it."""
+    def can_list_files(self, store_id: str) -> bool:
+        """Whether the store answers: some services say 404 to what is in it for a while after creating it."""
         return self._exists(Call("GET", store_path(store_id, "files"), params={"limit": 1}))
 
     def get_file(self, store_id: str, file_id: str) -> LiveFile:
@@ -350,9 +352,8 @@ class Client:
     def _delete(self, call: Call, *, is_last_look: bool = False) -> bool:
         """Deletes; returns whether the service said that it did, or had: a 404 says only that nothing was found.
 
-        After another error it was looked for before it was deleted again (see `Sender.send`). A 404 for an object that
-        can be read hides a missing permission, unless an earlier attempt may have deleted it: what is read may be late,
-        then, which is an error only where nobody looks later. May raise NotDeleted.
+        A 404 for an object that can be read hides a missing permission, unless an earlier attempt may have deleted it:
+        what is read may be late, then, which is an error only where nobody looks later. May raise NotDeleted.
         """
         try:
             is_deleted = self._read(call, parse.parse_done)

@@ -127,7 +127,7 @@ def _may_become_visible(store: StoreContext, files: Sequence[PendingFile], error
     """Whether a 404 may be temporary: it is about an upload of this run, or both the route and the store exist."""
     if named_id := file_named_by(error, [file.file_id for file in files]):
         return any(file.file_id == named_id and not file.put.existing_id for file in files)
-    if not store.client.is_ready(store.id):
+    if not store.client.can_list_files(store.id):
         return False
     is_batch = not error.answer.path.endswith("/files")
     if is_batch and MissingCapability.BATCHES in store.run.settings.declared_capabilities:
@@ -169,7 +169,7 @@ def _handle_refusal(
         MissingCapability.ATTRIBUTES: True,
     }
     try:
-        if missing is MissingCapability.BATCHES and not store.client.is_ready(store.id):
+        if missing is MissingCapability.BATCHES and not store.client.can_list_files(store.id):
             return leave_unattached(store, files, error), ()  # the store is gone, which says nothing of these files
         if missing and was_used.get(missing):
             if missing is MissingCapability.BATCHES:

@@ -87,7 +87,7 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             # does an error that may pass.
             status = error.answer.status
             may_pass = status in (0, 408, 429) or (status >= 500 and not is_permanent(error))
-            if not may_pass and store.client.is_ready(store.id):
+            if not may_pass and store.client.can_list_files(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)

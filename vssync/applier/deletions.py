@@ -256,6 +256,6 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
     Each is asked for if that takes fewer requests than listing the store, but only after one page could be read:
     without permission, every File would be answered with 404 and look absent.
     """
-    if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.is_ready(store.id):
+    if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.can_list_files(store.id):
         return _list_or_ask(client, store, file_ids)[0].keys() & set(file_ids)
     return {file_id for file_id in file_ids if client.is_attached(store.id, file_id)}

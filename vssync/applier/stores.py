@@ -63,7 +63,7 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
         _create(store, settings, change)
         store.may_have_twin = True
         with unknown_if_unread(f"{store.key}: {store.id} was created"):
-            store.is_awaited = not run.client.is_ready(store.id)
+            store.is_awaited = not run.client.can_list_files(store.id)
         if store.is_awaited:
             seconds = run.settings.new_store_seconds
             when = f"makes it available in {format_estimate(seconds)}" if seconds else "does not serve it yet"

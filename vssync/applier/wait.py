@@ -249,8 +249,8 @@ def await_new_store(store: StoreContext) -> bool:
         with unknown_if_unread(f"{store.key}: {store.id} was created"):
             is_ready = poll_until(
                 store.run,
-                lambda: store.client.is_ready(store.id),
-                Waiting(f"the new store of {store.key} to answer", "its files are not attached"),
+                lambda: store.client.can_list_files(store.id),
+                Waiting(f"the new store of {store.key} to answer", "its files are left for the next apply"),
             )
         if not is_ready:
             raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,14 +19,23 @@ from vssync.cli.session import (
 )
 from vssync.text import escape_control
 
+
+def _parse_revision(_context: click.Context, _option: click.Option, name: str | None) -> str:
+    """A revision; empty without the option. An empty one comes from an empty variable, and means no other plan."""
+    if name == "":
+        raise click.BadParameter("names no revision; is a variable empty?")
+    return name or ""
+
+
+_revision = partial(option, metavar="REV", callback=_parse_revision)
 _AGAINST_HELP = "Compare with the manifest and its files as of this git revision; no service is asked."
 
 
 @verb
 @shared_options(*SERVICE, *PLAN, *VIEW, PLAN_FORMAT, DETAILED_EXITCODE)
 @option("-o --out", "Save the plan to this file, as JSON.", heading=OUTPUT, type=FILE)
-@option("--against", _AGAINST_HELP, metavar="REV", default="")
-@option("--at", "With --against: this revision in place of the work tree.", metavar="REV", default="")
+@_revision("--against", _AGAINST_HELP)
+@_revision("--at", "With --against: this revision in place of the work tree.")
 def plan(options: CommandOptions, *, detailed_exitcode: bool, out: Path | None, against: str, at: str) -> int:
     """Show what apply would do, without writing anything."""
     from vssync.commands.apply import describe_interrupted_runs

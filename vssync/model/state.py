@@ -218,6 +218,7 @@ class LiveFile:
     error: IngestError | None = None
     mark: Mark | UnreadableMark | None = None
     usage_bytes: int = 0  # of its text in the store; 0: none, or the service does not say
+    reported_status: str = ""  # the service's own word, where it is UNKNOWN
 
     @property
     def owner(self) -> str:
@@ -245,6 +246,7 @@ class LiveBatch:
     created_at: int
     counts: FileCounts = FileCounts()
     file_ids: tuple[str, ...] | None = None
+    reported_status: str = ""  # the service's own word, where it is UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.service import ServiceSpec
-from vssync.model.state import FileCounts, Scalar
+from vssync.model.state import FileCounts, LiveBatch, LiveFile, Scalar
 from vssync.planner.estimate import Cost
 from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words, shorten_middle
 
@@ -226,6 +226,11 @@ def scope_text(plan: Plan) -> str:
     """How many of the manifest's stores were looked at ("2 of 5 stores"); empty for all of them."""
     looked_at = sum(store.desired is not None for store in plan.stores)
     return f"{looked_at:,} of {count_noun(plan.declared, 'store')}" if looked_at < plan.declared else ""
+
+
+def status_text(live: LiveFile | LiveBatch) -> str:
+    """The status of a live object; one that OpenAI's API does not know in the service's own word."""
+    return escape_control(live.reported_status) or live.status.replace("_", " ")
 
 
 def batch_progress(counts: FileCounts) -> str:
