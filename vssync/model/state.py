@@ -181,6 +181,10 @@ class StoreStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+UNSUPPORTED = "unsupported_file"  # the code of a refusal for a file's type
+TYPE_WAYS_OUT = "`filename` or `formats` can give such a file another name, and `exclude` leaves it out"
+
+
 @dataclass(frozen=True, slots=True)
 class IngestError:
     """Why a service could not ingest a file: a code ("unsupported_file") and its own words."""
@@ -194,7 +198,12 @@ class IngestError:
     @property
     def is_permanent(self) -> bool:
         """Whether it is about these bytes, so that another try would meet it again. Any other code may pass."""
-        return self.code in ("unsupported_file", "invalid_file")
+        return self.code in (UNSUPPORTED, "invalid_file")
+
+    @property
+    def with_ways_out(self) -> str:
+        """The error, and what to do where it is about the file's type."""
+        return f"{self}; {TYPE_WAYS_OUT}" if self.code == UNSUPPORTED else str(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from vssync.manifest.spec import PATH_TEMPLATE
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, short_digest
 from vssync.model.plan import Action, FieldChange, FileChange, Reason, RecordedCopy
-from vssync.model.state import AUTO, FileStatus
+from vssync.model.state import AUTO, TYPE_WAYS_OUT, UNSUPPORTED, FileStatus
 from vssync.planner.attributes import (
     AttributeDifference,
     attributes_plainly_equal,
@@ -199,12 +199,13 @@ class _KeyDecision:
 
     def _leave_rejected(self, rejected: OwnedCopy) -> tuple[FileChange, ...]:
         """Uploads nothing; of the copies, the one that the service rejects and the newest completed one stay."""
-        serving = self._newest(self.copies, CopyState.OK)
+        serving, error = self._newest(self.copies, CopyState.OK), rejected.file.error
+        ways_out = TYPE_WAYS_OUT if error and error.code == UNSUPPORTED else "change the file"
         change = replace(
             self._change(Action.REFUSE, Reason.REFUSED),
             keep=rejected.recorded,
             tries=rejected.mark.tries,
-            detail=f"{_failure_text(rejected)}; change the file, or try again with --retry-failed",
+            detail=f"{_failure_text(rejected)}; {ways_out}, or try again with --retry-failed",
         )
         others = tuple(copy.recorded for copy in self.copies if copy is not rejected and copy is not serving)
         return (change, self._delete_superseded(serving, others)) if others else (change,)
