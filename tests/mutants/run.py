@@ -95,13 +95,13 @@ MUTANTS = (
     ),
     Mutant(
         "remove-without-reading-the-kept-copy",
-        "vssync/applier/await_ingestion.py",
+        "vssync/applier/settle.py",
         "elif live.status is FileStatus.COMPLETED:",
         "elif True:",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
-        "vssync/applier/await_ingestion.py",
+        "vssync/applier/settle.py",
         "listed = store.client.list_batch_files(store.id, batch.batch_id)",
         "listed = [LiveFile(each.file_id, FileStatus.COMPLETED, 0, mark=each.put.mark) for each in batch.files]",
         ("tests/applier/test_attaching.py", *QUICK),
@@ -227,7 +227,7 @@ MUTANTS = (
     ),
     Mutant(
         "a-deadline-for-each-file-of-a-batch",
-        "vssync/applier/await_ingestion.py",
+        "vssync/applier/settle.py",
         "INGESTION_DEADLINE if has_ended else 0.0",
         "INGESTION_DEADLINE",
         ("tests/applier/test_waiting.py",),
@@ -359,7 +359,7 @@ MUTANTS = (
     ),
     Mutant(
         "remember-for-ever-what-is-attached",
-        "vssync/applier/await_ingestion.py",
+        "vssync/applier/settle.py",
         "store.writes.journal.record_held(file.file_id)",
         "pass",
         JOURNAL,

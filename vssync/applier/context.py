@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from vssync.api.client import Client
-from vssync.applier.intake import Intake, RefusalStreak, ServiceRecord
 from vssync.applier.ledger import UploadLedger
+from vssync.applier.observations import IngestionHealth, RefusalStreak, ServiceRecord
 from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
 from vssync.applier.writes import Writes
 from vssync.errors import ServiceError, VssyncError
@@ -308,7 +308,7 @@ class StoreContext:
     is_awaited: bool = False  # this run made it, and the service does not serve it yet
     found: Mapping[str, LiveFile] = field(default_factory=dict)  # by key digest, what a joined store had
     last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
-    intake: Intake = field(default_factory=Intake)
+    ingestion: IngestionHealth = field(default_factory=IngestionHealth)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
     stop_reason: str = ""  # why no more files are sent to the store, as a predicate: "takes no files now: …"
     visibility_wait_used: float = 0.0  # seconds of VISIBILITY_GRACE that waits in this store have used up

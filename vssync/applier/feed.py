@@ -13,9 +13,9 @@ from functools import cached_property
 from itertools import chain
 
 from vssync.applier.attach import attach, leave_unattached, settle_unattached
-from vssync.applier.await_ingestion import FileToRetry, wait_and_settle
 from vssync.applier.context import StoreContext, result_of_error
-from vssync.applier.intake import PAUSES
+from vssync.applier.observations import PAUSES
+from vssync.applier.settle import FileToRetry, wait_and_settle
 from vssync.applier.steps import Put
 from vssync.applier.stores import look_for_twins, update_metadata
 from vssync.applier.upload import (
@@ -63,11 +63,11 @@ class StoreFeed:
 
     def run(self) -> None:
         """Feeds the store until every file has its result, or the run or the store stops."""
-        intake = self._store.intake
+        ingestion = self._store.ingestion
         while not self._is_ending:
-            if intake.has_outage:
+            if ingestion.has_outage:
                 self._settle_all()
-                if intake.has_outage and not self._probe_outage():
+                if ingestion.has_outage and not self._probe_outage():
                     break
             elif self._has_room and (puts := self._next_puts()):
                 self._send(puts)
@@ -147,7 +147,7 @@ class StoreFeed:
 
     def _try_again(self) -> None:
         """Attaches the failed files once more, after a pause, unless the run or the store stops meanwhile."""
-        if self._store.intake.failing:
+        if self._store.ingestion.failing:
             attempts = max(failed.file.attempts for failed in self._failed)
             reason = f"{count_noun(len(self._failed), 'file')} failed, and will be tried again"
             if not self._pause(PAUSES[attempts - 1], reason):
@@ -176,12 +176,12 @@ class StoreFeed:
 
         A file that was not sent yet comes first, unless its old copy must go before: it would be out of searches.
         """
-        intake = self._store.intake
+        ingestion = self._store.ingestion
         for pause in PAUSES:
             fresh = next((put for put in self._waiting if not put.before_attach), None)
             if not fresh and not self._failed:
                 break
-            if not self._pause(pause, f"ingestion fails ({intake.error}), and one file will be tried"):
+            if not self._pause(pause, f"ingestion fails ({ingestion.error}), and one file will be tried"):
                 break
             if fresh:
                 self._waiting.remove(fresh)
@@ -189,7 +189,7 @@ class StoreFeed:
             else:
                 self._reattach([self._failed.pop(0)], is_probe=True)
             self._settle_all()
-            if not intake.has_outage:
+            if not ingestion.has_outage:
                 return True
         return False
 
@@ -202,13 +202,13 @@ class StoreFeed:
 
     def _give_up(self) -> None:
         """Settles what is left: files that failed, and files that were not sent because of an outage or a refusal."""
-        store, intake = self._store, self._store.intake
+        store, ingestion = self._store, self._store.ingestion
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
         uploaded = (file.put for file in chain(*self._uploaded))
         untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
-        if intake.has_outage and not store.stop_reason and (untried or not intake.has_completed):
-            store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
+        if ingestion.has_outage and not store.stop_reason and (untried or not ingestion.has_completed):
+            store.stop_reason = f"ingests nothing now: {ingestion.error}; apply again later"
         cause = store.stop_cause if store.stop_reason else "the run ended before; apply again"
         for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
             settle_unattached(store, file, result_of_unattached(file.put, cause))
@@ -216,8 +216,8 @@ class StoreFeed:
             store.run.announce(f"{store.key}: {store.stop_reason}")
             for put in untried:
                 store.settle_untried(put.key)
-        elif intake.failing:
-            store.run.announce(f"{store.key}: {intake.summary}")
+        elif ingestion.failing:
+            store.run.announce(f"{store.key}: {ingestion.summary}")
 
 
 class UnfinishedBatchNote:

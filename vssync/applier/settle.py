@@ -62,7 +62,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
             failures.append((key, live.error))
             if live.error and live.error.code == UNSUPPORTED:
                 service.record_refused_type(file_type, key)
-    store.intake.record(completed, failures)
+    store.ingestion.record(completed, failures)
     to_retry = [failed for failed in settled if failed]
     for failed in to_retry:
         store.run.results.set_result_if_interrupted(store.key, [failed.file.put.key], failed.result)

@@ -24,7 +24,7 @@ _MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 
 @dataclass(slots=True)
-class Intake:
+class IngestionHealth:
     """What one run saw of a store's ingestion. Used by one thread at a time."""
 
     has_completed: bool = False  # any file
