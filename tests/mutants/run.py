@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "a-confirmed-deletion-is-done",
         "vssync/applier/deletions.py",
-        "    if look.shows(deletion):\n",
+        "    if final.lists(deletion):\n",
         "    if False:\n",
         DELETIONS,
     ),
@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant(
         "attach-what-a-joined-store-holds",
         "vssync/applier/feed.py",
-        "files = take_over_found(self._store, files)",
+        "files = take_over_concurrent(self._store, files)",
         "pass",
         ("tests/guarantees/test_twins.py",),
     ),
@@ -193,7 +193,7 @@ MUTANTS = (
     Mutant(
         "metadata-that-is-lost-is-not-missed",
         "vssync/applier/writes.py",
-        "if not (lost := find_lost(sent, live)):",
+        "if not (lost := lost_metadata(sent, live)):",
         "if True:",
         ("tests/applier/test_stores.py",),
     ),
@@ -221,8 +221,8 @@ MUTANTS = (
     Mutant(
         "already-attached-is-a-refusal",
         "vssync/applier/attach.py",
-        'return code == "file_already_attached"',
-        "return False",
+        '"file_already_attached":\n        return True',
+        '"file_already_attached":\n        return False',
         ("tests/applier/test_attaching.py",),
     ),
     Mutant(

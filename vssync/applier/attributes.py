@@ -164,7 +164,7 @@ def learn_whether_updates_reach_search(
     If restoring fails, the mark counts a try too many, which matters only to a file that has failed in five runs.
     """
     run = store.run
-    if run.capabilities.updates_reach_search is not None or not run.service.claim("updates_reach_search"):
+    if run.capabilities.updates_reach_search is not None or not run.service.reserve("updates_reach_search"):
         return
     updated = replace(mark, tries=mark.tries + 1)
     query = _words_of(run.settings.root, file)

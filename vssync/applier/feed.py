@@ -12,22 +12,22 @@ from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 
-from vssync.applier.attach import attach, leave_unattached, settle_unattached
+from vssync.applier.attach import attach, settle_by_error, settle_unattached
 from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.observations import PAUSES
 from vssync.applier.settle import FileToRetry, wait_and_settle
 from vssync.applier.steps import Put
-from vssync.applier.stores import look_for_twins, update_metadata
+from vssync.applier.stores import look_for_twins, update_store
 from vssync.applier.upload import (
     InFlightBatch,
     PendingFile,
     detach_to_reattach,
+    keep_attachable,
     prepare_files,
     result_of_unattached,
-    take_over_found,
-    without_lingering,
+    take_over_concurrent,
 )
-from vssync.applier.wait import await_new_store
+from vssync.applier.wait import wait_for_new_store
 from vssync.applier.writes import MetadataLost
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
@@ -110,7 +110,7 @@ class StoreFeed:
     def _send(self, puts: Sequence[Put]) -> None:
         prepared = [self._prepared[put.key] for put in puts if put.key in self._prepared]
         files = [*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])]
-        if self._store.is_awaited:
+        if self._store.is_provisioning:
             self._uploaded.append(files)
         else:
             self._attach(files)
@@ -120,7 +120,7 @@ class StoreFeed:
 
         The other store had time to be listed while the files were uploaded.
         """
-        if not await_new_store(self._store):
+        if not wait_for_new_store(self._store):
             for file in files:
                 self._store.settle_untried(file.put.key)
             return
@@ -128,10 +128,10 @@ class StoreFeed:
             try:
                 look_for_twins(self._store)
             except VssyncError as error:
-                leave_unattached(self._store, files, error)
+                settle_by_error(self._store, files, error)
                 self._store.stop_reason = f"may not be the only one of its key: {error}"
                 return
-            files = take_over_found(self._store, files)
+            files = take_over_concurrent(self._store, files)
         self._in_flight.extend(attach(self._store, files))
         self._note.update(self._in_flight)
 
@@ -169,7 +169,7 @@ class StoreFeed:
             return PendingFile(put, file_id, attempts=attempts, detached=(file_id,))
 
         pending = self._store.run.pool.map(detach, failed)
-        self._attach(without_lingering(self._store, [file for file in pending if file]))
+        self._attach(keep_attachable(self._store, [file for file in pending if file]))
 
     def _probe_outage(self) -> bool:
         """Tries one file after another, with growing pauses, until one is completed; whether one was.
@@ -209,7 +209,7 @@ class StoreFeed:
         untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
         if ingestion.has_outage and not store.stop_reason and (untried or not ingestion.has_completed):
             store.stop_reason = f"ingests nothing now: {ingestion.error}; apply again later"
-        cause = store.stop_cause if store.stop_reason else "the run ended before; apply again"
+        cause = store.short_stop_reason if store.stop_reason else "the run ended before; apply again"
         for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
             settle_unattached(store, file, result_of_unattached(file.put, cause))
         if store.stop_reason:
@@ -260,12 +260,12 @@ class UnfinishedBatchNote:
             return {name: value for name, value in metadata.items() if name != STORE_BATCHES} | note
 
         try:
-            update_metadata(self._store.run, self._store.id, add)
+            update_store(self._store.run, self._store.id, add)
             self._written = batch_ids
         except MetadataLost as error:
             self._store.run.results.record_result(self._store.key, "", result_of_error(error))
             self._is_enabled, self._written = False, ()
         except VssyncError as error:
-            if getattr(error, "is_ambiguous", False):
+            if error.is_ambiguous:
                 self._written = batch_ids
             self._is_enabled = bool(self._written)  # a service that took one note takes others

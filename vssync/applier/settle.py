@@ -113,11 +113,13 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError
             result = _complete(store, file, live)
             if result is None:
                 return FileToRetry(file, Result(Status.FAILED, "its attributes could not be written"))
-            if file.is_attached and not file.put.afterwards:
+            if file.is_attached and not file.put.after_completion:
                 result = ALREADY_DONE
         else:
             result = result_of_uncompleted(live)
-            if file.put.mark.key_digest in store.found:  # attached by another run, which may retry it itself
+            if (
+                file.put.mark.key_digest in store.concurrent_copies
+            ):  # attached by another run, which may retry it itself
                 detail = f"attached by another run as {file.file_id}; {result.detail}; apply again"
                 result = Result(Status.UNKNOWN, detail)
             elif _is_worth_retrying(file, live):
@@ -161,6 +163,6 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result 
         store.run.announce(
             f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
         )
-    for drop in put.afterwards:
+    for drop in put.after_completion:
         store.detach_copy(drop, file.file_id)
     return DONE

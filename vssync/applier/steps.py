@@ -39,8 +39,8 @@ class Put:
     chunking: Chunking
     existing_id: str = ""  # of a File to attach instead of an upload
     before_attach: tuple[Drop, ...] = ()  # old copies that must go first
-    afterwards: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
-    was_uncompleted: bool = False  # the existing File, when planned: if it is completed by now, it stays attached
+    after_completion: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
+    may_have_completed: bool = False  # the existing File, since the plan: then it stays attached
 
     @property
     def is_reattached(self) -> bool:
@@ -214,8 +214,10 @@ def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
         chunking=file.chunking,
         existing_id=existing_id,
         before_attach=tuple(_drop(owner, change.key, copy, reattached_id=existing_id) for copy in drop_first),
-        afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
-        was_uncompleted=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first),
+        after_completion=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
+        may_have_completed=any(
+            copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first
+        ),
     )
 
 

@@ -66,10 +66,10 @@ def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]
     Records the results of those for which that failed, and leaves them out.
     """
     pending = store.run.pool.map(lambda put: _prepare(store, put), puts)
-    return without_lingering(store, [file for file in pending if file])
+    return keep_attachable(store, [file for file in pending if file])
 
 
-def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
+def keep_attachable(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
     """The files whose detached copies have left the store; the others fail.
 
     Some servers stall after answering 404, even in the middle of a deletion; so ask only after the last detach.
@@ -111,13 +111,13 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     store.run.results.record_start(store.key, put.key)
     begun = Result(Status.UNKNOWN, "interrupted while it was prepared; plan again")
     store.run.results.set_result_if_interrupted(store.key, [put.key], begun)
-    if put.mark.key_digest in store.found:
+    if put.mark.key_digest in store.concurrent_copies:
         return _take_over(store, put)
     file_id, detached = "", ""
     try:
-        if put.was_uncompleted and _may_stay(store, put) and _is_completed_as_wanted(store, put):
+        if put.may_have_completed and _may_stay(store, put) and _is_completed_as_wanted(store, put):
             others = tuple(drop for drop in put.before_attach if drop.file_id != put.existing_id)
-            put = replace(put, before_attach=(), afterwards=(*put.afterwards, *others))
+            put = replace(put, before_attach=(), after_completion=(*put.after_completion, *others))
             return PendingFile(put, put.existing_id, is_attached=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
@@ -127,7 +127,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             )
             put = replace(put, existing_id="", mark=new_mark)
         file_id = put.existing_id or _reuse_or_upload(store, put)
-        _mark_others_as_outdated(store, put.before_attach)
+        _mark_without_chunks(store, put.before_attach)
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
@@ -144,7 +144,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     return PendingFile(put, file_id, detached=tuple(drop.file_id for drop in put.before_attach))
 
 
-def _mark_others_as_outdated(store: StoreContext, drops: Sequence[Drop]) -> None:
+def _mark_without_chunks(store: StoreContext, drops: Sequence[Drop]) -> None:
     """Marks the copies that lose their chunks with the first (see `StoreSteps.late_puts`) as having none.
 
     If the run is killed after the first was detached, no copy looks right, so the next plan re-attaches each. The
@@ -158,11 +158,11 @@ def _mark_others_as_outdated(store: StoreContext, drops: Sequence[Drop]) -> None
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
-def take_over_found(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
+def take_over_concurrent(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
     """The files, for a store that this run just joined: copies that another run attached there replace uploads."""
     taken: list[PendingFile] = []
     for file in files:
-        if file.put.mark.key_digest not in store.found:
+        if file.put.mark.key_digest not in store.concurrent_copies:
             taken.append(file)
         elif found := _take_over(store, file.put):
             taken.append(found)
@@ -173,7 +173,7 @@ def take_over_found(store: StoreContext, files: Sequence[PendingFile]) -> list[P
 
 def _take_over(store: StoreContext, put: Put) -> PendingFile | None:
     """The copy that another run attached; None for another version, which is for the next plan to deal with."""
-    live = store.found[put.mark.key_digest]
+    live = store.concurrent_copies[put.mark.key_digest]
     assert isinstance(live.mark, Mark)
     is_same = DigestedFile.of(put.file).matches(OwnedCopy(live, live.mark))
     if is_same and live.mark.attributes_digest == put.mark.attributes_digest:

@@ -9,8 +9,8 @@ from math import ceil, inf
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
-from vssync.applier.context import ApplyRun, StoreContext, result_of_unread
-from vssync.applier.writes import unknown_if_unread
+from vssync.applier.context import ApplyRun, StoreContext, result_of_unconfirmed
+from vssync.applier.writes import ambiguous_if_unread
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
@@ -239,14 +239,14 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     return remaining
 
 
-def await_new_store(store: StoreContext) -> bool:
+def wait_for_new_store(store: StoreContext) -> bool:
     """Waits until a store that this run made can be used; whether it can be. Otherwise it is recorded why it gets no
     files: it was made, and what is in it cannot be seen.
     """
-    if not store.is_awaited:
+    if not store.is_provisioning:
         return True
     try:
-        with unknown_if_unread(f"{store.key}: {store.id} was created"):
+        with ambiguous_if_unread(f"{store.key}: {store.id} was created"):
             is_ready = poll_until(
                 store.run,
                 lambda: store.client.can_list_files(store.id),
@@ -255,8 +255,8 @@ def await_new_store(store: StoreContext) -> bool:
         if not is_ready:
             raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
     except VssyncError as error:
-        store.run.results.record_result(store.key, "", result_of_unread(error))
+        store.run.results.record_result(store.key, "", result_of_unconfirmed(error))
         store.stop_reason = "cannot be used yet; apply again later"
         return False
-    store.is_awaited = False
+    store.is_provisioning = False
     return True

@@ -115,10 +115,10 @@ class Writes:
         for _ in range(2):
             with self.journal.around(Write(Operation.UPDATE_STORE, store_id, key=key)):
                 live = self.client.update_store(store_id, {**settings, "metadata": sent})
-            if find_lost(sent, live):
-                with unknown_if_unread(f"{store_id} was updated"):
+            if lost_metadata(sent, live):
+                with ambiguous_if_unread(f"{store_id} was updated"):
                     live = self.client.get_store(store_id)
-            if not (lost := find_lost(sent, live)):
+            if not (lost := lost_metadata(sent, live)):
                 return live
         way_out = f"declare it with `id: {store_id}` and `external: true`, and " if STORE_OWNER in lost else ""
         raise MetadataLost(
@@ -132,7 +132,7 @@ class Writes:
             self.client.delete_store(store_id)
 
 
-def find_lost(sent: Mapping[str, str], live: LiveStore) -> set[str]:
+def lost_metadata(sent: Mapping[str, str], live: LiveStore) -> set[str]:
     """What a store lacks of the metadata that was sent; what others sent may have changed meanwhile.
 
     Raises VssyncError where it carries another mark.
@@ -148,7 +148,7 @@ def find_lost(sent: Mapping[str, str], live: LiveStore) -> set[str]:
 
 
 @contextmanager
-def unknown_if_unread(context: str) -> Iterator[None]:
+def ambiguous_if_unread(context: str) -> Iterator[None]:
     """Turns an error of the reads after a write into LostReply: what became of the write is unknown, and not failed."""
     try:
         yield

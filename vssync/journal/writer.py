@@ -86,8 +86,7 @@ class Journal:
         try:
             yield created.append
         except (VssyncError, Interrupted) as error:
-            is_unknown = getattr(error, "is_ambiguous", False)
-            self._write_after(number, WriteResult.UNKNOWN if is_unknown else WriteResult.FAILED, *created)
+            self._write_after(number, WriteResult.UNKNOWN if error.is_ambiguous else WriteResult.FAILED, *created)
             raise
         self._write_after(number, WriteResult.DONE, *created)
 
