@@ -106,15 +106,9 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
             errors.append(error)
             return None
 
-    batch = poll_until(
-        store.run,
-        send,
-        Waiting(
-            f"{store.key} and its new files to become visible to the service",
-            "they fail",
-            timeout=VISIBILITY_GRACE - store.visibility_wait_used,
-        ),
-    )
+    timeout = VISIBILITY_GRACE - store.visibility_wait_used
+    waiting = Waiting(f"{store.key} and its new files to become visible to the service", "they fail", timeout)
+    batch = poll_until(store.run, send, waiting)
     if errors:
         store.visibility_wait_used += store.client.clock.monotonic() - began
     if batch is None:
@@ -162,15 +156,13 @@ def _handle_refusal(
     """
     file_ids = [file.file_id for file in files]
     missing = missing_from_create_error(error, file_ids)
-    was_used = {
-        MissingCapability.BATCHES: relied_on.batches,
-        MissingCapability.BATCH_FILES: relied_on.batches and relied_on.batch_files,
-        MissingCapability.ATTRIBUTES: True,
-    }
+    was_used = missing is MissingCapability.ATTRIBUTES or (
+        relied_on.batches and (relied_on.batch_files or missing is not MissingCapability.BATCH_FILES)
+    )
     try:
         if missing is MissingCapability.BATCHES and not store.client.can_list_files(store.id):
             return settle_by_error(store, files, error), ()  # the store is gone, which says nothing of these files
-        if missing and was_used.get(missing):
+        if missing and was_used:
             if missing is MissingCapability.BATCHES:
                 give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
@@ -271,16 +263,11 @@ def _attach_missing(
             return store.client.is_attached(store.id, files[0].file_id)
         return bool(find_attached(store, wanted))
 
+    subject = f"files of {store.key} to appear (no usable reply when they were attached)"
+    consequence = "they are attached again" if retries else "they are given up in this run"
+    waiting = Waiting(subject, consequence, ERROR_GRACE if is_from_service else VISIBILITY_GRACE)
     try:
-        poll_until(
-            store.run,
-            is_any_attached,
-            Waiting(
-                f"files of {store.key} to appear (no usable reply when they were attached)",
-                "they are attached again" if retries else "they are given up in this run",
-                timeout=ERROR_GRACE if is_from_service else VISIBILITY_GRACE,
-            ),
-        )
+        poll_until(store.run, is_any_attached, waiting)
         attached = find_attached(store, wanted)
         if is_from_service:  # it reported a failure, so files that are missing have failed, and are not unknown
             error = ServiceError(error.answer.message, error.answer)

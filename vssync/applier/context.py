@@ -224,17 +224,8 @@ class Results:
             return Outcome(store_key, key, action, Status.SKIPPED, NOT_TRIED)
         result = record.result or record.if_interrupted
         seconds = (self._now() if record.ended is None else record.ended) - record.started
-        return Outcome(
-            store_key,
-            key,
-            action,
-            result.status,
-            result.detail,
-            result.request_id,
-            record.attempts,
-            seconds,
-            result.already,
-        )
+        status, detail, request_id, already = result.status, result.detail, result.request_id, result.already
+        return Outcome(store_key, key, action, status, detail, request_id, record.attempts, seconds, already)
 
 
 @dataclass(frozen=True, slots=True)

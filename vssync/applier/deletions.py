@@ -113,12 +113,11 @@ def _wait_for_deletions(run: ApplyRun) -> FinalState:
     def is_confirmed(state: FinalState) -> bool:
         return not state.count_listed(run.deletions) and not (state.is_short and clock.monotonic() < deadline)
 
+    waiting = Waiting("deleted objects to leave the listings", "what is still listed counts as not done", DELETION_WAIT)
     return poll_until(
         run,
         lambda: _read_final_state(run),
-        Waiting(
-            "deleted objects to leave the listings", "what is still listed counts as not done", timeout=DELETION_WAIT
-        ),
+        waiting,
         is_done=is_confirmed,
         progress_of=lambda state: state.count_listed(run.deletions),
     )

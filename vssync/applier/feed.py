@@ -35,20 +35,14 @@ from vssync.text import count_noun, format_elapsed
 
 _MAX_TRIALS = 3  # of a file type; if they neither prove nor refute it, its other files are sent nevertheless
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
-_NOTHING_PREPARED: Mapping[str, PendingFile] = {}
 
 
 class StoreFeed:
     """The files of one store on their way: waiting, in flight, or failed with tries left."""
 
-    def __init__(
-        self,
-        store: StoreContext,
-        puts: Sequence[Put],
-        prepared: Mapping[str, PendingFile] = _NOTHING_PREPARED,
-    ) -> None:
+    def __init__(self, store: StoreContext, puts: Sequence[Put], prepared: Mapping[str, PendingFile]) -> None:
         self._store = store
-        self._prepared = prepared  # by key, of puts that need only be attached
+        self._prepared = prepared  # by key, those of the puts that need only be attached
         self._batch_size = store.run.capabilities.batch_size
         self._waiting: deque[Put] = deque()
         self._unproven: dict[str, deque[Put]] = {}  # by type: one file is tried at a time until the type is proven
@@ -174,7 +168,7 @@ class StoreFeed:
     def _probe_outage(self) -> bool:
         """Tries one file after another, with growing pauses, until one is completed; whether one was.
 
-        A file that was not sent yet comes first, unless its old copy must go before: it would be out of searches.
+        A file that was not sent yet comes first, unless its old copy must be detached for it: searches would miss both.
         """
         ingestion = self._store.ingestion
         for pause in PAUSES:
@@ -231,17 +225,19 @@ class UnfinishedBatchNote:
         self._store = store
         self._written: tuple[str, ...] = ()
         self._next_write = 0.0
+        self._has_failed = False  # to write a note
 
     def update(self, batches: Iterable[InFlightBatch]) -> None:
         """Notes that these batches are under way, unless the last note says the same or was written just now."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
-        if batch_ids and batch_ids != self._written and now >= self._next_write and self._is_enabled:
+        is_due = now >= self._next_write and not self._has_failed
+        if batch_ids and batch_ids != self._written and is_due and self._is_needed:
             self._next_write = now + _NOTE_INTERVAL
             self._write(batch_ids)
 
     @cached_property
-    def _is_enabled(self) -> bool:
+    def _is_needed(self) -> bool:
         settings, capabilities = self._store.steps.settings, self._store.run.capabilities
         if settings and not settings.external and capabilities.store_updates and capabilities.batches:
             with suppress(VssyncError):
@@ -264,8 +260,8 @@ class UnfinishedBatchNote:
             self._written = batch_ids
         except MetadataLost as error:
             self._store.run.results.record_result(self._store.key, "", result_of_error(error))
-            self._is_enabled, self._written = False, ()
+            self._has_failed, self._written = True, ()
         except VssyncError as error:
             if error.is_ambiguous:
                 self._written = batch_ids
-            self._is_enabled = bool(self._written)  # a service that took one note takes others
+            self._has_failed = not self._written  # one note was written, so others can be

@@ -182,7 +182,7 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
     if steps.setup and not steps.adopts:
         run.results.record_result(steps.key, "", DONE)
     store.for_each(steps.cancels, _cancel_batch)
-    StoreFeed(store, steps.puts).run()
+    StoreFeed(store, steps.puts, {}).run()
     if store.is_provisioning and not run.stopping:  # it has no files, so the feed did not wait for it
         wait_for_new_store(store)
     awaited_ids = {wait.file_id for wait in steps.copy_waits}
@@ -293,16 +293,10 @@ def _wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
     file_ids = {drop.file_id for drop in drops}
     if not file_ids or store.run.service.deletes_late:
         return
+    subject = f"files to leave {store.key}, since others have the same text"
+    waiting = Waiting(subject, "those are attached all the same", DELETION_WAIT)
     with suppress(VssyncError):
-        store.run.service.deletes_late = not poll_until(
-            store.run,
-            lambda: not find_attached(store, file_ids),
-            Waiting(
-                f"files to leave {store.key}, since others have the same text",
-                "those are attached all the same",
-                timeout=DELETION_WAIT,
-            ),
-        )
+        store.run.service.deletes_late = not poll_until(store.run, lambda: not find_attached(store, file_ids), waiting)
 
 
 def _drop_copy(store: StoreContext, step: Drop) -> Result:

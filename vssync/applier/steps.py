@@ -49,7 +49,7 @@ class Put:
 
     @property
     def max_attempts(self) -> int:
-        """How often this run may try to ingest it: once, after all other files, where many runs failed to."""
+        """How often this run may try to ingest it: once where many runs failed to."""
         return 1 if self.mark.tries > _MANY_RUNS else _MAX_ATTEMPTS
 
 
@@ -82,7 +82,7 @@ class BatchStep:
 
 @dataclass(frozen=True, slots=True)
 class StoreSteps:
-    """All steps of one store; from `setup` on in the order in which they are taken, except where a comment differs."""
+    """All steps of one store. From `setup` on they are in the order in which they are taken, but for `late_puts`."""
 
     key: str
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
@@ -93,7 +93,7 @@ class StoreSteps:
     cancels: tuple[BatchStep, ...] = ()  # superseded batches to cancel: their files would only be removed again
     # Files to bring in. Old copies go afterwards; or first, with a gap (no completed copy is searchable meanwhile).
     puts: tuple[Put, ...] = ()
-    unproven: frozenset[str] = frozenset()  # their types that no store is known to take: one file is tried first
+    unproven: frozenset[str] = frozenset()  # file types that the service may not support: one file is tried first
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the puts
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
@@ -138,6 +138,7 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     ignored = store_plan.desired.ignore_attributes if store_plan.desired else ()
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, ignored, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
+    # Files with a single attempt come last.
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
     is_release = change is not None and change.action is Action.UPDATE and Reason.RELEASED in change.reasons
     setup = change if change and change.action in _SETUP and not is_release else None

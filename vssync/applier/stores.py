@@ -204,16 +204,11 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
             store.has_lost_create = True
             is_last = attempts >= (_MAX_ERRORS if error.is_from_service else _MAX_ATTEMPTS)
             problem = "the service reported an error" if error.is_from_service else "no usable reply came"
+            subject = f"{settings.key} to be listed ({problem} when it was created)"
+            consequence = "its files are not tried" if is_last else "it is created again"
+            timeout = ERROR_GRACE if error.is_from_service else VISIBILITY_GRACE
             with ambiguous_if_unread(f"{settings.key}: it may have been created"):
-                live = poll_until(
-                    run,
-                    find,
-                    Waiting(
-                        f"{settings.key} to be listed ({problem} when it was created)",
-                        "its files are not tried" if is_last else "it is created again",
-                        timeout=ERROR_GRACE if error.is_from_service else VISIBILITY_GRACE,
-                    ),
-                )
+                live = poll_until(run, find, Waiting(subject, consequence, timeout))
             if live is None and is_last:
                 raise
     store.id = live.id
@@ -328,11 +323,9 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         return
     ids = {store.id for store in new_stores}
     try:
+        waiting = Waiting("new stores to be listed", "the report gives their ids", VISIBILITY_GRACE)
         listed = poll_until(
-            run,
-            run.client.list_stores,
-            Waiting("new stores to be listed", "the report gives their ids", timeout=VISIBILITY_GRACE),
-            is_done=lambda stores: ids <= {live.id for live in stores},
+            run, run.client.list_stores, waiting, is_done=lambda stores: ids <= {live.id for live in stores}
         )
     except VssyncError as error:
         for store in new_stores:  # each was made; whether it is the only one is not known
