@@ -23,7 +23,7 @@ from vssync.model.state import TYPE_WAYS_OUT, UNSUPPORTED
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
-Progress = tuple[list[InFlightBatch], Sequence[PendingFile]]  # the batches made, and the files still to be attached
+_Attempt = tuple[list[InFlightBatch], Sequence[PendingFile]]  # the batches made, and the files still to be attached
 
 
 def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MAX_RETRIES) -> list[InFlightBatch]:
@@ -46,7 +46,7 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     return batches
 
 
-def _attach_once(store: StoreContext, files: Sequence[PendingFile], retries: int) -> Progress:
+def _attach_once(store: StoreContext, files: Sequence[PendingFile], retries: int) -> _Attempt:
     """Attaches files in the form that the service is thought to take; files remain where it turns out to take another,
     or refuses some of them.
     """
@@ -149,7 +149,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
 def _handle_refusal(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, relied_on: Capabilities
-) -> Progress:
+) -> _Attempt:
     """Settles the file that was refused, or attaches refused files in halves.
 
     `relied_on` are the capabilities that the refused request made use of.

@@ -64,7 +64,7 @@ class StoreFeed:
                 if ingestion.has_outage and not self._probe_outage():
                     break
             elif self._has_room and (puts := self._next_puts()):
-                self._send(puts)
+                self._prepare_and_attach(puts)
             elif self._uploaded:
                 self._attach(self._uploaded.popleft())
             elif self._in_flight:
@@ -101,7 +101,7 @@ class StoreFeed:
         room = min(self._batch_size - len(chosen), len(self._waiting))
         return chosen + [self._waiting.popleft() for _ in range(room)]
 
-    def _send(self, puts: Sequence[Put]) -> None:
+    def _prepare_and_attach(self, puts: Sequence[Put]) -> None:
         prepared = [self._prepared[put.key] for put in puts if put.key in self._prepared]
         files = [*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])]
         if self._store.is_provisioning:
@@ -179,7 +179,7 @@ class StoreFeed:
                 break
             if fresh:
                 self._waiting.remove(fresh)
-                self._send([fresh])
+                self._prepare_and_attach([fresh])
             else:
                 self._reattach([self._failed.pop(0)], is_probe=True)
             self._settle_all()

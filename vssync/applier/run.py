@@ -200,15 +200,14 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
     StoreFeed(store, [pending.put for pending in late.values()], late).run()
     if steps.adopts:
         _settle_store(store, end_adoption)
-    if steps.teardown:
-        _tear_down(store)
-
-
-def _tear_down(store: StoreContext) -> None:
-    """Deletes a store, and the files that go with it share its result; or releases it, so that only our mark goes."""
-    if store.steps.teardown and store.steps.teardown.action is Action.UPDATE:
+    if steps.teardown and steps.teardown.action is Action.UPDATE:
         _settle_store(store, release_store)
-        return
+    elif steps.teardown:
+        _delete_store(store)
+
+
+def _delete_store(store: StoreContext) -> None:
+    """Deletes a store; the files that go with it share its result."""
     leaving, results = store.steps.leaving, store.run.results
     for drop in leaving:
         results.record_start(store.key, drop.key)

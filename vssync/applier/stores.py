@@ -71,15 +71,14 @@ def set_up_store(run: ApplyRun, steps: StoreSteps) -> StoreContext:
         return store
     mark = str(_mark_of(store).as_adopting()) if steps.adopts else change.metadata[STORE_OWNER]
     changed = {field.name.removeprefix("metadata.") for field in change.fields if field.name.startswith("metadata.")}
-    names = changed | {STORE_OWNER, STORE_PROTECT}
+    written = changed | {STORE_OWNER, STORE_PROTECT}
 
     def merge(metadata: Mapping[str, str]) -> dict[str, str]:
-        others = {name: value for name, value in metadata.items() if name not in names}
-        ours = {name: value for name, value in change.metadata.items() if name in names}
-        return {**others, **ours, STORE_OWNER: mark}
+        kept = {name: value for name, value in metadata.items() if name not in written}
+        ours = {name: value for name, value in change.metadata.items() if name in written}
+        return {**kept, **ours, STORE_OWNER: mark}
 
-    expiry = _expiry(settings)
-    update_store(run, store.id, merge, key=settings.key, name=settings.name, expires_after=expiry)
+    update_store(run, store.id, merge, key=settings.key, name=settings.name, expires_after=_expiry(settings))
     return store
 
 

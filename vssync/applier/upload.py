@@ -113,7 +113,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     store.run.results.set_result_if_interrupted(store.key, [put.key], preparing)
     if put.mark.key_digest in store.concurrent_copies:
         return _take_over(store, put)
-    file_id, detached = "", ""
+    file_id, detached_id = "", ""
     try:
         if put.may_have_completed and _may_stay(store, put) and _is_completed_as_wanted(store, put):
             others = tuple(drop for drop in put.before_attach if drop.file_id != put.existing_id)
@@ -132,12 +132,12 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
-                detached = drop.file_id
+                detached_id = drop.file_id
             else:
                 store.detach_copy(drop, file_id)
     except VssyncError as error:
-        if detached:
-            put_back(store, put, PendingFile(put, detached).entry)
+        if detached_id:
+            put_back(store, put, PendingFile(put, detached_id).entry)
         _settle_unprepared(store, put, file_id, error)
         return None
     result = result_of_unattached(put, "the run ended before; apply again")
