@@ -28,7 +28,7 @@ _SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
 _QUERY_WORDS, _QUERY_BYTES = 40, 4096  # of a search for one file; read from its beginning
 _STALE_SEARCH = (
     "searches here do not filter by attributes that are changed in place: put `capabilities: {updates_reach_search: "
-    "false}` under `service`, so that plans attach such a file anew"
+    "false}` under `service`, so that plans attach such a file again"
 )
 _UNLISTED_MARKS = (
     "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
@@ -165,7 +165,7 @@ def learn_whether_updates_reach_search(
         store.writes.set_attributes(store.id, file_id, attributes, updated)
         try:
             reaches = poll_until(run, lambda: _search_finds(store, query, updated), waiting)
-            if reaches or _search_finds(store, query, mark):  # finding neither mark tells nothing
+            if reaches or _search_finds(store, query, mark):  # finding neither mark proves nothing
                 run.service.record_updates_reach_search(reaches=reaches)
                 if not reaches:
                     run.announce(f"{store.key}: {_STALE_SEARCH}")

@@ -35,7 +35,7 @@ class Workload:
 
 
 class Watcher:
-    """Is told of progress; override the methods you need. They are called from several threads, and must be quick."""
+    """Hears of progress; override the methods you need. They are called from several threads, and must be quick."""
 
     __slots__ = ()
 
@@ -268,7 +268,7 @@ class ApplyRun:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the service can do, as far as known by now: work on any store may show that a capability is missing."""
+        """What the service can do, as far as this run knows: work on any store may show that something is missing."""
         return self.service.capabilities
 
     @property
@@ -282,7 +282,7 @@ class ApplyRun:
         return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
 
     def announce(self, text: str, *, again_after: float = inf) -> None:
-        """Tells the watcher, unless it was told the same less than `again_after` seconds ago."""
+        """Sends the watcher a message, unless it got the same one within the last `again_after` seconds."""
         if self.service.reserve(text, self.client.clock.monotonic(), again_after=again_after):
             self.watcher.on_message(text)
 

@@ -1,7 +1,7 @@
 """Feeds a store with files: a few batches in flight; one file first of each type the service has not yet accepted.
 
 Files that failed are tried again. Where a store ingests nothing, one file at a time is tried with growing pauses, and
-all others stay as they are: the next run begins anew.
+all others stay as they are: the next run starts afresh.
 """
 
 from __future__ import annotations

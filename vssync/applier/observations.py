@@ -131,7 +131,7 @@ class ServiceRecord:
             return file_type in self._completed
 
     def is_refused_type(self, file_type: str, *, unproven: bool) -> bool:
-        """Whether no more files of this type are worth sending; `unproven`: no store was seen to hold such a file."""
+        """Whether no more files of this type are worth sending; `unproven`: no store is known to hold such a file."""
         with self._lock:
             if file_type in self._completed or (file_type in self._accepted and not unproven):
                 return False

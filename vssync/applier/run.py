@@ -287,7 +287,7 @@ def _wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
 def _wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
     """Waits until no dropped copy is listed any more: a late deletion would take shared chunks along, too.
 
-    Where that takes too long, or cannot be seen, the end of the run reports that deletion.
+    A deletion that takes too long, or cannot be confirmed, is reported at the end of the run.
     """
     file_ids = {drop.file_id for drop in drops}
     if not file_ids or store.run.service.deletes_late:

@@ -44,7 +44,7 @@ class Put:
 
     @property
     def is_reattached(self) -> bool:
-        """Whether the File is in the store already, and is detached only to be attached anew."""
+        """Whether the File is in the store already, and is detached only to be attached again."""
         return any(drop.file_id == self.existing_id for drop in self.before_attach)
 
     @property

@@ -283,11 +283,12 @@ def look_for_twins(store: StoreContext) -> None:
     all files of the one to join.
     """
     listed = store.client.list_stores()
-    twins, filled = _list_twins(store, listed), [live for live in listed if live.id == store.id and live.counts.total]
+    twins = _list_twins(store, listed)
+    filled = next((live for live in listed if live.id == store.id and live.counts.total), None)
     store.may_have_twin = False
     if not (twins or filled):
         return
-    own = filled[0] if filled else store.client.get_store(store.id)
+    own = filled or store.client.get_store(store.id)
     contents_by_id = {live.id: _read_contents(store, live) for live in (*twins, own)}
     owners = (_mark_of(store).owner,)
     first = min((own, *twins), key=lambda live: order_of_use(live, contents_by_id[live.id], owners))

@@ -62,10 +62,9 @@ def poll_until(
     """
     clock, timeout = run.client.clock, waiting.timeout
     last: Hashable = None
-    waited = 0.0
+    waited = pause = idle = 0.0  # `waited` counts towards the timeout, `idle` is what the user is told
     if waiting.since is not None:
         waited = min(clock.monotonic() - waiting.since, max(0.0, timeout - _MIN_WAIT))
-    pause = idle = 0.0
     while True:
         reading = read()
         if is_done(reading):
