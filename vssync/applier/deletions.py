@@ -1,14 +1,14 @@
 """Confirms a run's deletions, checks once more what stays, and deletes the uploads that nobody needs.
 
 Only a listing confirms a deletion: services answer "deleted" to what they delete later, or never. Two machines may each
-delete the copy that the other one keeps. So no upload is deleted unless every copy that stays in the place of another
-is completed; the next run then repairs what is missing. Deleting a File takes it out of all its stores, so every store
-is asked first, whoever owns it.
+delete the copy that the other one keeps. So unless every copy that stays in the place of another is completed, no
+upload is deleted, and the next run repairs what is missing. Deleting a File takes it out of all its stores, so every
+store is asked first, whoever owns it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vssync.api.client import Client
@@ -45,7 +45,7 @@ class FinalState:
         return sum(map(self.lists, deletions))
 
 
-def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> tuple[Orphan, ...]:
+def finish_deletions(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) -> tuple[Orphan, ...]:
     """Records the result of each deletion that went wrong, and deletes the scheduled uploads.
 
     `stores` are those of this run. Returns the uploads that stay because stores of others hold them; any other that
