@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from vssync.api.http import url_path
-from vssync.ci.body import clean, fit, size_in_bytes
+from vssync.ci.body import clean, fit
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
 from vssync.ci.rest import PER_PAGE, RestApi, RestForge, dig, label_set_by, own_labels, text_at, time_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
-from vssync.text import escape_control
+from vssync.text import escape_control, size_in_bytes
 
 _MOST_BODY, _MOST_SUMMARY = 65_536, 1_000_000  # characters; bytes of a step's summary, of which GitHub takes 1 MiB
 _MOST_PUSHES = 300
