@@ -13,10 +13,12 @@ from tests.cli.test_commands import vssync
 from tests.sources.test_git import commit, git
 from vssync import __version__
 from vssync.cli.schema import KINDS
-from vssync.sources.schemas import load_schema
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = {kind: load_schema(f"{kind}.schema.json") for kind in KINDS}
+SCHEMAS = {
+    path.name.removesuffix(".schema.json"): json.loads(path.read_text("utf-8"))
+    for path in (ROOT / "schemas").glob("*.schema.json")
+}
 
 
 MANIFEST = """\
@@ -108,10 +110,26 @@ def test_orphans_that_are_left_are_a_document_too(folder: Path) -> None:
 
 
 def test_every_kind_has_a_schema_that_ships_and_is_printed() -> None:
-    assert set(KINDS) == {path.name.removesuffix(".schema.json") for path in (ROOT / "schemas").iterdir()}
+    assert set(KINDS) == set(SCHEMAS)
     for kind, schema in SCHEMAS.items():
         jsonschema.Draft7Validator.check_schema(schema)
         if kind != "manifest":
             assert schema["properties"]["kind"] == {"const": kind}
             assert schema["required"][:3] == ["format", "kind", "vssync"]
             assert schema["additionalProperties"] is False
+
+
+def test_the_document_of_a_comparison_holds_that_of_a_plan() -> None:
+    plan, against = SCHEMAS["plan"], SCHEMAS["against"]
+    assert plan["definitions"].items() <= against["definitions"].items()
+    properties = {name: schema for name, schema in plan["properties"].items() if name != "kind"}
+    assert properties.items() <= against["properties"].items()
+    assert set(plan["required"]) < set(against["required"])
+
+
+def test_the_document_of_destroy_is_that_of_apply() -> None:
+    names = ("$id", "title", "description")
+    apply, destroy = (
+        {name: value for name, value in SCHEMAS[kind].items() if name not in names} for kind in ("report", "destroy")
+    )
+    assert apply | {"properties": apply["properties"] | {"kind": {"const": "destroy"}}} == destroy
