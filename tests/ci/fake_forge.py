@@ -52,6 +52,7 @@ class FakeForge:
     requests: list[str] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
+    interludes: list[tuple[str, Callable[[], object]]] = field(default_factory=list)  # before such a request, once
     ids: int = 100
 
     def job(self, environ: Mapping[str, str]) -> Job:
@@ -75,6 +76,10 @@ class FakeForge:
         assert path.startswith(self.prefix)
         path = path.removeprefix(self.prefix)
         self.requests.append(f"{request.method} {path}")
+        interlude = next((each for each in self.interludes if re.search(each[0], self.requests[-1])), None)
+        if interlude:
+            self.interludes.remove(interlude)
+            interlude[1]()
         trouble = next((t for t in self.troubles if t.method == request.method and re.search(t.path, path)), None)
         if trouble:
             self.troubles.remove(trouble)

@@ -155,6 +155,7 @@ class FakeGitHub(FakeForge):
             (f"GET {repository}/issues/(\\d+)/comments", self.get_comments),
             (f"POST {repository}/issues/(\\d+)/comments", self.create_comment),
             (f"PATCH {repository}/issues/comments/(\\d+)", self.update_comment),
+            (f"DELETE {repository}/issues/comments/(\\d+)", self.delete_comment),
             (f"GET {repository}/issues", self.get_issues),
             (f"POST {repository}/issues", self.create_issue),
             (f"PATCH {repository}/issues/(\\d+)", self.update_issue),
@@ -205,6 +206,13 @@ class FakeGitHub(FakeForge):
         self.check_body(body)
         found["body"] = body["body"]
         return found
+
+    def delete_comment(self, id_: str) -> dict[str, Any]:
+        self.need("issues: write", "pull-requests: write")
+        (found,) = [comment for comment in self.comments if comment["id"] == int(id_)]
+        assert found["user"]["login"] == self.login, "a comment of somebody else's was deleted"
+        self.comments.remove(found)
+        return {}
 
     def get_issues(self) -> Callable[[dict[str, str]], list[dict[str, Any]]]:
         self.need("issues: read")

@@ -133,6 +133,7 @@ class FakeGitLab(FakeForge):
             (f"GET {request}/notes", self.get_notes),
             (f"POST {request}/notes", self.create_note),
             (f"PUT {request}/notes/(\\d+)", self.update_note),
+            (f"DELETE {request}/notes/(\\d+)", self.delete_note),
             ("GET /projects/5/issues", self.get_issues),
             ("POST /projects/5/issues", self.create_issue),
             ("PUT /projects/5/issues/(\\d+)", self.update_issue),
@@ -178,12 +179,20 @@ class FakeGitLab(FakeForge):
         found["body"] = body["body"]
         return found
 
+    def delete_note(self, _number: str, id_: str) -> dict[str, Any]:
+        self.need("api")
+        (found,) = [note for note in self.notes if note["id"] == int(id_)]
+        assert found["author"] == user(TOKEN_USER), "a note of somebody else's was deleted"
+        self.notes.remove(found)
+        return {}
+
     def get_issues(self) -> Callable[[dict[str, str]], list[dict[str, Any]]]:
         self.need("read_api")
         return lambda query: [
             issue
             for issue in self.issues
-            if issue["state"] == query["state"] and str(issue["author"]["id"]) == query["author_id"]
+            if issue["state"] == query["state"]
+            if issue["author"] == user(TOKEN_USER) or query["scope"] != "created_by_me"
         ]
 
     def create_issue(self, body: dict[str, str]) -> dict[str, Any]:

@@ -72,12 +72,20 @@ def test_a_comment_deleted_by_hand_is_written_again(world: World) -> None:
     world.forge.put_comment(7, MARKER, "first")
     world.comments.clear()
     world.forge.put_comment(7, MARKER, "second")
-    stale = world.comments[0] | {"id": 999_999}
-    world.comments.insert(0, stale)  # listed, but deleted before it could be changed
-    world.fake.troubles.append(Trouble("PATCH" if world.own == BOT else "PUT", "999999", 404, "Not Found"))
-    world.fake.clock.sleep = lambda seconds: world.comments.remove(stale)  # type: ignore[method-assign]
+    world.fake.interludes.append(("(PATCH|PUT) ", world.comments.clear))  # after the listing had it
     world.forge.put_comment(7, MARKER, "third")
     assert world.bodies() == [f"{MARKER}\nthird"]
+
+
+def test_two_runs_at_once_leave_one_comment_and_one_issue(world: World) -> None:
+    world.fake.interludes += [
+        ("POST .*(notes|comments)$", lambda: world.write(7, world.own, f"{MARKER}\nthe other run's")),
+        ("POST .*issues$", lambda: world.forge.put_issue(MARKER, "title", "the other run's")),
+    ]
+    world.forge.put_comment(7, MARKER, "text")
+    world.forge.put_issue(MARKER, "title", "text")
+    assert world.bodies() == [f"{MARKER}\ntext"]
+    assert world.open_issues() == [f"{MARKER}\ntext"]
 
 
 @pytest.mark.parametrize("status", [0, 500, 502])

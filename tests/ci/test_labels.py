@@ -18,11 +18,10 @@ Act = Callable[[FakeGitHub], object]
 
 def counting(pull: PullRequest) -> list[str]:
     """The labels that a reviewer set after the last push."""
-    pushers = {pull.author, pull.last_push_by}
     return [
         label.name
         for label in pull.labels
-        if not label.unknown and label.set_by not in pushers and pull.last_push_at and label.set_at
+        if label.set_by not in ("", pull.author) and pull.last_push_at and label.set_at
         if label.set_at > pull.last_push_at
     ]
 

@@ -55,6 +55,7 @@ def test_all_of_it_or_nothing(tmp_path: Path, arguments: dict[str, Any], message
     assert [refusal.message for refusal in planned.refusals] == messages
     assert all(refusal.store == "docs" for refusal in planned.refusals)
     (store,) = planned.stores
+    assert not (messages and store.change and store.change.detail)  # which would say it again
     reasons = {reason for change in (store.change, *store.files) if change for reason in change.reasons}
     assert (Reason.DESTROY in reasons, Reason.NOT_IN_MANIFEST in reasons) == (True, False)
     assert not any("vssync plan" in line for refusal in planned.refusals for line in refusal.way_out)

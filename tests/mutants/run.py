@@ -23,7 +23,9 @@ CRASH = ("tests/guarantees/test_crash.py",)
 LOST = ("tests/applier/test_recover_upload.py",)
 DELETIONS = ("tests/applier/test_deletions.py", "tests/guarantees/test_two_machines.py")
 JOURNAL = ("tests/journal/test_writer.py",)
+CI = ("tests/ci",)
 INTERRUPTED = ("tests/applier/test_interrupted.py",)
+EXPLAIN, CI_GUARDS = ("tests/ci/test_explain.py",), ("tests/ci/test_guards.py",)
 
 
 @dataclass(frozen=True)
@@ -398,6 +400,62 @@ MUTANTS = (
         "before = clock.monotonic()\n        clock.sleep(pause)\n        waited += clock.monotonic() - before",
         ("tests/applier/test_disasters.py",),
     ),
+    Mutant(
+        "a-merge-explains-what-its-base-had",
+        "vssync/ci/history.py",
+        "descending if parents[1:] else parents or",
+        "parents or",
+        EXPLAIN,
+    ),
+    Mutant("a-force-push-keeps-its-base", "vssync/ci/history.py", "if tip in since_base else None", "", EXPLAIN),
+    Mutant(
+        "the-ends-of-a-range-say-all",
+        "vssync/ci/explain.py",
+        "touched |= paths",
+        "touched ^= paths",
+        EXPLAIN,
+    ),
+    Mutant(
+        "an-entry-that-chose-other-files-too-explains",
+        "vssync/ci/explain.py",
+        "for field, value in each.items() if field not in _SELECTORS",
+        "for field, value in each.items()",
+        EXPLAIN,
+    ),
+    Mutant(
+        "whatever-git-lacks-was-built",
+        "vssync/ci/explain.py",
+        "self._manifests.git.ignored(gone) | present",
+        "frozenset(gone) | present",
+        EXPLAIN,
+    ),
+    Mutant(
+        "links-have-one-name",
+        "vssync/ci/history.py",
+        "for name in (path, *self._aliases(path))",
+        "for name in (path,)",
+        EXPLAIN,
+    ),
+    Mutant(
+        "the-head-chooses-its-guards",
+        "vssync/ci/guards.py",
+        "min(limits, key=",
+        "max(limits[:1], key=",
+        CI_GUARDS,
+    ),
+    Mutant(
+        "a-label-outlives-a-push", "vssync/ci/guards.py", "label.set_at <= request.last_push_at", "False", CI_GUARDS
+    ),
+    Mutant("a-label-set-before-the-push", "vssync/ci/github.py", '"head_ref_force_pushed",', "", CI),
+    Mutant("a-run-of-another-pull-request", "vssync/ci/github.py", "if time and time >= opened", "if time", CI),
+    Mutant("a-label-of-who-pushed-last", "vssync/ci/rest.py", "elif user == pusher:", "elif False:", CI),
+    Mutant("a-label-that-a-bot-set", "vssync/ci/rest.py", "elif _BOT.search(user):", "elif False:", CI),
+    Mutant("a-merge-from-elsewhere", "vssync/ci/rest.py", "if self._merge_commit(request) in wanted:", "if True:", CI),
+    Mutant("a-comment-of-somebody-else", "vssync/ci/rest.py", " == self._login()", "", CI),
+    Mutant("a-deleted-fork-is-ours", "vssync/ci/github.py", "own is None or own", "own is not None and own", CI),
+    Mutant("unexplained-by-a-push", "vssync/ci/gitlab.py", "kind is EventKind.MANUAL and ", "", CI),
+    Mutant("a-quick-action", "vssync/ci/rest.py", 're.sub(r"(?m)^/", " /", text)', "text", CI),
+    Mutant("a-token-to-another-host", "vssync/ci/rest.py", "if (url.scheme, url.netloc) != ", "if () > ", CI),
 )
 
 

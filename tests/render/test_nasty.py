@@ -21,6 +21,7 @@ from vssync.model.plan import (
     BatchChange,
     FieldChange,
     FileChange,
+    GuardChange,
     Note,
     NoteKind,
     Plan,
@@ -49,7 +50,6 @@ from vssync.render.comment import (
     FewerMatches,
     JobReview,
     ManifestReview,
-    SettingChange,
     comparison_markdown,
     plan_markdown,
     review_markdown,
@@ -155,7 +155,7 @@ def nasty_comparison(text: str) -> ManifestComparison:
 
 def nasty_manifest(text: str, **given: Any) -> ManifestReview:
     review = ManifestReview(text, nasty_plan(text), f"{text}\n{text}", nasty_comparison(text), root=text, notes=(text,))
-    settings = (SettingChange(text, text, text, text, text), SettingChange("", text, None, text))
+    settings = (GuardChange(text, text, text, text, text), GuardChange("", text, None, text))
     fewer = {text: (FewerMatches(f"{text}:3:4", text, 1, 2),)}
     return replace(review, settings=settings, labels={text: (text, text)}, fewer=fewer, **given)
 

@@ -9,7 +9,7 @@ from typing import Any
 from tests.simulation.claims import Claim
 from tests.simulation.judge import Case, checks, copy_deviation, settings_deviation
 from tests.simulation.plan_claims import differs, store_key
-from tests.simulation.truth import State, digest16
+from tests.simulation.truth import DAY, State, digest16
 
 Values = Mapping[str, Any]
 
@@ -239,6 +239,17 @@ def check_orphans(claim: Claim, case: Case) -> str:
 @checks("gc.orphans[]")
 def check_gc_orphans(claim: Claim, case: Case) -> str:
     return differs(len({orphan["file_id"] for orphan in claim.value}), len(claim.value))
+
+
+@checks("gc.young", "gc.young_until")
+def check_young(claim: Claim, case: Case) -> str:
+    """No store holds them, and one of them comes of age last."""
+    after = case.run.after
+    unattached = after.uploads.keys() - after.attached
+    if claim.name == "gc.young":
+        return "" if claim.value <= len(unattached) else f"{len(unattached)} uploads are attached nowhere"
+    ages = {after.uploaded_at[file_id] + DAY for file_id in unattached} if claim.holder["young"] else {None}
+    return "" if claim.value in ages else "no upload comes of age then"
 
 
 @checks("gc.deleted")

@@ -111,7 +111,8 @@ def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> set[
     puts = [put for steps in all_steps for put in steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
-    journal.mark_as_apply()
+    if not plan.empty or not (plan.options.targets or plan.options.excludes):  # else others may be left as they were
+        journal.mark_as_apply()
     cost = estimate_cost(plan)
     workload = Workload(cost.bytes, cost.batches, {steps.key: steps.change_count for steps in all_steps})
     run.watcher.on_start(workload, lambda: run.client.sender.limits.pause_seconds)

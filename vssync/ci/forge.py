@@ -68,7 +68,11 @@ class CiEvent:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label that is set now, and whose last act that was. Without `set_by` or `set_at`, `unknown` says why."""
+    """A label that is set now, and who set it last.
+
+    `set_by` is empty, and `unknown` says why, where that proves no second person's look: the forge has no record, the
+    account is gone or a bot's, or it is who pushed last.
+    """
 
     name: str
     set_by: str = ""
@@ -81,9 +85,8 @@ class PullRequest:
     """A pull or merge request; of its labels those that begin with `vssync`.
 
     `last_push_at` is when what it would merge last changed: a push, a force-push, another target. It is None if that
-    is not known, and `unknown` says why; it is not looked up for one without such labels. `last_push_by` is who pushed,
-    where the forge says so: like the author, somebody whose own label proves no second look. `merge_commit` is the
-    commit on the target branch that it became, also by a squash, a rebase or a queue.
+    is not known, and `unknown` says why; it is not looked up for one without such labels. `merge_commit` is the commit
+    on the target branch that it became, also by a squash, a rebase or a queue.
     """
 
     number: int
@@ -92,7 +95,6 @@ class PullRequest:
     url: str = ""
     labels: tuple[Label, ...] = ()
     last_push_at: datetime | None = None
-    last_push_by: str = ""
     unknown: str = ""
     merge_commit: str = ""
 
@@ -126,7 +128,7 @@ class Forge(Protocol):
         """The commit of the environment's last successful deployment that was not one of a pull request."""
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
-        """Writes the one comment that begins with this marker and is ours, or makes it; its address.
+        """Writes the one comment that begins with this marker and is ours, or makes it; the address to see it at.
 
         A body that is too long is cut at a block's border, with a link to the run.
         """

@@ -6,23 +6,22 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.body import clean, fit
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
-from vssync.ci.rest import PER_PAGE, RestApi, RestForge, dig, label_set_by, own_labels, text_at, time_at
+from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
-from vssync.text import escape_control, size_in_bytes
+from vssync.render.markdown import clean_markdown, fit_markdown
+from vssync.text import size_in_bytes
 
-_MOST_BODY, _MOST_SUMMARY = 65_536, 1_000_000  # characters; bytes of a step's summary, of which GitHub takes 1 MiB
+_MOST_SUMMARY = 1_000_000  # bytes; GitHub takes 1 MiB a step
 _MOST_PUSHES = 300
-_JOB_TOKEN_LOGIN = "github-actions[bot]"
 _KINDS = {
     "pull_request": EventKind.PULL_REQUEST,
     "merge_group": EventKind.PULL_REQUEST,
@@ -45,6 +44,14 @@ class GitHub(RestForge):
     """Forge of a job of GitHub Actions, on github.com or GitHub Enterprise."""
 
     _author = ("user", "login")
+    _comments = ("/issues/{}/comments", "/issues/comments")
+    _requests_with = "/commits{}/pulls"  # "List pull requests associated with a commit": also squashed, rebased, queued
+    _read_right = "pull-requests: read"
+    _comment_right, _issue_right = "pull-requests: write", "issues: write"
+    _issue_number, _issue_text = "number", "body"
+    _issue_query: ClassVar = {"state": "open"}
+    _issue_closing: ClassVar = {"state": "closed", "state_reason": "completed"}
+    _max_text = 65_536
 
     def __init__(self, job: Job) -> None:
         """Raises UsageProblem for variables or an event of no use."""
@@ -58,10 +65,9 @@ class GitHub(RestForge):
             way_out = "add `{needs}` to the job's `permissions`"
         url = job.environ.get("GITHUB_API_URL") or "https://api.github.com"
         self._api = RestApi(job, url, headers, way_out, update="PATCH")
-        self._login = ""
 
     def pull_request(self, number: int) -> PullRequest:
-        return self._describe(self._api.get(f"{self._repository}/pulls/{number}", "pull-requests: read"))
+        return self._describe(self._api.get(f"{self._repository}/pulls/{number}", self._read_right))
 
     def last_deployment(self, environment: str) -> str | None:
         """Of the newest 100 deployments the first with a status of success; older ones are `inactive` by now."""
@@ -75,39 +81,19 @@ class GitHub(RestForge):
                 return text_at(deployment, "sha") or None
         return None
 
-    def put_comment(self, number: int, marker: str, body: str) -> str:
-        issues, needs = f"{self._repository}/issues", "pull-requests: write"
-        comments = f"{issues}/{number}/comments"
-        answer = self._api.put(
-            lambda: self._own(self._api.pages(comments, needs), marker, "id"),
-            (comments, f"{issues}/comments"),
-            needs,
-            body=self._fit(marker, body),
-        )
-        return text_at(answer, "html_url")
-
-    def put_issue(self, marker: str, title: str, body: str) -> str:
-        issues = f"{self._repository}/issues"
-        fields = {"title": escape_control(title)[:256], "body": self._fit(marker, body)}
-        answer = self._api.put(lambda: self._own_issue(marker), (issues, issues), "issues: write", **fields)
-        return text_at(answer, "html_url")
-
-    def close_issue(self, marker: str) -> None:
-        if number := self._own_issue(marker):
-            path = f"{self._repository}/issues{url_path(number)}"
-            self._api.update(path, "issues: write", state="closed", state_reason="completed")
-
     def write_summary(self, text: str) -> None:
         """Adds to the job's summary what still fits; without GITHUB_STEP_SUMMARY it prints nothing."""
         if path := self._environ.get("GITHUB_STEP_SUMMARY"):
             room = _MOST_SUMMARY - (os.path.getsize(path) if os.path.exists(path) else 0)
-            _append(path, fit(clean(text), room, "Cut: the job's log has all.", size=size_in_bytes) + "\n")
+            if room > 0:
+                cut = "Cut: the job's log has all."
+                _append(path, fit_markdown(clean_markdown(text), room, cut, size=size_in_bytes) + "\n")
 
     def annotate(self, severity: Severity, message: str, *, file: str = "", line: int = 0) -> None:
         """Prints a workflow command ("Workflow commands for GitHub Actions"); the runner shows ten of a kind a step."""
         properties = {"file": file, "line": str(line) if file and line else ""}
         given = ",".join(f"{name}={_escape(value, ',:')}" for name, value in properties.items() if value)
-        self._emit(f"::{severity}{' ' + given if given else ''}::{_escape(clean(message))}")
+        self._emit(f"::{severity}{' ' + given if given else ''}::{_escape(clean_markdown(message))}")
 
     def set_output(self, name: str, value: str) -> None:
         """Writes into GITHUB_OUTPUT, behind a delimiter that no value can hold."""
@@ -115,25 +101,12 @@ class GitHub(RestForge):
             delimiter = f"vssync_{secrets.token_hex(16)}"
             _append(path, f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 
-    def _fit(self, marker: str, body: str) -> str:
-        text = body if body.startswith(marker) else f"{marker}\n{body}"
-        return fit(clean(text), _MOST_BODY, f"Cut here: [the run]({self.event.run_url}) shows everything.")
-
-    def _own_issue(self, marker: str) -> str:
-        return self._own(self._api.pages(f"{self._repository}/issues", "issues: write", state="open"), marker, "number")
-
-    def _account(self) -> str:
-        """Who the token is; that of a job may not ask ("Get the authenticated user" is for people's tokens)."""
-        if not self._login:
-            try:
-                self._login = text_at(self._api.get("/user", "read:user"), "login")
-            except ForgeDenied:
-                self._login = _JOB_TOKEN_LOGIN
-        return self._login
-
-    def _requests_with(self, commit: str) -> Iterable[dict[str, Any]]:
-        """As "List pull requests associated with a commit" has them: also after a squash, a rebase, a queue."""
-        return self._api.pages(f"{self._repository}/commits{url_path(commit)}/pulls", "pull-requests: read")
+    def _login(self) -> str:
+        try:
+            return super()._login()
+        except ForgeDenied:  # a job's own token may not ask who it is
+            self._account = "github-actions[bot]"
+            return self._account
 
     def _merge_commit(self, request: Mapping[str, Any]) -> str:
         is_merged = text_at(request, "merged_at") and text_at(request, "base", "ref") == self.event.branch
@@ -148,23 +121,19 @@ class GitHub(RestForge):
             url=text_at(request, "html_url"),
             merge_commit=self._merge_commit(request),
         )
-        issue, needs = f"{self._repository}/issues/{number}", "pull-requests: read"
+        issue, needs = f"{self._repository}/issues/{number}", self._read_right
         names = own_labels(text_at(label, "name") for label in self._api.pages(f"{issue}/labels", needs))
         if not names:
             return described
         events = list(self._api.pages(f"{issue}/events", needs))
-        labels = []
-        for name in names:  # "Issue event types": `labeled` has the actor, and the time by GitHub's clock
-            acts = [event for event in events if (event.get("event"), dig(event, "label", "name")) == ("labeled", name)]
-            act = acts[-1] if acts else None
-            is_bot = text_at(act, "actor", "type") == "Bot"
-            labels.append(label_set_by(name, act, text_at(act, "actor", "login"), is_bot=is_bot))
-        return replace(self._with_last_push(described, request, events), labels=tuple(labels))
+        described, pusher = self._with_last_push(described, request, events)
+        acts = (event for event in events if event.get("event") == "labeled")  # oldest first; times by GitHub's clock
+        return replace(described, labels=current_labels(names, acts, ("actor", "login"), pusher))
 
     def _with_last_push(
         self, described: PullRequest, pull: Mapping[str, Any], events: list[dict[str, Any]]
-    ) -> PullRequest:
-        """When what it would merge last changed, by GitHub's clock: the dates in commits are their author's.
+    ) -> tuple[PullRequest, str]:
+        """With when what it would merge last changed, by GitHub's clock; and who pushed. Commits' dates can be forged.
 
         The push: "List repository activities" has the branch's pushes with time and actor. Where it does not (an older
         GitHub Enterprise, a deleted branch), the first run for this commit ("List workflow runs for a repository")
@@ -174,7 +143,8 @@ class GitHub(RestForge):
         repository, branch = text_at(pull, "head", "repo", "full_name"), text_at(pull, "head", "ref")
         opened, merged = time_at(pull, "created_at"), time_at(pull, "merged_at")
         if not repository or opened is None:
-            return replace(described, unknown="its branch's repository was deleted, and with it when was pushed last")
+            why = "its branch's repository was deleted, and with it when was pushed last"
+            return replace(described, unknown=why), ""
         moves = [time_at(event, "created_at") for event in events if event.get("event") in _MOVES]
         pushed, pusher = self._pushed(repository, branch, described.head_sha, merged)
         pushed = pushed or self._first_run(repository, branch, described.head_sha, opened)
@@ -183,9 +153,9 @@ class GitHub(RestForge):
                 f"GitHub has no record of when {described.head_sha[:10]} was pushed; give the job `contents: read` and "
                 "`actions: read`, or push again and set the label again"
             )
-            return replace(described, unknown=why)
+            return replace(described, unknown=why), ""
         last = max([pushed, *(time for time in moves if time and not (merged and time > merged))])
-        return replace(described, last_push_at=last, last_push_by=pusher)
+        return replace(described, last_push_at=last), pusher
 
     def _pushed(self, repository: str, branch: str, sha: str, merged: datetime | None) -> tuple[datetime | None, str]:
         """When the branch got this commit, and from whom."""

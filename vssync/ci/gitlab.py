@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.body import clean, fit
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
-from vssync.ci.rest import PER_PAGE, RestApi, RestForge, dig, label_set_by, own_labels, text_at, time_at
+from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import UsageProblem
 from vssync.files import write_file
+from vssync.render.markdown import clean_markdown
 from vssync.text import escape_control
 
 FOLDER = ".vssync-ci"  # of what the job's artifacts hold; hidden, so that no pattern of a manifest chooses it
-_MOST = 1_000_000  # characters of a note
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTICE: "info"}
 _KINDS = {
     "merge_request_event": EventKind.PULL_REQUEST,
@@ -34,19 +32,26 @@ _KINDS = {
     "web": EventKind.MANUAL,
     "api": EventKind.MANUAL,
 }
-_BOT = re.compile(r"(project|group)_\d+_bot")  # "Bot users for projects" and "for groups": of access tokens
 
 
 class GitLab(RestForge):
     """Forge of a job of GitLab CI, on gitlab.com or an instance of your own."""
 
     _author = ("author", "id")
+    _comments = ("/merge_requests/{}/notes", "/merge_requests/{}/notes")
+    _requests_with = "/repository/commits{}/merge_requests"  # "List merge requests associated with a commit"
+    _read_right = "read_api"
+    _comment_right = _issue_right = "api"
+    _issue_number, _issue_text = "iid", "description"
+    _issue_query: ClassVar = {"state": "opened", "scope": "created_by_me"}
+    _issue_closing: ClassVar = {"state_event": "close"}
+    _max_text = 1_000_000
 
     def __init__(self, job: Job) -> None:
         """Raises UsageProblem for variables or a pipeline of no use."""
         environ, self._emit = job.environ, job.emit
         self.event = _read_event(environ)
-        self._project = "/projects" + url_path(environ.get("CI_PROJECT_ID", ""))
+        self._repository = "/projects" + url_path(environ.get("CI_PROJECT_ID", ""))
         self._project_url = environ.get("CI_PROJECT_URL", "")
         self._folder = Path(environ.get("CI_PROJECT_DIR", ".")) / FOLDER
         self._files: dict[str, str] = {}
@@ -57,15 +62,14 @@ class GitLab(RestForge):
             headers = {"private-token": token}
             way_out = "give VSSYNC_GITLAB_TOKEN the scope `{needs}` and the role Developer"
         self._api = RestApi(job, environ.get("CI_API_V4_URL", ""), headers, way_out, update="PUT")
-        self._user_id = ""
 
     def pull_request(self, number: int) -> PullRequest:
-        return self._describe(self._api.get(f"{self._project}/merge_requests/{number}", "read_api"))
+        return self._describe(self._api.get(f"{self._repository}/merge_requests/{number}", self._read_right))
 
     def last_deployment(self, environment: str) -> str | None:
         """The newest with the status `success` ("Deployments API"); those of merge requests do not count."""
         params = {"environment": environment, "status": "success", "order_by": "id", "sort": "desc"}
-        deployments = self._api.pages(f"{self._project}/deployments", "read_api", **params)
+        deployments = self._api.pages(f"{self._repository}/deployments", self._read_right, **params)
         shas = (
             text_at(deployment, "sha")
             for deployment in islice(deployments, PER_PAGE)
@@ -74,28 +78,12 @@ class GitLab(RestForge):
         return next(filter(None, shas), None)
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
-        notes = f"{self._project}/merge_requests/{number}/notes"
-        answer = self._api.put(
-            lambda: self._own(self._api.pages(notes, "api", sort="asc", order_by="created_at"), marker, "id"),
-            (notes, notes),
-            "api",
-            body=self._fit(marker, body),
-        )
-        return f"{self._project_url}/-/merge_requests/{number}#note_{text_at(answer, 'id')}"
-
-    def put_issue(self, marker: str, title: str, body: str) -> str:
-        issues = f"{self._project}/issues"
-        fields = {"title": escape_control(title)[:255], "description": self._fit(marker, body)}
-        answer = self._api.put(lambda: self._own_issue(marker), (issues, issues), "api", **fields)
-        return text_at(answer, "web_url")
-
-    def close_issue(self, marker: str) -> None:
-        if number := self._own_issue(marker):
-            self._api.update(f"{self._project}/issues{url_path(number)}", "api", state_event="close")
+        super().put_comment(number, marker, body)  # whose answer has no address
+        return f"{self._project_url}/-/merge_requests/{number}"
 
     def write_summary(self, text: str) -> None:
         """Adds to `summary.md` of the artifacts: GitLab's page of a job shows its log only."""
-        self._write("summary.md", f"{self._files.get('summary.md', '')}{clean(text)}\n")
+        self._write("summary.md", f"{self._files.get('summary.md', '')}{clean_markdown(text)}\n")
 
     def annotate(self, severity: Severity, message: str, *, file: str = "", line: int = 0) -> None:
         """Prints it, and adds it to `code-quality.json` ("Code Quality report format"), which GitLab shows at lines."""
@@ -129,26 +117,6 @@ class GitLab(RestForge):
         self._files[name] = text
         write_file(self._folder / name, text)
 
-    def _fit(self, marker: str, body: str) -> str:
-        text = clean(body if body.startswith(marker) else f"{marker}\n{body}")
-        # A line that begins with a slash could be a quick action, which GitLab would carry out as the token's account.
-        text = re.sub(r"(?m)^/", " /", text)
-        return fit(text, _MOST, f"Cut here: [the job]({self.event.job_url}) shows everything.")
-
-    def _own_issue(self, marker: str) -> str:
-        path, own_id = f"{self._project}/issues", self._account()
-        issues = self._api.pages(path, "api", state="opened", scope="all", author_id=own_id)
-        return self._own(issues, marker, "iid")
-
-    def _account(self) -> str:
-        if not self._user_id:
-            self._user_id = text_at(self._api.get("/user", "api"), "id")
-        return self._user_id
-
-    def _requests_with(self, commit: str) -> Iterable[dict[str, Any]]:
-        """As "List merge requests associated with a commit" has them: also after a squash or a merge train."""
-        return self._api.pages(f"{self._project}/repository/commits{url_path(commit)}/merge_requests", "read_api")
-
     def _merge_commit(self, request: Mapping[str, Any]) -> str:
         """A merge commit, a squash, or after a fast-forward the request's own last commit."""
         if (text_at(request, "state"), text_at(request, "target_branch")) != ("merged", self.event.branch):
@@ -167,16 +135,12 @@ class GitLab(RestForge):
         names = own_labels(name for name in dig(request, "labels") or () if isinstance(name, str))
         if not names:
             return described
-        path = f"{self._project}/merge_requests/{number}"
-        events = list(self._api.pages(f"{path}/resource_label_events", "read_api"))
-        labels = []
-        for name in names:  # "Resource label events API", whose times are by GitLab's clock
-            acts = [event for event in events if (event.get("action"), dig(event, "label", "name")) == ("add", name)]
-            act = max(acts, key=lambda event: int(text_at(event, "id") or 0), default=None)
-            user = text_at(act, "user", "username")
-            labels.append(label_set_by(name, act, user, is_bot=_BOT.match(user) is not None))
-        described = replace(described, labels=tuple(labels))
-        return self._with_last_push(described, list(self._api.pages(f"{path}/versions", "read_api")))
+        path = f"{self._repository}/merge_requests/{number}"
+        events = list(self._api.pages(f"{path}/resource_label_events", self._read_right))
+        # "Resource label events API", with times by GitLab's clock
+        acts = (event for event in sorted(events, key=_id_of) if event.get("action") == "add")
+        described = replace(described, labels=current_labels(names, acts, ("user", "username")))
+        return self._with_last_push(described, list(self._api.pages(f"{path}/versions", self._read_right)))
 
     @staticmethod
     def _with_last_push(described: PullRequest, versions: list[dict[str, Any]]) -> PullRequest:
@@ -187,6 +151,10 @@ class GitLab(RestForge):
             why = f"GitLab has no version of this merge request at {described.head_sha[:10]}; run the job again"
             return replace(described, unknown=why)
         return replace(described, last_push_at=max(times))
+
+
+def _id_of(item: Mapping[str, Any]) -> int:
+    return int(text_at(item, "id") or 0)
 
 
 def _read_event(environ: Mapping[str, str]) -> CiEvent:

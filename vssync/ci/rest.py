@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, ClassVar
 
 import httpx
 
 from vssync.api.connect import open_http
 from vssync.api.http import read_bounded, url_path
 from vssync.ci.forge import LABEL_PREFIX, MAX_COMMITS, Forge, Job, Label, PullRequest, Severity
-from vssync.errors import ForgeDenied, ForgeError
+from vssync.errors import ForgeDenied, ForgeError, UsageProblem
+from vssync.render.markdown import clean_markdown, fit_markdown
 from vssync.text import escape_control, shorten_middle
 
 log = logging.getLogger(__name__)
 PER_PAGE = 100  # the most that GitHub and GitLab give
 _MAX_PAGES = 50
+_MAX_TITLE = 255
+_BOT = re.compile(r"\[bot\]$|^(project|group)_\d+_bot")  # of GitHub's apps, and of GitLab's access tokens
 _ATTEMPTS = 4
 _LONGEST_WAIT = 60.0  # seconds; a job that waits longer for a rate limit had better end and say when to come back
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _MAX_BYTES, _MAX_SECONDS = 32 << 20, 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One object to keep: how to find its id, and those of copies; where to create it, and where it then is."""
+
+    find: Callable[[], Iterable[str]]
+    collection: str
+    items: str
+    retire: Callable[[str], object]
 
 
 class RestApi:
@@ -34,6 +50,10 @@ class RestApi:
     """
 
     def __init__(self, job: Job, url: str, headers: Mapping[str, str], way_out: str, update: str) -> None:
+        if not re.match(r"https?://[\w.:\[\]-]+(/|$)", url):
+            raise UsageProblem(
+                f"`{escape_control(url)}` is not the address of the forge's API; run this in one of its jobs"
+            )
         self._clock = job.clock
         self._url = httpx.URL(url.rstrip("/"))
         self._headers = headers
@@ -43,18 +63,18 @@ class RestApi:
 
     def get(self, path: str, needs: str) -> dict[str, Any]:
         """The object that a GET answers. Raises ForgeError."""
-        return self._object(self._request("GET", self._url_of(path), needs))
+        return self._object(self._request("GET", path, needs))
 
-    def update(self, path: str, needs: str, **fields: str) -> dict[str, Any]:
+    def update(self, path: str, needs: str, fields: Mapping[str, str]) -> dict[str, Any]:
         """Changes an object; what it is now. Raises ForgeError."""
-        return self._object(self._request(self._update, self._url_of(path), needs, fields))
+        return self._object(self._request(self._update, path, needs, fields))
 
     def pages(self, path: str, needs: str, *, key: str = "", **params: str | int) -> Iterator[dict[str, Any]]:
         """The objects of a list, page by page; they are below `key` where the answer is an object.
 
         Raises ForgeError, also for a list that does not end.
         """
-        url = self._url_of(path).copy_merge_params({**params, "per_page": PER_PAGE})
+        url = httpx.URL(f"{self._url}{path}", params={**params, "per_page": PER_PAGE})
         for _ in range(_MAX_PAGES):
             response = self._request("GET", url, needs)
             body = self._parse(response)
@@ -70,34 +90,44 @@ class RestApi:
                 raise self._error(response, f"continues on another host, {url.host}", "check the forge's external URL")
         raise self._error(response, f"has more than {_MAX_PAGES * PER_PAGE:,} entries", "remove some")
 
-    def put(self, find: Callable[[], str], lists: tuple[str, str], needs: str, **fields: str) -> dict[str, Any]:
-        """Updates the object whose id `find` gives, or creates one; `lists` is where to create, and where it then is.
+    def delete(self, path: str, needs: str) -> None:
+        """Deletes an object. Raises ForgeError."""
+        self._request("DELETE", path, needs)
 
-        It looks again when the object was deleted meanwhile, and after a lost reply, so that there are never two.
-        Raises ForgeError.
+    def put(self, kept: Kept, needs: str, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Updates the first object that `kept` finds and retires the others, or creates one.
+
+        It looks again when the object was deleted meanwhile, and after a create: a reply may be lost, and another run
+        may have created one at the same time. Raises ForgeError.
         """
-        collection, items = lists
-        for attempt in range(1, _ATTEMPTS):
-            id_ = find()
+        attempt = 0
+        while True:
+            attempt += 1
+            ids = list(kept.find())
             try:
-                if id_:
-                    return self.update(items + url_path(id_), needs, **fields)
-                return self._object(self._request("POST", self._url_of(collection), needs, fields))
+                if not ids:
+                    created = self._object(self._request("POST", kept.collection, needs, fields))
+                    ids = list(kept.find())
+                    if len(ids) < 2:
+                        return created
+                updated = self.update(kept.items + url_path(ids[0]), needs, fields)
+                for extra in ids[1:]:
+                    kept.retire(kept.items + url_path(extra))
+                return updated
             except ForgeError as error:
-                is_gone = bool(id_) and error.status in (404, 410)
+                is_gone = bool(ids) and error.status in (404, 410)
                 if attempt == _ATTEMPTS - 1 or not (is_gone or error.status == 0 or error.status >= 500):
                     raise
                 self._clock.sleep(2.0**attempt)
-        raise AssertionError  # unreachable: the last attempt returns or raises
-
-    def _url_of(self, path: str) -> httpx.URL:
-        return httpx.URL(f"{self._url}{path}")
 
     def _request(
-        self, method: str, url: httpx.URL, needs: str, body: Mapping[str, str] | None = None
+        self, method: str, where: str | httpx.URL, needs: str, body: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """A successful answer, after retries."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        """A successful answer, after retries; `where` is a path or a whole address."""
+        url = httpx.URL(f"{self._url}{where}") if isinstance(where, str) else where
+        attempt = 0
+        while True:
+            attempt += 1
             is_last = attempt == _ATTEMPTS
             try:
                 response = self._attempt(method, url, body)
@@ -117,7 +147,6 @@ class RestApi:
             if wait is None or wait > _LONGEST_WAIT or is_last:
                 raise self._refusal(response, needs, limited)
             self._clock.sleep(wait)
-        raise AssertionError  # unreachable: the last attempt returns or raises
 
     def _attempt(self, method: str, url: httpx.URL, body: Mapping[str, str] | None) -> httpx.Response:
         request = self._http.build_request(method, url, json=body, headers=self._headers, timeout=_TIMEOUT)
@@ -187,18 +216,22 @@ class RestApi:
 
 
 class RestForge(Forge):
-    """What GitHub and GitLab have in common."""
+    """What GitHub and GitLab have in common; `author` is where a comment or an issue says who wrote it."""
 
     _api: RestApi
-    _author: tuple[str, str]  # where a comment or an issue says who wrote it
-
-    @abstractmethod
-    def _account(self) -> str:
-        """Whose token this is, as `_author` says it."""
-
-    @abstractmethod
-    def _requests_with(self, commit: str) -> Iterable[dict[str, Any]]:
-        """The merged requests with this commit, and maybe others."""
+    _repository: str
+    _author: tuple[str, str]
+    _comments: tuple[str, str]  # where a request's comments are made and listed, and where each of them then is
+    _read_right: str
+    _comment_right: str
+    _issue_right: str
+    _issue_number: str
+    _issue_text: str
+    _issue_query: ClassVar[Mapping[str, str]]
+    _issue_closing: ClassVar[Mapping[str, str]]
+    _max_text: int  # characters of a comment
+    _requests_with: str  # where the requests with a commit are listed
+    _account = ""
 
     @abstractmethod
     def _merge_commit(self, request: Mapping[str, Any]) -> str:
@@ -210,46 +243,98 @@ class RestForge(Forge):
 
     def merged_pull_requests(self, commits: Iterable[str]) -> tuple[PullRequest, ...]:
         wanted = dict.fromkeys(filter(None, commits))
-        asked = [*wanted][:MAX_COMMITS]
-        if len(asked) < len(wanted):
-            self.annotate(
-                Severity.WARNING,
-                f"of {len(wanted):,} commits only the newest {MAX_COMMITS} were asked for their labels",
-            )
+        if len(wanted) > MAX_COMMITS:
+            asked = f"of {len(wanted):,} commits only the newest {MAX_COMMITS} were asked for their labels"
+            self.annotate(Severity.WARNING, asked)
         found: dict[str, dict[str, Any]] = {}
-        for commit in asked:
-            for request in self._requests_with(commit):
+        for commit in islice(wanted, MAX_COMMITS):
+            path = self._repository + self._requests_with.format(url_path(commit))
+            for request in self._api.pages(path, self._read_right):
                 if self._merge_commit(request) in wanted:
                     found.setdefault(text_at(request, "id"), request)
         return tuple(map(self._describe, found.values()))
 
-    def _own(self, items: Iterable[Mapping[str, Any]], marker: str, key: str) -> str:
-        """The id of the first comment or issue that begins with the marker and that this account wrote, or empty.
+    def put_comment(self, number: int, marker: str, body: str) -> str:
+        listed, items = (self._repository + path.format(number) for path in self._comments)
+        right, fields = self._comment_right, {"body": self._fit(marker, body)}
+        kept = Kept(
+            lambda: self._own(self._api.pages(listed, right), marker, "id"),
+            listed,
+            items,
+            lambda path: self._api.delete(path, right),
+        )
+        return text_at(self._api.put(kept, right, fields), "html_url")
+
+    def put_issue(self, marker: str, title: str, body: str) -> str:
+        issues = f"{self._repository}/issues"
+        fields = {"title": escape_control(title)[:_MAX_TITLE], self._issue_text: self._fit(marker, body)}
+        kept = Kept(lambda: self._own_issues(marker), issues, issues, self._close)
+        issue = self._api.put(kept, self._issue_right, fields)
+        return text_at(issue, "html_url") or text_at(issue, "web_url")
+
+    def close_issue(self, marker: str) -> None:
+        for number in list(self._own_issues(marker)):
+            self._close(f"{self._repository}/issues{url_path(number)}")
+
+    def _close(self, path: str) -> None:
+        self._api.update(path, self._issue_right, self._issue_closing)
+
+    def _own_issues(self, marker: str) -> Iterator[str]:
+        issues = self._api.pages(f"{self._repository}/issues", self._issue_right, **self._issue_query)
+        return self._own(issues, marker, self._issue_number)
+
+    def _own(self, items: Iterable[Mapping[str, Any]], marker: str, key: str) -> Iterator[str]:
+        """The ids of the comments or issues that begin with the marker and that this account wrote.
 
         One that somebody else wrote, or copied, is left alone.
         """
         for item in items:
             text = text_at(item, "body") or text_at(item, "description")
             is_comment_or_issue = not item.get("pull_request") and not item.get("system")
-            if text.startswith(marker) and is_comment_or_issue and text_at(item, *self._author) == self._account():
-                return text_at(item, key)
-        return ""
+            if text.startswith(marker) and is_comment_or_issue and text_at(item, *self._author) == self._login():
+                yield text_at(item, key)
+
+    def _login(self) -> str:
+        """The token's account, as the author of what it writes."""
+        self._account = self._account or text_at(self._api.get("/user", self._comment_right), self._author[-1])
+        return self._account
+
+    def _fit(self, marker: str, body: str) -> str:
+        text = clean_markdown(body if body.startswith(marker) else f"{marker}\n{body}")
+        # A line that begins with a slash could be a quick action, which GitLab would carry out as the token's account.
+        text = re.sub(r"(?m)^/", " /", text)
+        return fit_markdown(text, self._max_text, f"Cut here: [the job]({self.event.job_url}) shows everything.")
+
+
+def current_labels(
+    names: Iterable[str], acts: Iterable[Mapping[str, Any]], user: tuple[str, str], pusher: str = ""
+) -> tuple[Label, ...]:
+    """Labels by the forge's records of the last time that each was set.
+
+    `acts` are oldest first, `user` is where they say who did it, and `pusher` is who pushed last, if that is known.
+    """
+    last = {text_at(act, "label", "name"): act for act in acts}
+    return tuple(_label(name, text_at(last.get(name), *user), last.get(name), pusher) for name in names)
+
+
+def _label(name: str, user: str, act: Mapping[str, Any] | None, pusher: str) -> Label:
+    time = time_at(act, "created_at")
+    if act is None:
+        why = "there is no record of who set it; remove it and set it again"
+    elif not user or time is None:
+        why = "whoever set it is gone; remove it and set it again"
+    elif _BOT.search(user):
+        why = f"a bot set it, {user}, and whoever can push can make it do so; a person has to set it"
+    elif user == pusher:
+        why = f"{user} set it, who pushed last; somebody else has to set it"
+    else:
+        return Label(name, user, time)
+    return Label(name, set_at=time, unknown=why)
 
 
 def own_labels(names: Iterable[str]) -> list[str]:
     """The labels that are for vssync."""
     return [name for name in names if name.casefold().startswith(LABEL_PREFIX)]
-
-
-def label_set_by(name: str, act: Mapping[str, Any] | None, user: str, *, is_bot: bool) -> Label:
-    """A label and the forge's record of the last time it was set, or why that proves nothing."""
-    time = time_at(act, "created_at")
-    if act is None:
-        return Label(name, unknown="there is no record of who set it; remove it and set it again")
-    if not user or time is None:
-        return Label(name, unknown="whoever set it is gone; remove it and set it again")
-    why = f"a bot set it, {user}, and whoever can push can make it do so; a person has to set it" if is_bot else ""
-    return Label(name, user, time, why)
 
 
 def _message(response: httpx.Response) -> str:

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 @option("-o --out", "Write evidence to this file: JSON without secrets, fit for an issue.", type=FILE)
 @option("--clean-up", "Remove what a --probe that was killed left; it named this word.", default="", metavar="WORD")
 @JSON_FORMAT
-def doctor(
-    options: CommandOptions, *, probe: bool, yes: bool, out: Path | None, clean_up: str, output_format: str
-) -> int:
+def doctor(options: CommandOptions, *, probe: bool, yes: bool, out: Path | None, clean_up: str) -> int:
     """Check the service, the credential and its permissions, and say what to fix.
 
     It only reads, unless --probe allows more. --probe also prints the `capabilities` to put into the manifest, and how
@@ -45,7 +43,7 @@ def doctor(
     settings = options.settings()
     loaded = load_manifest(settings, hashed=False)
     service, width = loaded.desired.service, options.view().width
-    is_text = output_format == "text"
+    is_text = options.output_format == "text"
 
     def show(finding: Finding) -> None:
         if is_text or clean_up:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +77,8 @@ def compare_for_adoption(session: Session, snapshot: Snapshot, options: Options)
         session.client.waiting_for = ""
         digests |= new_digests
         with suppress(OSError, VssyncError):  # then the next run reads them again
-            _save_digests(prepare_folder(folder), new_digests)
+            kept = {**_load_digests(folder), **new_digests}  # beside those of a run at the same time
+            write_file(prepare_folder(folder) / _CACHE_NAME, json.dumps(kept, indent=0, sort_keys=True))
     compared = {
         upload.id: replace(upload, sha256=digests[upload.id])
         for upload in (comparison.upload for comparison in comparisons)
@@ -132,8 +133,3 @@ def _load_digests(folder: Path) -> dict[str, str]:
         digests = json.loads((folder / _CACHE_NAME).read_text("utf-8"))
         return {str(file_id): str(digest) for file_id, digest in digests.items()} if isinstance(digests, dict) else {}
     return {}
-
-
-def _save_digests(folder: Path, digests: Mapping[str, str]) -> None:
-    """Keeps digests beside those of earlier runs. Raises OSError."""
-    write_file(folder / _CACHE_NAME, json.dumps({**_load_digests(folder), **digests}, indent=0, sort_keys=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import gzip
 import hashlib
-import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from vssync import planfile
-from vssync.commands.apply import stores_created_here
 from vssync.commands.compare import compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
@@ -40,15 +38,7 @@ MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpa
 
 def read_live(session: Session, options: Options, *, verify: bool = False) -> Snapshot:
     """One complete reading of everything the manifest concerns; with `verify`, each File is asked for, too."""
-    snapshot = read_snapshot(
-        session.client,
-        session.loaded.desired,
-        options,
-        session.pool,
-        now=int(time.time()),
-        created_here=stores_created_here(session),
-        verify=verify,
-    )
+    snapshot = read_snapshot(session, options, verify=verify)
     snapshot = replace(snapshot, store_places=_locate_stores(session, snapshot))
     adopts = options.adopt or any(store.adopt for store in session.loaded.desired.stores)
     return compare_for_adoption(session, snapshot, options) if adopts else snapshot
@@ -149,7 +139,7 @@ def load_plan(path: Path) -> Plan:
     except UnicodeDecodeError as error:
         raise VssyncError(f"{path}: is not a plan: not UTF-8 text") from error
     except VssyncError as error:
-        raise VssyncError(f"{path}: {error}") from error
+        raise VssyncError(f"{path}: {str(error).removeprefix('The plan file ')}") from error
 
 
 def save_plan(plan: Plan, path: Path) -> None:

@@ -22,7 +22,7 @@ from vssync.manifest.diagnostics import raise_if_any
 from vssync.manifest.rules import check_filled_in
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.providers import PROVIDERS
-from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
+from vssync.sources.load import MANIFEST_NAME, LoadedManifest, LoadOptions, find_manifest, load_sources
 from vssync.sources.paths import find_work_tree
 from vssync.threads import Pool
 
@@ -148,8 +148,7 @@ def load_manifest(
         env=settings.env,
         variables=settings.variables,
         allow_outside=settings.allow_outside,
-        hashed=hashed,
-        on_hashed=on_hashed,
+        options=LoadOptions(hashed=hashed, on_hashed=on_hashed),
     )
     raise_if_any(loaded.manifest.documents, check_filled_in(loaded.desired.service))
     return loaded

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from vssync.api.client import Client
 from vssync.api.errors import is_unreadable
+from vssync.commands.apply import stores_created_here
+from vssync.commands.session import Session
 from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.model.marks import Mark, key_digest, read_batch_note
 from vssync.model.plan import Options
@@ -16,22 +19,14 @@ from vssync.planner.find_stores import StoreMatch, StoreMatches, match_stores
 from vssync.threads import Pool
 
 
-def read_snapshot(
-    client: Client,
-    desired: Desired,
-    options: Options,
-    pool: Pool,
-    *,
-    now: int,
-    created_here: Mapping[str, str],
-    verify: bool = False,
-) -> Snapshot:
+def read_snapshot(session: Session, options: Options, *, verify: bool = False) -> Snapshot:
     """Every store of this manifest, read completely; with `verify`, each File of ours is asked for, too.
 
-    `now` is used where the service does not send its time. `created_here` has the keys, by id, of stores that this
-    machine created; a list of stores has no count, so those that it lacks are asked for, before a second one is
-    created. Raises ServiceError when the stores cannot be listed, or the service refuses to list any files.
+    A list of stores has no count, so stores created on this machine that it lacks are asked for, before a second one
+    is created. Raises ServiceError when the stores cannot be listed, or the service refuses to list any files.
     """
+    client, pool, desired = session.client, session.pool, session.loaded.desired
+    created_here = stores_created_here(session)
     stores = client.list_stores()
     denied = client.stores_denied
     unlisted_ids = [] if denied else sorted(created_here.keys() - {store.id for store in stores})
@@ -48,7 +43,8 @@ def read_snapshot(
     gone = find_gone_uploads(client, pool, {file.id for file in files if file.owner == desired.owner} if verify else ())
     stores = client.list_stores() if denied else stores  # with the counts of what was listed
     status = denied.answer.status if denied else 0
-    return Snapshot(client.service_date or now, stores, contents, by_id, created_here, gone, status)
+    now = client.service_date or int(time.time())
+    return Snapshot(now, stores, contents, by_id, created_here, gone, status)
 
 
 def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> frozenset[str]:

@@ -32,6 +32,11 @@ class SelectedFile:
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
 
+    @property
+    def nfc_path(self) -> str:
+        """The path that patterns match; the key of a File declared by id."""
+        return self.disk_file.nfc_path if self.disk_file else self.key
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -122,7 +127,7 @@ def _formats_hint(extension: str) -> str:
     return f", or write `formats: {{{extension}: {sent_as}}}`{condition}"
 
 
-def _key_of(entry: FileEntry, nfc_path: str) -> str:
+def key_of(entry: FileEntry, nfc_path: str) -> str:
     """The key of a file, in NFC like its path. Raises MissingFolder."""
     return normalize("NFC", fill_template(entry.key, nfc_path)) if entry.key else nfc_path
 
@@ -181,7 +186,7 @@ class _StoreSelector:
         selected_by: dict[str, FileEntry] = {}
         for index, entry in enumerate(self.spec.entries):
             if entry.file_id:
-                key = _key_of(entry, "")
+                key = key_of(entry, "")
                 filename = upload_name(PATH_TEMPLATE, key, "")
                 yield SelectedFile(key, filename, entry, self._settings_for(index, key))
                 continue
@@ -209,7 +214,7 @@ class _StoreSelector:
                 continue
             behind = disk_file.behind
             with suppress(MissingFolder):
-                self._skipped[_key_of(entry, nfc_path), nfc_path] = disk_file.left_out_reason
+                self._skipped[key_of(entry, nfc_path), nfc_path] = disk_file.left_out_reason
         for nfc_path, disk_file in listing.chosen_by(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
@@ -233,7 +238,7 @@ class _StoreSelector:
             self._add_problem(disk_file, disk_file.problem, "or exclude it" if entry.has_wildcards else "")
             return None
         try:
-            key = _key_of(entry, nfc_path)
+            key = key_of(entry, nfc_path)
             name = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
         except MissingFolder as error:
             self._add_problem(disk_file, str(error), "choose fewer files, or ask for fewer folders")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import fields, replace
+from math import inf
 
 from vssync.model.marks import key_digest
 from vssync.model.plan import REASONS_TO_LEAVE, Action, Options, Plan, Reason, Refusal, StorePlan
@@ -82,11 +83,23 @@ def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
     return [Refusal(message, store.key, (hint, *_commands(store, plan, allowing)))]
 
 
+def count_deletions(store: StorePlan) -> int:
+    """How many files of a store its guard takes for deleted."""
+    deletions = (change for change in store.files if change.action is Action.DELETE)
+    return sum(not REASONS_TO_LEAVE.isdisjoint(change.reasons) for change in deletions)
+
+
+def count_replacements(store: StorePlan) -> int:
+    """How many files of a store its guard takes for replaced."""
+    replaces = (change for change in store.files if change.action is Action.REPLACE)
+    counted = (change for change in replaces if not {Reason.REQUESTED, Reason.MOVED} & set(change.reasons))
+    return sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in counted)
+
+
 def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     """Refuses to delete more files than the limit, most of them, or all of them: one flag allows all three."""
     limit = plan.options.max_delete or limit
-    deletions = [change for change in store.files if change.action is Action.DELETE]
-    count = sum(not REASONS_TO_LEAVE.isdisjoint(change.reasons) for change in deletions)
+    count = count_deletions(store)
     is_emptied = store.wanted == 0 and count > 0
     most_leave = store.owned >= MIN_FILES_FOR_SHARE and count * 2 > store.owned
     is_over_limit = _exceeds(limit, count, store)
@@ -106,9 +119,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
 def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     """Refuses to replace too many files that work, other than those that `--replace` names or that moved."""
     limit = plan.options.max_replace or limit
-    replaces = (change for change in store.files if change.action is Action.REPLACE)
-    counted = (change for change in replaces if not {Reason.REQUESTED, Reason.MOVED} & set(change.reasons))
-    count = sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in counted)
+    count = count_replacements(store)
     if not _exceeds(limit, count, store):
         return []
     allowing = replace(plan.options, max_replace=Limit(count=count))
@@ -143,9 +154,14 @@ def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
 
 
 def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
+    return count > allowed_number(limit, store.owned)
+
+
+def allowed_number(limit: Limit, owned: int) -> float:
+    """How many files of a store with so many of ours a limit allows."""
     if limit.count is not None:
-        return count > limit.count
-    return store.owned >= MIN_FILES_FOR_SHARE and count > _round_share(limit.share * store.owned)
+        return limit.count
+    return _round_share(limit.share * owned) if owned >= MIN_FILES_FOR_SHARE else inf
 
 
 def _round_share(number: float) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from vssync.model.marks import STORE_PROTECT, Removal, without_ours
+from vssync.model.marks import STORE_APPLIED, STORE_PROTECT, Removal, without_ours
 from vssync.model.plan import Action, FieldChange, FileChange, Note, NoteKind, Reason, StoreChange, StorePlan
 from vssync.model.state import Contents, DesiredStore, LiveStore
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
@@ -93,6 +93,7 @@ def _store_plan(
         owned=len(classified.ours),
         live=contents.size,
         unlisted=contents.unlisted,
+        applied=live.metadata.get(STORE_APPLIED, ""),
     )
 
 

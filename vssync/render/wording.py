@@ -180,10 +180,9 @@ def rare_parts(counts: Counts) -> list[str]:
 
 def open_parts(counts: Counts) -> list[str]:
     """The parts of a total about what is not as declared, and that no apply changes."""
-    left = count_noun(counts.left, "store")
+    left = count_noun(counts.left, "undeclared store")
     parts = [(counts.held, f"{counts.held:,} held back"), (counts.gone, f"{counts.gone:,} without a File")]
-    parts.append((counts.left, f"{left} {NOTES[NoteKind.LEFT_STORE]}"))
-    return [text for count, text in parts if count]
+    return [text for count, text in [*parts, (counts.left, left)] if count]
 
 
 def left_out_text(left_out: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -249,10 +248,15 @@ def stamp_text(text: str) -> str:
     return ", ".join(filter(None, (when, commit)))
 
 
-def place_of(store: StorePlan, id: str) -> str:
-    """The id of a live store as it is shown, else what is known of it."""
+def is_created(store: StorePlan) -> bool:
+    """Whether a plan creates the store."""
+    return store.change is not None and store.change.action is Action.CREATE
+
+
+def place_of(store: StorePlan, id: str, *, created: str = "not live") -> str:
+    """The id of a live store as it is shown, else what is known of it; of one that the plan creates, `created`."""
     is_denied = store.change is not None and Reason.DENIED in store.change.reasons
-    return id or ("not known" if is_denied else "not live")
+    return id or ("not known" if is_denied else created if is_created(store) else "not live")
 
 
 def short_id(id: str) -> str:

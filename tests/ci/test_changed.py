@@ -1,0 +1,128 @@
+"""Which manifests of a repository a change touches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ci.repository import Files, Repository
+from vssync.ci.changed import find_manifests, split_touched
+from vssync.ci.history import GitHistory, ManifestHistory
+
+A = """\
+version: 1
+owner: a
+root: ../..
+stores: {docs: {files: [{path: 'services/*/docs/*.md', exclude: ['**/draft.md']}]}}
+"""
+B = "version: 1\nowner: b\ninclude: [stores/*.yaml]\nstores: {own: {files: [{path: pages/*.md}]}}\n"
+C = "version: 1\nowner: c\nstores: {docs: {files: [{path: shared/*.md}]}}\n"
+FILES: Files = {
+    "teams/a/vssync.yaml": A,
+    "teams/b/vssync.yaml": B,
+    "teams/b/stores/faq.yaml": "stores: {faq: {files: [{path: faq/*.md}]}}\n",
+    "teams/b/faq/q.md": "q\n",
+    "teams/b/pages/p.md": "p\n",
+    "teams/c/vssync.yml": C,
+    "teams/c/notes.md": "n\n",
+    "services/x/docs/d.md": "d\n",
+    "services/x/main.go": "x\n",
+    "shared/terms.md": "t\n",
+}
+PATHS = ["teams/a/vssync.yaml", "teams/b/vssync.yaml", "teams/c/vssync.yml"]
+
+
+def touched_by(repository: Repository, base: str) -> set[str]:
+    """The letters of the manifests that are touched since a commit; each is either touched or not."""
+    git = GitHistory(repository.tree)
+    assert list(find_manifests(git)) == PATHS
+    result = split_touched([ManifestHistory(git, path) for path in PATHS], base, repository.head)
+    assert sorted(each.path for each in (*result.touched, *result.untouched)) == PATHS
+    return {each.path[6] for each in result.touched}
+
+
+@pytest.mark.parametrize(
+    ("files", "touched"),
+    [
+        ({}, set()),
+        ({"README.md": "x\n"}, set()),
+        ({"teams/a/vssync.yaml": A + "# comment\n"}, {"a"}),
+        ({"services/x/docs/d.md": "new\n"}, {"a"}),
+        ({"services/y/docs/new.md": "new\n"}, {"a"}),
+        ({"services/x/docs/d.md": None}, {"a"}),
+        ({"services/x/docs/draft.md": "x\n"}, set()),
+        ({"services/x/main.go": "y\n"}, set()),
+        ({"teams/b/stores/faq.yaml": "stores: {}\n"}, {"b"}),
+        ({"teams/b/stores/new.yaml": "stores: {new: {files: [{path: faq/*.md}]}}\n"}, {"b"}),
+        ({"teams/b/stores/faq.yaml": None, "teams/b/stores/z.yaml": "stores: {}\n"}, {"b"}),
+        ({"teams/b/faq/q.md": "new\n"}, {"b"}),
+        ({"teams/b/pages/p.md": "new\n", "shared/terms.md": "new\n"}, {"b", "c"}),  # c by its link
+        # a pattern that matched before the change
+        ({"teams/b/vssync.yaml": B.replace("pages", "other"), "teams/b/pages/p.md": "new\n"}, {"b"}),
+        ({"teams/c/.gitignore": "x\n"}, {"c"}),
+        ({"services/.gitattributes": "*.md text\n"}, {"a"}),
+        ({".gitignore": "*.tmp\n"}, {"a", "b", "c"}),
+        ({"teams/c/vssync.yml": "version: 2\n"}, {"c"}),
+    ],
+)
+def test_what_a_change_touches(tmp_path: Path, files: Files, touched: set[str]) -> None:
+    repository = Repository(tmp_path, {})
+    repository.link("teams/c/shared", "../../shared")
+    repository.commit(FILES)
+    base = repository.head
+    repository.commit(files)
+    assert touched_by(repository, base) == touched
+
+
+def test_what_the_target_got_meanwhile_is_not_of_the_change(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, FILES)
+    repository.git("checkout", "-q", "-b", "side")
+    repository.commit({"teams/b/pages/p.md": "new\n"})
+    repository.git("checkout", "-q", "main")
+    repository.commit({"services/x/docs/d.md": "new\n"})
+    base = repository.head
+    repository.git("checkout", "-q", "side")
+    assert touched_by(repository, base) == {"b"}
+    repository.git("merge", "-q", "--no-edit", "main")  # as a forge checks out a pull request
+    assert touched_by(repository, base) == {"b"}
+
+
+def test_histories_with_nothing_in_common_touch_everything(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, FILES)
+    base = repository.head
+    repository.git("checkout", "-q", "--orphan", "new")
+    repository.commit({"README.md": "x\n"})
+    assert touched_by(repository, base) == {"a", "b", "c"}
+
+
+def test_an_invalid_manifest_is_touched_with_anything_in_its_folder(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, {**FILES, "teams/c/vssync.yml": "version: 2\n"})
+    for file, touched in (("teams/c/notes.md", {"c"}), ("shared/terms.md", set[str]())):
+        base = repository.head
+        repository.commit({file: "new\n"})
+        assert touched_by(repository, base) == touched
+
+
+def test_files_that_a_manifest_includes_are_no_manifests_and_others_can_be_named(tmp_path: Path) -> None:
+    files = {"vssync.yaml": B.replace("stores/*.yaml", "parts/vssync.yaml"), "parts/vssync.yaml": "stores: {}\n"}
+    Repository(tmp_path, {**files, "pages/p.md": "p\n", "kb/other.yaml": C.replace("shared", "../kb")})
+    git = GitHistory(tmp_path)
+    found = find_manifests(git, ["kb/other.yaml", "."])
+    assert found == ("kb/other.yaml", "parts/vssync.yaml", "vssync.yaml")
+    head = git.ask("rev-parse", "HEAD").decode().strip()
+    result = split_touched([ManifestHistory(git, path) for path in found], head, head)
+    assert [each.path for each in result.untouched] == ["kb/other.yaml", "vssync.yaml"]
+    assert split_touched([], head, head) == ((), ())
+
+
+def test_a_submodule_touches_what_may_read_in_it(tmp_path: Path) -> None:
+    library = Repository(tmp_path / "library", {"a.md": "# A\n"})
+    repository = Repository(tmp_path / "main", FILES)
+    repository.git("submodule", "--quiet", "add", str(library.tree), "services/library")
+    repository.commit()
+    base = repository.head
+    library.commit({"z.md": "z\n"})
+    repository.git("submodule", "--quiet", "update", "--remote")
+    repository.commit()
+    assert touched_by(repository, base) == {"a"}
