@@ -139,7 +139,7 @@ def inspected(text: str) -> FileInspection:
 
 
 def underway(text: str) -> tuple[LiveBatchRow, ...]:
-    batch = LiveBatch(text, FileStatus.IN_PROGRESS, 1, FileCounts(1, 0, 0, 0, 1), (text,))
+    batch = LiveBatch(text, FileStatus.UNKNOWN, 1, FileCounts(1, 0, 0, 0, 1), (text,), text)
     change = BatchChange(text, Action.CANCEL, (Reason.UNWANTED,), batch.counts, (text,), text)
     return (
         LiveBatchRow(text, text, batch, 1, ours=True, change=change),

@@ -59,7 +59,7 @@ class RestApi:
         self._headers = headers
         self._way_out = way_out
         self._update = update
-        self._http, _ = open_http((url,), transport=job.transport)
+        self._http, *_ = open_http((url,), transport=job.transport)
 
     def get(self, path: str, needs: str) -> dict[str, Any]:
         """The object that a GET answers. Raises ForgeError."""

@@ -80,8 +80,8 @@ def _announce(word: str, *, ask: bool) -> None:
     from vssync.commands.doctor.write_probes import FILES, REQUESTS
 
     click.echo(
-        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests or,\n"
-        "where it has to wait, some more, and removes everything again. It may take some\n"
+        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests, and one\n"
+        "or two a second while it waits, and removes everything again. It may take some\n"
         f"minutes. Should it be killed, `vssync doctor --clean-up {word}`\n"
         "removes what it left.\n",
         err=True,
@@ -98,6 +98,5 @@ def _show_capabilities(service: ServiceSpec, diagnosis: Diagnosis) -> None:
     if diagnosis.capabilities:
         usual = replace(service, capabilities={}).declared_capabilities
         click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities, usual)}")
-    if {"attributes", "stores_iam_only"} & diagnosis.facts.keys():
-        dialect = dialect_of(diagnosis.facts, service.provider)
+    if dialect := dialect_of(diagnosis.facts, service.provider):
         click.echo(f"\nA local service that behaves like this one:\n\n  vssync serve --provider {dialect}")

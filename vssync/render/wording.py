@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.service import ServiceSpec
-from vssync.model.state import FileCounts, Scalar
+from vssync.model.state import FileCounts, LiveBatch, LiveFile, Scalar
 from vssync.planner.estimate import Cost
 from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words, shorten_middle
 
@@ -58,6 +58,8 @@ REASONS = {
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
     Reason.OTHER_OWNER: "another owner's",
+    Reason.DECLARED: "declared by id now",
+    Reason.FILE_GONE: "File does not exist",
     Reason.ATTACHED: "attached for another key",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
@@ -118,8 +120,6 @@ def note_text(note: Note) -> str:
             return f"owner: {note.detail}"
         case NoteKind.ADOPTABLE:
             return f"{note.detail} stands in its place, without a mark: take it over with --adopt, or detach it"
-        case NoteKind.UPLOAD_GONE:
-            return f"{note.detail} does not exist any more: --replace ADDRESS uploads the file again"
         case NoteKind.NO_TEXT:
             return f"{note.detail}: the service found nothing to search in"
         case NoteKind.LINE_ENDS:
@@ -228,6 +228,11 @@ def scope_text(plan: Plan) -> str:
     """How many of the manifest's stores were looked at ("2 of 5 stores"); empty for all of them."""
     looked_at = sum(store.desired is not None for store in plan.stores)
     return f"{looked_at:,} of {count_noun(plan.declared, 'store')}" if looked_at < plan.declared else ""
+
+
+def status_text(live: LiveFile | LiveBatch) -> str:
+    """The status of a live object; one that OpenAI's API does not know in the service's own word."""
+    return escape_control(live.reported_status) or live.status.replace("_", " ")
 
 
 def batch_progress(counts: FileCounts) -> str:
