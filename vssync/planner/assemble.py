@@ -66,8 +66,8 @@ def make_plan(
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
     matches = match_stores(desired, snapshot.stores, options, snapshot.created_here)
-    scope, vouched = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].vouched_extensions
-    context = PlanContext(desired.owner, options, capabilities, scope, snapshot, vouched)
+    scope, proven = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].proven_extensions
+    context = PlanContext(desired.owner, options, capabilities, scope, snapshot, proven)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])

@@ -20,8 +20,8 @@ _chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # a manifest has few
 class CopyState(Enum):
     """What a copy is good for."""
 
-    OK = "ok"  # completed: searches find it
-    BUSY = "busy"  # being ingested
+    COMPLETED = "completed"  # searches find it
+    INGESTING = "ingesting"
     DEAD = "dead"  # failed, cancelled or stalled
 
 
@@ -64,9 +64,9 @@ class OwnedCopy:
     def state(self, now: int) -> CopyState:
         """The copy's state at `now`; one still in progress counts as dead once it is older than MAX_INGESTION_AGE."""
         if self.file.status is FileStatus.COMPLETED:
-            return CopyState.OK
-        is_busy = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
-        return CopyState.BUSY if is_busy else CopyState.DEAD
+            return CopyState.COMPLETED
+        is_ingesting = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
+        return CopyState.INGESTING if is_ingesting else CopyState.DEAD
 
 
 Copies = Sequence[OwnedCopy]  # copies that one decision covers, oldest first; as a rule all of one key

@@ -86,23 +86,23 @@ class _KeyDecision:
     def decide(self) -> tuple[FileChange, ...]:
         """The changes of the first row of the table that fits."""
         right = [copy for copy in self.copies if self.wanted.matches(copy) and self._can_take(copy)]
-        busy = self._newest(right, CopyState.BUSY)
+        ingesting = self._newest(right, CopyState.INGESTING)
         if self.copies and self.context.is_replace_requested(self.wanted.key):
-            if busy:
-                return (self._await_copy(busy),)
+            if ingesting:
+                return (self._await_copy(ingesting),)
             change = self._new_copy(Action.REPLACE, Reason.REQUESTED)
-            return (self._with_attributes(change, self._newest(self.copies, CopyState.OK)),)
-        if current := self._newest(right, CopyState.OK):
+            return (self._with_attributes(change, self._newest(self.copies, CopyState.COMPLETED)),)
+        if current := self._newest(right, CopyState.COMPLETED):
             return self._keep(current)
-        if busy:
-            return (self._await_copy(busy),)
+        if ingesting:
+            return (self._await_copy(ingesting),)
         if not self.context.common.options.retry_failed and any(copy.is_rejected for copy in right):
             return self._leave_rejected(next(copy for copy in reversed(right) if copy.is_rejected))
         if dead := self._newest(right, CopyState.DEAD):
             reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
             change = self._new_copy(Action.REPLACE, reason, reuse=dead)
             return (replace(change, tries=dead.mark.tries + 1, detail=change.detail or _failure_text(dead)),)
-        if serving := self._newest(self.copies, CopyState.OK):
+        if serving := self._newest(self.copies, CopyState.COMPLETED):
             return (self._replace(serving),)
         return (self._new_copy(Action.CREATE, Reason.MISSING),)
 
@@ -182,24 +182,24 @@ class _KeyDecision:
             return change.refused(Reason.IMPOSSIBLE, detail=detail)
         return refuse_too_many_attributes(change)
 
-    def _await_copy(self, busy: OwnedCopy) -> FileChange:
+    def _await_copy(self, ingesting: OwnedCopy) -> FileChange:
         """Waits for a right copy, and corrects its attributes meanwhile; the other copies go when it is completed."""
         difference, capabilities = AttributeDifference(), self.context.common.capabilities
         if capabilities.attribute_updates and capabilities.updates_reach_search is not False:
-            difference = compare_attributes(self.wanted.file, busy, self.context.store.ignore_attributes)
+            difference = compare_attributes(self.wanted.file, ingesting, self.context.store.ignore_attributes)
         change = replace(
             self._change(Action.AWAIT, Reason.INGESTING, *difference.reasons),
-            keep=busy.recorded,
-            drop=tuple(copy.recorded for copy in self.copies if copy is not busy),
+            keep=ingesting.recorded,
+            drop=tuple(copy.recorded for copy in self.copies if copy is not ingesting),
             fields=difference.fields,
-            preserve=preserved_attributes(busy.file.attributes, self.context.store.ignore_attributes),
-            tries=busy.mark.tries,
+            preserve=preserved_attributes(ingesting.file.attributes, self.context.store.ignore_attributes),
+            tries=ingesting.mark.tries,
         )
         return refuse_too_many_attributes(change) if difference.fields else change
 
     def _leave_rejected(self, rejected: OwnedCopy) -> tuple[FileChange, ...]:
         """Uploads nothing; of the copies, the one that the service rejects and the newest completed one stay."""
-        serving, error = self._newest(self.copies, CopyState.OK), rejected.file.error
+        serving, error = self._newest(self.copies, CopyState.COMPLETED), rejected.file.error
         ways_out = TYPE_WAYS_OUT if error and error.code == UNSUPPORTED else "change the file"
         change = replace(
             self._change(Action.REFUSE, Reason.REFUSED),
@@ -259,7 +259,7 @@ class _KeyDecision:
         if reuse and reuse.id in gone_uploads:
             reuse = None
         id_to_attach = declared_id or (reuse.id if reuse else "")  # of the File to attach; empty before its upload
-        serving = self._newest(copies, CopyState.OK)
+        serving = self._newest(copies, CopyState.COMPLETED)
         completed = [copy for copy in copies if copy.file.status is FileStatus.COMPLETED]
         is_reattached = any(copy.id == id_to_attach for copy in copies)
         is_served = any(copy.id != id_to_attach for copy in completed)

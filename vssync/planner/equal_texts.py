@@ -228,7 +228,7 @@ class _Texts:
         remaining = set(texts)
         for wanted in unchanged:
             copies = self.classified.ours.get(wanted.key_digest, ())
-            copy = newest_copy(copies, CopyState.OK, self.context.now)
+            copy = newest_copy(copies, CopyState.COMPLETED, self.context.now)
             if copy and remaining & self._desired_texts(wanted.file):
                 remaining.discard(wanted.file.sha256)
                 yield FileChange(

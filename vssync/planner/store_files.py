@@ -46,7 +46,7 @@ class StoreDraft:
     def unproven_extensions(self) -> tuple[str, ...]:
         """The extensions of new copies that neither the provider nor a completed file of the store vouches for."""
         attached = {change.desired.extension for change in self.changes if change.desired and change.attaches}
-        unproven = attached - self.context.common.vouched_extensions
+        unproven = attached - self.context.common.proven_extensions
         if not unproven:
             return ()
         for wanted in self.wanted_files:
@@ -196,7 +196,7 @@ def _finished_moves(
     for wanted in in_scope:
         if wanted.content in contents and not wanted.declared_id:
             right = [copy for copy in assigned.by_key.get(wanted.key_digest, ()) if wanted.matches(copy)]
-            if current := newest_copy(right, CopyState.OK, context.now):
+            if current := newest_copy(right, CopyState.COMPLETED, context.now):
                 targets.setdefault(wanted.content, []).append((wanted, current))
     moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
     return {
@@ -254,7 +254,7 @@ def _notes_on_live_files(
     without_text: list[str] = []
     for wanted in in_scope:
         copies = classified.ours.get(wanted.key_digest, ())
-        current = newest_copy(copies, CopyState.OK, context.now) if reports_usage else None
+        current = newest_copy(copies, CopyState.COMPLETED, context.now) if reports_usage else None
         if current and not current.file.usage_bytes and current.id not in dropped_ids:
             without_text.append(wanted.key)
         uncompared += sum(copy.mark.is_uncompared and copy.id not in dropped_ids for copy in copies)
@@ -291,7 +291,7 @@ def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: Store
     chunking = wanted.file.chunking
     if chunking.auto or all(copy.file.chunking in (None, chunking) for copy in copies):
         return False
-    current = newest_copy([copy for copy in copies if wanted.matches(copy)], CopyState.OK, context.now)
+    current = newest_copy([copy for copy in copies if wanted.matches(copy)], CopyState.COMPLETED, context.now)
     return current is not None and current.file.chunking not in (None, chunking)
 
 
@@ -343,7 +343,7 @@ def _offered_uploads(draft: StoreDraft, needed: Collection[UploadIdentity]) -> I
         staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == wanted.content]
         existing = [copy for copy in staying if copy.id not in draft.context.common.snapshot.gone_uploads]
         uploads = [copy for copy in existing if copy.upload_name_digest == wanted.name_digest]
-        newest = newest_copy(uploads, CopyState.OK, draft.context.now)
+        newest = newest_copy(uploads, CopyState.COMPLETED, draft.context.now)
         if newest and newest.mark.owner == draft.context.common.owner:
             yield identity, newest.id
 

@@ -168,7 +168,7 @@ def _find_former_copies(
     by_identity: dict[tuple[str, ...], list[Copies]] = {}
     # Sorted backwards, since they are taken from the end.
     for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True):
-        completed = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
+        completed = [copy for copy in copies if copy.state(context.now) is CopyState.COMPLETED]
         named = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
         for identity in {*named, *(full[:2] for full in named)}:  # with and without the name
             by_identity.setdefault(identity, []).append(copies)
@@ -237,7 +237,7 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
         fields=fields_between(file.attributes, wanted.file, context.store.ignore_attributes),
         preserve=preserved_attributes(file.attributes, context.store.ignore_attributes),
         reuse=file.id if is_reattached and not wanted.declared_id else "",
-        gap=is_reattached and newest_copy(own_copies, CopyState.OK, context.now) is None,
+        gap=is_reattached and newest_copy(own_copies, CopyState.COMPLETED, context.now) is None,
         detail=detail,
     )
     if not (is_replaced or capabilities.attribute_updates):
