@@ -32,7 +32,7 @@ from vssync.planner import store_files
 from vssync.planner.classify import ClassifiedFiles, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
-from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store, unused_text
+from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store, describe_unused
 from vssync.planner.estimate import count_extra_requests
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
@@ -159,7 +159,7 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     batches = _decide_batches(draft, live, contents)
     duplicates = () if context.options.allow_store_deletes else decision.duplicates
     way_out = "--allow-store-deletes removes it"
-    duplicate_notes = (Note(NoteKind.LEFT_STORE, detail=f"{unused_text(other)}; {way_out}") for other in duplicates)
+    duplicate_notes = (Note(NoteKind.LEFT_STORE, detail=f"{describe_unused(other)}; {way_out}") for other in duplicates)
     # The files of an expired store that is replaced are lost, so none of them are counted.
     is_lost = live is not None and live.is_expired and decision.files is PlannedFiles.NEW
     # Of a refused or replaced store no files are planned, so the service's own count is shown.

@@ -161,7 +161,7 @@ class ClassifiedFiles:
 def classify_files(files: Sequence[LiveFile], owners: Collection[str]) -> ClassifiedFiles:
     """A store's files grouped by owner; `owners` are those whose marks count as ours."""
     classified = ClassifiedFiles(attached_ids=frozenset(file.id for file in files))
-    for file in sorted(files, key=creation_order):
+    for file in sorted(files, key=_creation_order):
         mark = file.mark
         if mark is None:
             classified.unmarked.append(file)
@@ -176,6 +176,11 @@ def classify_files(files: Sequence[LiveFile], owners: Collection[str]) -> Classi
     return classified
 
 
-def creation_order(file: LiveFile) -> tuple[int, str]:
+def oldest_first(*copies: OwnedCopy) -> list[OwnedCopy]:
+    """These copies, in the order in which they were attached."""
+    return sorted(copies, key=lambda copy: _creation_order(copy.file))
+
+
+def _creation_order(file: LiveFile) -> tuple[int, str]:
     """The sort key that puts the newest file last."""
     return file.created_at, file.id

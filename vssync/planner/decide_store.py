@@ -133,7 +133,7 @@ def _decide_duplicates(
     for live in others:
         contents = context.snapshot.contents[live.id]
         if contents.problem:
-            notes.append(Note(NoteKind.LEFT_STORE, detail=f"{unused_text(live)}: {contents.problem}"))
+            notes.append(Note(NoteKind.LEFT_STORE, detail=f"{describe_unused(live)}: {contents.problem}"))
         elif not is_duplicate(live, in_use, contents, context.owners):
             raise Refused(
                 f"{store.key}: two live stores match it: {in_use.name} ({in_use.id}) and {live.name} ({live.id}). "
@@ -148,7 +148,7 @@ def _decide_duplicates(
     return tuple(duplicates), notes
 
 
-def unused_text(live: LiveStore) -> str:
+def describe_unused(live: LiveStore) -> str:
     """What to say of a store that matches besides the one in use."""
     return f"{live.id} matches this store as well, but is not in use"
 

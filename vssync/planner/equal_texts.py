@@ -67,7 +67,7 @@ class UnknownTexts(NamedTuple):
     store_id: str
     file_ids: frozenset[str]
     removed: dict[str, str]  # each known text that goes, and a File that has it
-    any_goes: bool  # one of these files goes itself
+    any_removed: bool  # one of these files goes itself
 
 
 def find_unknown_texts(plan: Plan, snapshot: Snapshot) -> Iterator[UnknownTexts]:
@@ -80,8 +80,8 @@ def find_unknown_texts(plan: Plan, snapshot: Snapshot) -> Iterator[UnknownTexts]
         unknown = (file for file in searchable if not _texts_of(file, snapshot) and file.id not in snapshot.texts)
         if file_ids := frozenset(file.id for file in unknown):
             by_text = {text: copy.id for copy in removed for text in _texts_of(copy, snapshot)}
-            any_goes = any(copy.id in file_ids for copy in removed)
-            yield UnknownTexts(store.key, store.id, file_ids, by_text, any_goes)
+            any_removed = any(copy.id in file_ids for copy in removed)
+            yield UnknownTexts(store.key, store.id, file_ids, by_text, any_removed)
 
 
 def _texts_of(file: LiveFile | RecordedCopy, snapshot: Snapshot) -> frozenset[str]:

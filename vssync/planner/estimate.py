@@ -64,11 +64,11 @@ def estimate_cost(plan: Plan) -> Cost:
     provider = PROVIDERS.get(plan.service.provider)
     declared = plan.service.declared_capabilities
     capabilities = replace(declared, list_batches=declared.list_batches and not plan.batches_unlisted)
-    cost = _estimate_cost(plan, provider, capabilities)
+    cost = _cost_with(plan, provider, capabilities)
     if not (cost.batches and provider and provider.is_any_service) or _BATCHES & plan.service.capabilities.keys():
         return cost
     tries = sum(map(bool, map(count_attached, plan.stores)))
-    one_by_one = _estimate_cost(plan, provider, replace(capabilities, batches=False))
+    one_by_one = _cost_with(plan, provider, replace(capabilities, batches=False))
     return replace(
         cost,
         requests=max(cost.requests, one_by_one.requests + tries * _REQUESTS_TO_TRY_A_BATCH),
@@ -77,7 +77,7 @@ def estimate_cost(plan: Plan) -> Cost:
     )
 
 
-def _estimate_cost(plan: Plan, provider: Provider | None, capabilities: Capabilities) -> Cost:
+def _cost_with(plan: Plan, provider: Provider | None, capabilities: Capabilities) -> Cost:
     # Uploads of the same bytes and name are shared between stores, not within one: two keys of one store need two.
     times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size: the most that any store needs
     for store in plan.stores:
@@ -118,7 +118,7 @@ def count_extra_requests(plan: Plan, stores: Sequence[LiveStore], capabilities: 
     # Expired stores cannot be listed, so their uploads are not in the plan; each is deleted by a request.
     unread_uploads = sum(live.counts.total for live in stores if live.id in expired_ids)
     uploads = len(_uploads_to_delete(plan)) + unread_uploads
-    read_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store)))
+    read_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_final_drops(store)))
     sizes = [live.counts.total for live in stores if live.id not in read_ids]
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
     # Before a store is asked for one upload after the other, one request finds out whether its files can be listed.
@@ -178,7 +178,7 @@ def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
     )
 
 
-def _leaving(store: StorePlan) -> Iterator[RecordedCopy]:
+def _final_drops(store: StorePlan) -> Iterator[RecordedCopy]:
     """The copies that go and do not come back: a File that is attached again is not one of them."""
     return (copy for change in store.files for copy in change.drop if copy.id != _existing_id(change))
 
@@ -189,7 +189,7 @@ def _existing_id(change: FileChange) -> str:
 
 
 def _uploads_to_delete(plan: Plan) -> set[str]:
-    marks = ((copy.id, copy.mark) for store in plan.stores for copy in _leaving(store))
+    marks = ((copy.id, copy.mark) for store in plan.stores for copy in _final_drops(store))
     return {
         file_id
         for file_id, mark in marks
@@ -218,7 +218,7 @@ def _count_closing_requests(plan: Plan) -> int:
     listings = [
         _count_pages(store.live + count_attached(store))
         for store in plan.stores
-        if not _is_deleted(store) and any(_leaving(store))
+        if not _is_deleted(store) and any(_final_drops(store))
     ]
     any_store_goes = any(
         store.change and store.change.action in (Action.DELETE, Action.REPLACE) for store in plan.stores
@@ -230,7 +230,7 @@ def _count_closing_requests(plan: Plan) -> int:
 def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
     """How many times an apply waits for the service in a store."""
     waits = any(change.action is Action.AWAIT for change in store.files) + _is_created(store)
-    return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_leaving(store))
+    return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_final_drops(store))
 
 
 def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) -> int:

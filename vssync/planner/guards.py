@@ -111,7 +111,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
         hints.insert(0, "The manifest chooses no file for this store.")
     elif most_leave:
         hints.insert(0, "Most of its files would be deleted: was another manifest of the same owner applied to it?")
-    message = _too_many(count, "deleted", store, limit if is_over_limit else None)
+    message = _too_many_message(count, "deleted", store, limit if is_over_limit else None)
     allowing = replace(plan.options, max_delete=Limit(count=count))
     return [Refusal(message, store.key, (*hints, *_commands(store, plan, allowing)))]
 
@@ -123,7 +123,7 @@ def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]
     if not _exceeds(limit, count, store):
         return []
     allowing = replace(plan.options, max_replace=Limit(count=count))
-    return [Refusal(_too_many(count, "replaced", store, limit), store.key, _commands(store, plan, allowing))]
+    return [Refusal(_too_many_message(count, "replaced", store, limit), store.key, _commands(store, plan, allowing))]
 
 
 def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
@@ -169,7 +169,7 @@ def _round_share(number: float) -> float:
     return round(number, 6)
 
 
-def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> str:
+def _too_many_message(count: int, verb: str, store: StorePlan, limit: Limit | None) -> str:
     """The message of a refusal. The share has as many decimals as it takes to show that it exceeds the limit."""
     share = 100 * count / store.owned if store.owned else 100.0
     text = f"{share:.0f}%"

@@ -21,7 +21,7 @@ from vssync.planner.classify import (
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
 from vssync.planner.equal_texts import note_equal_texts, order_equal_texts
-from vssync.planner.takeover import AssignedCopies, assign_copies, decide_claimants, refuse_unreadable
+from vssync.planner.takeover import AssignedCopies, assign_copies, decide_takers, refuse_unreadable
 from vssync.text import join_first
 
 
@@ -70,34 +70,34 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
     planned = [wanted for wanted in in_scope if wanted.key not in refused_keys]
     assigned = assign_copies(planned, undesired, classified)
-    claimants: list[DigestedFile] = []
+    takers: list[DigestedFile] = []
     as_desired: list[DigestedFile] = []
     for wanted in planned:
         copies = assigned.by_key.get(wanted.key_digest, [])
-        if _is_claimant(wanted, copies, classified):
-            claimants.append(wanted)
+        if _may_take_over(wanted, copies, classified):
+            takers.append(wanted)
         elif key_changes := decide_file(wanted, copies, context):
             decided += key_changes
         else:
             as_desired.append(wanted)
-    claims = decide_claimants(claimants, assigned, classified, context)
-    unclaimed = [copies for copies in assigned.undesired if copies[0].id not in claims.moved_ids]
-    deletions = _delete_unclaimed(unclaimed, in_scope, claims.moved_ids, assigned, context)
-    decided = _join_finished_moves([*decided, *claims.changes], deletions)
+    takeovers = decide_takers(takers, assigned, classified, context)
+    unneeded = [copies for copies in assigned.undesired if copies[0].id not in takeovers.moved_ids]
+    deletions = _delete_unneeded(unneeded, in_scope, takeovers.moved_ids, assigned, context)
+    decided = _join_finished_moves([*decided, *takeovers.changes], deletions)
     decided = list(_keep_declared(decided, wanted_files))
     changes = order_equal_texts(decided, in_scope, classified, context)
     attached_keys = {change.key for change in changes if change.attaches}  # some again, for their shared text
     unchanged = [wanted for wanted in as_desired if wanted.key not in attached_keys]
     gone_notes = _notes_on_gone_uploads(unchanged, assigned, context)
-    unpruned = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
+    unpruned = [Note(NoteKind.KEPT, count=len(unneeded))] if unneeded and not context.store.prune else []
     live_notes = _notes_on_live_files(in_scope, classified, changes, context)
     text_notes = note_equal_texts(wanted_files, context)
-    notes = (*claims.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
+    notes = (*takeovers.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
     return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, len(unchanged) - len(gone_notes))
 
 
-def _is_claimant(wanted: DigestedFile, copies: Copies, classified: ClassifiedFiles) -> bool:
-    """Whether a desired key, given our copies of it, is left to `decide_claimants`."""
+def _may_take_over(wanted: DigestedFile, copies: Copies, classified: ClassifiedFiles) -> bool:
+    """Whether a desired key, given our copies of it, is left to `decide_takers`."""
     if file_id := wanted.declared_id:
         is_elsewhere = file_id in classified.attached_ids and all(copy.id != file_id for copy in copies)
         return not copies or is_elsewhere
@@ -149,8 +149,8 @@ def _undesired_copies(
     return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes
 
 
-def _delete_unclaimed(
-    unclaimed: Sequence[Copies],
+def _delete_unneeded(
+    unneeded: Sequence[Copies],
     in_scope: Sequence[DigestedFile],
     moved_ids: Collection[str],
     assigned: AssignedCopies,
@@ -159,10 +159,10 @@ def _delete_unclaimed(
     """The deletions of copies that no desired key took over, and of provisional ones that an earlier apply left."""
     store_key = context.store.key
     if context.store.prune:
-        moves = _finished_moves(unclaimed, in_scope, assigned, context)
-        skipped = context.store.skipped if unclaimed else {}
+        moves = _finished_moves(unneeded, in_scope, assigned, context)
+        skipped = context.store.skipped if unneeded else {}
         left_out = {key_digest(key): REASON_BY_SKIP[why] for key, why in skipped.items() if why in REASON_BY_SKIP}
-        for copies in unclaimed:
+        for copies in unneeded:
             change = deletion_of(store_key, copies)
             if target := moves.get(copies[-1].id):
                 wanted, current = target
@@ -179,7 +179,7 @@ def _delete_unclaimed(
 
 
 def _finished_moves(
-    unclaimed: Sequence[Copies],
+    unneeded: Sequence[Copies],
     in_scope: Sequence[DigestedFile],
     assigned: AssignedCopies,
     context: StorePlanContext,
@@ -189,16 +189,16 @@ def _finished_moves(
     That copy must be the only one of this content, and younger: two equal files that were attached together are not a
     move. An interrupted run leaves such old copies; deleting them does not count for the guards.
     """
-    if not unclaimed:
+    if not unneeded:
         return {}
-    contents = {copies[-1].mark.content for copies in unclaimed}
+    contents = {copies[-1].mark.content for copies in unneeded}
     targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
     for wanted in in_scope:
         if wanted.content in contents and not wanted.declared_id:
             right = [copy for copy in assigned.by_key.get(wanted.key_digest, ()) if wanted.matches(copy)]
             if current := newest_copy(right, CopyState.COMPLETED, context.now):
                 targets.setdefault(wanted.content, []).append((wanted, current))
-    moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
+    moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unneeded)
     return {
         old.id: candidates[0]
         for old, candidates in moves
