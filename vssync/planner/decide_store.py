@@ -192,11 +192,15 @@ def _refuse_unless_adopted(
     detail = f"{live.id} has this name and no mark of this key; --adopt takes it over"
     if ours:
         detail = (
-            f"{live.id} carries no mark, and {ours:,} of its {count_noun(total, 'file')} "
-            f"{'carries' if ours == 1 else 'carry'} ours: it lost its mark, or is a copy of another store; if it is "
-            f"the right one, `id: {live.id}` and --adopt take it over"
+            f"{live.id} carries no mark, and {describe_ours(ours, total)}: it lost its mark, or is a copy of another "
+            f"store; if it is the right one, `id: {live.id}` and --adopt take it over"
         )
     return _refuse_store(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), detail)
+
+
+def describe_ours(ours: int, total: int) -> str:
+    """How many of a store's files carry our mark, in a sentence about the store's own mark."""
+    return f"{ours:,} of its {count_noun(total, 'file')} {'carries' if ours == 1 else 'carry'} ours"
 
 
 def _replace_unusable(

@@ -74,7 +74,7 @@ def find_unknown_texts(plan: Plan, snapshot: Snapshot) -> Iterator[UnknownTexts]
     """What to look for before a plan is good, store by store; nothing once the snapshot has it."""
     for store in plan.stores:
         removed = [copy for change in store.files for copy in _removed_copies(change)]
-        if not removed or (store.change and store.change.action is Action.DELETE):
+        if not removed or store.action is Action.DELETE:
             continue
         searchable = (file for file in snapshot.contents[store.id].files if file.status not in _WITHOUT_CHUNKS)
         unknown = (file for file in searchable if not _texts_of(file, snapshot) and file.id not in snapshot.texts)

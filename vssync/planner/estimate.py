@@ -113,12 +113,14 @@ def count_extra_requests(plan: Plan, stores: Sequence[LiveStore], capabilities: 
     files, or by asking for one upload after the other. Uploads in expired stores are deleted as well. Where it is
     unknown whether search sees updated attributes, a test writes one file, searches, and writes it back.
     """
-    replaced = (store for store in plan.stores if store.change and store.change.action is Action.REPLACE)
+    replaced = (store for store in plan.stores if store.action is Action.REPLACE)
     expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
     # Expired stores cannot be listed, so their uploads are not in the plan; each is deleted by a request.
     unread_uploads = sum(live.counts.total for live in stores if live.id in expired_ids)
     uploads = len(_uploads_to_delete(plan)) + unread_uploads
-    read_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_final_drops(store)))
+    read_ids = expired_ids.union(
+        store.id for store in plan.stores if store.action is Action.DELETE or any(_final_drops(store))
+    )
     sizes = [live.counts.total for live in stores if live.id not in read_ids]
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
     # Before a store is asked for one upload after the other, one request finds out whether its files can be listed.
@@ -197,13 +199,8 @@ def _uploads_to_delete(plan: Plan) -> set[str]:
     }
 
 
-def _is_deleted(store: StorePlan) -> bool:
-    """Whether a store is deleted, with its files."""
-    return store.change is not None and store.change.action is Action.DELETE
-
-
 def _is_created(store: StorePlan) -> bool:
-    return store.change is not None and store.change.action in (Action.CREATE, Action.REPLACE)
+    return store.action in (Action.CREATE, Action.REPLACE)
 
 
 def _count_pages(files: int) -> int:
@@ -218,11 +215,9 @@ def _count_closing_requests(plan: Plan) -> int:
     listings = [
         _count_pages(store.live + count_attached(store))
         for store in plan.stores
-        if not _is_deleted(store) and any(_final_drops(store))
+        if store.action is not Action.DELETE and any(_final_drops(store))
     ]
-    any_store_goes = any(
-        store.change and store.change.action in (Action.DELETE, Action.REPLACE) for store in plan.stores
-    )
+    any_store_goes = any(store.action in (Action.DELETE, Action.REPLACE) for store in plan.stores)
     lists_stores = bool(listings) or any_store_goes
     return any(map(_is_created, plan.stores)) + lists_stores + sum(listings) + len(_uploads_to_delete(plan))
 
@@ -237,7 +232,7 @@ def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) ->
     """Requests in a store, except uploads and the closing requests."""
     batches = sum(2 if batch.action is Action.CANCEL else 1 for batch in store.batches)
     waits = sum(change.action is Action.AWAIT for change in store.files)
-    files = 0 if _is_deleted(store) else sum(map(_count_file_requests, store.files))
+    files = 0 if store.action is Action.DELETE else sum(map(_count_file_requests, store.files))
     reads = _count_reads(waits, store.live) if waits else 0
     stamp = 2 if _is_stamped(plan, store, capabilities) else 0
     attaches = _count_gap_checks(store, capabilities) + _count_attaches(store, capabilities)

@@ -136,7 +136,7 @@ def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
     attached = count_attached(store)
     if most is None or not attached:
         return []
-    is_new = store.change is not None and store.change.action is Action.REPLACE
+    is_new = store.action is Action.REPLACE
     before = 0 if is_new else store.live + store.unlisted
     after = before + attached - sum(len(change.leaving_ids) for change in store.files)
     added = sum(change.action is Action.CREATE for change in store.files)
@@ -186,8 +186,8 @@ def _too_many_message(count: int, verb: str, store: StorePlan, limit: Limit | No
 def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
     """The next commands to choose from: one with the options that allow it, one that leaves the store out."""
     choices = [("If this is intended:", allowing)] if allowing else []
-    key = store.key.partition("@")[0]  # several stores of the same key cannot be addressed one by one
-    if any(other.key.partition("@")[0] != key for other in plan.stores):
+    key = store.store_key
+    if any(other.store_key != key for other in plan.stores):
         choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max((len(purpose) + 2 for purpose, _ in choices), default=0)
     return tuple(f"{purpose:<{width}}{shlex.join(_plan_command(options))}" for purpose, options in choices)
