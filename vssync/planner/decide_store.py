@@ -33,7 +33,7 @@ class PlannedFiles(Enum):
 
     ALL = "all"
     NEW = "new"  # the store will be created, so none is live yet
-    LISTED = "listed"  # not all of them are listed, so nothing is added and nothing removed
+    ONLY_LISTED = "only_listed"  # not all of them are listed, so nothing is added and nothing removed
     WITHOUT_REMOVALS = "without_removals"  # others removed the mark: it is written back before any copy is removed
     NONE = "none"  # the store needs attention first
 
@@ -50,12 +50,12 @@ class StoreDecision:
     change: StoreChange | None = None
     notes: tuple[Note, ...] = ()
     duplicates: tuple[LiveStore, ...] = ()
-    files: PlannedFiles = PlannedFiles.ALL
+    planned_files: PlannedFiles = PlannedFiles.ALL
 
     @property
     def planned_live(self) -> LiveStore | None:
         """The live store whose files are planned; None if the store is new, or its files are not planned."""
-        return None if self.files in (PlannedFiles.NEW, PlannedFiles.NONE) else self.live
+        return None if self.planned_files in (PlannedFiles.NEW, PlannedFiles.NONE) else self.live
 
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
@@ -85,7 +85,7 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         detail = placed_text(store, context.snapshot, f"{missing}; create it before its files can be managed")
         return _refuse_store(None, (Reason.MISSING,), detail)
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
-    return _refuse_if_not_creatable(StoreDecision(change=change, files=PlannedFiles.NEW), context)
+    return _create_store(None, change, context)
 
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
@@ -108,7 +108,7 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
         notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
     if contents.verdict is Verdict.SHORT:
         short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
-        return StoreDecision(live, short, tuple(notes), files=PlannedFiles.LISTED)
+        return StoreDecision(live, short, tuple(notes), planned_files=PlannedFiles.ONLY_LISTED)
     if store.external:
         return StoreDecision(live, notes=tuple(notes))
     if store.description and store.description != live.description:
@@ -208,7 +208,7 @@ def _replace_unusable(
 ) -> StoreDecision:
     """Replaces a store that accepts no files, or does not list them, if that is allowed.
 
-    The replacement has another id, which whoever searches the store must be told.
+    Whoever searches the store must be told the id of the new one.
     """
     if store.external or store.id:
         detail = f"{problem}; vssync does not replace a store that is `external` or pinned by `id:`"
@@ -224,20 +224,20 @@ def _replace_unusable(
         metadata.pop(name, None)
     fate = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
     change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{fate}")
-    return _refuse_if_not_creatable(StoreDecision(live, change, files=PlannedFiles.NEW), context)
+    return _create_store(live, change, context)
 
 
-def _refuse_if_not_creatable(decision: StoreDecision, context: PlanContext) -> StoreDecision:
-    """The decision to create a store, or its refusal where the service creates none."""
-    if context.capabilities.store_creates or decision.change is None:
-        return decision
+def _create_store(live: LiveStore | None, change: StoreChange, context: PlanContext) -> StoreDecision:
+    """Creates a store, in place of the live one if there is one; refused where the service creates none."""
+    if context.capabilities.store_creates:
+        return StoreDecision(live, change, planned_files=PlannedFiles.NEW)
     detail = "the service creates no stores (`store_creates: false`); create it there, and declare it `external`"
-    return _refuse_store(decision.live, (*decision.change.reasons, Reason.IMPOSSIBLE), detail)
+    return _refuse_store(live, (*change.reasons, Reason.IMPOSSIBLE), detail)
 
 
 def _refuse_store(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> StoreDecision:
     """Refuses to do anything about a store or the files in it."""
-    return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), files=PlannedFiles.NONE)
+    return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), planned_files=PlannedFiles.NONE)
 
 
 def _update_settings(
@@ -312,22 +312,20 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
 
 
 def is_denied(store: DesiredStore, match: StoreMatch, snapshot: Snapshot) -> bool:
-    """Whether this credential may not read a store, as it may the files of an external one that is pinned by id."""
+    """Whether this credential may not read a store; the files of an external one pinned by id, it may."""
     return bool(snapshot.stores_denied) and not (store.external and store.id and match.live)
 
 
 def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
-    """What to do about a store if this credential may not read stores, only the files of external ones pinned by id."""
+    """What to do about a store that this credential may not read."""
     pin = "`external: true`" if store.id else "`id:` and `external: true`"
     text = (
-        "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
+        f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "
+        "`id:`, or use a credential that may"
+        if store.external and store.id
+        else "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
         f"{pin}; then only its files are read"
     )
-    if store.external and store.id:
-        text = (
-            f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "
-            "`id:`, or use a credential that may"
-        )
     return placed_text(store, snapshot, text)
 
 
