@@ -112,11 +112,18 @@ class _KeyDecision:
     def _change(self, action: Action, *reasons: Reason) -> FileChange:
         return FileChange(self.context.store.key, self.wanted.key, action, reasons, self.wanted.file)
 
-    def _can_take(self, copy: OwnedCopy) -> bool:
-        """Whether this copy's mark can be rewritten for this key.
+    def _former_key(self, copy: OwnedCopy) -> str:
+        """The key that a copy is marked for, if that is another one."""
+        return "" if copy.mark.key_digest == self.wanted.key_digest else copy.key
 
-        If the mark has another key, that takes an update of attributes. A declared File is taken in any case, if need
-        be by attaching it again: the store cannot hold it a second time under the right key.
+    def _compare_attributes(self, copy: OwnedCopy) -> AttributeDifference:
+        return compare_attributes(self.wanted.file, copy, self.context.store.ignore_attributes)
+
+    def _can_take(self, copy: OwnedCopy) -> bool:
+        """Whether this copy can be marked for this key.
+
+        If its mark says otherwise, that takes an update of attributes. Only a File that was declared for another key is
+        taken without: it is attached again, since the store cannot hold it a second time under the right key.
         """
         if self.context.common.capabilities.attribute_updates:
             return True
@@ -124,7 +131,7 @@ class _KeyDecision:
         return not self._is_newly_declared(copy) if is_declared else copy.mark.key_digest == self.wanted.key_digest
 
     def _is_newly_declared(self, copy: OwnedCopy) -> bool:
-        """Whether a copy's mark is to say that the manifest declares its File, which it uploaded or adopted before."""
+        """Whether the manifest declares the File of a copy that an earlier one uploaded or adopted."""
         mark = copy.mark
         return copy.id == self.wanted.declared_id and not mark.is_provisional and mark.content != self.wanted.content
 
@@ -154,14 +161,12 @@ class _KeyDecision:
         Where search does not see updates, the file must be attached again for its attributes to change: the same upload
         if a gap is accepted, else a second one, after which the first is dropped.
         """
-        difference = compare_attributes(self.wanted.file, current, self.context.store.ignore_attributes)
-        moved = current.mark.key_digest != self.wanted.key_digest
+        difference, was = self._compare_attributes(current), self._former_key(current)
         taken_over = current.mark.owner != self.context.common.owner
         newly_declared = self._is_newly_declared(current)
-        if not (difference.fields or moved or taken_over or newly_declared):
+        if not (difference.fields or was or taken_over or newly_declared):
             return None
-        shown = _as_shown(difference, moved=moved)
-        was = current.key if moved else ""
+        shown = _as_shown(difference, moved=bool(was))
         reasons = ((Reason.OTHER_OWNER,) if taken_over else ()) + shown.reasons
         reasons += (Reason.DECLARED,) if newly_declared else ()
         capabilities = self.context.common.capabilities
@@ -186,7 +191,7 @@ class _KeyDecision:
         """Waits for a right copy, and corrects its attributes meanwhile; the other copies go when it is completed."""
         difference, capabilities = AttributeDifference(), self.context.common.capabilities
         if capabilities.attribute_updates and capabilities.updates_reach_search is not False:
-            difference = compare_attributes(self.wanted.file, ingesting, self.context.store.ignore_attributes)
+            difference = self._compare_attributes(ingesting)
         change = replace(
             self._change(Action.AWAIT, Reason.INGESTING, *difference.reasons),
             keep=ingesting.recorded,
@@ -239,15 +244,10 @@ class _KeyDecision:
         """The change with the attributes that differ: a plan shows which outside edits are lost with the old copy."""
         if serving is None or serving.mark.is_provisional:
             return change
-        moved = serving.mark.key_digest != self.wanted.key_digest
-        difference = compare_attributes(self.wanted.file, serving, self.context.store.ignore_attributes)
-        shown = _as_shown(difference, moved=moved)
-        return replace(
-            change,
-            reasons=(*change.reasons, *shown.reasons),
-            fields=(*change.fields, *shown.fields),
-            was=serving.key if moved else "",
-        )
+        was = self._former_key(serving)
+        shown = _as_shown(self._compare_attributes(serving), moved=bool(was))
+        reasons, fields = (*change.reasons, *shown.reasons), (*change.fields, *shown.fields)
+        return replace(change, reasons=reasons, fields=fields, was=was)
 
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
         """A new copy in place of all others; `gap` if no order of writes keeps a completed copy searchable."""

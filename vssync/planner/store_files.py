@@ -59,8 +59,8 @@ class StoreDraft:
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     """Decides about every file of a store.
 
-    First the desired keys with a completed copy, or with any copy of the File that they declare; then the others, which
-    may take over a copy that is not needed under its own key. Copies that no key takes over are deleted.
+    First come the desired keys that have a copy to go by: a completed one, or any of the File that they declare. The
+    others, the takers, may take over a copy that is not needed under its own key. What nobody takes over is deleted.
     """
     classified = classify_files(contents.files, context.common.owners)
     wanted_files = digest_files(context.store)
@@ -119,13 +119,13 @@ def _notes_on_gone_uploads(
     wanted_files: Sequence[DigestedFile], assigned: AssignedCopies, context: StorePlanContext
 ) -> list[Note]:
     """A note on each key of which a copy is listed although its File does not exist."""
+    gone = context.common.snapshot.gone_uploads
+    lost = ((wanted, copy) for wanted in wanted_files for copy in assigned.by_key[wanted.key_digest] if copy.id in gone)
     notes = []
-    for wanted in wanted_files if context.common.snapshot.gone_uploads else ():
-        copy_ids = {copy.id for copy in assigned.by_key[wanted.key_digest]}
-        for file_id in sorted(copy_ids & context.common.snapshot.gone_uploads):
-            again = f"--replace {context.store.key}/{wanted.key} uploads the file again"
-            way_out = "declare another File, or a `path`" if wanted.declared_id else again
-            notes.append(Note(NoteKind.UPLOAD_GONE, wanted.key, detail=f"{file_id} does not exist any more: {way_out}"))
+    for wanted, copy in lost:
+        again = f"--replace {context.store.key}/{wanted.key} uploads the file again"
+        way_out = "declare another File, or a `path`" if wanted.declared_id else again
+        notes.append(Note(NoteKind.UPLOAD_GONE, wanted.key, detail=f"{copy.id} does not exist any more: {way_out}"))
     return notes
 
 
@@ -164,10 +164,10 @@ def _delete_unneeded(
         left_out = {key_digest(key): REASON_BY_SKIP[why] for key, why in skipped.items() if why in REASON_BY_SKIP}
         for copies in unneeded:
             change = deletion_of(store_key, copies)
-            if target := moves.get(copies[-1].id):
-                wanted, current = target
+            if move := moves.get(copies[-1].id):
+                new_key, current = move
                 reasons, keep = (Reason.SUPERSEDED,), current.recorded
-                change = replace(change, key=wanted.key, reasons=reasons, keep=keep, was=change.key)
+                change = replace(change, key=new_key, reasons=reasons, keep=keep, was=change.key)
             elif reason := left_out.get(copies[-1].mark.key_digest):
                 change = replace(change, reasons=(reason,))
             yield change
@@ -183,21 +183,21 @@ def _finished_moves(
     in_scope: Sequence[DigestedFile],
     assigned: AssignedCopies,
     context: StorePlanContext,
-) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
-    """Maps the id of the newest copy of a key whose file has moved to the new key and its completed copy.
+) -> dict[str, tuple[str, OwnedCopy]]:
+    """The moves that are complete but for the old copies: new key and completed copy, by the id of the newest old one.
 
-    That copy must be the only one of this content, and younger: two equal files that were attached together are not a
-    move. An interrupted run leaves such old copies; deleting them does not count for the guards.
+    The new copy must be the only one of this content, and younger: two equal files that were attached together are not
+    a move. An interrupted run leaves such old copies; deleting them does not count for the guards.
     """
     if not unneeded:
         return {}
     contents = {copies[-1].mark.content for copies in unneeded}
-    targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
+    targets: dict[str, list[tuple[str, OwnedCopy]]] = {}
     for wanted in in_scope:
         if wanted.content in contents and not wanted.declared_id:
             right = [copy for copy in assigned.by_key.get(wanted.key_digest, ()) if wanted.matches(copy)]
             if current := newest_copy(right, CopyState.COMPLETED, context.now):
-                targets.setdefault(wanted.content, []).append((wanted, current))
+                targets.setdefault(wanted.content, []).append((wanted.key, current))
     moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unneeded)
     return {
         old.id: candidates[0]
@@ -289,7 +289,7 @@ def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) 
 def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: StorePlanContext) -> bool:
     """Whether the copy in use is reported with another chunking than was asked for; `auto` allows any."""
     chunking = wanted.file.chunking
-    if chunking.auto or all(copy.file.chunking in (None, chunking) for copy in copies):
+    if chunking.auto:
         return False
     current = newest_copy([copy for copy in copies if wanted.matches(copy)], CopyState.COMPLETED, context.now)
     return current is not None and current.file.chunking not in (None, chunking)
@@ -336,13 +336,13 @@ def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
 
 def _offered_uploads(draft: StoreDraft, needed: Collection[UploadIdentity]) -> Iterator[tuple[UploadIdentity, str]]:
     """The completed uploads of a store that are needed elsewhere and stay where they are, their content as desired."""
-    dropped_ids = draft.dropped_keys_by_id.keys()
+    unavailable_ids = draft.dropped_keys_by_id.keys() | draft.context.common.snapshot.gone_uploads
     for wanted in draft.wanted_files:
         identity = (wanted.file.sha256, wanted.file.filename)
         copies = draft.classified.ours.get(wanted.key_digest, ()) if identity in needed else ()
-        staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == wanted.content]
-        existing = [copy for copy in staying if copy.id not in draft.context.common.snapshot.gone_uploads]
-        uploads = [copy for copy in existing if copy.upload_name_digest == wanted.name_digest]
+        upload = (wanted.content, wanted.name_digest)
+        staying = [copy for copy in copies if copy.id not in unavailable_ids]
+        uploads = [copy for copy in staying if (copy.mark.content, copy.upload_name_digest) == upload]
         newest = newest_copy(uploads, CopyState.COMPLETED, draft.context.now)
         if newest and newest.mark.owner == draft.context.common.owner:
             yield identity, newest.id
