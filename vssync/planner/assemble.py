@@ -195,11 +195,7 @@ def _count_live(decision: StoreDecision, contents: Contents) -> int:
 
 
 def _scoped_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
-    """The store's own change.
-
-    Only an update of settings can be out of scope. A creation, adoption or refusal always stays: its files depend on
-    it.
-    """
+    """The store's own change, unless it is an update of settings out of scope: its files depend on any other."""
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)

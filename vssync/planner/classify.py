@@ -107,9 +107,7 @@ class DigestedFile:
         mark = copy.mark
         if self.declared_id:
             return copy.id == self.declared_id
-        if self.file.source and mark.source == self.file.source:
-            return True
-        return mark.content in (self.content, self.file.presumed_content)
+        return mark.source == self.file.source or mark.content in (self.content, self.file.presumed_content)
 
     def has_same_name(self, copy: OwnedCopy) -> bool:
         """Whether a copy was uploaded under the wanted name; a File that others uploaded keeps the name it has."""

@@ -61,8 +61,7 @@ def live_content_digest(
 
 def _effective_content(copy: OwnedCopy, file: DesiredFile | None) -> str:
     """The manifest's content if the copy was converted from the same source, although perhaps to other bytes."""
-    is_from_same_source = file is not None and file.source and file.source == copy.mark.source
-    return file.content if file and is_from_same_source else copy.mark.content
+    return file.content if file and file.source == copy.mark.source else copy.mark.content
 
 
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:

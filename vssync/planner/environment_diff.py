@@ -204,18 +204,17 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
     files = {key_digest(file.key): file for file in store.files} if store else {}
     ignored_names = store.ignore_attributes if store else ()
     contents = snapshot.contents[live.id]
-    listed = contents.files
-    classified = classify_files(listed, (owner,))
+    classified = classify_files(contents.files, (owner,))
     values = {
         key: _live_values(copy, files.get(copy.mark.key_digest), ignored_names)
         for key, copy in _labelled_copies(classified)
     }
-    is_ours = live.mark.set_by_us if isinstance(live.mark, StoreMark) else lambda _: False
+    mark = live.mark if isinstance(live.mark, StoreMark) else None
     settings = {
         "description": live.description,
         "expires_after_days": live.expires_after_days,
-        "metadata": {name: value for name, value in live.metadata.items() if is_ours(name)},
-        "unmanaged": len(listed) - len(classified.our_ids),
+        "metadata": {name: value for name, value in live.metadata.items() if mark and mark.set_by_us(name)},
+        "unmanaged": len(classified.others),
     }
     note = contents.counted if contents.verdict is Verdict.GHOSTS else ""
     return StoreSide(settings, values, live_content_digest(classified, files, ignored_names), note=note)

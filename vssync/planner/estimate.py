@@ -110,8 +110,7 @@ def count_extra_requests(plan: Plan, stores: Sequence[LiveStore], capabilities: 
     """Requests of an apply that depend on more than its changes; `stores` are all that the service lists.
 
     Before uploads are deleted, each store that the plan did not read is asked whether it holds one: by listing its
-    files, or by asking for one upload after the other. Uploads in expired stores are deleted as well. Where it is
-    unknown whether search sees updated attributes, a test writes one file, searches, and writes it back.
+    files, or by asking for one upload after the other. Uploads in expired stores are deleted as well.
     """
     replaced = (store for store in plan.stores if store.action is Action.REPLACE)
     expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
@@ -125,14 +124,18 @@ def count_extra_requests(plan: Plan, stores: Sequence[LiveStore], capabilities: 
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
     # Before a store is asked for one upload after the other, one request finds out whether its files can be listed.
     asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
+    return sum(asks) + unread_uploads + (_count_probe(plan) if capabilities.updates_reach_search is None else 0)
+
+
+def _count_probe(plan: Plan) -> int:
+    """Requests to find out whether search sees updated attributes: the mark is written, searched for and written back.
+
+    A copy that is already attached is read first.
+    """
     actions = {change.action for store in plan.stores for change in store.files if change.desired}
-    # The mark is written, searched for and written back; a copy that is already attached is read first.
-    probe = 0
-    if capabilities.updates_reach_search is None and actions & {Action.CREATE, Action.REPLACE}:
-        probe = 3
-    elif capabilities.updates_reach_search is None and actions & {Action.UPDATE, Action.ADOPT}:
-        probe = 4
-    return sum(asks) + unread_uploads + probe
+    if actions & {Action.CREATE, Action.REPLACE}:
+        return 3
+    return 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
 
 
 def upload_size(change: FileChange) -> int | None:
@@ -159,12 +162,10 @@ def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChang
     tried: set[str] = set()
     for change in store.files:
         if change.attaches and (file := change.desired):
-            is_tried = file.extension in tried
-            tried |= {file.extension} & {*store.unproven}
-            if Reason.SHARED_CHUNKS in change.reasons:
-                late.append(change)
-            else:
-                (rest if is_tried else first).append(change)
+            part = late if Reason.SHARED_CHUNKS in change.reasons else rest if file.extension in tried else first
+            part.append(change)
+            if file.extension in store.unproven:
+                tried.add(file.extension)
     size = max(1, capabilities.batch_size)
     return [part[start : start + size] for part in (first, rest, late) for start in range(0, len(part), size)]
 
@@ -181,7 +182,7 @@ def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
 
 
 def _final_drops(store: StorePlan) -> Iterator[RecordedCopy]:
-    """The copies that go and do not come back: a File that is attached again is not one of them."""
+    """The copies that are dropped for good: a File that is attached again is not one of them."""
     return (copy for change in store.files for copy in change.drop if copy.id != _existing_id(change))
 
 
@@ -277,15 +278,16 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
 
 def _count_gap_checks(store: StorePlan, capabilities: Capabilities) -> int:
     """Requests that check, once per round, whether the copies detached ahead of it are gone."""
-    gaps = Counter[tuple[int, bool]]()
+    detached = Counter[tuple[int, bool]]()  # how many copies, by round and step
     for number, changes in enumerate(_rounds(store, capabilities)):
         for change in changes:
             existing_id = _existing_id(change)
             # Where a text is shared, Files to attach again are detached in a step of their own, before the others.
             is_detached_separately = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
-            gaps[number, is_detached_separately] += sum(change.gap or copy.id == existing_id for copy in change.drop)
-    left = ((count, store.live - count) for count in gaps.values() if count)
-    return sum(1 + _cheapest_read(count, files) for count, files in left)  # the store is read for its size
+            ahead = sum(change.gap or copy.id == existing_id for copy in change.drop)
+            detached[number, is_detached_separately] += ahead
+    counts = filter(None, detached.values())
+    return sum(1 + _cheapest_read(count, store.live - count) for count in counts)  # the store is read for its size
 
 
 def _count_drop_checks(store: StorePlan) -> int:

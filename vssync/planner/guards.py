@@ -84,13 +84,13 @@ def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
 
 
 def count_deletions(store: StorePlan) -> int:
-    """How many files of a store its guard takes for deleted."""
+    """How many files of a store count as deleted for its guard."""
     deletions = (change for change in store.files if change.action is Action.DELETE)
     return sum(not REASONS_TO_LEAVE.isdisjoint(change.reasons) for change in deletions)
 
 
 def count_replacements(store: StorePlan) -> int:
-    """How many files of a store its guard takes for replaced."""
+    """How many files of a store count as replaced for its guard."""
     replaces = (change for change in store.files if change.action is Action.REPLACE)
     counted = (change for change in replaces if not {Reason.REQUESTED, Reason.MOVED} & set(change.reasons))
     return sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in counted)
@@ -102,7 +102,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     count = count_deletions(store)
     is_emptied = store.wanted == 0 and count > 0
     most_leave = store.owned >= MIN_FILES_FOR_SHARE and count * 2 > store.owned
-    is_over_limit = _exceeds(limit, count, store)
+    is_over_limit = count > allowed_number(limit, store.owned)
     is_suspicious = (is_emptied or most_leave) and not plan.options.max_delete
     if not (is_over_limit or is_suspicious):
         return []
@@ -120,7 +120,7 @@ def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]
     """Refuses to replace too many files that work, other than those that `--replace` names or that moved."""
     limit = plan.options.max_replace or limit
     count = count_replacements(store)
-    if not _exceeds(limit, count, store):
+    if count <= allowed_number(limit, store.owned):
         return []
     allowing = replace(plan.options, max_replace=Limit(count=count))
     return [Refusal(_too_many_message(count, "replaced", store, limit), store.key, _commands(store, plan, allowing))]
@@ -151,10 +151,6 @@ def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
         hint = "Deletions come last: first apply without the new files, then add them."
     message = f"{store.key}: it would hold {held}; {plan.service.provider} allows {most:,} in a store."
     return [Refusal(message, store.key, (hint, *_commands(store, plan)))]
-
-
-def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
-    return count > allowed_number(limit, store.owned)
 
 
 def allowed_number(limit: Limit, owned: int) -> float:

@@ -180,12 +180,9 @@ def _delete_store(leaving: _LeavingStore, reason: Reason) -> _RemovalDecision:
 def _delete_files(store: DesiredStore, leaving: _LeavingStore) -> tuple[FileChange, ...]:
     """The deletions of all our files in a store, as if the manifest chose none."""
     changes = draft_files(leaving.contents, StorePlanContext(leaving.context, store)).changes
+    reasons = {Reason.NOT_IN_MANIFEST: Reason.REMOVED}
     return tuple(
-        replace(
-            change,
-            reasons=tuple(Reason.REMOVED if reason is Reason.NOT_IN_MANIFEST else reason for reason in change.reasons),
-        )
-        for change in changes
+        replace(change, reasons=tuple(reasons.get(reason, reason) for reason in change.reasons)) for change in changes
     )
 
 
