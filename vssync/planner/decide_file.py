@@ -216,10 +216,7 @@ class _KeyDecision:
         return (change, self._delete_superseded(serving, others)) if others else (change,)
 
     def _replace(self, serving: OwnedCopy) -> FileChange:
-        """Replaces the serving copy: by the same File if its content and name are right and a gap is accepted.
-
-        Otherwise a new File is uploaded.
-        """
+        """Replaces the serving copy: by a new File, unless content and name are right and a gap is accepted."""
         same_content, same_name = self.wanted.has_same_content(serving), self.wanted.has_same_name(serving)
         is_rechunked = serving.mark.chunking_digest != self.wanted.chunking_digest
         # A name may contain the content digest, so new content alone renames.

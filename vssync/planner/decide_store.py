@@ -65,7 +65,7 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     """
     if is_denied(store, match, context.snapshot):
         live = match.live[0] if match.live else None
-        return _refuse_store(live, (Reason.DENIED,), denied_text(store, context.snapshot))
+        return _refuse_store(live, (Reason.DENIED,), describe_denial(store, context.snapshot))
     for live in (*match.live, *match.expired):
         if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
@@ -82,7 +82,7 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         return replace(decision, duplicates=tuple(other for other in others if other.owner == context.owner))
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
-        detail = placed_text(store, context.snapshot, f"{missing}; create it before its files can be managed")
+        detail = with_place(store, context.snapshot, f"{missing}; create it before its files can be managed")
         return _refuse_store(None, (Reason.MISSING,), detail)
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
     return _create_store(None, change, context)
@@ -312,11 +312,11 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
 
 
 def is_denied(store: DesiredStore, match: StoreMatch, snapshot: Snapshot) -> bool:
-    """Whether this credential may not read a store; the files of an external one pinned by id, it may."""
+    """Whether this credential may not read a store. It may read the files of an external one that is pinned by id."""
     return bool(snapshot.stores_denied) and not (store.external and store.id and match.live)
 
 
-def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
+def describe_denial(store: DesiredStore, snapshot: Snapshot) -> str:
     """What to do about a store that this credential may not read."""
     pin = "`external: true`" if store.id else "`id:` and `external: true`"
     text = (
@@ -326,10 +326,10 @@ def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
         else "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
         f"{pin}; then only its files are read"
     )
-    return placed_text(store, snapshot, text)
+    return with_place(store, snapshot, text)
 
 
-def placed_text(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
+def with_place(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
     """The text, prefixed with the place in the manifest that declares the store, if that is known."""
     place = snapshot.store_places.get(store.key)
     return f"{place}: {text}" if place else text

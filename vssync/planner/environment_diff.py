@@ -221,11 +221,7 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
 
 
 def _labelled_copies(classified: ClassifiedFiles) -> Iterator[tuple[str, OwnedCopy]]:
-    """Our copies, each with the key it is shown under.
-
-    Of several copies of a key, the newest that search finds is shown under the key itself, the others under
-    `key (copy 2)` and so on.
-    """
+    """Our copies with the keys they are shown under: the newest that search finds, then `key (copy 2)` and so on."""
     for copies in (*classified.ours.values(), classified.provisional):
         by_use = [*reversed(copies)]
         by_use.sort(key=lambda copy: copy.file.status is not FileStatus.COMPLETED)

@@ -19,7 +19,7 @@ from vssync.planner.attributes import preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DigestedFile
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import newest_copy
-from vssync.planner.takeover import not_compared_text
+from vssync.planner.takeover import describe_uncompared
 from vssync.text import join_first
 
 _WITHOUT_CHUNKS = (FileStatus.FAILED, FileStatus.CANCELLED)
@@ -140,10 +140,7 @@ class _Texts:
         return list(map(check, changes))
 
     def _files_outside(self, changes: Sequence[FileChange]) -> Iterator[LiveFile]:
-        """The searchable files outside a plan: those of others, and our copies whose keys it leaves as they are.
-
-        Such a key is refused, not desired or out of scope.
-        """
+        """The searchable files outside a plan: others', and ours whose keys are refused, undesired or out of scope."""
         refused_keys = _refused_keys(changes)
         planned_keys = {wanted.key_digest for wanted in self.in_scope if wanted.key not in refused_keys}
         planned_ids = {copy.id for change in changes for copy in change.drop}
@@ -165,7 +162,7 @@ class _Texts:
                 has = "is out of scope and has the same text"
                 way_out = f"plan {self.context.store.key}/{name} as well, or allow that with --allow-gap"
         if holder.id in self.context.common.snapshot.texts and not (upload and upload.sha256):
-            has = f"may have the same text ({not_compared_text(self.context)})"
+            has = f"may have the same text ({describe_uncompared(self.context)})"
         return f"{name} {has}, and search would no longer find it; {way_out}"
 
     def order(self, changes: Sequence[FileChange]) -> list[FileChange]:

@@ -140,9 +140,8 @@ def _count_probe(plan: Plan) -> int:
 
 def upload_size(change: FileChange) -> int | None:
     """The bytes a change uploads; None when it uploads nothing."""
-    desired = change.desired
-    is_upload = change.attaches and desired and not (desired.file_id or change.reuse)
-    return desired.size if desired and is_upload else None
+    is_upload = change.attaches and not _existing_id(change)
+    return change.desired.size if change.desired and is_upload else None
 
 
 def count_attached(store: StorePlan) -> int:
@@ -171,10 +170,7 @@ def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChang
 
 
 def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
-    """How many batches will be created in a store, where the service has them.
-
-    A batch takes files of any chunking if each brings its own (`batch_files`), otherwise of one.
-    """
+    """How many batches will be created in a store: without `batch_files`, one for each chunking in a round."""
     return sum(
         1 if capabilities.batch_files else len({change.desired.chunking for change in changes if change.desired})
         for changes in _rounds(store, capabilities)
@@ -204,15 +200,12 @@ def _is_created(store: StorePlan) -> bool:
     return store.action in (Action.CREATE, Action.REPLACE)
 
 
-def _count_pages(files: int) -> int:
-    return max(1, ceil(files / PAGE_SIZE))
+def _count_pages(count: int) -> int:
+    return max(1, ceil(count / PAGE_SIZE))
 
 
 def _count_closing_requests(plan: Plan) -> int:
-    """Requests at the end of an apply.
-
-    One checks that new stores are listed; others check that deleted stores and files are gone, or delete uploads.
-    """
+    """Requests at the end of an apply: to look for new stores and for what was deleted, and to delete uploads."""
     listings = [
         _count_pages(store.live + count_attached(store))
         for store in plan.stores
@@ -242,14 +235,13 @@ def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) ->
 
 def _count_setup(store: StorePlan) -> int:
     """Requests about the store itself. Before a new store gets its first file, one request lists the stores again."""
-    change = store.change
-    match change.action if change else None:
+    match store.action:
         case Action.CREATE:
             return 2 + bool(count_attached(store))  # it is created, and read until it answers
         case Action.REPLACE:
             return 5 + bool(count_attached(store))  # the old one is read, listed and deleted, or read and released
-        case Action.ADOPT if change and any(file.takes_over for file in store.files):
-            mark = parse_store_mark(change.metadata.get(STORE_OWNER, ""))
+        case Action.ADOPT if store.change and any(file.takes_over for file in store.files):
+            mark = parse_store_mark(store.change.metadata.get(STORE_OWNER, ""))
             # It is read and written, and once more when its adoption has ended.
             return 2 if isinstance(mark, StoreMark) and mark.is_adopting else 4
         case Action.UPDATE | Action.ADOPT:
@@ -297,14 +289,14 @@ def _count_drop_checks(store: StorePlan) -> int:
     return 1 + _count_pages(store.live) if is_shared and is_dropped else 0
 
 
-def _count_reads(files: int, total: int) -> int:
+def _count_reads(count: int, total: int) -> int:
     """Requests to read some files of a store; for more than one, the store is read first, for its size."""
-    return 1 if files == 1 else 1 + _cheapest_read(files, total)
+    return 1 if count == 1 else 1 + _cheapest_read(count, total)
 
 
-def _cheapest_read(files: int, total: int) -> int:
+def _cheapest_read(count: int, total: int) -> int:
     """Requests to read some files of a store: each by itself, or, where that is less, the pages of its listing."""
-    return files if total > PAGE_SIZE * files else _count_pages(total)
+    return count if total > PAGE_SIZE * count else _count_pages(total)
 
 
 def _count_file_requests(change: FileChange) -> int:

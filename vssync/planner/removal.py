@@ -16,7 +16,7 @@ from vssync.model.plan import Action, FieldChange, FileChange, Note, NoteKind, R
 from vssync.model.state import Contents, DesiredStore, LiveStore
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
 from vssync.planner.context import PlanContext, StorePlanContext
-from vssync.planner.decide_store import denied_text, describe_ours, is_denied, newer_mark_problem
+from vssync.planner.decide_store import describe_denial, describe_ours, is_denied, newer_mark_problem
 from vssync.planner.find_stores import StoreMatch, StoreMatches
 from vssync.planner.store_files import deletion_of, draft_files, note_others, sort_changes
 from vssync.text import count_noun
@@ -87,7 +87,7 @@ def plan_undeclared(
 def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -> Iterator[StorePlan]:
     """The plans of the live stores that the manifest says to remove; one without changes if nothing is left to do."""
     if is_denied(store, match, context.snapshot):
-        refusal = _refuse((Reason.DENIED,), denied_text(store, context.snapshot))
+        refusal = _refuse((Reason.DENIED,), describe_denial(store, context.snapshot))
         yield StorePlan(store.key, store.name, desired=store.settings, change=refusal.change)
         return
     yielded = 0

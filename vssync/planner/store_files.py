@@ -236,11 +236,7 @@ def _notes_on_live_files(
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
-    """Notes on live files.
-
-    They count others' files, keys that other owners have as well, our copies that were never compared or have no text,
-    and those that the service reports in another form than they were sent.
-    """
+    """Notes on others' files, and on copies of ours that are not compared, without text, or reported as not sent."""
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
     foreign_owners = {
