@@ -68,10 +68,10 @@ class Takeovers:
 def assign_copies(
     wanted_files: Sequence[DigestedFile], undesired: Sequence[Copies], classified: ClassifiedFiles
 ) -> AssignedCopies:
-    """Assigns our copies to their keys, but a copy of a declared File to the key that declares it, where it can go.
+    """Assigns our copies to the keys they are marked for, but those of a declared File to the key that declares it.
 
-    `undesired` are our copies under keys that are not in the manifest. The first key that takes one of these gets the
-    other copies of its old key as well, except for those that other keys declare.
+    `undesired` are our copies under keys that are not in the manifest. The first key that declares one of these gets
+    the other copies of its old key as well, except for those that other keys declare.
     """
     assigned = AssignedCopies(classified.ours, undesired, classified.provisional)
     groups = {copy.id: copies for copies in assigned.available for copy in copies}
@@ -95,7 +95,7 @@ def assign_copies(
 def _take_declared(
     wanted_files: Sequence[DigestedFile], undesired_ids: Collection[str], classified: ClassifiedFiles
 ) -> dict[str, OwnedCopy]:
-    """The copies that are assigned to the keys that declare them, by key digest.
+    """The copies that leave the keys they are marked for, by the digest of the key that declares them.
 
     A desired key gives up a completed copy only if it keeps a right one or takes a completed one, as when two keys
     exchange their Files.
@@ -133,14 +133,13 @@ def decide_takers(
 ) -> Takeovers:
     """What becomes of the takers, in their order.
 
-    A claimant is a desired key with no completed copy (say, a moved file whose new upload is unfinished), or one that
-    declares a File which the store holds and which is not assigned to it. Unmarked files are left alone without
-    `--adopt` or `adopt: true`.
+    A taker is a desired key that has no completed copy, such as that of a new or moved file, or one that declares a
+    File which the store holds and which is not assigned to it. Unmarked files are left alone without `--adopt` or
+    `adopt: true`.
     """
-    available = [*assigned.undesired, *([copy] for copy in assigned.provisional)]
-    former_copies = _find_former_copies(takers, available, context)
-    adopting_keys = [wanted for wanted in takers if wanted.declared_id or not assigned.by_key.get(wanted.key_digest)]
-    candidates = find_candidates(adopting_keys, classified.unmarked, context)
+    former_copies = _find_former_copies(takers, assigned.available, context)
+    adopters = [wanted for wanted in takers if wanted.declared_id or not assigned.by_key.get(wanted.key_digest)]
+    candidates = find_candidates(adopters, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
     for wanted in takers:
@@ -181,11 +180,11 @@ def _find_former_copies(
     named = ((wanted, (name,)) for wanted in by_path for name in (wanted.name_digest, NONE))
     unnamed = ((wanted, ()) for wanted in by_path)
     for wanted, name in chain(named, unnamed):
-        candidates = free.get((wanted.content, wanted.chunking_digest, *name), [])
-        while candidates and candidates[-1][0].id in moved_ids:
-            candidates.pop()
-        if candidates and wanted.key not in former_copies:
-            former_copies[wanted.key] = candidates.pop()
+        matching = free.get((wanted.content, wanted.chunking_digest, *name), [])
+        while matching and matching[-1][0].id in moved_ids:
+            matching.pop()
+        if matching and wanted.key not in former_copies:
+            former_copies[wanted.key] = matching.pop()
             moved_ids.add(former_copies[wanted.key][0].id)
     return former_copies
 
