@@ -48,7 +48,7 @@ def order_equal_texts(
 
 
 def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanContext) -> list[Note]:
-    """A warning of desired files that have the same text, where search finds only one of them."""
+    """A warning about desired files that have the same text, of which search finds only one."""
     if not context.common.capabilities.shares_chunks:
         return []
     keys: dict[str, list[str]] = {}
@@ -131,11 +131,8 @@ class _Texts:
 
         def check(change: FileChange) -> FileChange:
             hidden = sorted(self._removed_texts(change) & holders.keys())
-            return (
-                change.refused(Reason.NOT_ALLOWED, detail=self._explain_refusal(holders[hidden[0]]))
-                if hidden
-                else change
-            )
+            detail = self._describe_holder(holders[hidden[0]]) if hidden else ""
+            return change.refused(Reason.NOT_ALLOWED, detail=detail) if hidden else change
 
         return list(map(check, changes))
 
@@ -150,8 +147,8 @@ class _Texts:
             if file.id not in planned_ids and file.status not in _WITHOUT_CHUNKS:
                 yield file
 
-    def _explain_refusal(self, holder: LiveFile) -> str:
-        """Why a copy may not go whose text another file has, or may have, and the ways out."""
+    def _describe_holder(self, holder: LiveFile) -> str:
+        """Which other file has, or may have, the text of a copy that therefore stays, and the way out."""
         copy = next((copy for copy in self.classified.our_copies if copy.file is holder), None)
         upload = self.context.common.snapshot.uploads.get(holder.id)
         name = f"{holder.id} of {holder.owner}" if holder.owner else f"{holder.id}, which is unmanaged,"

@@ -25,9 +25,7 @@ class StoreMatch:
 
     live: tuple[LiveStore, ...] = ()  # without the expired ones
     expired: tuple[LiveStore, ...] = ()  # these count only if nothing else matches
-    lacks_mark: bool = (
-        False  # only a name, or the `id:` of a store to remove, says that it is this one: no mark of ours
-    )
+    lacks_mark: bool = False  # no mark of ours says so: only the name, or the `id:` of a store to remove
 
     @classmethod
     def of(cls, stores: Sequence[LiveStore], *, lacks_mark: bool = False) -> StoreMatch:
@@ -82,7 +80,7 @@ def is_duplicate(live: LiveStore, in_use: LiveStore, contents: Contents, owners:
 def match_stores(
     desired: Desired, stores: tuple[LiveStore, ...], options: Options, created_here: Mapping[str, str] | None = None
 ) -> StoreMatches:
-    """The matches of every store in scope. If several live stores carry its mark, all of them match.
+    """The matches of every store in scope; if several live stores carry its mark, all of them.
 
     `created_here` has the keys, by id, of stores that this machine created, which are found even if their mark is lost.
     A newer version's mark counts as a mark of the owner and key it names. Raises Refused for a store of another owner,
@@ -92,8 +90,7 @@ def match_stores(
     matcher = _StoreMatcher(desired, options, stores, created_here or {})
     in_order = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in in_order if scope.touches_store(store.key)}
-    removed_stores = (store for store in desired.removed if scope.touches_store(store.key))
-    removed = {store.key: matcher.match_removed(store) for store in removed_stores}
+    removed = {store.key: matcher.match_removed(store) for store in desired.removed if scope.touches_store(store.key)}
     matches = {**by_key, **removed}
     _refuse_shared(matches)
     matched_ids = {live.id for match in matches.values() for live in (*match.live, *match.expired)}
