@@ -43,7 +43,7 @@ from vssync.text import count_noun
 
 _DEFAULT_CAPABILITIES = Capabilities()
 _NOT_ALL_PLANNED = (PlannedFiles.NONE, PlannedFiles.ONLY_LISTED)
-_UNLISTED = Contents(problem="it is expired")  # which alone is not listed, of the stores in scope
+_UNLISTED = Contents(problem="it is expired")  # of the stores in scope, only expired ones are not listed
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
     "or take the line out if `vssync doctor --probe` finds that this one does"
@@ -140,11 +140,11 @@ def _check_addresses(
         return
     claims = (live.claim for live in context.snapshot.stores)
     keys_by_store: dict[str, set[str] | None] = {key: None for owner, key in claims if key and owner == desired.owner}
-    all_contents = context.snapshot.contents
-    for store_key in dict(matches.undeclared):
-        contents = [all_contents.get(live.id, _UNLISTED) for key, live in matches.undeclared if key == store_key]
-        if not any(read.shortfall for read in contents):
-            files = [file for read in contents for file in read.files]
+    contents = context.snapshot.contents
+    for store_key in {key for key, _ in matches.undeclared}:
+        same_key = [contents.get(live.id, _UNLISTED) for key, live in matches.undeclared if key == store_key]
+        if not any(store.shortfall for store in same_key):
+            files = [file for store in same_key for file in store.files]
             keys_by_store[store_key] = classify_files(files, (context.owner,)).our_keys
     keys_by_store |= dict.fromkeys(store.key for store in (*desired.stores, *desired.removed))
     for draft in complete_drafts:
@@ -244,7 +244,7 @@ def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan
 
 @dataclass(frozen=True, slots=True)
 class BatchDecisions:
-    """What becomes of a store's unfinished batches; `retry_ids` are files still wanted of those that are cancelled."""
+    """What becomes of a store's unfinished batches; `retry_ids` are the wanted files in those to cancel."""
 
     changes: tuple[BatchChange, ...] = ()
     notes: tuple[Note, ...] = ()

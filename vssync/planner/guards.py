@@ -132,9 +132,9 @@ def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
     On the way, a store also holds the files to delete, which go last, and the old copies of files being replaced.
     """
     provider = PROVIDERS.get(plan.service.provider)
-    most = provider.max_store_files if provider else None
+    max_files = provider.max_store_files if provider else None
     attached = count_attached(store)
-    if most is None or not attached:
+    if max_files is None or not attached:
         return []
     is_new = store.action is Action.REPLACE
     before = 0 if is_new else store.live + store.unlisted
@@ -142,14 +142,14 @@ def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
     added = sum(change.action is Action.CREATE for change in store.files)
     in_flight = min(attached - added, plan.service.declared_capabilities.batch_size)
     at_once = before + added + in_flight
-    if max(after, at_once) <= most:
+    if max(after, at_once) <= max_files:
         return []
-    if after > most:
+    if after > max_files:
         held, hint = f"{after:,} files", "Declare a second store, and move some of its files there."
     else:
         held = f"{at_once:,} files while the plan is applied"
         hint = "Deletions come last: first apply without the new files, then add them."
-    message = f"{store.key}: it would hold {held}; {plan.service.provider} allows {most:,} in a store."
+    message = f"{store.key}: it would hold {held}; {plan.service.provider} allows {max_files:,} in a store."
     return [Refusal(message, store.key, (hint, *_commands(store, plan)))]
 
 
