@@ -11,9 +11,9 @@ from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
+from vssync.manifest.front_matter import FrontMatter, FrontMatterBlock, find_front_matter
 from vssync.manifest.placeholders import literal_text
 from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
-from vssync.manifest.texts import Block, FrontMatter, find_front_matter
 from vssync.model.state import Scalar
 from vssync.text import shorten_middle
 
@@ -117,7 +117,7 @@ def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date:
 class _Page:
     """The sources of one file, each read when it is first asked for."""
 
-    def __init__(self, text: str, file_name: str, commit_date: str, block: Block | None) -> None:
+    def __init__(self, text: str, file_name: str, commit_date: str, block: FrontMatterBlock | None) -> None:
         self._text, self._file_name, self._block = text, file_name, block
         self._front_matter: FrontMatter | None = None  # once it was asked for
         self._values: dict[Source, Any] = {GIT_DATE: commit_date or None}

@@ -9,13 +9,13 @@ from unicodedata import normalize
 
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
+from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS
 from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern, escape_pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
-from vssync.manifest.texts import is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
-from vssync.providers import PROVIDERS, Provider
+from vssync.providers import PROVIDERS, TEXT_EXTENSIONS, Provider
 from vssync.text import count_noun
 
 DIGEST_STAND_IN = "0" * 16
@@ -122,9 +122,11 @@ def skip_reason(sent_name: str, size: int, provider: Provider) -> str:
 
 def _formats_hint(extension: str) -> str:
     """The end of a hint: how to make a store take files of an extension that its provider refuses."""
-    sent_as = ".md" if may_have_front_matter(extension) else ".txt" if is_text(extension) else extension
-    condition = " if the service takes it" if sent_as == extension else ""
-    return f", or write `formats: {{{extension}: {sent_as}}}`{condition}"
+    if extension in FRONT_MATTER_EXTENSIONS:
+        return f", or write `formats: {{{extension}: .md}}`"
+    if extension in TEXT_EXTENSIONS:
+        return f", or write `formats: {{{extension}: .txt}}`"
+    return f", or write `formats: {{{extension}: {extension}}}` if the service takes it"
 
 
 def key_of(entry: FileEntry, nfc_path: str) -> str:

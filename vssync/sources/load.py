@@ -24,13 +24,14 @@ from vssync.manifest.diagnostics import (
     locate_values,
     raise_if_any,
 )
+from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS, TextReader
 from vssync.manifest.globs import FoundFile, Listing, Pattern
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_warnings, select_files
 from vssync.manifest.spec import Manifest
-from vssync.manifest.texts import TextReader, is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile, extension_of
+from vssync.providers import TEXT_EXTENSIONS
 from vssync.sources.git import author_dates
 from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
 from vssync.sources.revision import Checkout
@@ -281,9 +282,9 @@ def _read_jobs(
 
 def _read_job(path: str, filename: str, lookups: frozenset[Lookup], commit_dates: Mapping[str, str]) -> _ReadJob:
     """How to read a file: as text, or for front matter, if its name or its upload name has such an extension."""
-    own, sent = extension_of(path), extension_of(filename)
-    may_have_fields = may_have_front_matter(own) or may_have_front_matter(sent)
-    return _ReadJob(path, lookups, is_text(own) or is_text(sent), may_have_fields, commit_dates.get(path, ""))
+    extensions = {extension_of(path), extension_of(filename)}
+    is_text, may_have_fields = bool(extensions & TEXT_EXTENSIONS), bool(extensions & FRONT_MATTER_EXTENSIONS)
+    return _ReadJob(path, lookups, is_text, may_have_fields, commit_dates.get(path, ""))
 
 
 def _read_files(
