@@ -24,9 +24,7 @@ _FENCED = re.compile(
 _OPENED = re.compile(r"(?P<fence>---|\+\+\+|;;;)[ \t]*\r?\n")
 _EMPTY_LINE = re.compile(r"(?m)^[ \t]*\r?$")
 _FIRST_FIELD = {"+++": re.compile(r"\[|[^\s=]+[ \t]*="), ";;;": re.compile(r"[{\"]")}
-_JSON_OBJECT = re.compile(
-    r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:'
-)  # as Hugo takes it, unfenced; `{{` and `{%` are templates
+_JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # unfenced, for Hugo; `{{` and `{%` are templates
 _NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
 _MAX_JSON_TOKEN = 12  # characters; an error this close to the end of a cut text may come from the cut
 _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
