@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from vssync.manifest.scalars import parse_scalar
 MAX_DEPTH = 50
 MAX_ALIASED_VALUES = 100_000  # the sum over all aliases of the values that each stands for
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
+Tree = Mapping[str, Any]
 TreePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
 Positions = dict[TreePath, tuple[Position, Position]]  # of a field's name, and of its value
@@ -29,7 +30,7 @@ class Document:
     file_name: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()  # set by `check_document`: invalid parts that can be taken out
+    problems: tuple[Problem, ...] = ()  # set by `check_document`; of parts that can be taken out
 
 
 def parse_document(text: str, file_name: str) -> Document:
