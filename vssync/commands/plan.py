@@ -19,7 +19,7 @@ from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import AccessDenied, ManifestError, NotFound, Refused, UsageProblem, VssyncError
 from vssync.files import write_file
 from vssync.manifest.diagnostics import locate_values
-from vssync.manifest.resolve import provenance
+from vssync.manifest.resolve import trace_provenance
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import FileChange, Options, Plan, Reason
 from vssync.model.state import DesiredStore, Snapshot, extension_of
@@ -217,7 +217,7 @@ def _locate_missing_files(plan: Plan, loaded: LoadedManifest) -> Plan:
     def locate(change: FileChange) -> FileChange:
         if Reason.FILE_GONE not in change.reasons or not change.desired:
             return change
-        entry = provenance(loaded.manifest, change.store, change.desired, {})["file"].path
+        entry = trace_provenance(loaded.manifest, change.store, change.desired, {})["file"].path
         path: TreePath = (*entry, "file_id")
         location = locate_values(loaded.manifest.documents, [path])[path]
         return replace(change, detail=f"{location}: {change.detail}")
@@ -241,7 +241,7 @@ def _with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
 def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     """A line for each pattern of a store, those that match the fewest files first to be listed."""
     spec = next(spec for spec in loaded.manifest.stores if spec.store.key == store.key)
-    counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
+    counts = Counter(trace_provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
     patterns = {entry.layer.path: entry.pattern.text for entry in spec.entries if entry.pattern is not None}
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
     locations = locate_values(loaded.manifest.documents, listed)

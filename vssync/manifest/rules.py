@@ -130,7 +130,7 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
 
 
 def check_pattern(path: TreePath, text: str, *, is_filter: bool = False, base: str = ROOT) -> Iterator[Diagnostic]:
-    """What is wrong with a pattern without placeholders, relative to `base`; a filter stands in `exclude` or `match`."""
+    """What is wrong with a pattern without placeholders, relative to `base`; filters stand in `exclude`, `match`."""
     if problem := pattern_problem(text, is_filter=is_filter, base=base):
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 

@@ -284,7 +284,7 @@ class _StoreSelector:
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""
             message = f"{subject} is not among those of the provider `{self.provider.name}`"
-            if extension in self.spec.formats.rows:
+            if extension in self.spec.formats.declared:
                 message, more = f"`formats` says that {subject} is not taken", ", or change `formats`"
         elif reason == "empty":
             message = "the file is empty, and services refuse empty files"

@@ -152,7 +152,7 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
     if problems:
         raise ManifestError(problems)
     looked_up = readings[file.path].findings.values if jobs else {}
-    return resolve.provenance(loaded.manifest, store_key, file, looked_up)
+    return resolve.trace_provenance(loaded.manifest, store_key, file, looked_up)
 
 
 def _load_manifest(
@@ -357,11 +357,11 @@ def _read_once(path: str, job: _ReadJob, options: LoadOptions) -> resolve.Readin
     if options.checkout and (fields := _LFS_FIELDS.search(pointer)):
         return resolve.Reading(fields[1].decode(), int(fields[2]))
     if pointer:
-        flaw = Problem(job.path, 0, 0, "is a Git LFS pointer, not the document itself", "run `git lfs pull`")
-        return resolve.Reading(sha256, before.st_size, flaw=flaw)
+        problem = Problem(job.path, 0, 0, "is a Git LFS pointer, not the document itself", "run `git lfs pull`")
+        return resolve.Reading(sha256, before.st_size, problem=problem)
     if text.flaw:
-        flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
-        return resolve.Reading(sha256, before.st_size, flaw=flaw)
+        problem = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
+        return resolve.Reading(sha256, before.st_size, problem=problem)
     head = text.head if job.may_have_front_matter else ""
     is_blank = job.is_text and text.is_blank and left <= 0
     findings = look_up(job.lookups, head, job.path, job.commit_date)
