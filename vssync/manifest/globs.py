@@ -37,7 +37,7 @@ class Pattern:
     """A compiled pattern."""
 
     text: str
-    start: str  # the fixed part, without escapes: how every matching path begins
+    start: str  # the fixed part, without escapes; every matching path begins with it
     is_literal: bool  # matches exactly one path, `start`; never true of a filter
     mentions_hidden: bool  # names a file or folder that starts with a dot
     matches: Callable[[str], object]  # truthy for an NFC path it matches
@@ -85,7 +85,7 @@ def pattern_problem(text: str, *, is_filter: bool = False, base: str = ROOT) -> 
         return f"lies in `{forbidden}`, which is never read", ""
     try:
         compile_pattern(text, is_filter=is_filter)
-    except Exception as error:  # in practice, `{a,b}` with too many alternatives; the libraries' types are their own
+    except Exception as error:  # in practice, `{a,b}` with too many alternatives; wcmatch does not export its errors
         return f"is not a valid pattern: {error}", "write several patterns with fewer alternatives"
     return None
 
@@ -142,7 +142,7 @@ class FoundFile:
     path: str
     size: int
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
-    # NFC path of the link, or of what git ignores, that it is or lies behind: only patterns leading there choose it.
+    # NFC path of the link or the ignored folder that the file is or lies in: only patterns that lead there choose it.
     behind: str = ""
     left_out_reason: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
 

@@ -1,4 +1,7 @@
-"""Which files a store holds: what its entries select from a listing, before any file is read."""
+"""Which files a store holds, before any of them is read.
+
+An entry *selects* the files that its pattern chooses and its `exclude` does not match.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ class Selection:
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
     """What each store's entries select, and the problems of entries and of the files they select."""
-    selectors = [_StoreSelector(manifest.service.provider, spec) for spec in manifest.stores]
+    selectors = [_StoreSelector(PROVIDERS[manifest.service.provider], spec) for spec in manifest.stores]
     selections = tuple(selector.select(listing) for selector in selectors)
     diagnostics = [diagnostic for selector in selectors for diagnostic in selector.diagnostics]
     problems = tuple(problem for selector in selectors for problem in selector.problems)
@@ -85,8 +88,9 @@ def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
     """A hint for a pattern that matches nothing: an existing folder or file with a similar name, as a pattern."""
     word = pattern.strip("*/")
     paths = [escape_pattern(path) for path in paths]
-    folders = {path.rpartition("/")[0] for path in paths} - {""}
-    folders |= {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, folder.count("/") + 1)}
+    folders: set[str] = set()
+    for parts in {tuple(path.split("/")[:-1]) for path in paths}:
+        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
     names = folders.union(paths if "." in word and len(paths) <= _MAX_NAMES else ())
     if "/" in word:
         return did_you_mean(word, names)
@@ -94,7 +98,7 @@ def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
     return f"write `**/{word}` for one in any folder" if word in last_parts else did_you_mean(word, last_parts)
 
 
-def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
+def _warn_of_case(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
     """One warning for all keys that differ only in case: git and the services tell them apart, some disks do not."""
     by_lower: dict[str, str] = {}
     pairs = [(other, key) for key in files if (other := by_lower.setdefault(key.lower(), key)) != key]
@@ -134,11 +138,23 @@ def key_of(entry: FileEntry, nfc_path: str) -> str:
     return normalize("NFC", fill_template(entry.key, nfc_path)) if entry.key else nfc_path
 
 
+def _diagnose_empty(entry: FileEntry, pattern: Pattern, left_out_behind: str) -> Diagnostic:
+    """What is wrong with an entry that selects no file; `left_out_behind` is set if its pattern matches some."""
+    message = f"`{pattern.text}` matches no file"
+    fix = "fix it"
+    if left_out_behind:
+        message = f"`{pattern.text}` matches only files that git ignores or that lie behind a link"
+        fix = f"begin the pattern with `{escape_pattern(left_out_behind)}` if they are meant"
+    elif pattern.is_literal and not entry.exclude:
+        message = f"`{pattern.text}` does not exist"
+    return Diagnostic((*entry.layer.path, "path"), message, f"{fix}, or add `optional: true`")
+
+
 class _StoreSelector:
     """Selects the files of one store; collects `diagnostics` of its entries and `problems` of files."""
 
-    def __init__(self, provider: str, spec: StoreSpec) -> None:
-        self.provider, self.spec = PROVIDERS[provider], spec
+    def __init__(self, provider: Provider, spec: StoreSpec) -> None:
+        self._provider, self._spec = provider, spec
         self.diagnostics: list[Diagnostic] = []
         self.problems: list[Problem] = []
         self._matched: set[str] = set()
@@ -160,22 +176,22 @@ class _StoreSelector:
                 hint = "make their `key` differ, such as by `${path}`" if is_set else "rename one, or give it a `key`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, hint))
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
-        for number, override in enumerate(self.spec.overrides if files else ()):
+        for number, override in enumerate(self._spec.overrides if files else ()):
             self._note_pattern(override.pattern, (*override.layer.path, "match"), number in matching_overrides)
-        paths = {file.disk_file.nfc_path for file in files if file.disk_file and self._skipped}
+        paths = {file.disk_file.nfc_path for file in files if file.disk_file} if self._skipped else set()
         skipped: dict[str, str] = {}
         for (key, path), reason in self._skipped.items():
-            if path not in paths:  # no other entry chose the file
+            if path not in paths:  # no other entry selected the file
                 note_skipped(skipped, path if key in first else key, path, reason)
-        warnings = (*_case_pairs(first), *self._warn_without_git(skipped, listing))
-        return Selection(self.spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
+        warnings = (*_warn_of_case(first), *self._warn_without_git(skipped, listing))
+        return Selection(self._spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
 
     def _warn_without_git(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
         """A warning if files are left out because of .gitignore although git, which cannot be read, may track them."""
         if count := sum(reason == IGNORED_WITHOUT_GIT for reason in skipped.values()):
             message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
             hint = "git can say which of them it tracks; until it is asked, the live copies stay"
-            yield Diagnostic(("stores", self.spec.store.key), message, hint)
+            yield Diagnostic(("stores", self._spec.store.key), message, hint)
 
     def _note_pattern(self, pattern: Pattern, path: TreePath, is_matched: bool) -> None:
         if is_matched:
@@ -186,7 +202,7 @@ class _StoreSelector:
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; another entry that does is reported."""
         selected_by: dict[str, FileEntry] = {}
-        for index, entry in enumerate(self.spec.entries):
+        for index, entry in enumerate(self._spec.entries):
             if entry.file_id:
                 key = key_of(entry, "")
                 filename = upload_name(PATH_TEMPLATE, key, "")
@@ -208,13 +224,13 @@ class _StoreSelector:
     def _files_of(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects; reports an entry that selects none, unless it is optional."""
         assert entry.pattern is not None
-        is_empty, behind = True, ""
+        is_empty, left_out_behind = True, ""
         excluded: list[str] = []
         for nfc_path, disk_file in listing.left_out(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
                 continue
-            behind = disk_file.behind
+            left_out_behind = disk_file.behind
             with suppress(MissingFolder):
                 self._skipped[key_of(entry, nfc_path), nfc_path] = disk_file.left_out_reason
         for nfc_path, disk_file in listing.chosen_by(entry.pattern):
@@ -226,16 +242,11 @@ class _StoreSelector:
         for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
             self._note_pattern(exclude, (*entry.layer.path, "exclude", number), any(map(exclude.matches, excluded)))
         if is_empty and not entry.optional:
-            flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
-            message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
-            if behind:
-                message = f"`{entry.pattern.text}` matches only files that git ignores or that lie behind a link"
-                hint = f"begin the pattern with `{escape_pattern(behind)}` if they are meant, or add `optional: true`"
-            self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
+            self.diagnostics.append(_diagnose_empty(entry, entry.pattern, left_out_behind))
 
     def _select_or_report(self, index: int, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:
         """A file that the entry of this index matches; None if it is skipped, or has a problem, which is reported."""
-        entry, settings = self.spec.entries[index], self._settings_for(index, nfc_path)
+        entry, settings = self._spec.entries[index], self._settings_for(index, nfc_path)
         if disk_file.problem:
             self._add_problem(disk_file, disk_file.problem, "or exclude it" if entry.has_wildcards else "")
             return None
@@ -249,13 +260,13 @@ class _StoreSelector:
             noun = "key" if not key else "upload name"
             self._add_problem(disk_file, f"the {noun} made for it is empty", "fix the template")
             return None
-        sent_name = self.spec.formats.sent_name(name)
+        sent_name = self._spec.formats.sent_name(name)
         is_accepted = self._accept_or_report(entry, key, disk_file, name, sent_name)
         return SelectedFile(key, sent_name, entry, settings, disk_file) if is_accepted else None
 
     def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
         """The settings of a file that the entry of this index selects; files with the same layers share them."""
-        overrides, folder = self.spec.overrides, nfc_path[: nfc_path.rfind("/") + 1]
+        overrides, folder = self._spec.overrides, nfc_path[: nfc_path.rfind("/") + 1]
         if folder not in self._overrides_for:
             starts = enumerate(override.pattern.start for override in overrides)
             self._overrides_for[folder] = [
@@ -265,7 +276,7 @@ class _StoreSelector:
         settings = self._settings.get((index, *matching))
         if settings is None:
             layers = (overrides[number].layer for number in matching)
-            settings = merge_layers((self.spec.layer, self.spec.entries[index].layer, *layers))
+            settings = merge_layers((self._spec.layer, self._spec.entries[index].layer, *layers))
             self._settings[index, *matching] = settings
         return settings
 
@@ -274,7 +285,7 @@ class _StoreSelector:
 
         `name` is the upload name; `sent_name` is `name` after `formats`, empty if a file of its kind is not taken.
         """
-        reason, more = skip_reason(sent_name, disk_file.size, self.provider), ""
+        reason, more = skip_reason(sent_name, disk_file.size, self._provider), ""
         if not reason:
             return True
         if reason == "unsupported":
@@ -283,16 +294,16 @@ class _StoreSelector:
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""
-            message = f"{subject} is not among those of the provider `{self.provider.name}`"
-            if extension in self.spec.formats.declared:
+            message = f"{subject} is not among those of the provider `{self._provider.name}`"
+            if extension in self._spec.formats.declared:
                 message, more = f"`formats` says that {subject} is not taken", ", or change `formats`"
         elif reason == "empty":
             message = "the file is empty, and services refuse empty files"
         else:
-            message = f"the file has {disk_file.size:,} bytes; {self.provider.max_file_bytes:,} are allowed"
+            message = f"the file has {disk_file.size:,} bytes; {self._provider.max_file_bytes:,} are allowed"
         if not entry.has_wildcards:
             self._add_problem(disk_file, message, "remove the entry")
-        elif reason in self.spec.skip:
+        elif reason in self._spec.skip:
             self._skipped[key, disk_file.nfc_path] = reason
         else:
             self._add_problem(disk_file, message, f"exclude it, or add `skip: [{reason}]`{more}")
