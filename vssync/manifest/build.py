@@ -31,7 +31,6 @@ from vssync.manifest.rules import check_pattern, check_rules, stores_of_unknown_
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
 from vssync.manifest.spec import (
     SKIP_REASONS,
-    AttributeValue,
     FileEntries,
     FileEntry,
     Formats,
@@ -43,7 +42,7 @@ from vssync.manifest.spec import (
 from vssync.manifest.yaml_loader import Document, Tree, TreePath
 from vssync.model.marks import Removal
 from vssync.model.service import ServiceSpec
-from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, Scalar
+from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit
 from vssync.providers import COMPATIBLE, PROVIDERS
 
 
@@ -282,11 +281,10 @@ def _layer(path: TreePath, tree: Tree) -> Layer:
         chunking = Chunking(int(chunking["size"]), int(chunking["overlap"]))
     return Layer(
         path=path,
-        attributes={name: _attribute(name, value) for name, value in (tree.get("attributes") or {}).items()},
+        attributes={
+            name: Lookup.of(name, value) if isinstance(value, Mapping) else parse_value(value)
+            for name, value in (tree.get("attributes") or {}).items()
+        },
         chunking=AUTO if chunking == "auto" else chunking,
         filename=parse_template(tree.get("filename") or "") or None,
     )
-
-
-def _attribute(name: str, value: Scalar | Tree | None) -> AttributeValue:
-    return Lookup.of(name, value) if isinstance(value, Mapping) else parse_value(value)

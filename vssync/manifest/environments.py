@@ -8,7 +8,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean
-from vssync.manifest.placeholders import Placeholder, UnclosedPlaceholder, parse_template, unclosed_diagnostic
+from vssync.manifest.placeholders import (
+    Placeholder,
+    UnclosedPlaceholder,
+    parse_template,
+    unclosed_diagnostic,
+    unknown_placeholder,
+)
 from vssync.manifest.scalars import NonCanonical, is_finite, parse_number, plain_number
 from vssync.manifest.schema import LABEL_PATTERN
 from vssync.manifest.yaml_loader import Tree, TreePath
@@ -148,8 +154,7 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
     for part in template:  # `${env}` and nothing else, so that the order of variables does not matter
         if isinstance(part, Placeholder) and (part.name != "env" or not env):
             if part.name == "env":
-                message = "`${env}` has no value: the manifest has no environments"
-                return Diagnostic(path, message, "declare `environments`")
+                return unknown_placeholder("env", path, ())
             message = f"`${{{part.name}}}` cannot be used in a variable's default"
             return Diagnostic(path, message, "only `${env}` can")
     return "".join(part if isinstance(part, str) else env for part in template)

@@ -24,7 +24,7 @@ IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked
 _FIXED = re.compile(r"(?:\\[^/]|[^*?\[{\\])*")  # what comes before the first wildcard
 _ESCAPE = re.compile(r"\\([^/])")
 _ESCAPE_OR_CLASS = r"\\[^/]|\[[!^]?\]?(?:\\[^/]|[^\]\\/])*\]"
-_WILDCARD_IN_NAME = re.compile(rf"{_ESCAPE_OR_CLASS}|[*?]")
+_ESCAPE_OR_WILDCARD = re.compile(rf"{_ESCAPE_OR_CLASS}|[*?]")
 _EMPTY_SEGMENTS = re.compile(r"^(?:\./+)+|(?<=/)(?:\./|/)+")  # `docs//a.md`, `./docs/./a.md`
 _TRAILING_FOLDER = re.compile(r"(?:^|/)\.?$")  # `docs/`, `docs/.`, `.`
 _MISPLACED_GLOBSTAR = re.compile(r"[^/{,*]\*\*|\*\*[^/},*]")
@@ -110,8 +110,9 @@ def compile_pattern(text: str, *, is_filter: bool = False) -> Pattern:
     end = fixed.end() if fixed else 0
     start = _ESCAPE.sub(r"\1", path[:end])
     is_literal = end == len(path) and not is_filter
-    may_be_folder = is_filter and not _has_wildcard(path.rpartition("/")[2])
-    paths = (path, f"{path}/**") if may_be_folder else (path,)
+    tokens = _ESCAPE_OR_WILDCARD.findall(path.rpartition("/")[2])
+    has_wildcard = any(not token.startswith("\\") for token in tokens)
+    paths = (path, f"{path}/**") if is_filter and not has_wildcard else (path,)
     expressions = glob.translate(paths, flags=_FLAGS | glob.DOTGLOB if is_filter else _FLAGS)[0]
     return Pattern(
         text=text,
@@ -125,11 +126,6 @@ def compile_pattern(text: str, *, is_filter: bool = False) -> Pattern:
 def compile_filter(text: str) -> Pattern:
     """The pattern of a valid text of `exclude` or `match`."""
     return compile_pattern(text, is_filter=True)
-
-
-def _has_wildcard(name: str) -> bool:
-    """Whether a part of a pattern has a `*`, `?` or `[...]` that is not escaped."""
-    return any(not match[0].startswith("\\") for match in _WILDCARD_IN_NAME.finditer(name))
 
 
 _LAST_CHARACTER = "\U0010ffff"  # sorts after every other

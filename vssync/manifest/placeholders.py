@@ -176,7 +176,7 @@ class Expander:
                 value = values[part.name]
                 filled.append(str(value).lower() if isinstance(value, bool) else str(value))
             else:
-                self.diagnostics.append(_unknown_placeholder(part.name, path, [*values, *deferred]))
+                self.diagnostics.append(unknown_placeholder(part.name, path, [*values, *deferred]))
         return tuple(filled)
 
 
@@ -191,7 +191,8 @@ def unclosed_diagnostic(path: TreePath) -> Diagnostic:
     return Diagnostic(path, "a placeholder `${` is not closed", _LITERAL_HINT)
 
 
-def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
+def unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
+    """The diagnostic for a placeholder that is not among those `allowed` at this path."""
     shown = f"`${{{name}}}`"
     if name == "env":
         return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")

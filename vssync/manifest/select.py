@@ -21,7 +21,7 @@ from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS, TEXT_EXTENSIONS, Provider
 from vssync.text import count_noun
 
-DIGEST_STAND_IN = "0" * 16
+_DIGEST_STAND_IN = "0" * 16
 _MAX_NAMES = 2000  # of files; where there are more, a misspelled pattern is compared with folders only
 
 
@@ -30,7 +30,7 @@ class SelectedFile:
     """One file of a store before it is read."""
 
     key: str
-    filename: str  # the upload name after `formats`, with DIGEST_STAND_IN for `${digest}` until the file is read
+    filename: str  # the upload name after `formats`, with _DIGEST_STAND_IN for `${digest}` until the file is read
     entry: FileEntry
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
@@ -161,7 +161,9 @@ class _StoreSelector:
         self._unmatched: dict[TreePath, str] = {}
         self._skipped: dict[tuple[str, str], str] = {}  # (key, path) -> reason
         self._overrides_for: dict[str, list[int]] = {}  # folder -> indexes of overrides that may match files in it
-        self._settings: dict[tuple[int, ...], FileSettings] = {}  # by (entry index, *indexes of matching overrides)
+        self._settings: dict[
+            tuple[int, ...], FileSettings
+        ] = {}  # by (`id` of an entry, *indexes of overrides)
 
     def select(self, listing: Listing) -> Selection:
         """What the store's entries select; adds a diagnostic for each file whose key another file has."""
@@ -202,18 +204,18 @@ class _StoreSelector:
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; another entry that does is reported."""
         selected_by: dict[str, FileEntry] = {}
-        for index, entry in enumerate(self._spec.entries):
+        for entry in self._spec.entries:
             if entry.file_id:
                 key = key_of(entry, "")
                 filename = upload_name(PATH_TEMPLATE, key, "")
-                yield SelectedFile(key, filename, entry, self._settings_for(index, key))
+                yield SelectedFile(key, filename, entry, self._settings_for(entry, key))
                 continue
             # Path of another entry -> files that both select: one diagnostic per pair of entries.
             shared_with: dict[TreePath, list[str]] = {}
             for nfc_path, disk_file in self._files_of(entry, listing):
                 if (other := selected_by.setdefault(nfc_path, entry)) is not entry:
                     shared_with.setdefault(other.layer.path, []).append(nfc_path)
-                elif file := self._select_or_report(index, nfc_path, disk_file):
+                elif file := self._select_or_report(entry, nfc_path, disk_file):
                     yield file
             for other_path, shared in shared_with.items():
                 subject = f"`{shared[0]}`" + (f" and {len(shared) - 1:,} more files are" if len(shared) > 1 else " is")
@@ -244,15 +246,15 @@ class _StoreSelector:
         if is_empty and not entry.optional:
             self.diagnostics.append(_diagnose_empty(entry, entry.pattern, left_out_behind))
 
-    def _select_or_report(self, index: int, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:
-        """A file that the entry of this index matches; None if it is skipped, or has a problem, which is reported."""
-        entry, settings = self._spec.entries[index], self._settings_for(index, nfc_path)
+    def _select_or_report(self, entry: FileEntry, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:
+        """A file that an entry selects; None if it is skipped, or has a problem, which is reported."""
+        settings = self._settings_for(entry, nfc_path)
         if disk_file.problem:
             self._add_problem(disk_file, disk_file.problem, "or exclude it" if entry.has_wildcards else "")
             return None
         try:
             key = key_of(entry, nfc_path)
-            name = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
+            name = upload_name(settings.filename, nfc_path, _DIGEST_STAND_IN)
         except MissingFolder as error:
             self._add_problem(disk_file, str(error), "choose fewer files, or ask for fewer folders")
             return None
@@ -264,8 +266,8 @@ class _StoreSelector:
         is_accepted = self._accept_or_report(entry, key, disk_file, name, sent_name)
         return SelectedFile(key, sent_name, entry, settings, disk_file) if is_accepted else None
 
-    def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
-        """The settings of a file that the entry of this index selects; files with the same layers share them."""
+    def _settings_for(self, entry: FileEntry, nfc_path: str) -> FileSettings:
+        """The settings of a file that an entry selects; files with the same layers share them."""
         overrides, folder = self._spec.overrides, nfc_path[: nfc_path.rfind("/") + 1]
         if folder not in self._overrides_for:
             starts = enumerate(override.pattern.start for override in overrides)
@@ -273,12 +275,11 @@ class _StoreSelector:
                 number for number, start in starts if start.startswith(folder) or folder.startswith(start)
             ]
         matching = [number for number in self._overrides_for[folder] if overrides[number].pattern.matches(nfc_path)]
-        settings = self._settings.get((index, *matching))
-        if settings is None:
+        key = (id(entry), *matching)
+        if key not in self._settings:
             layers = (overrides[number].layer for number in matching)
-            settings = merge_layers((self._spec.layer, self._spec.entries[index].layer, *layers))
-            self._settings[index, *matching] = settings
-        return settings
+            self._settings[key] = merge_layers((self._spec.layer, entry.layer, *layers))
+        return self._settings[key]
 
     def _accept_or_report(self, entry: FileEntry, key: str, disk_file: FoundFile, name: str, sent_name: str) -> bool:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so.

@@ -82,9 +82,6 @@ class FileEntries:
     def __iter__(self) -> Iterator[FileEntry]:
         return iter(self._all)
 
-    def __getitem__(self, index: int) -> FileEntry:
-        return self._all[index]
-
     def entry_of(self, nfc_path: str, file_id: str) -> FileEntry:
         """The entry that declares this `file_id`, or if that is empty, the entry that selected the path."""
         if file_id:
