@@ -87,11 +87,9 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
     first_entry: dict[str, int] = {}
     for number, entry in enumerate(entries):
         file_id = entry.get("file_id") if applies_in(entry, environment.name) else None
-        if file_id in first_entry:
-            message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first_entry[file_id]))}`"
+        if file_id and (first := first_entry.setdefault(file_id, number)) != number:
+            message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first))}`"
             yield Diagnostic((*path, "files", number, "file_id"), message)
-        elif file_id:
-            first_entry[file_id] = number
 
 
 def _check_layer(path: TreePath, layer: Tree, ignored: Iterable[str]) -> Iterator[Diagnostic]:

@@ -161,9 +161,8 @@ class _StoreSelector:
         self._unmatched: dict[TreePath, str] = {}
         self._skipped: dict[tuple[str, str], str] = {}  # (key, path) -> reason
         self._overrides_for: dict[str, list[int]] = {}  # folder -> indexes of overrides that may match files in it
-        self._settings: dict[
-            tuple[int, ...], FileSettings
-        ] = {}  # by (`id` of an entry, *indexes of overrides)
+        # By (`id` of an entry, *indexes of the overrides that match).
+        self._settings: dict[tuple[int, ...], FileSettings] = {}
 
     def select(self, listing: Listing) -> Selection:
         """What the store's entries select; adds a diagnostic for each file whose key another file has."""

@@ -53,7 +53,7 @@ class FileEntry:
 
     @property
     def has_wildcards(self) -> bool:
-        """Whether it may match many files, so that `skip` may leave out files that have a flaw."""
+        """Whether it may match many files, so that `skip` may leave out some of them."""
         return self.pattern is not None and not self.pattern.is_literal
 
     def matches(self, nfc_path: str) -> bool:
@@ -203,7 +203,7 @@ def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
 
 
 def first_found(values: Iterable[AttributeValue], looked_up: Mapping[Lookup, Scalar]) -> AttributeValue:
-    """The first value that is not a lookup without result; None if all are."""
+    """The first of an attribute's candidates that a file has: a lookup that found something, or any other value."""
     return next((value for value in values if not isinstance(value, Lookup) or value in looked_up), None)
 
 
