@@ -74,13 +74,19 @@ class SourceLocation:
 
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
-    located = _locate(documents, [(diagnostic.path, diagnostic.at_name) for diagnostic in diagnostics])
+    written = [_find_written(documents, diagnostic.path) for diagnostic in diagnostics]
+    wanted: dict[str, tuple[str, list[TreePath]]] = {}
+    for document, path in written:
+        wanted.setdefault(document.file_name, (document.text, []))[1].extend((path, _api_path(path)))
+    positions_by_file = {file_name: find_positions(text, paths) for file_name, (text, paths) in wanted.items()}
     problems: list[Problem] = []
-    for diagnostic, (location, written_path) in zip(diagnostics, located, strict=True):
-        message = diagnostic.message
-        if diagnostic.path and written_path[-1] != diagnostic.path[-1]:  # the message names the field as it is written
-            message = message.replace(f".{diagnostic.path[-1]}`", f".{written_path[-1]}`")
-        problems.append(Problem(location.file, location.line, location.column, message, diagnostic.hint))
+    for diagnostic, (document, path) in zip(diagnostics, written, strict=True):
+        message, positions, written_path = diagnostic.message, positions_by_file[document.file_name], path
+        if path not in positions and _api_path(path) in positions:
+            written_path = _api_path(path)
+            message = message.replace(f".{path[-1]}`", f".{written_path[-1]}`")
+        position = _position_of(written_path, diagnostic.at_name, positions)
+        problems.append(Problem(document.file_name, *position, message, diagnostic.hint))
     return tuple(problems)
 
 
@@ -92,24 +98,9 @@ def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> N
 
 def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    located = _locate(documents, [(path, False) for path in paths])
-    return {path: location for path, (location, _) in zip(paths, located, strict=True)}
-
-
-def _locate(documents: Documents, targets: list[tuple[TreePath, bool]]) -> list[tuple[SourceLocation, TreePath]]:
-    """For each target (a path, and whether its name is meant rather than its value), its location and path there."""
-    written = [_find_written(documents, path) for path, _ in targets]
-    wanted: dict[str, tuple[str, list[TreePath]]] = {}
-    for document, path in written:
-        wanted.setdefault(document.file_name, (document.text, []))[1].extend((path, _api_path(path)))
-    positions_by_file = {file_name: find_positions(text, paths) for file_name, (text, paths) in wanted.items()}
-    located: list[tuple[SourceLocation, TreePath]] = []
-    for (document, path), (_, at_name) in zip(written, targets, strict=True):
-        positions = positions_by_file[document.file_name]
-        written_path = _api_path(path) if path not in positions and _api_path(path) in positions else path
-        position = _position_of(written_path, at_name, positions)
-        located.append((SourceLocation(document.file_name, *position), written_path))
-    return located
+    problems = locate_diagnostics(documents, [Diagnostic(path, "") for path in paths])
+    locations = (SourceLocation(problem.file, problem.line, problem.column) for problem in problems)
+    return dict(zip(paths, locations, strict=True))
 
 
 def _api_path(path: TreePath) -> TreePath:

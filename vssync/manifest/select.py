@@ -49,9 +49,8 @@ class Selection:
     files: tuple[SelectedFile, ...]  # sorted by key
     # Key -> why a file that a pattern matches is left out: a word of `skip`, or `FoundFile.left_out_reason`.
     skipped: Mapping[str, str]
-    matched: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that matched a file of an entry
-    # Path in the tree -> pattern of `exclude` or `match` that matched nothing.
-    unmatched: Mapping[TreePath, str] = field(default_factory=dict)
+    # By path in the tree, the patterns of `exclude` and `match`, and whether each matched a file of an entry.
+    filters: Mapping[TreePath, tuple[str, bool]] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
 
 
@@ -69,10 +68,9 @@ def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing
 
     An `exclude` is reported if it matches nothing in any store: what it was to keep out is published.
     """
-    matched = frozenset[str]().union(*(selection.matched for selection in selections))
-    unmatched = {
-        path: text for selection in selections for path, text in selection.unmatched.items() if text not in matched
-    }
+    filters = [each for selection in selections for each in selection.filters.items()]
+    matched = {text for _, (text, is_matched) in filters if is_matched}
+    unmatched = {path: text for path, (text, _) in filters if text not in matched}
     hints = {text: _spelling_hint(text, listing.paths) or "fix it, or remove it" for text in set(unmatched.values())}
     diagnostics = [
         Diagnostic(
@@ -157,8 +155,7 @@ class _StoreSelector:
         self._provider, self._spec = provider, spec
         self.diagnostics: list[Diagnostic] = []
         self.problems: list[Problem] = []
-        self._matched: set[str] = set()
-        self._unmatched: dict[TreePath, str] = {}
+        self._filters: dict[TreePath, tuple[str, bool]] = {}
         self._skipped: dict[tuple[str, str], str] = {}  # (key, path) -> reason
         self._overrides_for: dict[str, list[int]] = {}  # folder -> indexes of overrides that may match files in it
         # By (`id` of an entry, *indexes of the overrides that match).
@@ -178,14 +175,14 @@ class _StoreSelector:
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, hint))
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self._spec.overrides if files else ()):
-            self._note_pattern(override.pattern, (*override.layer.path, "match"), number in matching_overrides)
+            self._filters[*override.layer.path, "match"] = override.pattern.text, number in matching_overrides
         paths = {file.disk_file.nfc_path for file in files if file.disk_file} if self._skipped else set()
         skipped: dict[str, str] = {}
         for (key, path), reason in self._skipped.items():
             if path not in paths:  # no other entry selected the file
                 note_skipped(skipped, path if key in first else key, path, reason)
         warnings = (*_warn_of_case(first), *self._warn_without_git(skipped, listing))
-        return Selection(self._spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
+        return Selection(self._spec, tuple(files), skipped, self._filters, warnings)
 
     def _warn_without_git(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
         """A warning if files are left out because of .gitignore although git, which cannot be read, may track them."""
@@ -193,12 +190,6 @@ class _StoreSelector:
             message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
             hint = "git can say which of them it tracks; until it is asked, the live copies stay"
             yield Diagnostic(("stores", self._spec.store.key), message, hint)
-
-    def _note_pattern(self, pattern: Pattern, path: TreePath, is_matched: bool) -> None:
-        if is_matched:
-            self._matched.add(pattern.text)
-        else:
-            self._unmatched[path] = pattern.text
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; another entry that does is reported."""
@@ -241,7 +232,7 @@ class _StoreSelector:
                 is_empty = False
                 yield nfc_path, disk_file
         for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
-            self._note_pattern(exclude, (*entry.layer.path, "exclude", number), any(map(exclude.matches, excluded)))
+            self._filters[*entry.layer.path, "exclude", number] = exclude.text, any(map(exclude.matches, excluded))
         if is_empty and not entry.optional:
             self.diagnostics.append(_diagnose_empty(entry, entry.pattern, left_out_behind))
 
