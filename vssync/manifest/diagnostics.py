@@ -120,17 +120,17 @@ def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Positio
 
 def _find_written(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
     """The file in which the value at this path is written, and its path there."""
-    candidates = tuple(_candidates(documents, path))
-    for document, path_in_file in candidates:
+    possible = tuple(_possible_paths(documents, path))
+    for document, path_in_file in possible:
         if _written_depth(document.tree, path_in_file) == len(path_in_file):
             return document, path_in_file
     # Fall back to the file in which the longest prefix of the path exists. A missing field is missing from the store,
     # not from `defaults`, so the path must be the same there.
-    enclosing = [document for document, path_in_file in candidates if path_in_file == path]
+    enclosing = [document for document, path_in_file in possible if path_in_file == path]
     return max(enclosing, key=lambda document: _written_depth(document.tree, path)), path
 
 
-def _candidates(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
+def _possible_paths(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
     """Where the value at a path may be written, in order of precedence, since merging does not record where it was."""
     main, environment = documents.main, documents.environment_key
     in_store = len(path) > 1 and path[0] == "stores"
