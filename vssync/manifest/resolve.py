@@ -165,19 +165,20 @@ class _Resolver:
 
     def warnings(self) -> list[Diagnostic]:
         """A diagnostic for each front matter field that an attribute names and no file it applies to has."""
-        is_seen: dict[tuple[TreePath, Source], bool] = {}  # by where an attribute is written, and its field
-        for settings, unseen in self._unseen.values():
-            for layer in settings.layers:
-                for name, value in layer.attributes.items():
-                    if isinstance(value, Lookup) and value in settings.lookups:
-                        for source in value.fields:
-                            written = ((*layer.path, "attributes", name), source)
-                            is_seen[written] = is_seen.get(written, False) or source not in unseen
+        fields = [  # where an attribute is written, and a field that it names; whether no file of these settings has it
+            (((*layer.path, "attributes", name), source), source in unseen)
+            for settings, unseen in self._unseen.values()
+            for layer in settings.layers
+            for name, value in layer.attributes.items()
+            if isinstance(value, Lookup) and value in settings.lookups
+            for source in value.fields
+        ]
+        seen = {field for field, is_unseen in fields if not is_unseen}
+        missing = dict.fromkeys(field for field, _ in fields if field not in seen)
         message = "no file that this applies to has the front matter field `{}`"
         return [
             Diagnostic(path, message.format(".".join(source[1:])), "fix the name, or leave it out")
-            for (path, source), is_in_some in is_seen.items()
-            if not is_in_some
+            for path, source in missing
         ]
 
     def _note_problem(
