@@ -23,10 +23,10 @@ class ManifestsByTouch(NamedTuple):
 
 
 def find_manifests(git: GitHistory, named: Iterable[str] = ()) -> tuple[str, ...]:
-    """The paths of the manifests that git tracks (every `vssync.yaml` or `.yml`), and of those named, sorted."""
+    """The paths of the manifests named, or else of all that git tracks (every `vssync.yaml` or `.yml`), sorted."""
     usual = (path for path in git.tracked if basename(path) in MANIFEST_NAMES)
     given = (ManifestHistory(git, name).names for name in named)
-    return tuple(sorted({*usual, *(next(filter(git.is_tracked, names), names[0]) for names in given)}))
+    return tuple(sorted({next(filter(git.is_tracked, names), names[0]) for names in given} or {*usual}))
 
 
 def split_touched(manifests: Sequence[ManifestHistory], base: str, head: str) -> ManifestsByTouch:

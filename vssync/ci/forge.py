@@ -61,7 +61,7 @@ class CiEvent:
     is_fork: bool = False
     actor: str = ""
     unexplained: bool = False
-    server_url: str = ""
+    files_url: str = ""  # followed by a commit and a path, where that file can be read
     run_url: str = ""
     job_url: str = ""
 
@@ -132,6 +132,9 @@ class Forge(Protocol):
 
         A body that is too long is cut at a block's border, with a link to the run.
         """
+
+    def remove_comment(self, number: int, marker: str) -> None:
+        """Deletes our comments that begin with this marker, if there are any."""
 
     def put_issue(self, marker: str, title: str, body: str) -> str:
         """Writes the one open issue that begins with this marker and is ours, or opens it; its address."""

@@ -101,7 +101,7 @@ def _plan_from(
 def with_sources(plan: Plan, loaded: LoadedManifest) -> Plan:
     """The plan with what its manifest's files say of it: which changed in line ends only, and where they are chosen."""
     plan = note_line_ends(plan, _other_digests(loaded.root, paths_of_changed_content(plan)))
-    return _with_source_locations(plan, loaded)
+    return with_source_locations(plan, loaded)
 
 
 def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
@@ -203,7 +203,7 @@ def replan(session: Session, saved: Plan) -> Plan:
     return fresh
 
 
-def _with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
+def with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
     """The plan whose refusals say where the store's files are declared, and how many are found today."""
     stores = {store.key: store for store in loaded.desired.stores}
     refusals = [

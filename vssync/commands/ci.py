@@ -1,0 +1,481 @@
+"""`vssync ci`: the jobs that review a change, apply what was merged, and watch for drift, on GitHub or GitLab.
+
+What is found out about a manifest goes into one text for all of them, which the forge shows as a comment, an issue or
+the job's summary. Whatever goes wrong stands there, too, so that no earlier text is taken for today's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, partial
+from itertools import islice
+from pathlib import Path
+
+from vssync.applier.context import Watcher
+from vssync.auth.credential import CredentialError
+from vssync.ci.changed import ManifestsByTouch, find_manifests, split_touched
+from vssync.ci.explain import Base, find_bases, find_unexplained, unexplained_error
+from vssync.ci.forge import EventKind, Forge, PullRequest, Severity
+from vssync.ci.guards import JudgedLabel, compare_guards, guarded, guards_at, judge_labels, needed_labels
+from vssync.ci.history import CommitRange, GitHistory, ManifestHistory
+from vssync.commands.against import compare_with_revision
+from vssync.commands.apply import apply_plan, locked_journal
+from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_source_locations
+from vssync.commands.session import Session, Settings, load_manifest, open_session
+from vssync.errors import ForgeDenied, ForgeError, ManifestError, Problem, Refused, UsageProblem, VssyncError
+from vssync.journal.writer import Journal
+from vssync.manifest.diagnostics import locate_values
+from vssync.manifest.spec import Manifest
+from vssync.model.convergence import find_convergence
+from vssync.model.plan import Options, Plan
+from vssync.model.report import Report
+from vssync.model.state import Guards
+from vssync.render.against import comparison_text
+from vssync.render.comment import FewerMatches, JobReview, ManifestReview, SettingChange, review_markdown
+from vssync.render.layout import View
+from vssync.render.markdown import report_markdown
+from vssync.render.plan_text import plan_text
+from vssync.render.report import report_text
+from vssync.render.wording import format_value
+from vssync.sources.load import LoadedManifest
+from vssync.text import join_first
+
+_TITLE = "vssync: live stores differ from the manifest"
+_REFUSED, _ERROR, _INCOMPLETE = Refused.exit_code, VssyncError.exit_code, 4
+_FROM_BEST = (0, _REFUSED, UsageProblem.exit_code, _ERROR, _INCOMPLETE)
+_MOST_COMMENTS, _MOST_ANNOTATIONS = 20, 10  # requests that one apply reports on; GitHub shows ten of a kind
+
+
+@dataclass(frozen=True)
+class CiRun:
+    """One job in this folder, the top of a work tree: its forge, and whom it tells what.
+
+    `paths` are the manifests to look at; without any they are those that git tracks. `deployment` is the forge's name
+    of the environment that this job deploys to. `saved` are plans to apply to the letter.
+    """
+
+    forge: Forge
+    settings: Settings
+    now: datetime
+    say: Callable[[str], object]
+    watch: Callable[[], AbstractContextManager[Watcher]]
+    view: View
+    paths: tuple[str, ...] = ()
+    deployment: str = ""
+    by_author: bool = False
+    saved: tuple[Plan, ...] = ()
+    lock_timeout: float = 0.0
+
+    @cached_property
+    def git(self) -> GitHistory:
+        """The work tree's history. Raises UsageProblem in another folder of it: paths are those that git knows."""
+        git = GitHistory(Path())
+        if Path.cwd().resolve() != git.tree:
+            raise UsageProblem(f"{git.tree}: run this in the top folder of the work tree")
+        return git
+
+    def history(self, path: str) -> ManifestHistory:
+        """A manifest's, in this job's environment."""
+        return ManifestHistory(self.git, path, self.settings.env or "", self.settings.variables)
+
+    def manifests(self, base: str = "") -> ManifestsByTouch:
+        """Those that the commits since `base` touch, and the others; without a base nothing is touched."""
+        paths = find_manifests(self.git, self.paths)
+        if not paths:
+            raise VssyncError(f"{self.git.tree}: git tracks no vssync.yaml; commit one, or name yours by -f")
+        return split_touched(tuple(map(self.history, paths)), base or self.git.head, self.git.head)
+
+    def warn(self, message: str) -> None:
+        """Shows a warning on the forge."""
+        self.forge.annotate(Severity.WARNING, message)
+
+    def review(self, kind: str, reviews: Iterable[ManifestReview], untouched: tuple[str, ...] = ()) -> JobReview:
+        """What is known about these manifests, as the text on all of them shows it."""
+        event = self.forge.event
+        sha = event.head_sha or event.sha
+        return JobReview(
+            tuple(reviews),
+            kind,
+            environment=self.settings.env or "",
+            repository="/".join((event.repository, *self.paths)),
+            untouched=untouched,
+            commit=sha,
+            base=event.branch,
+            time=self.now,
+            run_url=event.job_url,
+            files_url=f"{event.files_url}{sha}/" if event.files_url else "",
+        )
+
+
+@dataclass(slots=True)
+class _Look:
+    """What is known of one manifest so far."""
+
+    review: ManifestReview
+    code: int = 0
+    session: Session | None = None
+    journal: Journal | None = None
+    report: Report | None = None
+
+
+def run_job(name: str, run: CiRun) -> int:
+    """Does the job of this name, and gives its exit code: the worst of its manifests'.
+
+    An error of the whole job is told where its results would stand. Raises UsageProblem for an event that this job is
+    not for.
+    """
+    try:
+        return {"plan": _plan, "apply": _apply, "drift": _drift}[name](run)
+    except (UsageProblem, ForgeError):
+        raise
+    except VssyncError as error:
+        _annotate_error(run.forge, error)
+        comment, summary = review_markdown(run.review(name, [ManifestReview("vssync ci", error=str(error))]))
+        run.forge.write_summary(summary)
+        if name == "plan" and run.forge.event.number:
+            with suppress(ForgeError):  # this error counts, and the job fails
+                _comment(run.forge, run.forge.event.number, comment)
+        raise
+
+
+def _plan(run: CiRun) -> int:
+    """Plans what a pull request touches, and keeps one comment on it."""
+    event = run.forge.event
+    if event.kind is not EventKind.PULL_REQUEST:
+        raise UsageProblem(f"ci plan: is for pull requests, not for `{event.kind}`; see `vssync ci --help`")
+    base = _base_of(run)
+    touched, untouched = run.manifests(base)
+    numbers = (event.number,) if event.number else ()
+    owners = [manifest.owner for history in (*touched, *untouched) if (manifest := _manifest_at(history, run.git.head))]
+    labels = _judge(run, lambda: map(run.forge.pull_request, numbers), owners) if touched else ()
+    looks = [_catch(run, history, partial(_look_at_change, run, history, base, labels)) for history in touched]
+    unknown = tuple(_label_note(label) for label in labels if not label.owner)
+    if unknown and looks:
+        looks[0].review = replace(looks[0].review, notes=(*looks[0].review.notes, *unknown))
+    job = run.review("plan", [look.review for look in looks], tuple(map(_name, untouched)))
+    comment, summary = review_markdown(job)
+    run.forge.write_summary(summary)
+    run.forge.set_output("changes", _flag(not (look.review.shown and look.review.shown.empty) for look in looks))
+    for number in numbers:
+        _comment(run.forge, number, comment, wanted=bool(looks))
+    return _worst(looks)
+
+
+def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Iterable[JudgedLabel]) -> _Look:
+    """A manifest's plan, or without a credential or for a fork what git alone says of the change."""
+    settings, event = replace(run.settings, manifest=history.path), run.forge.event
+    loaded, before, notes = load_manifest(settings), _manifest_at(history, base), list[str]()
+    _annotate_problems(run.forge, Severity.WARNING, loaded.warnings)
+    comparison, plan = compare_with_revision(settings, Options(), base, load=lambda _: loaded), None
+    if not event.is_fork:
+        try:
+            with open_session(settings, loaded) as session:
+                plan = make_plan_now(session, Options())
+        except CredentialError as error:
+            notes.append(f"No service was asked: {error}.")
+            run.warn(f"{history.path}: no service was asked: {error}")
+    shown = plan or comparison.plan
+    shown = with_source_locations(guarded(shown, guards_at(shown, before), labels), loaded)
+    if plan:
+        run.say(plan_text(shown, run.view))
+        unexplained = find_unexplained(shown, history, run.git.head, find_bases(shown, run.git, run.git.head, "", base))
+        if unexplained:
+            named = join_first([f"`{each.store}/{each.key}`" for each in unexplained])
+            notes.append(f"Git does not explain {named}: after the merge that needs a run by hand.")
+    else:
+        comparison = replace(comparison, plan=shown)
+        run.say(comparison_text(comparison, run.view))
+    notes += [_label_note(label) for label in labels if label.owner == shown.owner]
+    changes = compare_guards(before, loaded.manifest)
+    review = ManifestReview(
+        _name(history),
+        shown if plan else None,
+        comparison=comparison,
+        settings=tuple(SettingChange(each.store, each.field, each.base, each.head, each.location) for each in changes),
+        labels=needed_labels(shown),
+        fewer=_fewer_matches(history, loaded.manifest, base, shown),
+        notes=tuple(notes),
+        root=history.path_in_tree(loaded.manifest, ""),
+    )
+    for change in review.settings:
+        file, line = (*change.location.rsplit(":", 2), "")[:2]
+        name = ".".join(filter(None, (change.store, change.name)))
+        text = f"{name}: changed from {format_value(change.before)} to {format_value(change.after)}"
+        run.forge.annotate(Severity.WARNING, text, file=file, line=int(line or 0))
+    _annotate_refusals(run.forge, shown, loaded)
+    return _Look(review, _REFUSED if shown.refusals else 0)
+
+
+def _apply(run: CiRun) -> int:
+    """Plans the tip anew, and applies it if git or a person explains all of it: all manifests, or none."""
+    event = run.forge.event
+    if event.kind not in (EventKind.PUSH, EventKind.MANUAL) or not event.is_default_branch:
+        raise UsageProblem(
+            f"ci apply: is for the default branch, after a push or by hand, not for `{event.kind}` on "
+            f"`{event.branch}`; see `vssync ci --help`"
+        )
+    deployed = _last_deployment(run)
+    since = run.git.range_between(deployed, run.git.head)
+    chosen: list[tuple[ManifestHistory, Plan | None]]
+    chosen = [(run.history(plan.options.manifest), plan) for plan in run.saved]
+    if not chosen:
+        touched, untouched = run.manifests(deployed if since else "")
+        chosen = [(history, None) for history in (touched if since else untouched)]
+    with ExitStack() as stack:
+        looks = [_catch(run, each[0], partial(_check, run, stack, deployed, *each)) for each in chosen]
+        if not _worst(looks):
+            looks = [_catch(run, each[0], partial(_write, run, look)) for each, look in zip(chosen, looks, strict=True)]
+    _tell_apply(run, looks, since or run.git.range_between(event.before, run.git.head))
+    return _worst(looks)
+
+
+def _check(run: CiRun, stack: ExitStack, deployed: str, history: ManifestHistory, saved: Plan | None) -> _Look:
+    """What an apply of a manifest would do, and whether it may; its session and its lock stay open."""
+    event, settings = run.forge.event, replace(run.settings, manifest=history.path)
+    if saved:
+        _check_options(run, saved)
+        settings = settings_of_plan(saved, settings)
+    loaded = load_manifest(settings)
+    session = stack.enter_context(open_session(settings, loaded))
+    journal = stack.enter_context(locked_journal(session, run.lock_timeout))
+    plan = replan(session, saved) if saved else make_plan_now(session, Options())
+    bases = find_bases(plan, run.git, run.git.head, deployed, event.before)
+    guards = _guards_at(plan, history, bases, deployed)
+    judged, labels = guarded(plan, guards), tuple[JudgedLabel, ...]()
+    if judged.refusals:
+        ranges = sorted((base.range.commits for base in bases.values() if base), key=len, reverse=True)
+        commits = (commit for commits in ranges for commit in reversed(commits))
+        labels = _judge(run, lambda: run.forge.merged_pull_requests(commits), [plan.owner])
+        judged = guarded(plan, guards, labels)
+    plan = with_source_locations(replace(plan, refusals=judged.refusals), loaded)
+    run.say(plan_text(plan, run.view))
+    _annotate_refusals(run.forge, plan, loaded)
+    notes = [_label_note(label) for label in labels if label.owner]
+    review = ManifestReview(_name(history), plan, labels=needed_labels(judged), notes=tuple(notes))
+    look = _Look(review, _REFUSED if plan.refusals else 0, session, journal)
+    if not (saved or event.unexplained) and (unexplained := find_unexplained(plan, history, run.git.head, bases)):
+        error = unexplained_error(unexplained)
+        _annotate_error(run.forge, error)
+        look.review, look.code = replace(review, error=str(error)), _REFUSED
+    return look
+
+
+def _check_options(run: CiRun, saved: Plan) -> None:
+    """Raises Refused for a plan of another manifest or with other options than this job would make.
+
+    Whoever can change a workflow on a branch can make a plan, and its options say which guards are off.
+    """
+    options, variables = saved.options, tuple(sorted(run.settings.variables.items()))
+    own = Options(options.manifest, run.settings.env or "", variables, options.session_options)
+    known = {name for path in find_manifests(run.git, run.paths) for name in run.history(path).names}
+    if options != own or known.isdisjoint(run.history(options.manifest).names):
+        raise Refused(f"{options.manifest}: the plan was made with other options than this job has; plan without them")
+
+
+def _guards_at(
+    plan: Plan, history: ManifestHistory, bases: Mapping[str, Base | None], deployed: str
+) -> dict[str, Guards]:
+    """The guards that each store had when all was applied last, be it that nothing of the store changed then."""
+    guards: dict[str, Guards] = {}
+    for key, base in bases.items():
+        if base:
+            commit = deployed if deployed in base.range.commits else base.range.base
+            earlier = guards_at(plan, _manifest_at(history, commit))
+            guards |= {key: earlier[key]} if key in earlier else {}
+    return guards
+
+
+def _write(run: CiRun, look: _Look) -> _Look:
+    """Applies what was checked."""
+    plan = look.review.plan
+    assert plan
+    assert look.session
+    with run.watch() as watcher:
+        look.report = apply_plan(look.session, plan, watcher, journal=look.journal)
+    run.say(report_text(look.report, run.view))
+    look.code = 0 if look.report.converged else _INCOMPLETE
+    return look
+
+
+def _tell_apply(run: CiRun, looks: list[_Look], since: CommitRange | None) -> None:
+    """The reports, or why there is none, in the summary and on the requests that were merged."""
+    job = run.review("apply", [look.review for look in looks])
+    comment, summary = review_markdown(job)
+    if reports := [look.report for look in looks if look.report]:
+        marker = comment.partition("\n")[0]
+        full, short = ([_report_block(report, View(full=each)) for report in reports] for each in (True, False))
+        failed = run.review("apply", [look.review for look in looks if not look.report])
+        rest = [text.partition("\n")[2] for text in review_markdown(failed)] if failed.manifests else []
+        comment, summary = "\n\n".join([marker, *short, *rest[:1]]), "\n\n".join([*full, *rest[1:]])
+    run.forge.write_summary(summary)
+    is_quiet = not _worst(looks) and all(look.review.plan and look.review.plan.empty for look in looks)
+    run.forge.set_output("changes", _flag([not is_quiet]))
+    if is_quiet:
+        return
+    commits = since.commits[::-1] if since else (run.git.head,)
+    try:
+        requests = run.forge.merged_pull_requests(commits)[:_MOST_COMMENTS]
+    except ForgeDenied as error:
+        run.warn(f"no comment on what was merged: {error}")
+        return
+    for request in requests:
+        _comment(run.forge, request.number, comment)
+
+
+def _report_block(report: Report, view: View) -> str:
+    return report_markdown(report, view).partition("\n")[2]
+
+
+def _drift(run: CiRun) -> int:
+    """Keeps an issue open while a live store is not as its manifest declares."""
+    event = run.forge.event
+    if event.kind not in (EventKind.SCHEDULE, EventKind.MANUAL):
+        raise UsageProblem(f"ci drift: is for schedules, not for `{event.kind}`; see `vssync ci --help`")
+    _, histories = run.manifests()
+    looks = [_catch(run, history, partial(_look_at_drift, run, history)) for history in histories]
+    differs = [look for look in looks if look.review.plan and not find_convergence(look.review.plan).reached]
+    body, summary = review_markdown(run.review("drift", [look.review for look in looks]))
+    run.forge.write_summary(summary)
+    run.forge.set_output("changes", _flag(differs))
+    marker, env = body.partition("\n")[0], run.settings.env
+    if differs:
+        run.forge.put_issue(marker, f"{_TITLE} ({env})" if env else _TITLE, body)
+    elif not _worst(looks):
+        run.forge.close_issue(marker)
+    return _worst(looks)
+
+
+def _look_at_drift(run: CiRun, history: ManifestHistory) -> _Look:
+    settings = replace(run.settings, manifest=history.path)
+    with open_session(settings, load_manifest(settings)) as session:
+        plan = make_plan_now(session, Options())
+    run.say(plan_text(plan, run.view))
+    return _Look(ManifestReview(_name(history), plan))
+
+
+def _catch(run: CiRun, history: ManifestHistory, look: Callable[[], _Look]) -> _Look:
+    """What is found out about a manifest, or the error that stands for it."""
+    try:
+        return look()
+    except ForgeError:
+        raise
+    except VssyncError as error:
+        _annotate_error(run.forge, error, history.names[0])
+        return _Look(ManifestReview(_name(history), error=str(error)), error.exit_code)
+
+
+def _worst(looks: Iterable[_Look]) -> int:
+    return max((look.code for look in looks), key=_FROM_BEST.index, default=0)
+
+
+def _flag(values: Iterable[object]) -> str:
+    return "true" if any(values) else "false"
+
+
+def _base_of(run: CiRun) -> str:
+    """The commit that a change is compared with: its target's in the forge's merge of both, or where they parted."""
+    event, git = run.forge.event, run.git
+    _, *parents = git.ask("rev-list", "--parents", "--max-count=1", git.head).decode().split()
+    if event.head_sha in parents[1:]:
+        return parents[0]
+    base = git.merge_base(event.base_sha, git.head) if event.base_sha else ""
+    if not base:
+        raise VssyncError(f"{git.head[:7]}: has no commit in common with `{event.branch}`; rebase it on that branch")
+    return base
+
+
+def _manifest_at(history: ManifestHistory, commit: str) -> Manifest | None:
+    """The manifest of a commit; None if there was none, or an invalid one, of which nothing can have been applied."""
+    try:
+        return history.at(commit)
+    except ManifestError:
+        return None
+
+
+def _name(history: ManifestHistory) -> str:
+    """How a manifest is called: by its owner, or by its path where that cannot be read."""
+    manifest = _manifest_at(history, history.git.head)
+    return manifest.owner_name if manifest else history.path
+
+
+def _judge(run: CiRun, ask: Callable[[], Iterable[PullRequest]], owners: list[str]) -> tuple[JudgedLabel, ...]:
+    try:
+        return judge_labels(ask(), owners, by_author=run.by_author)
+    except ForgeDenied as error:
+        run.warn(f"no label counts: {error}")
+        return ()
+
+
+def _label_note(label: JudgedLabel) -> str:
+    counts = f"does not count: {label.problem}" if label.problem else "counts"
+    return f"The label `{label.name}` of request {label.request} {counts}."
+
+
+def _last_deployment(run: CiRun) -> str:
+    try:
+        return (run.forge.last_deployment(run.deployment) or "") if run.deployment else ""
+    except ForgeDenied as error:
+        run.warn(f"the last deployment is not known: {error}")
+        return ""
+
+
+def _fewer_matches(
+    history: ManifestHistory, manifest: Manifest, base: str, plan: Plan
+) -> dict[str, tuple[FewerMatches, ...]]:
+    """By refused store, the patterns that match fewer files of git than on the base."""
+    refused = {refusal.store for refusal in plan.refusals}
+    entries = [
+        (spec.store.key, entry) for spec in manifest.stores if spec.store.key in refused for entry in spec.entries
+    ]
+    if not entries:
+        return {}
+    sides = [
+        [name for path in paths if (name := history.path_in_root(manifest, path)) is not None]
+        for paths in (history.git.tracked, history.git.blobs_at(base))
+    ]
+    places = locate_values(manifest.documents, [entry.layer.path for _, entry in entries])
+    fewer: dict[str, tuple[FewerMatches, ...]] = {}
+    for key, entry in entries:
+        now, before = (sum(map(entry.matches, names)) for names in sides)
+        if entry.pattern and now < before:
+            match = FewerMatches(str(places[entry.layer.path]), entry.pattern.text, now, before)
+            fewer[key] = (*fewer.get(key, ()), match)
+    return fewer
+
+
+def _comment(forge: Forge, number: int, body: str, *, wanted: bool = True) -> None:
+    """Keeps the comment, or none; where that alone is refused, the summary and the exit code tell."""
+    marker = body.partition("\n")[0]
+    try:
+        if wanted:
+            forge.put_comment(number, marker, body)
+        else:
+            forge.remove_comment(number, marker)
+    except ForgeDenied as error:
+        forge.annotate(Severity.WARNING, f"no comment on #{number}: {error}")
+
+
+def _annotate_error(forge: Forge, error: VssyncError, file: str = "") -> None:
+    if isinstance(error, ManifestError):
+        _annotate_problems(forge, Severity.ERROR, error.problems)
+    else:
+        forge.annotate(Severity.ERROR, str(error), file=file)
+
+
+def _annotate_problems(forge: Forge, severity: Severity, problems: Iterable[Problem]) -> None:
+    for problem in islice(problems, _MOST_ANNOTATIONS):
+        text = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+        forge.annotate(severity, text, file=problem.file, line=problem.line)
+
+
+def _annotate_refusals(forge: Forge, plan: Plan, loaded: LoadedManifest) -> None:
+    paths = {refusal.store: ("stores", refusal.store) for refusal in plan.refusals if refusal.store}
+    places = locate_values(loaded.manifest.documents, paths.values())
+    for refusal in plan.refusals:
+        place = places.get(paths.get(refusal.store, ()))
+        forge.annotate(
+            Severity.ERROR, refusal.message, file=place.file if place else loaded.file, line=place.line if place else 0
+        )
