@@ -11,10 +11,11 @@ import pytest
 
 from tests.ci.fake_github import REPOSITORY, FakeGitHub
 from tests.ci.fake_gitlab import FakeGitLab
-from vssync.ci.body import fit, size_in_utf16
+from vssync.ci.body import fit
 from vssync.ci.forge import EventKind, Severity, open_forge
 from vssync.ci.gitlab import FOLDER
 from vssync.errors import UsageProblem
+from vssync.text import size_in_utf16
 
 ZEROS = "0" * 40
 PULL = {

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.render import builders
 from tests.render.builders import create, deleted, plan, store
 from vssync.model.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
+from vssync.render.comment import plan_markdown
 from vssync.render.layout import View
 from vssync.render.markdown import (
     MarkdownBlock,
@@ -18,7 +19,6 @@ from vssync.render.markdown import (
     fenced_block,
     inline_code,
     join_markdown,
-    plan_markdown,
     report_markdown,
 )
 

@@ -29,8 +29,8 @@ from vssync.model.plan import (
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.service import ServiceSpec
 from vssync.model.state import DesiredStore, FileCounts, FileStatus, SearchHit
+from vssync.render.comment import plan_markdown
 from vssync.render.layout import COLORS, View, by_folder
-from vssync.render.markdown import plan_markdown
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
 from vssync.render.report import already_text, report_text

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from vssync.text import size_in_utf16
+
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _TAGS = re.compile(r"<(/?)(?:details|table)\b", re.IGNORECASE)
 
@@ -15,16 +17,6 @@ def clean(text: str) -> str:
     text = text.replace("\r\n", "\n")
     bad = {char for char in set(text) if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"}
     return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in bad})
-
-
-def size_in_utf16(text: str) -> int:
-    """Characters as forges count at worst: an emoji is two."""
-    return len(text.encode("utf-16-le")) // 2
-
-
-def size_in_bytes(text: str) -> int:
-    """Bytes in UTF-8."""
-    return len(text.encode())
 
 
 def fit(text: str, most: int, ending: str, size: Callable[[str], int] = size_in_utf16) -> str:

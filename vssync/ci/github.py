@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.body import clean, fit, size_in_bytes
+from vssync.ci.body import clean, fit
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
 from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
+from vssync.text import size_in_bytes
 
 _MOST_SUMMARY = 1_000_000  # bytes; GitHub takes 1 MiB a step
 _MOST_PUSHES = 300
