@@ -145,7 +145,7 @@ def luminance(color: int) -> float:
 
 @pytest.mark.parametrize(("changes", "single"), [(40, True), (41, False)])
 def test_forty_changes_have_a_line_each(changes: int, single: bool) -> None:
-    shown = plan_text(plan(store(*(create(f"docs/{n:02}.md") for n in range(changes)))), View())
+    shown = plan_text(plan(store(*(replaced(f"docs/{n:02}.md") for n in range(changes)))), View())
     assert ("docs/07.md" in shown) is single
     assert ("41 files" in shown) is not single
 

@@ -300,7 +300,7 @@ def _cost_text(review: ManifestReview, plan: Plan) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _StoreEntry:
     """A row of the table: a store, and what it left out before, where that changed."""
 
     name: str
@@ -308,14 +308,14 @@ class _Entry:
     before: LeftOut | None
 
 
-def _entries(review: ManifestReview, plan: Plan, *, full: bool) -> list[_Entry]:
+def _entries(review: ManifestReview, plan: Plan, *, full: bool) -> list[_StoreEntry]:
     keys = {store.key for store in plan_text.stores_to_show(plan, full=full)} | review.left_out_before.keys()
     name = f"{review.name} / " if review.name else ""
     stores = (store for store in plan.stores if store.key in keys)
-    return [_Entry(f"{name}{store.key}", store, review.left_out_before.get(store.key)) for store in stores]
+    return [_StoreEntry(f"{name}{store.key}", store, review.left_out_before.get(store.key)) for store in stores]
 
 
-def _table_blocks(entries: list[_Entry]) -> list[MarkdownBlock]:
+def _table_blocks(entries: list[_StoreEntry]) -> list[MarkdownBlock]:
     """The stores with something to show, of many folded away, and those with most deletions first."""
     if not entries:
         return []
@@ -348,7 +348,7 @@ def _table_line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cells(entries: list[_Entry]) -> list[str]:
+def _cells(entries: list[_StoreEntry]) -> list[str]:
     stores = [entry.store for entry in entries]
     counts = count_changes(*stores)
     delete = f"**{counts.delete:,}**" if counts.delete else "0"

@@ -312,7 +312,7 @@ def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
 
     Where nothing does, there is one line a store, those with most to show first, and one for the rest.
     """
-    many = sum(len(block.rows) for block in blocks) > _MANY
+    many = sum(len(block.rows) for block in blocks) > _MANY or len(blocks) > _STORES
     few = sum(row.sign == "!" for block in blocks for row in block.rows) < _FAILURES
     for detail in (ALL,) if view.full else STEPS:
         fitted = [[block.head, *group_lines(block.rows, detail, view, unfold_failures=few)] for block in blocks]
