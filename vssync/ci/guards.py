@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
+from vssync.ci.explain import Base
 from vssync.ci.forge import LABEL_PREFIX, Label, PullRequest
+from vssync.ci.history import ManifestHistory
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import TreePath
@@ -21,6 +23,7 @@ from vssync.model.plan import Plan, StorePlan
 from vssync.model.state import Guards, Limit, Scalar, StoreSettings
 from vssync.planner.environment_diff import compare_values
 from vssync.planner.guards import allowed_number, check_guards, count_deletions, count_replacements
+from vssync.render.comment import SettingChange
 
 _LABEL = re.compile(
     r"vssync/(?:(?P<scope>.+)/)?(?P<name>max-delete|max-replace)(?:=|::)(?P<limit>[0-9]{1,7}|[0-9]{1,3}%)"
@@ -29,33 +32,22 @@ _MAX_SCOPE = 50 - len("vssync//max-replace=9999999")  # GitHub's labels have at 
 _FIELDS = {"max-delete": "max_delete", "max-replace": "max_replace"}
 
 
-@dataclass(frozen=True, slots=True)
-class GuardChange:
-    """A setting that decides what an apply may do, and that a change changes; `store` is empty for the manifest's."""
-
-    field: str
-    store: str
-    base: Scalar | None
-    head: Scalar | None
-    location: str = ""  # in the head's manifest, such as vssync.yaml:12:5
-
-
-def compare_guards(base: Manifest | None, head: Manifest) -> tuple[GuardChange, ...]:
+def compare_guards(base: Manifest | None, head: Manifest) -> tuple[SettingChange, ...]:
     """The limits, `protect`, `prune`, `removed`, `adopt`, `owner` and `service` that changed.
 
     A store that the base lacks is compared with the defaults. Without a base, so is everything but owner and service.
     """
-    changes: dict[TreePath, GuardChange] = {}
+    changes: dict[TreePath, SettingChange] = {}
     if base:
         sides = ({"owner": each.owner_name, "service": asdict(each.service)} for each in (base, head))
         for row in compare_values(*sides):
-            changes[tuple(row.name.split("."))] = GuardChange(row.name, "", row.before, row.after)
+            changes[tuple(row.name.split("."))] = SettingChange("", row.name, row.before, row.after)
     earlier = _stores_of(base)
     for store in _stores_of(head).values():
         before = _governing(_earlier_store(store, earlier) or StoreSettings(store.key, store.name))
         for name, value in _governing(store).items():
             if before[name] != value:
-                changes["stores", store.key, *name] = GuardChange(name[-1], store.key, before[name], value)
+                changes["stores", store.key, *name] = SettingChange(store.key, name[-1], before[name], value)
     places = locate_values(head.documents, changes)
     return tuple(replace(change, location=str(places[path])) for path, change in changes.items())
 
@@ -89,6 +81,10 @@ class JudgedLabel:
     field: str = ""
     limit: Limit | None = None
     problem: str = ""
+
+    def __str__(self) -> str:
+        counts = f"does not count: {self.problem}" if self.problem else "counts"
+        return f"The label `{self.name}` of request {self.request} {counts}."
 
 
 def judge_labels(
@@ -210,6 +206,19 @@ def guards_at(plan: Plan, base: Manifest | None) -> dict[str, Guards]:
     earlier = _stores_of(base)
     pairs = ((store.key, _earlier_store(store.desired, earlier)) for store in plan.stores if store.desired)
     return {key: store.guards for key, store in pairs if store}
+
+
+def guards_at_bases(
+    plan: Plan, history: ManifestHistory, bases: Mapping[str, Base | None], deployed: str
+) -> dict[str, Guards]:
+    """The guards of each store when all was applied last: at the last deployment, if that is later than its base."""
+    guards: dict[str, Guards] = {}
+    for key, base in bases.items():
+        if base:
+            commit = deployed if deployed in base.range.commits else base.range.base
+            earlier = guards_at(plan, history.valid_at(commit))
+            guards |= {key: earlier[key]} if key in earlier else {}
+    return guards
 
 
 def needed_labels(plan: Plan, *, scoped: bool = False) -> dict[str, tuple[str, ...]]:

@@ -6,35 +6,40 @@ the job's summary. Whatever goes wrong stands there, too, so that no earlier tex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
-from itertools import islice
 from pathlib import Path
 
 from vssync.applier.context import Watcher
 from vssync.auth.credential import CredentialError
-from vssync.ci.changed import ManifestsByTouch, find_manifests, split_touched
-from vssync.ci.explain import Base, find_bases, find_unexplained, unexplained_error
-from vssync.ci.forge import EventKind, Forge, PullRequest, Severity
-from vssync.ci.guards import JudgedLabel, compare_guards, guarded, guards_at, judge_labels, needed_labels
+from vssync.ci.changed import ManifestsByTouch, base_of, fewer_matches, find_manifests, split_touched
+from vssync.ci.explain import find_bases, find_unexplained, unexplained_error
+from vssync.ci.forge import EventKind, Forge, PullRequest, Severity, annotate_error, annotate_problems, keep_comment
+from vssync.ci.guards import (
+    JudgedLabel,
+    compare_guards,
+    guarded,
+    guards_at,
+    guards_at_bases,
+    judge_labels,
+    needed_labels,
+)
 from vssync.ci.history import CommitRange, GitHistory, ManifestHistory
 from vssync.commands.against import compare_with_revision
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_source_locations
 from vssync.commands.session import Session, Settings, load_manifest, open_session
-from vssync.errors import ForgeDenied, ForgeError, ManifestError, Problem, Refused, UsageProblem, VssyncError
+from vssync.errors import ForgeDenied, ForgeError, Refused, UsageProblem, VssyncError
 from vssync.journal.writer import Journal
 from vssync.manifest.diagnostics import locate_values
-from vssync.manifest.spec import Manifest
 from vssync.model.convergence import find_convergence
 from vssync.model.plan import Options, Plan
 from vssync.model.report import Report
-from vssync.model.state import Guards
 from vssync.render.against import comparison_text
-from vssync.render.comment import FewerMatches, JobReview, ManifestReview, SettingChange, review_markdown
+from vssync.render.comment import JobReview, ManifestReview, review_markdown
 from vssync.render.layout import View
 from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
@@ -132,12 +137,12 @@ def run_job(name: str, run: CiRun) -> int:
     except (UsageProblem, ForgeError):
         raise
     except VssyncError as error:
-        _annotate_error(run.forge, error)
+        annotate_error(run.forge, error)
         comment, summary = review_markdown(run.review(name, [ManifestReview("vssync ci", error=str(error))]))
         run.forge.write_summary(summary)
         if name == "plan" and run.forge.event.number:
             with suppress(ForgeError):  # this error counts, and the job fails
-                _comment(run.forge, run.forge.event.number, comment)
+                keep_comment(run.forge, run.forge.event.number, comment)
         raise
 
 
@@ -146,29 +151,29 @@ def _plan(run: CiRun) -> int:
     event = run.forge.event
     if event.kind is not EventKind.PULL_REQUEST:
         raise UsageProblem(f"ci plan: is for pull requests, not for `{event.kind}`; see `vssync ci --help`")
-    base = _base_of(run)
+    base = base_of(run.git, event)
     touched, untouched = run.manifests(base)
     numbers = (event.number,) if event.number else ()
-    owners = [manifest.owner for history in (*touched, *untouched) if (manifest := _manifest_at(history, run.git.head))]
+    owners = [manifest.owner for history in (*touched, *untouched) if (manifest := history.valid_at(run.git.head))]
     labels = _judge(run, lambda: map(run.forge.pull_request, numbers), owners) if touched else ()
     looks = [_catch(run, history, partial(_look_at_change, run, history, base, labels)) for history in touched]
-    unknown = tuple(_label_note(label) for label in labels if not label.owner)
+    unknown = tuple(str(label) for label in labels if not label.owner)
     if unknown and looks:
         looks[0].review = replace(looks[0].review, notes=(*looks[0].review.notes, *unknown))
-    job = run.review("plan", [look.review for look in looks], tuple(map(_name, untouched)))
+    job = run.review("plan", [look.review for look in looks], tuple(history.name for history in untouched))
     comment, summary = review_markdown(job)
     run.forge.write_summary(summary)
     run.forge.set_output("changes", _flag(not (look.review.shown and look.review.shown.empty) for look in looks))
     for number in numbers:
-        _comment(run.forge, number, comment, wanted=bool(looks))
+        keep_comment(run.forge, number, comment, wanted=bool(looks))
     return _worst(looks)
 
 
 def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Iterable[JudgedLabel]) -> _Look:
     """A manifest's plan, or without a credential or for a fork what git alone says of the change."""
     settings, event = replace(run.settings, manifest=history.path), run.forge.event
-    loaded, before, notes = load_manifest(settings), _manifest_at(history, base), list[str]()
-    _annotate_problems(run.forge, Severity.WARNING, loaded.warnings)
+    loaded, before, notes = load_manifest(settings), history.valid_at(base), list[str]()
+    annotate_problems(run.forge, Severity.WARNING, loaded.warnings)
     comparison, plan = compare_with_revision(settings, Options(), base, load=lambda _: loaded), None
     if not event.is_fork:
         try:
@@ -183,20 +188,19 @@ def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Ite
         run.say(plan_text(shown, run.view))
         unexplained = find_unexplained(shown, history, run.git.head, find_bases(shown, run.git, run.git.head, "", base))
         if unexplained:
-            named = join_first([f"`{each.store}/{each.key}`" for each in unexplained])
-            notes.append(f"Git does not explain {named}: after the merge that needs a run by hand.")
+            named = join_first([f"`{each.address}`" for each in unexplained])
+            notes.append(f"Git does not explain {named}. After the merge, that needs a run by hand.")
     else:
         comparison = replace(comparison, plan=shown)
         run.say(comparison_text(comparison, run.view))
-    notes += [_label_note(label) for label in labels if label.owner == shown.owner]
-    changes = compare_guards(before, loaded.manifest)
+    notes += [str(label) for label in labels if label.owner == shown.owner]
     review = ManifestReview(
-        _name(history),
+        history.name,
         shown if plan else None,
         comparison=comparison,
-        settings=tuple(SettingChange(each.store, each.field, each.base, each.head, each.location) for each in changes),
+        settings=compare_guards(before, loaded.manifest),
         labels=needed_labels(shown),
-        fewer=_fewer_matches(history, loaded.manifest, base, shown),
+        fewer=fewer_matches(history, loaded.manifest, base, {each.store for each in shown.refusals}),
         notes=tuple(notes),
         root=history.path_in_tree(loaded.manifest, ""),
     )
@@ -226,8 +230,10 @@ def _apply(run: CiRun) -> int:
         chosen = [(history, None) for history in (touched if since else untouched)]
     with ExitStack() as stack:
         looks = [_catch(run, each[0], partial(_check, run, stack, deployed, *each)) for each in chosen]
-        if not _worst(looks):
-            looks = [_catch(run, each[0], partial(_write, run, look)) for each, look in zip(chosen, looks, strict=True)]
+        for index, look in enumerate(looks if not _worst(looks) else ()):
+            looks[index] = _catch(run, chosen[index][0], partial(_write, run, look))
+            if look.report and look.report.interrupted:
+                break
     _tell_apply(run, looks, since or run.git.range_between(event.before, run.git.head))
     return _worst(looks)
 
@@ -237,13 +243,13 @@ def _check(run: CiRun, stack: ExitStack, deployed: str, history: ManifestHistory
     event, settings = run.forge.event, replace(run.settings, manifest=history.path)
     if saved:
         _check_options(run, saved)
-        settings = settings_of_plan(saved, settings)
+        settings = replace(settings_of_plan(saved, settings), manifest=history.path)
     loaded = load_manifest(settings)
     session = stack.enter_context(open_session(settings, loaded))
     journal = stack.enter_context(locked_journal(session, run.lock_timeout))
     plan = replan(session, saved) if saved else make_plan_now(session, Options())
     bases = find_bases(plan, run.git, run.git.head, deployed, event.before)
-    guards = _guards_at(plan, history, bases, deployed)
+    guards = guards_at_bases(plan, history, bases, deployed)
     judged, labels = guarded(plan, guards), tuple[JudgedLabel, ...]()
     if judged.refusals:
         ranges = sorted((base.range.commits for base in bases.values() if base), key=len, reverse=True)
@@ -253,12 +259,12 @@ def _check(run: CiRun, stack: ExitStack, deployed: str, history: ManifestHistory
     plan = with_source_locations(replace(plan, refusals=judged.refusals), loaded)
     run.say(plan_text(plan, run.view))
     _annotate_refusals(run.forge, plan, loaded)
-    notes = [_label_note(label) for label in labels if label.owner]
-    review = ManifestReview(_name(history), plan, labels=needed_labels(judged), notes=tuple(notes))
+    notes = [str(label) for label in labels if label.owner]
+    review = ManifestReview(history.name, plan, labels=needed_labels(judged), notes=tuple(notes))
     look = _Look(review, _REFUSED if plan.refusals else 0, session, journal)
     if not (saved or event.unexplained) and (unexplained := find_unexplained(plan, history, run.git.head, bases)):
         error = unexplained_error(unexplained)
-        _annotate_error(run.forge, error)
+        annotate_error(run.forge, error)
         look.review, look.code = replace(review, error=str(error)), _REFUSED
     return look
 
@@ -273,19 +279,6 @@ def _check_options(run: CiRun, saved: Plan) -> None:
     known = {name for path in find_manifests(run.git, run.paths) for name in run.history(path).names}
     if options != own or known.isdisjoint(run.history(options.manifest).names):
         raise Refused(f"{options.manifest}: the plan was made with other options than this job has; plan without them")
-
-
-def _guards_at(
-    plan: Plan, history: ManifestHistory, bases: Mapping[str, Base | None], deployed: str
-) -> dict[str, Guards]:
-    """The guards that each store had when all was applied last, be it that nothing of the store changed then."""
-    guards: dict[str, Guards] = {}
-    for key, base in bases.items():
-        if base:
-            commit = deployed if deployed in base.range.commits else base.range.base
-            earlier = guards_at(plan, _manifest_at(history, commit))
-            guards |= {key: earlier[key]} if key in earlier else {}
-    return guards
 
 
 def _write(run: CiRun, look: _Look) -> _Look:
@@ -322,7 +315,7 @@ def _tell_apply(run: CiRun, looks: list[_Look], since: CommitRange | None) -> No
         run.warn(f"no comment on what was merged: {error}")
         return
     for request in requests:
-        _comment(run.forge, request.number, comment)
+        keep_comment(run.forge, request.number, comment)
 
 
 def _report_block(report: Report, view: View) -> str:
@@ -353,7 +346,7 @@ def _look_at_drift(run: CiRun, history: ManifestHistory) -> _Look:
     with open_session(settings, load_manifest(settings)) as session:
         plan = make_plan_now(session, Options())
     run.say(plan_text(plan, run.view))
-    return _Look(ManifestReview(_name(history), plan))
+    return _Look(ManifestReview(history.name, plan))
 
 
 def _catch(run: CiRun, history: ManifestHistory, look: Callable[[], _Look]) -> _Look:
@@ -363,8 +356,8 @@ def _catch(run: CiRun, history: ManifestHistory, look: Callable[[], _Look]) -> _
     except ForgeError:
         raise
     except VssyncError as error:
-        _annotate_error(run.forge, error, history.names[0])
-        return _Look(ManifestReview(_name(history), error=str(error)), error.exit_code)
+        annotate_error(run.forge, error, history.names[0])
+        return _Look(ManifestReview(history.name, error=str(error)), error.exit_code)
 
 
 def _worst(looks: Iterable[_Look]) -> int:
@@ -375,32 +368,6 @@ def _flag(values: Iterable[object]) -> str:
     return "true" if any(values) else "false"
 
 
-def _base_of(run: CiRun) -> str:
-    """The commit that a change is compared with: its target's in the forge's merge of both, or where they parted."""
-    event, git = run.forge.event, run.git
-    _, *parents = git.ask("rev-list", "--parents", "--max-count=1", git.head).decode().split()
-    if event.head_sha in parents[1:]:
-        return parents[0]
-    base = git.merge_base(event.base_sha, git.head) if event.base_sha else ""
-    if not base:
-        raise VssyncError(f"{git.head[:7]}: has no commit in common with `{event.branch}`; rebase it on that branch")
-    return base
-
-
-def _manifest_at(history: ManifestHistory, commit: str) -> Manifest | None:
-    """The manifest of a commit; None if there was none, or an invalid one, of which nothing can have been applied."""
-    try:
-        return history.at(commit)
-    except ManifestError:
-        return None
-
-
-def _name(history: ManifestHistory) -> str:
-    """How a manifest is called: by its owner, or by its path where that cannot be read."""
-    manifest = _manifest_at(history, history.git.head)
-    return manifest.owner_name if manifest else history.path
-
-
 def _judge(run: CiRun, ask: Callable[[], Iterable[PullRequest]], owners: list[str]) -> tuple[JudgedLabel, ...]:
     try:
         return judge_labels(ask(), owners, by_author=run.by_author)
@@ -409,66 +376,12 @@ def _judge(run: CiRun, ask: Callable[[], Iterable[PullRequest]], owners: list[st
         return ()
 
 
-def _label_note(label: JudgedLabel) -> str:
-    counts = f"does not count: {label.problem}" if label.problem else "counts"
-    return f"The label `{label.name}` of request {label.request} {counts}."
-
-
 def _last_deployment(run: CiRun) -> str:
     try:
         return (run.forge.last_deployment(run.deployment) or "") if run.deployment else ""
     except ForgeDenied as error:
         run.warn(f"the last deployment is not known: {error}")
         return ""
-
-
-def _fewer_matches(
-    history: ManifestHistory, manifest: Manifest, base: str, plan: Plan
-) -> dict[str, tuple[FewerMatches, ...]]:
-    """By refused store, the patterns that match fewer files of git than on the base."""
-    refused = {refusal.store for refusal in plan.refusals}
-    entries = [
-        (spec.store.key, entry) for spec in manifest.stores if spec.store.key in refused for entry in spec.entries
-    ]
-    if not entries:
-        return {}
-    sides = [
-        [name for path in paths if (name := history.path_in_root(manifest, path)) is not None]
-        for paths in (history.git.tracked, history.git.blobs_at(base))
-    ]
-    places = locate_values(manifest.documents, [entry.layer.path for _, entry in entries])
-    fewer: dict[str, tuple[FewerMatches, ...]] = {}
-    for key, entry in entries:
-        now, before = (sum(map(entry.matches, names)) for names in sides)
-        if entry.pattern and now < before:
-            match = FewerMatches(str(places[entry.layer.path]), entry.pattern.text, now, before)
-            fewer[key] = (*fewer.get(key, ()), match)
-    return fewer
-
-
-def _comment(forge: Forge, number: int, body: str, *, wanted: bool = True) -> None:
-    """Keeps the comment, or none; where that alone is refused, the summary and the exit code tell."""
-    marker = body.partition("\n")[0]
-    try:
-        if wanted:
-            forge.put_comment(number, marker, body)
-        else:
-            forge.remove_comment(number, marker)
-    except ForgeDenied as error:
-        forge.annotate(Severity.WARNING, f"no comment on #{number}: {error}")
-
-
-def _annotate_error(forge: Forge, error: VssyncError, file: str = "") -> None:
-    if isinstance(error, ManifestError):
-        _annotate_problems(forge, Severity.ERROR, error.problems)
-    else:
-        forge.annotate(Severity.ERROR, str(error), file=file)
-
-
-def _annotate_problems(forge: Forge, severity: Severity, problems: Iterable[Problem]) -> None:
-    for problem in islice(problems, _MOST_ANNOTATIONS):
-        text = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
-        forge.annotate(severity, text, file=problem.file, line=problem.line)
 
 
 def _annotate_refusals(forge: Forge, plan: Plan, loaded: LoadedManifest) -> None:
