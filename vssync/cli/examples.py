@@ -8,6 +8,7 @@ _LINES = r"""
 vssync init  # ask, then write vssync.yaml here
 vssync init --yes --path 'docs/**/*.md'  # do not ask
 vssync init -f kb --provider openai  # in the folder kb, for OpenAI
+vssync init --ci github  # the workflow that plans pull requests and applies merges
 vssync validate  # the manifest of this folder
 vssync validate -f kb/vssync.yaml -e prod  # another manifest, in one environment
 vssync plan  # what apply would do
