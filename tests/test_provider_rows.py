@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.doctor.test_write_probes import service_of
+from tests.doctor.builders import service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock
 from vssync.api.errors import way_out

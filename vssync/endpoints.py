@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -137,7 +138,7 @@ def resolve_endpoint(service: ServiceSpec, caller: Caller, environment: Mapping[
         capabilities=service.declared_capabilities,
         control_auth=None if control_auth is auth else control_auth,
         auth_command=choice.auth_command,
-        hints=tuple(_hints(service, provider, {"control_url": control, "data_url": data}, region)),
+        hints=tuple(_hints(choice, {"control_url": control, "data_url": data}, region)),
     )
 
 
@@ -224,13 +225,29 @@ class _Choice:
         return data, control or _address(control_url.format(region=region, domain=domain), "region", provider), region
 
     def region(self, regions: Regions, *, required: bool = True) -> str:
-        choice = self.first("--region", self.caller.region, ("OCI_REGION",), "region")
+        """The region that is named by itself, not by an address."""
+        choice = self._region
         example = regions.example
         if choice.value and not re.fullmatch(regions.name, choice.value):
             raise choice.error(f"{choice.value!a} is not the name of a region; write it in full, such as {example}")
         if required and not choice.value:
             raise choice.error(f"missing; name the project's region, such as {example} (or --region, OCI_REGION)")
         return choice.value
+
+    @property
+    def _region(self) -> Sourced:
+        return self.first("--region", self.caller.region, ("OCI_REGION",), "region")
+
+    def project_problem(self, region: str) -> str:
+        """What is wrong with a project whose OCID is of another region than its service; empty where it is not so."""
+        of_project = region_of(self.service.project)
+        if not (of_project and region) or of_project == region:
+            return ""
+        source = self._region.source if self._region.value == region else "service.data_url"
+        return (
+            f"the OCID in `service.project` is of region {of_project}, but the service is that of {region}: name a "
+            f"project of {region}, or {of_project} in `{source}`"
+        )
 
 
 def _address(url: str, field: str, provider: Provider) -> Address:
@@ -261,25 +278,26 @@ def region_of(ocid: str) -> str:
     return parts[3] if len(parts) > 4 and "-" in parts[3] else ""
 
 
-def foreign_project(project: str, region: str) -> str:
-    """What is wrong with a project whose OCID is of another region than its service; empty where it is not so."""
-    of_project = region_of(project)
-    if not (of_project and region) or of_project == region:
-        return ""
-    return (
-        f"the OCID in `service.project` is of region {of_project}, but the service is that of {region}: name a project "
-        f"of {region}, or set `region: {of_project}`"
-    )
+def project_problem(service: ServiceSpec, caller: Caller, environment: Mapping[str, str]) -> str:
+    """What is wrong with a service's project, as far as the OCID and the address tell; empty where nothing is.
+
+    What else is wrong with the service is for `resolve_endpoint` to say.
+    """
+    provider = PROVIDERS[service.provider]
+    with suppress(VssyncError):
+        choice = _Choice(provider, service, caller, environment)
+        return choice.project_problem(choice.addresses(provider.default_auth)[2])
+    return ""
 
 
-def _hints(service: ServiceSpec, provider: Provider, addresses: Mapping[str, Address], region: str) -> Iterator[Hint]:
+def _hints(choice: _Choice, addresses: Mapping[str, Address], region: str) -> Iterator[Hint]:
     """What answers may mean because of how this service is written, before what they mean in general."""
-    if problem := foreign_project(service.project, region):
+    if problem := choice.project_problem(region):
         yield Hint((400, 401, 403, 404), "", problem)
     bare = {
         address: name
         for name, address in addresses.items()
-        if not (provider.owns(address.host) or _VERSION.search(address.path))
+        if not (choice.provider.owns(address.host) or _VERSION.search(address.path))
     }
     if bare:
         written = " and ".join(f"`{name}: {address}/v1`" for address, name in bare.items())

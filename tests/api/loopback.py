@@ -91,6 +91,9 @@ def listening(answer: Answering, certificate: Path | None = None, *, proxy: bool
         do_GET = do_POST = do_DELETE = reply  # noqa: N815  # the names http.server looks for
 
         def do_CONNECT(self) -> None:
+            if not proxy:
+                self.reply()
+                return
             self.send_response(200)
             self.end_headers()
             super().finish()

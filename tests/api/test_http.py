@@ -18,7 +18,7 @@ from vssync.api import http
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.retry import Failure
-from vssync.auth import create_credential
+from vssync.auth import create_credentials
 from vssync.endpoints import Endpoint
 from vssync.errors import LostReply, ServiceError, UsageProblem
 from vssync.providers import COMPATIBLE, AuthKind
@@ -30,7 +30,7 @@ KEY = {"VSSYNC_API_KEY": "sk-hush"}
 @contextmanager
 def client_at(url: str, clock: Clock | None = None, workers: int = 1) -> Iterator[Client]:
     place = Endpoint(COMPATIBLE, url, url, {}, {}, AuthKind.BEARER)
-    client = connect(place, auth=create_credential(place, KEY), clock=clock or Clock(), workers=workers)
+    client = connect(place, auth=create_credentials(place, KEY), clock=clock or Clock(), workers=workers)
     try:
         yield client
     finally:
@@ -113,7 +113,7 @@ def test_errors_close_only_their_own_connection(scheme: str, tmp_path: Path, mon
         return said(404) if last_failed[got.connection] else said(id="vs_1")
 
     def create(number: int) -> None:
-        assert client.is_ready("absent" if number % 2 else "x") is (number % 2 == 0)
+        assert client.can_list_files("absent" if number % 2 else "x") is (number % 2 == 0)
         assert client.create_store({"name": "x"}).id == "vs_1"
 
     with (
@@ -141,7 +141,7 @@ def test_a_write_on_a_connection_closed_as_it_was_handed_out_is_sent_again_at_on
         ) as place,
         client_at(place.url, clock) as client,
     ):
-        assert not client.is_ready("absent")
+        assert not client.can_list_files("absent")
         assert client.create_store({"name": "x"}).id == "vs_1"
     assert [got.connection for got in place.got] == [1, 2]
     assert clock.waits == [0.0]

@@ -15,7 +15,7 @@ from tests.cli.test_commands import vssync
 from tests.support import Clock
 from vssync.address import is_loopback, read_no_proxy
 from vssync.api.connect import connect
-from vssync.auth import create_credential
+from vssync.auth import create_credentials
 from vssync.endpoints import Endpoint
 from vssync.errors import ServiceError
 from vssync.providers import COMPATIBLE, AuthKind
@@ -108,11 +108,11 @@ def proxied(proxy: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "elsewhere.example")
 
 
-def asked(host: str, port: int) -> ServiceError | None:
+def asked(host: str, port: int, scheme: str = "http") -> ServiceError | None:
     """How one request with a key fails, if it does, straight from a client for this host."""
-    url = f"http://{host}:{port}/v1"
+    url = f"{scheme}://{host}:{port}/v1"
     endpoint = Endpoint(COMPATIBLE, url, url, {}, {}, AuthKind.BEARER)
-    client = connect(endpoint, auth=create_credential(endpoint, {"VSSYNC_API_KEY": KEY}), clock=Clock(), workers=1)
+    client = connect(endpoint, auth=create_credentials(endpoint, {"VSSYNC_API_KEY": KEY}), clock=Clock(), workers=1)
     try:
         client.list_stores()
     except ServiceError as error:
@@ -148,6 +148,37 @@ def test_no_proxy_sees_what_is_for_this_machine(proxy: Loopback, dialled: list[s
 def test_the_proxy_of_these_tests_sees_what_is_for_others(proxy: Loopback) -> None:
     assert isinstance(asked("service.example", 80), ServiceError)
     assert {got.headers["authorization"] for got in proxy.got} == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("variable", ["SCHEME_PROXY", "scheme_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize(
+    ("setting", "name", "reason"),
+    [
+        ("http://me:hush@127.0.0.1:9", "http://127.0.0.1:9", "Connection refused"),
+        ("127.0.0.1:9", "http://127.0.0.1:9", "Connection refused"),
+        ("http://me:hush@REFUSING", "http://REFUSING", "407"),
+    ],
+)
+def test_a_proxy_that_fails_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, *, scheme: str, variable: str, setting: str, name: str, reason: str
+) -> None:
+    for other in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(other)
+        monkeypatch.delenv(other.lower())
+    variable = variable.replace("SCHEME", scheme.upper()).replace("scheme", scheme)
+    with listening(lambda _: said(407)) as refusing:
+        place = refusing.url.removeprefix("http://").removesuffix("/v1")
+        monkeypatch.setenv(variable, setting.replace("REFUSING", place))
+        error = asked("service.example", 443 if scheme == "https" else 80, scheme)
+    text = str(error).replace(place, "REFUSING")
+    assert "hush" not in text
+    if scheme == "http" and reason == "407":  # to whoever asked a proxy without a tunnel, an answer as any other
+        assert "the proxy wants a name and password" in text
+    else:
+        assert f"service.example: cannot be reached through the proxy {name} (from {variable}): " in text
+        assert reason in text
+        assert "add service.example to NO_PROXY" in text
 
 
 @pytest.mark.parametrize("entries", ["::1/128", "[::1]", "localhost,127.0.0.1,::1", "10.0.0.0/8 *.corp", "a;b"])

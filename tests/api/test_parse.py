@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from vssync.api.parse import MalformedResponse, parse_batch, parse_hit, parse_store, parse_store_file
+from vssync.api.parse import MalformedResponse, parse_batch, parse_hit, parse_store, parse_store_file, parse_upload
 from vssync.model.marks import MARK, Mark, Origin, UnreadableMark
-from vssync.model.state import AUTO, Chunking, FileCounts, FileStatus, IngestError, StoreStatus
+from vssync.model.state import AUTO, Chunking, FileCounts, FileStatus, IngestError, LiveBatch, LiveFile, StoreStatus
 
 
 def test_a_bare_object_is_enough() -> None:
@@ -16,10 +17,11 @@ def test_a_bare_object_is_enough() -> None:
     assert (file.status, file.attributes, file.chunking, file.error) == (FileStatus.UNKNOWN, {}, None, None)
 
 
-@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 1}, None, []])
-def test_an_object_without_id_is_misshapen(body: Any) -> None:
+@pytest.mark.parametrize("parse", [parse_batch, parse_store_file, parse_store, parse_upload])
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 1}, {"id": None}, None, [], "id"])
+def test_an_object_without_id_is_malformed(parse: Callable[[Any], object], body: object) -> None:
     with pytest.raises(MalformedResponse):
-        parse_store(body)
+        parse(body)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,24 @@ def test_the_mark_is_read_apart_from_the_attributes(sent: Any, mark: Any) -> Non
 
 def test_statuses_nobody_knows_yet_are_unknown() -> None:
     assert parse_store({"id": "v", "status": "hibernating"}).status is StoreStatus.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "known", "reported"),
+    [
+        ("in_progress", FileStatus.IN_PROGRESS, ""),
+        ("queued", FileStatus.UNKNOWN, "queued"),
+        ("unknown", FileStatus.UNKNOWN, "unknown"),
+        (None, FileStatus.UNKNOWN, ""),
+        (5, FileStatus.UNKNOWN, "5"),
+    ],
+)
+@pytest.mark.parametrize("parse", [parse_batch, parse_store_file])
+def test_a_status_nobody_knows_is_kept_in_the_services_word(
+    parse: Callable[[Any], LiveBatch | LiveFile], status: object, known: FileStatus, reported: str
+) -> None:
+    live = parse({"id": "b", "status": status})
+    assert (live.status, live.reported_status) == (known, reported)
 
 
 def test_a_whole_store_file() -> None:

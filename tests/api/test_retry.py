@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.api.retry import BUDGET, LONGEST_WAIT, MAX_ATTEMPTS, Failure, wait_before_retry
+from vssync.api.retry import BUDGET, LONGEST_WAIT, MAX_ATTEMPTS, Failure, max_attempts, wait_before_retry
 
 AGAIN, ENDS = True, False
 
@@ -70,10 +70,11 @@ def test_the_longer_of_our_backoff_and_the_services_wish_counts_within_the_budge
     assert wait_before_retry(failure, idempotent=True, attempt=attempt, elapsed=elapsed, jitter=1.0) == wait
 
 
-def waits(failure: Failure, *, has_responded: bool) -> list[float | None]:
+def waits(failure: Failure, *, has_responded: bool, optional: bool = False) -> list[float | None]:
     """Until it ends."""
+    attempts = max_attempts(failure, has_responded=has_responded, optional=optional)
     found = [
-        wait_before_retry(failure, idempotent=True, attempt=n, elapsed=0, jitter=1.0, has_responded=has_responded)
+        wait_before_retry(failure, idempotent=True, attempt=n, elapsed=0, jitter=1.0, attempts=attempts)
         for n in range(1, 9)
     ]
     return found[: found.index(None)]
@@ -94,6 +95,11 @@ def test_an_address_that_never_answered_is_given_up_soon(
     failure: Failure, has_responded: bool, found: list[float]
 ) -> None:
     assert waits(failure, has_responded=has_responded) == found
+
+
+@pytest.mark.parametrize(("status", "found"), [(503, [1, 2]), (500, [1, 2]), (429, [1, 2, 4, 8, 16, 30, 30])])
+def test_what_has_a_way_round_is_not_waited_for_where_the_service_fails(status: int, found: list[float]) -> None:
+    assert waits(Failure(status), has_responded=True, optional=True) == found
 
 
 @given(st.floats(0, 1), st.integers(1, MAX_ATTEMPTS - 1))

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
-from contextlib import ExitStack
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -150,17 +155,22 @@ def test_a_colleagues_store_that_cannot_be_listed_may_hold_anything(place: Place
     assert len(orphans(place)) == 1
 
 
-def test_the_program_deletes_no_upload_of_a_failed_run_that_a_colleague_attached(tmp_path: Path) -> None:
-    broken = ("status=400:POST:/vector_stores/*/file*", "status=403:DELETE:/files/*:1-2")
-    (tmp_path / "a.md").write_text("# a\n")
+@contextmanager
+def service_with(folder: Path, *faults: str) -> Iterator[httpx.Client]:
+    """A client of a service that works; the folder's manifest has a.md, and reaches the service with these faults."""
+    (folder / "a.md").write_text("# a\n")
     with ExitStack() as stack:
-        service = stack.enter_context(open_service(tmp_path / "live"))
-        url, right = (stack.enter_context(on_a_port(app)) for app in (with_faults(service, broken), service))
-        http = stack.enter_context(httpx.Client(base_url=right, timeout=60))
-        (tmp_path / "vssync.yaml").write_text(
+        service = stack.enter_context(open_service(folder / "live"))
+        url, right = (stack.enter_context(on_a_port(app)) for app in (with_faults(service, faults), service))
+        (folder / "vssync.yaml").write_text(
             f"version: 1\nowner: tidy\nservice: {{provider: local, data_url: '{url}'}}\n"
             "stores: {docs: {files: [{path: a.md}]}}\n"
         )
+        yield stack.enter_context(httpx.Client(base_url=right, timeout=60))
+
+
+def test_the_program_deletes_no_upload_of_a_failed_run_that_a_colleague_attached(tmp_path: Path) -> None:
+    with service_with(tmp_path, "status=400:POST:/vector_stores/*/file*", "status=403:DELETE:/files/*:1-2") as http:
         assert vssync(tmp_path, "apply", "--yes").code == 4
         (upload,) = (file["id"] for file in http.get("/files").json()["data"])
         assert f"{upload}  a.md" in vssync(tmp_path, "gc").out
@@ -171,17 +181,22 @@ def test_the_program_deletes_no_upload_of_a_failed_run_that_a_colleague_attached
         assert http.get(f"/files/{upload}").status_code == 200
 
 
+def test_an_apply_names_orphans_whether_or_not_it_changes_anything(tmp_path: Path) -> None:
+    line = "Orphans: 1 upload that no store lists. See `vssync gc`.\n"
+    with service_with(tmp_path, "status=403:DELETE:/files/*"):
+        assert vssync(tmp_path, "apply", "--yes").code == 0
+        (tmp_path / "a.md").write_text("# edited\n")
+        changed, unchanged = (vssync(tmp_path, "apply", "--yes") for _ in range(2))
+        assert (changed.code, unchanged.code, line in changed.out) == (0, 0, True)
+        assert unchanged.out.endswith(f"match the manifest.\n\n{line}".replace("match", "matches"))
+        assert "Orphans" not in vssync(tmp_path, "apply", "--quiet").out
+        document = json.loads(vssync(tmp_path, "apply", "--format", "json").out)
+        assert [orphan["suspected"] for orphan in document["orphans"]] == [False]
+
+
 def test_uploads_without_an_answer_are_named_until_they_are_looked_for(tmp_path: Path) -> None:
     """They stay after an apply that ends well, and only names and sizes tell whose they are."""
-    (tmp_path / "a.md").write_text("# a\n")
-    with ExitStack() as stack:
-        service = stack.enter_context(open_service(tmp_path / "live"))
-        url = stack.enter_context(on_a_port(with_faults(service, ["not-json:POST:/files:1-5"])))
-        http = stack.enter_context(httpx.Client(base_url=url, timeout=60))
-        (tmp_path / "vssync.yaml").write_text(
-            f"version: 1\nowner: tidy\nservice: {{provider: local, data_url: '{url}'}}\n"
-            "stores: {docs: {files: [{path: a.md}]}}\n"
-        )
+    with service_with(tmp_path, "not-json:POST:/files:1-5") as http:
         assert [vssync(tmp_path, "apply", "--yes").code for _ in range(2)] == [4, 0]
         lost = len(http.get("/files").json()["data"]) - 1
         named = f"{lost} uploads got no answer and may exist: `vssync gc --suspected` looks for them.\n"
@@ -189,6 +204,22 @@ def test_uploads_without_an_answer_are_named_until_they_are_looked_for(tmp_path:
         assert vssync(tmp_path, "gc", "--suspected", "--yes").out == f"{lost} orphans deleted, 0 left.\n"
         assert vssync(tmp_path, "gc").out == "0 orphans.\n"
         assert len(http.get("/files").json()["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(1, "1 upload under a day old is left alone"), (2, "2 uploads .* are left alone, the last")]
+)
+def test_young_uploads_are_counted_until_they_come_of_age(tmp_path: Path, count: int, words: str) -> None:
+    with service_with(tmp_path) as http:
+        assert vssync(tmp_path, "apply", "--yes").code == 0  # an upload that a store holds is not counted
+        form: dict[str, Any] = {"files": {"file": ("a.md", b"# b\n")}, "data": {"purpose": "assistants"}}
+        made = [http.post("/files", **form).json()["created_at"] for _ in range(count)]
+        assert vssync(tmp_path, "gc").out == "0 orphans.\n"
+        end = vssync(tmp_path, "gc", "--suspected")
+        until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(max(made) + DAY))
+        assert re.fullmatch(rf"{words}.* until {until}\.\n0 orphans\.\n", end.out)
+        document = json.loads(vssync(tmp_path, "gc", "--suspected", "--yes", "--format", "json").out)
+        assert (document["young"], document["young_until"], document["deleted"]) == (count, max(made) + DAY, 0)
 
 
 def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.applier.world import Counting, Place, Seen, live
+from tests.applier.world import Counting, Place, Seen, killed, live
 from tests.support import Clock, Silent
 from vssync.cli.process import Signals
 from vssync.journal.records import Write
 from vssync.journal.writer import Journal
+from vssync.model.plan import Options
 from vssync.model.report import Status
 from vssync.threads import Pool
 
@@ -77,6 +78,18 @@ def test_what_is_in_flight_gets_two_seconds_and_the_report_is_true(
     place.clock = Clock()
     assert {orphan.file_id for orphan in report.orphans if orphan.file_id} < live(place).loose
     assert place.apply().converged
+
+
+def test_an_apply_without_changes_ends_an_interrupted_run_unless_it_looks_at_a_part(place: Place) -> None:
+    assert place.apply().converged
+    place.write({"8.md": "# 8\n"})
+    assert killed(place, lambda seen: seen[-1] == ("POST", "/v1/files"))
+    place.write({"8.md": None})
+    for options in (Options(targets=("docs",)), Options(excludes=("docs/7.md",))):
+        assert place.apply(options=options).converged
+        assert "A run was interrupted" in place.left_over()
+    assert place.apply().converged
+    assert place.left_over() == ""
 
 
 def test_only_the_first_signal_raises_and_the_rest_are_counted() -> None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document
-from vssync.sources.load import LoadedManifest, load_sources
+from vssync.sources.load import LoadedManifest, LoadOptions, load_sources
 from vssync.sources.schemas import load_schema
 
 Result = TypeVar("Result")
@@ -30,9 +30,9 @@ def main() -> None:
         root = Path(folder)
         by_patterns(root)
         say(f"{FILES:,} files by patterns, {OVERRIDES} overrides")
-        print_duration("resolved, not hashed", lambda: load_sources(root, hashed=False))
+        print_duration("resolved, not hashed", lambda: load_sources(root, options=LoadOptions(hashed=False)))
         print_duration("resolved and hashed", lambda: load_sources(root))
-        print_memory("kept, not hashed", lambda: load_sources(root, hashed=False))
+        print_memory("kept, not hashed", lambda: load_sources(root, options=LoadOptions(hashed=False)))
         print_memory("kept, hashed", lambda: load_sources(root))
     text = explicit()
     say(f"{ENTRIES:,} explicit entries, {len(text) / 1e6:.1f} MB")

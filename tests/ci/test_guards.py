@@ -74,8 +74,7 @@ def test_what_changed_of_the_guards(
     before = manifest(tmp_path / "base", base) if base else None
     file = tmp_path / "head" / "vssync.yaml"
     changes = compare_guards(before, manifest(tmp_path / "head", head))
-    rows = [(store, name, *values, f"{file}:{place}") for name, store, *values, place in expected]
-    assert [astuple(change) for change in changes] == rows
+    assert [astuple(change) for change in changes] == [(*change, f"{file}:{place}") for *change, place in expected]
 
 
 def test_the_stricter_guards_count() -> None:

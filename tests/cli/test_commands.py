@@ -206,7 +206,7 @@ def test_an_incomplete_apply_exits_4(folder: Path) -> None:
         (["plan", "--var", "x"], 64, "NAME=VALUE"),
         (["plan", "--max-delete", "many"], 64, "30%"),
         (["plan", "-f", "elsewhere"], 1, "elsewhere"),
-        (["show", "vssync.yaml"], 1, "vssync.yaml"),
+        (["show", "vssync.yaml"], 1, "vssync: vssync.yaml: is not JSON: "),
         (["apply", "absent.json"], 1, "absent.json"),
         (["search", "x", "--store", "shed"], 64, "docs"),
         (["plan", "--target", "shed"], 64, "shed"),

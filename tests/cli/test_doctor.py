@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from tests.cli.test_commands import vssync
-from tests.doctor.test_write_probes import service_of
+from tests.doctor.builders import service_of
 from tests.local.serving import on_a_port
 from tests.program import HEARING
 from vssync.sources.schemas import load_schema

@@ -7,15 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import End, started, vssync
-
-MANIFEST = """\
-version: 1
-owner: shelf
-stores:
-  docs:
-    files: [{path: "*.md"}]
-"""
+from tests.cli.test_commands import MANIFEST, End, started, vssync
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["plan", "--against", "main"], 1, "in no git work tree"),
         (["plan", "--against", "main", "--out", "p.json"], 64, "leave out --out"),
         (["plan", "--at", "main"], 64, "--against REV"),
+        (["plan", "--against", ""], 64, "'--against': names no revision"),
+        (["plan", "--against", "main", "--at", ""], 64, "'--at': names no revision"),
         (["plan", "-f", "other.yaml"], 3, "--adopt-from shelf"),
         (["plan", "--exclude", "docs/*.md"], 0, "No changes"),
         (["status"], 0, "11 to delete"),
@@ -74,7 +68,7 @@ def test_a_store_that_left_the_manifest_is_never_called_done(tmp_path: Path) -> 
     (tmp_path / "vssync.yaml").write_text(MANIFEST)
     ends = [vssync(tmp_path, *words) for words in (["plan"], ["plan", "--detailed-exitcode"], ["apply", "--yes"])]
     assert [end.code for end in ends] == [0, 2, 4]
-    assert all("1 store not in the manifest, kept" in end.out and "--allow-store-deletes" in end.out for end in ends)
+    assert all("1 undeclared store" in end.out and "--allow-store-deletes" in end.out for end in ends)
     assert vssync(tmp_path, "plan", "-t", "docs", "--detailed-exitcode").code == 0
     assert vssync(tmp_path, "apply", "--yes", "--allow-store-deletes").code == 0
 

@@ -152,6 +152,29 @@ def test_validate_refuses_placeholders_wherever_they_stand(tmp_path: Path) -> No
         assert vssync(manifest(tmp_path, service), "validate").code == 0
 
 
+OSAKA_HOST = "https://inference.generativeai.ap-osaka-1.oci.oraclecloud.com/openai/v1"
+
+
+@pytest.mark.parametrize(
+    ("service", "region", "source"),
+    [
+        (of_oci(project=OTHER_PROJECT), "", "service.region"),
+        (of_oci(), "ap-osaka-1", "OCI_REGION"),
+        (f"{OCI}, data_url: '{OSAKA_HOST}'", "", "service.data_url"),
+        (of_oci(), "", ""),
+        (of_oci(project=OTHER_PROJECT), "ap-osaka-1", ""),
+        (of_oci(project=PROJECT.replace("us-chicago-1", "ord")), "", ""),
+        (of_oci(project=OTHER_PROJECT), "nowhere", ""),  # `plan` and `doctor` say what is wrong with that
+        (f"provider: openai, project: {OTHER_PROJECT}", "", ""),
+    ],
+)
+def test_validate_refuses_a_project_of_another_region(tmp_path: Path, service: str, region: str, source: str) -> None:
+    folder = manifest(tmp_path, service.replace("URL", "http://127.0.0.1:9"))
+    end = vssync(folder, "validate", **({"OCI_REGION": region} if region else {}))
+    assert (end.code, f" in `{source}`" in end.err) == ((1, True) if source else (0, False))
+    assert not source or re.search(r"vssync.yaml:\d+:\d+: the OCID in `service.project` is of region", end.err)
+
+
 @pytest.mark.parametrize("entry", ["::1/128", "[::1]", "*.corp", "10.0.0.0/8", " a.example , b.example "])
 def test_no_proxy_in_its_usual_forms_is_nothing_to_speak_of(tmp_path: Path, entry: str) -> None:
     proxied = {"NO_PROXY": entry, "HTTP_PROXY": "http://127.0.0.1:9"}

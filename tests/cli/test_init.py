@@ -134,6 +134,11 @@ def test_a_manifest_by_another_name_elsewhere(folder: Path) -> None:
         (["--provider", "compatible"], "Next: fill in `data_url` in vssync.yaml, then vssync doctor"),
         (["--provider", "azure"], "Next: fill in `data_url` in vssync.yaml, then vssync doctor"),
         (["--provider", "openai"], "Next: vssync doctor"),
+        (["--path", "none/*.md"], "Next: add documents or change `files`, then vssync plan"),
+        (
+            ["--provider", "azure", "--path", "none/*.md"],
+            "Next: fill in `data_url` in vssync.yaml, add documents or change `files`, then vssync doctor",
+        ),
     ],
 )
 def test_the_next_step_is_the_one_that_works(folder: Path, flags: list[str], following: str) -> None:

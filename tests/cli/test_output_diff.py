@@ -65,4 +65,4 @@ def test_an_apply_that_writes_nothing_and_leaves_something_open_says_so_last(fol
     assert left.code == 4
     assert "`removed: delete`, or --allow-store-deletes" in " ".join(left.out.split())
     last = left.out.splitlines()[-1]
-    assert re.fullmatch("Apply: 0 added, .*, 1 store not in the manifest, kept in 0.0 s.", last)
+    assert re.fullmatch("Apply: 0 added, .*, 1 undeclared store in 0.0 s.", last)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from tests.doctor.test_doctor import manifest
-from tests.doctor.test_write_probes import service_of
+from tests.doctor.builders import manifest, service_fields, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock
 from vssync.commands.doctor.examine import Diagnosis, examine
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA = load_schema("evidence.schema.json")
 KEY = "sk-live-4f9a8b7c6d5e"
-PROJECT = "ocid1.generativeaiproject.oc1.us-chicago-1.amaaaaaaplantedproject"
+PROJECT = "ocid1.generativeaiproject.oc1..amaaaaaaplantedproject"
 COMPARTMENT = "ocid1.compartment.oc1..aaaaaaaaplantedcompartment"
 SECRETS = (
     KEY,
@@ -47,16 +46,18 @@ PIECES -= {*WORDS, "chicago"}  # the region is said
 
 
 def gathered(
-    folder: Path, app: Callable[[WSGIApplication], WSGIApplication], spoken: str, *, probe: bool = True
+    folder: Path,
+    app: Callable[[WSGIApplication], WSGIApplication],
+    spoken: str,
+    *,
+    probe: bool = True,
+    **environment: str,
 ) -> str:
     """The evidence of a service behind something that changes its answers."""
     clock, provider = Clock(), spoken.partition(",")[0]
     with service_of(folder, spoken, clock) as service, on_a_port(app(service)) as url:
-        base = url.removesuffix("/v1")
-        split = f"data_url: '{base}/openai/v1', control_url: '{base}/20231130/openai/v1', region: us-chicago-1"
-        place = split if provider == "oci" else f"data_url: '{url}'"
-        manifest(folder, f"{{provider: {provider}, {place}, project: '{PROJECT}', compartment: '{COMPARTMENT}'}}")
-        environment = {"VSSYNC_ALLOW_HOSTS": "127.0.0.1", "VSSYNC_API_KEY": KEY}
+        manifest(folder, service_fields(provider, url, PROJECT, COMPARTMENT))
+        environment |= {"VSSYNC_ALLOW_HOSTS": "127.0.0.1", "VSSYNC_API_KEY": KEY}
         settings = Settings(manifest=str(folder), environment=environment)
         diagnosis, word = Diagnosis(), new_word() if probe else ""
         loaded = load_manifest(settings, hashed=False)
@@ -87,6 +88,17 @@ def test_evidence_is_whole_and_short_enough_for_an_issue(tmp_path: Path, spoken:
     assert {"second_page", "reattaches", "cancel", "kinds", "keeps_expiry", "garbles_names"} <= found["facts"].keys()
     texts = [text for part in ("answers", "headers", "facts") for text in words_of(found[part])]
     assert [text for text in texts if "(unlisted)" in text] == []
+
+
+@pytest.mark.parametrize(("region", "shown"), [("eu-frankfurt-1", "eu-frankfurt-1"), ("acmecorp-dc-1", "")])
+def test_without_probes_no_dialect_is_named_and_no_region_that_is_only_known_here(
+    tmp_path: Path, region: str, shown: str
+) -> None:
+    known_here = {"regionIdentifier": "acmecorp-dc-1", "realmDomainComponent": "acmecorp.example"}
+    metadata = json.dumps(known_here)
+    evidence = gathered(tmp_path, unchanged, "oci", probe=False, OCI_REGION=region, OCI_REGION_METADATA=metadata)
+    assert (json.loads(evidence)["service"]["region"], json.loads(evidence)["dialect"]) == (shown, None)
+    assert "acmecorp" not in evidence
 
 
 def words_of(value: object) -> Iterable[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.test_write_probes import client_for, service_of
+from tests.doctor.builders import client_for, service_of
 from tests.support import Clock
 from vssync.commands.doctor.evidence import Recorder
 from vssync.commands.doctor.facts import dialect_of
@@ -20,6 +20,7 @@ UNSEEN = {
     "split",
     "stores-iam-only",  # seen by the reading probes: tests/doctor/test_doctor.py
     "takes-api-key",
+    "openai-path",
     "accepts",  # only as a change of a dialect that has it: elsewhere the others are refused
     "resets-after-errors",
     "most-files",
@@ -60,6 +61,7 @@ MIXES = (
     "openai",
     "oci",
     "azure",
+    "oci,unreadable-batches=500",
     "oci,accepts=.docx+.md+.pdf+.txt,queued-seconds=5,connector-files=2",
     "compatible",
     "compatible,ignores-files=off,echoes=static,lax=off",
@@ -73,7 +75,8 @@ def seen(folder: Path, spoken: str) -> tuple[str, bool]:
         client = client_for(service, "compatible" if base == "local" else base, clock=clock)
         recorder = client.sender.on_answer = Recorder()
         trial = Trial(ScratchStore(client), lambda _finding: None)
-        is_clean = run_write_probes(trial)
+        began, is_clean = clock.now, run_write_probes(trial)
+    assert clock.now - began < 120  # whatever the service answers
     trial.facts |= recorder.error_style()
     return dialect_of(trial.facts, base), is_clean
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.loopback import Got, Loopback, Sent, listening, said
 from tests.auth.builders import section, write_home
-from tests.doctor.test_write_probes import COMPARTMENT, PROJECT
+from tests.doctor.builders import COMPARTMENT, PROJECT
 from tests.support import Clock
 from vssync.commands.doctor.examine import Diagnosis, examine
 from vssync.commands.doctor.finding import Finding, FindingKind

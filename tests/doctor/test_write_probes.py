@@ -4,59 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.doctor.builders import USUAL, client_for, left_of, service_of, tried
 from tests.support import Clock
-from vssync.api.client import Client
-from vssync.api.connect import connect
-from vssync.api.http import Call
-from vssync.commands.doctor.facts import Facts, capabilities_of, capabilities_snippet
+from vssync.commands.doctor.facts import capabilities_of, capabilities_snippet
 from vssync.commands.doctor.finding import Finding, FindingKind
 from vssync.commands.doctor.scratch import ScratchStore, Trial, clean_up
 from vssync.commands.doctor.write_probes import FILES, REQUESTS, run_write_probes
-from vssync.endpoints import Endpoint
-from vssync.errors import UsageProblem
-from vssync.local.app import Service, open_service
-from vssync.local.dialects import LocalOptions, parse_dialect
+from vssync.errors import AccessDenied, UsageProblem
+from vssync.local.app import Service
 from vssync.local.faults.rules import with_faults
 from vssync.local.transport import LocalTransport
 from vssync.model.service import ServiceSpec
-from vssync.providers import PROVIDERS, AuthKind
-
-PROJECT, COMPARTMENT = "ocid1.generativeaiproject.oc1.us-chicago-1.aaaa", "ocid1.compartment.oc1..bbbb"
-KEY = "sk-not-shown"
-
-
-def service_of(tmp_path: Path, spoken: str, clock: Clock | None = None) -> Service:
-    """The service on a clock of the test's; without one, on the real one, and a new store is ready at once."""
-    dialect = parse_dialect(spoken)
-    if clock:
-        return open_service(tmp_path / "live", clock=clock.monotonic, options=LocalOptions(dialect=dialect))
-    at_once = replace(dialect, creating_seconds=0, propagating_seconds=0)
-    return open_service(tmp_path / "live", options=LocalOptions(dialect=at_once))
-
-
-def client_for(
-    service: Service, provider: str, transport: httpx.BaseTransport | None = None, clock: Clock | None = None
-) -> Client:
-    data, control = ("/openai/v1", "/20231130/openai/v1") if provider == "oci" else ("/v1", "/v1")
-    headers = {"openai-project": PROJECT, "opc-compartment-id": COMPARTMENT, "authorization": f"Bearer {KEY}"}
-    place = Endpoint(
-        PROVIDERS[provider], f"http://local{data}", f"http://local{control}", headers, headers, AuthKind.NONE
-    )
-    return connect(place, auth=None, clock=clock or Clock(), workers=1, transport=transport or LocalTransport(service))
-
-
-def tried(client: Client) -> tuple[Facts, list[Finding], bool]:
-    """The facts that the write probes saw, their findings, and whether nothing is left."""
-    findings: list[Finding] = []
-    trial = Trial(ScratchStore(client), findings.append)
-    is_clean = run_write_probes(trial)
-    return trial.facts, findings, is_clean
 
 
 def probed(service: Service, provider: str) -> tuple[dict[str, bool], list[Finding]]:
@@ -64,26 +27,10 @@ def probed(service: Service, provider: str) -> tuple[dict[str, bool], list[Findi
     client = client_for(service, provider)
     facts, findings, is_clean = tried(client)
     assert is_clean
-    assert client.list_stores() == ()
-    assert uploads(client) == 0
+    assert left_of(client) == []
     return capabilities_of(facts), findings
 
 
-def uploads(client: Client) -> int:
-    return len(client.sender.send(Call("GET", "/files")).body["data"])
-
-
-USUAL = {
-    "attributes": True,
-    "list_batches": True,
-    "batch_files": True,
-    "batches": True,
-    "attribute_updates": True,
-    "store_creates": True,
-    "store_updates": True,
-    "shares_chunks": False,
-    "updates_reach_search": True,
-}
 LIKE_OGX = {
     "list_batches": False,
     "batch_files": False,
@@ -249,8 +196,7 @@ def test_ctrl_c_at_any_request_leaves_nothing(tmp_path: Path, at: int) -> None:
         findings: list[Finding] = []
         with pytest.raises(KeyboardInterrupt):
             run_write_probes(Trial(ScratchStore(client), findings.append))
-        assert client.list_stores() == ()
-        assert uploads(client) == 0
+        assert left_of(client) == []
         assert findings[-1].topic == "clean up"
 
 
@@ -268,24 +214,63 @@ def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> No
         assert [finding.topic for finding in findings] == ["write probes", "clean up"]
 
 
-def test_what_cannot_be_removed_is_named_with_the_command_that_removes_it(tmp_path: Path) -> None:
-    def refuse(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(403, json={"error": {"message": "no"}})
-
-    with service_of(tmp_path, "local") as service:
-        client = client_for(service, "local", Cut(service, lambda r: r.method == "DELETE", 5, refuse))
+@pytest.mark.parametrize(
+    ("spoken", "faults", "left", "way_out"),
+    [
+        ("local", ("status=403:DELETE:/files/file-*:2",), 1, "and a credential that may delete."),
+        ("local,refuses-deleting=all", (), FILES + 1, "and a credential that may delete."),
+        ("oci,refuses-deleting=files", (), FILES, "and a credential that may delete."),
+        ("local,denies-deletions=on", (), FILES + 1, "Remove them in the service's own console"),
+        ("local", ("status=500:DELETE:/files/file-*:3+",), FILES - 2, "with the options of this run."),
+    ],
+)
+def test_what_cannot_be_removed_is_a_line_each_and_says_once_what_to_do(
+    tmp_path: Path, *, spoken: str, faults: tuple[str, ...], left: int, way_out: str
+) -> None:
+    provider = spoken.partition(",")[0]
+    with service_of(tmp_path, spoken) as service:
+        client = client_for(service, provider, LocalTransport(with_faults(service, faults)))
         _, findings, is_clean = tried(client)
-        assert not is_clean
-        assert uploads(client) == 1
-        left = findings[-1]
-        assert (left.kind, left.topic) == (FindingKind.FAILED, "clean up")
-        assert any("file-" in line and "403" in line for line in left.way_out)
-        (word,) = re.findall(r"`vssync doctor --clean-up (\w+)`", left.way_out[-1])
-        assert clean_up(client, word, findings.append)
-        assert uploads(client) == 0
-        assert findings[-1].text == "removed: 1 object; nothing is left"
-        assert clean_up(client, word, findings.append)
-        assert findings[-1].text == f"nothing is named {word}"
+        last = findings[-1]
+        (word,) = re.findall(r"`vssync doctor --clean-up (\w+)`", last.way_out[-1])
+        for _ in range(2):
+            assert (is_clean, last.kind, last.topic) == (False, FindingKind.FAILED, "clean up")
+            assert last.text == f"{left} object{'s' if left > 1 else ''} may be left:"
+            ids, reasons = last.way_out[:left], last.way_out[left:-1]
+            assert {*ids} == {*left_of(client)}
+            assert (len(reasons), way_out in last.way_out[-1]) == (1, True)
+            assert not any("`vssync doctor`" in reason for reason in reasons)  # it is running
+            if left == 1:  # was refused once
+                break
+            is_clean, last = clean_up(client, word, findings.append), findings[-1]
+
+
+def test_clean_up_goes_on_where_a_run_was_refused(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        transport = LocalTransport(with_faults(service, ["status=403:DELETE:/files/file-*:2"]))
+        client = client_for(service, "local", transport)
+        scratch, findings = ScratchStore(client), list[Finding]()
+        assert not run_write_probes(Trial(scratch, findings.append))
+        assert clean_up(client, scratch.word, findings.append)
+        assert (findings[-1].text, left_of(client)) == ("removed: 1 object; nothing is left", [])
+        assert clean_up(client, scratch.word, findings.append)
+        assert findings[-1].text == f"nothing is named {scratch.word}"
+
+
+def test_clean_up_removes_what_it_may_where_no_stores_can_be_listed(tmp_path: Path) -> None:
+    with service_of(tmp_path, "local") as service:
+        scratch = ScratchStore(client_for(service, "local"))
+        scratch.create_store()
+        scratch.upload("was left.")
+    findings: list[Finding] = []
+    with service_of(tmp_path, "local,stores-iam-only=401") as service:
+        client = client_for(service, "local")
+        assert not clean_up(client, scratch.word, findings.append)
+        assert tuple(client.list_uploads()) == ()
+        assert findings[-1].text == "1 object may be left:"
+        assert findings[-1].way_out[0] == f"store {scratch.word}"
+        with pytest.raises(AccessDenied):
+            clean_up(client, scratch.word, findings.append)
 
 
 def test_clean_up_removes_a_killed_run_and_nothing_else(tmp_path: Path) -> None:
@@ -389,7 +374,7 @@ def test_no_value_of_another_form_ends_the_trial(tmp_path: Path, request_: str, 
         client = client_for(service, "compatible", Bent(service, request_, value))
         facts, findings, is_clean = tried(client)
         left = client_for(service, "compatible")
-        assert (is_clean, uploads(left), left.list_stores()) == (True, 0, ())
+        assert (is_clean, left_of(left)) == (True, [])
     assert "write probes" not in {finding.topic for finding in findings}
     assert facts["store_creates"]
 

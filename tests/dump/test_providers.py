@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.test_write_probes import COMPARTMENT, PROJECT, service_of
+from tests.doctor.builders import COMPARTMENT, PROJECT, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
 from vssync.api.parse import AttachmentEntry

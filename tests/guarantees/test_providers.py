@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.test_write_probes import COMPARTMENT, PROJECT, service_of
+from tests.doctor.builders import COMPARTMENT, PROJECT, service_of
 from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
 from vssync.commands.apply import apply_plan
@@ -76,7 +76,7 @@ def test_every_provider_converges(tmp_path: Path, provider: str, spoken: str, ca
     with service_of(tmp_path, spoken, clock) as service, on_a_port(service) as url:
         base = url.removesuffix("/v1")
         control = f", control_url: '{base}/20231130/openai/v1'" if provider == "oci" else ""
-        data = f"{base}/openai/v1" if provider == "oci" else url
+        data = f"{base}/openai/v1" if provider in ("oci", "azure") else url
         write_manifest(
             tmp_path, ", ".join(filter(None, [f"provider: {provider}", f"data_url: '{data}'{control}", capabilities]))
         )

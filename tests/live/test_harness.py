@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.doctor.test_write_probes import service_of
+from tests.doctor.builders import service_of
 from tests.guarantees.test_providers import SHARED
 from tests.live import service as live_service
 from tests.live.service import BUDGET, MANIFEST, Budget, read_service

@@ -232,7 +232,7 @@ def everything_of_ours(client: Client) -> None:
     assert client.download_file(one) == b"some text"
     assert client.get_upload(one) in client.list_uploads()
     attributes: Attributes = {"vssync_key": "a.md", "n": 1, "share": 0.5, "public": True}
-    assert client.is_ready(store)
+    assert client.can_list_files(store)
     client.attach_file(store, AttachmentEntry(one, attributes, Chunking(200, 100)))
     client.set_attributes(store, one, {"vssync_key": "b.md"})
     first = client.create_batch(store, [AttachmentEntry(file, attributes, AUTO) for file in others[:2]]).batch.id

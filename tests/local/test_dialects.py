@@ -395,6 +395,22 @@ def test_a_key_in_a_header_of_its_own(
         assert client.get("http://local/v1/files", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("dialect", "path", "status"),
+    [
+        (DIALECTS["azure"], "/openai/v1/files", 200),
+        (DIALECTS["azure"], "/v1/files", 200),
+        (Dialect(openai_path=True), "/openai/v1/files", 200),
+        (Dialect(openai_path=True), "/openai/files", 404),
+        (Dialect(openai_path=True), "/openai/v1files", 404),
+        (Dialect(openai_path=False), "/openai/v1/files", 404),
+    ],
+)
+def test_azures_base_url(opened: Callable[..., Service], dialect: Dialect, path: str, status: int) -> None:
+    with httpx.Client(transport=LocalTransport(opened(dialect=dialect))) as client:
+        assert client.get(f"http://local{path}").status_code == status
+
+
 @pytest.mark.parametrize(("purpose", "status"), [("assistants", 400), ("user_data", 400), ("vision", 200)])
 def test_content_refused_by_purpose(mounted: Callable[..., Api], purpose: str, status: int) -> None:
     api = mounted(dialect=DIALECTS["openai"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest, load_problems
+from tests.manifest.test_bad_input import ENV, FILES, STORE
 from vssync.errors import ManifestError
 from vssync.manifest.environments import merge_trees
 from vssync.model.marks import Removal
@@ -256,3 +257,52 @@ def test_a_file_id_may_be_in_entries_of_different_environments(tmp_path: Path) -
     assert list(files_by_key(load_manifest(tmp_path, text, env="dev"))) == ["a"]
     (problem,) = load_problems(tmp_path, text, env="test")
     assert "`f` is declared twice" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("env", "text", "message", "hint"),
+    [
+        (
+            None,
+            ENV + STORE,
+            "the manifest has environments, and none was chosen",
+            "give --env; declared here: dev, prod",
+        ),
+        ("pord", ENV + STORE, "there is no environment `pord`", "did you mean `prod`?"),
+        ("a/b", ENV + STORE, "`a/b` cannot be the name of an environment", "letters, digits"),
+        (
+            "dev",
+            STORE,
+            "there is no environment `dev`: the manifest declares none",
+            "choose none, or declare it under `environments`",
+        ),
+        ("pr-1", "environments: {pr-*: {}, 'p*': {}}\n" + STORE, "matches `pr-*` and `p*`", "declare it by name"),
+        ("dev", ENV + FILES + "      - {path: docs/**, only: ['!staging']}\n", "there is no environment `staging`", ""),
+    ],
+)
+def test_environments_are_chosen_with_care(tmp_path: Path, env: str | None, text: str, message: str, hint: str) -> None:
+    (problem,) = load_problems(tmp_path, text, env=env)
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "message", "hint"),
+    [
+        ("{default: x}", {"hots": "y"}, "the variable `hots` is given but not declared", "did you mean `host`?"),
+        ("{description: site address}", {}, "the variable `host` has no value", "give --var host=... (site address)"),
+        ("", {"host": "\udcff"}, "the value given for the variable `host` is not UTF-8 text", ""),
+        ("{type: number}", {"host": "many"}, "the variable `host` must be a number, not `many`", ""),
+        ("{type: number}", {"host": "1.10"}, "would not be kept as given: 1.10 is 1.1", "give 1.1 for the number, or"),
+        ("{default: 1}", {"host": ".inf"}, "the variable `host` is not a finite number: .inf", "`type: string`"),
+        ("{default: true}", {"host": "yes"}, "the variable `host` must be true or false, not `yes`", ""),
+        ("{type: number, default: x}", {}, "the default of the variable `host` is not a number", ""),
+        ("{default: '${var.a}'}", {}, "`${var.a}` cannot be used in a variable's default", "only `${env}` can"),
+        ("{default: '${env}'}", {}, "`${env}` has no value: the manifest has no environments", "declare"),
+        ("{default: '${'}", {}, "a placeholder `${` is not closed", ""),
+    ],
+)
+def test_variables(tmp_path: Path, declared: str, given: dict[str, str], message: str, hint: str) -> None:
+    (problem,) = load_problems(tmp_path, f"variables: {{host: {declared}}}\n{STORE}", variables=given)
+    assert message in problem.message
+    assert hint in problem.hint

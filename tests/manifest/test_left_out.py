@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.test_commands import vssync
 from tests.manifest.builders import files_by_key, load_manifest, load_problems, write_files
-from vssync.sources.load import load_sources
+from vssync.sources.load import LoadOptions, load_sources
 
 ENTRY = "stores: {docs: {files: [{path: %s}]%s}}"
 
@@ -100,7 +100,7 @@ def test_a_blank_file_is_an_empty_one(tmp_path: Path, path: str, way_out: str) -
 def test_what_is_not_read_is_not_judged(tmp_path: Path) -> None:
     load_manifest(tmp_path, ENTRY % ("'*.md'", ""), {"a.md": "---\ndraft: true\n---\nx"})
     write_files(tmp_path, {"b.md": " "})
-    assert len(load_sources(tmp_path, hashed=False).desired.stores[0].files) == 2
+    assert len(load_sources(tmp_path, options=LoadOptions(hashed=False)).desired.stores[0].files) == 2
 
 
 def test_each_file_left_out_counts_though_its_key_is_that_of_another(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.manifest.builders import files_by_key, load_manifest, load_problems
 from vssync.errors import ManifestError
 from vssync.manifest.lookups import Findings, Lookup, find_heading, look_up
 from vssync.manifest.texts import TextReader, find_front_matter
-from vssync.sources.load import LoadedManifest
+from vssync.sources.load import LoadedManifest, LoadOptions
 
 PAGE = "---\ntitle: Hello\ntags: [a, b]\ndraft: false\nweight: 3\n---\n# Hello\n"
 STORE = """
@@ -296,7 +296,9 @@ def test_any_bytes_are_a_text_or_have_a_flaw(content: bytes, size: int) -> None:
 @pytest.mark.parametrize("hashed", [True, False])
 def test_a_file_without_the_field_keeps_the_outer_value(tmp_path: Path, hashed: bool) -> None:
     resolved = files_by_key(
-        load_manifest(tmp_path, STORE, {"a.md": PAGE, "b.md": "plain", "c.txt": PAGE}, hashed=hashed)
+        load_manifest(
+            tmp_path, STORE, {"a.md": PAGE, "b.md": "plain", "c.txt": PAGE}, options=LoadOptions(hashed=hashed)
+        )
     )
     assert resolved["a.md"].attributes == {"title": "Hello", "tags": "a,b", "lang": "en"}
     assert resolved["b.md"].attributes == {"title": "none", "lang": "en"}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifest.builders import files_by_key, load_manifest
+from tests.manifest.builders import files_by_key, load_manifest, load_problems
+from tests.manifest.test_bad_input import STORE
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import Provenance
 from vssync.manifest.yaml_loader import TreePath as ManifestPath
@@ -112,3 +113,46 @@ def test_every_file_has_its_entry(tmp_path: Path) -> None:
 def _line(loaded: LoadedManifest, origin: Provenance) -> int | str:
     line = locate_values(loaded.manifest.documents, [origin.path])[origin.path].line
     return f"{line}, {origin.source}" if origin.source else line
+
+
+def test_what_is_wrong_in_an_environment_is_placed_there(tmp_path: Path) -> None:
+    (problem,) = load_problems(
+        tmp_path,
+        """\
+        stores: {guide: {files: [{path: docs/**}]}}
+        environments:
+          prod:
+            stores:
+              guide: {name: "${stor}"}
+        """,
+        env="prod",
+    )
+    assert (problem.line, problem.column) == (7, 21)
+
+
+def test_what_is_wrong_in_defaults_is_placed_there(tmp_path: Path) -> None:
+    (problem,) = load_problems(tmp_path, "defaults:\n  files: [{path: 'gone/${store}/**'}]\nstores: {acme: }\n")
+    assert problem.message == "`gone/acme/**` matches no file"
+    assert (problem.line, problem.column) == (4, 18)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("stores: {acme: {prun: true}}\n", 1, 17, "unknown field `prun`"),
+        ("stores:\n  acme:\n    name: '${stor}'\n", 3, 11, "`${stor}` is not a placeholder"),
+        ("stores: {guide: {}}\n", 1, 10, "the store `guide` is also declared in"),
+        ("stores: {}\nname: x\n", 2, 1, "unknown field `name`"),
+        ("name: [\n", 2, 1, "not YAML"),
+        ("defaults: {prun: true}\nstores: {acme: {}}\n", 1, 12, "unknown field `prun`"),
+        ("defaults: {name: '${stor}'}\nstores: {acme: {}}\n", 1, 18, "`${stor}` is not a placeholder"),
+        ("defaults: {chunking: {size: 100, overlap: 99}}\nstores: {acme: {}}\n", 1, 43, "is over half"),
+        ("defaults: {files: [{path: ../x}]}\nstores: {acme: {}}\n", 1, 27, "leaves `root`"),
+    ],
+)
+def test_what_is_wrong_in_an_included_file_is_placed_there(
+    tmp_path: Path, text: str, line: int, column: int, message: str
+) -> None:
+    (problem, *_) = load_problems(tmp_path, "include: [more/*.yaml]\n" + STORE, {**PAGES, "more/a.yaml": text})
+    assert message in problem.message
+    assert (problem.file, problem.line, problem.column) == (str(tmp_path / "more/a.yaml"), line, column)

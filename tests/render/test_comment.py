@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.render.builders import ARBITRARY_PLANS, create, deleted, everything, nothing, plan, replaced, store, update
 from tests.render.test_golden import Golden, sample_comparison
 from tests.render.test_nasty import NASTY, nasty_review
-from vssync.model.plan import Action, FieldChange, Plan, Reason, Refusal, StoreChange
-from vssync.render.comment import FewerMatches, JobReview, ManifestReview, SettingChange, review_markdown
+from vssync.model.plan import Action, FieldChange, GuardChange, Plan, Reason, Refusal, StoreChange
+from vssync.render.comment import FewerMatches, JobReview, ManifestReview, review_markdown
 from vssync.text import size_in_bytes, size_in_utf16
 
 FILES = "https://git.example/acme/kb/blob/4f2a91c/"
@@ -72,9 +72,9 @@ def blocked() -> JobReview:
     """A guard that is raised, a manifest with an error, a change that git does not explain, a label too early."""
     place = "teams/support/kb/vssync.yaml"
     changes = (
-        SettingChange("faq", "max_delete", "30%", "100%", f"{place}:12:5"),
-        SettingChange("faq", "protect", True, False, f"{place}:13:5"),
-        SettingChange("", "owner", "support-kb", "support"),
+        GuardChange("max_delete", "faq", "30%", "100%", f"{place}:12:5"),
+        GuardChange("protect", "faq", True, False, f"{place}:13:5"),
+        GuardChange("owner", "", "support-kb", "support"),
     )
     problems = (
         "search/vssync.yaml:4:7: stores.guide.files.0.pth: is not a field\nsearch/vssync.yaml:9:7: matches no file"

@@ -21,6 +21,7 @@ from vssync.model.plan import (
     BatchChange,
     FieldChange,
     FileChange,
+    GuardChange,
     Note,
     NoteKind,
     Plan,
@@ -49,7 +50,6 @@ from vssync.render.comment import (
     FewerMatches,
     JobReview,
     ManifestReview,
-    SettingChange,
     comparison_markdown,
     plan_markdown,
     review_markdown,
@@ -139,7 +139,7 @@ def inspected(text: str) -> FileInspection:
 
 
 def underway(text: str) -> tuple[LiveBatchRow, ...]:
-    batch = LiveBatch(text, FileStatus.IN_PROGRESS, 1, FileCounts(1, 0, 0, 0, 1), (text,))
+    batch = LiveBatch(text, FileStatus.UNKNOWN, 1, FileCounts(1, 0, 0, 0, 1), (text,), text)
     change = BatchChange(text, Action.CANCEL, (Reason.UNWANTED,), batch.counts, (text,), text)
     return (
         LiveBatchRow(text, text, batch, 1, ours=True, change=change),
@@ -155,7 +155,7 @@ def nasty_comparison(text: str) -> ManifestComparison:
 
 def nasty_manifest(text: str, **given: Any) -> ManifestReview:
     review = ManifestReview(text, nasty_plan(text), f"{text}\n{text}", nasty_comparison(text), root=text, notes=(text,))
-    settings = (SettingChange(text, text, text, text, text), SettingChange("", text, None, text))
+    settings = (GuardChange(text, text, text, text, text), GuardChange("", text, None, text))
     fewer = {text: (FewerMatches(f"{text}:3:4", text, 1, 2),)}
     return replace(review, settings=settings, labels={text: (text, text)}, fewer=fewer, **given)
 

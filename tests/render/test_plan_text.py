@@ -33,7 +33,7 @@ from vssync.render.comment import plan_markdown
 from vssync.render.layout import COLORS, View, by_folder
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
-from vssync.render.report import already_text, report_text
+from vssync.render.report import closing_text, report_text
 from vssync.render.search import search_text
 from vssync.render.status import status_text
 from vssync.text import display_width
@@ -97,11 +97,13 @@ def test_quiet_leaves_refusals_and_totals() -> None:
 
 def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
     already = tuple(f"guide/{n}.md" for n in range(25))
-    lines = already_text(already, View()).splitlines()
+    report = Report(plan(), already=already)
+    lines = closing_text(report, View()).splitlines()
     assert lines[:2] == ["Skipped: 25 changes of the saved plan were already applied.", "      guide/0.md"]
     assert (len(lines), lines[-1]) == (22, "      and 5 more")
-    assert len(already_text(already, View(full=True)).splitlines()) == 26
-    assert already_text(already[:1], View(quiet=True)) == "Skipped: 1 change of the saved plan was already applied."
+    assert len(closing_text(report, View(full=True)).splitlines()) == 26
+    alone = closing_text(replace(report, already=already[:1]), View(quiet=True))
+    assert alone == "Skipped: 1 change of the saved plan was already applied."
 
 
 def test_status_counts_what_nobody_compared() -> None:
@@ -300,12 +302,12 @@ def test_the_last_line_alone_tells_of_stores_and_batches() -> None:
     assert report.startswith("Apply: 0 added, 0 changed, 0 replaced, 0 deleted, 1 store changed, 0 failed in")
 
 
-def test_a_store_is_counted_apart_from_its_files() -> None:
+def test_a_store_is_counted_apart_from_its_files_and_comes_first() -> None:
     gone = StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
     made = plan(store(*(deleted(f"docs/{n}.md") for n in range(45)), change=gone))
     for shown in (plan_text(made, View()), report_text(Report(made, builders.outcomes(made)), View())):
         signed = [line.split()[:3] for line in shown.splitlines() if line[:4] == "  - "]
-        assert signed == [["-", "45", "files"], ["-", "(the", "store)"]]
+        assert signed == [["-", "(the", "store)"], ["-", "45", "files"]]
         assert "./" not in shown
 
 
@@ -377,7 +379,7 @@ def test_no_line_of_a_change_is_wider_than_the_screen(names: list[tuple[str, int
     note = Note(NoteKind.SKIPPED, "k" * 200, detail="d " * 200)
     small = store(*files, key="s" * 150, notes=(note,))
     large = store(*(create(f"{'日本' * 60}/{n}.md") for n in range(50)), key="large")
-    for line in plan_text(plan(small, large), View(width=width)).splitlines():
+    for line in plan_text(plan(small, large), View(width=width, terminal=True)).splitlines():
         assert display_width(line) <= width
 
 
@@ -425,7 +427,7 @@ def test_a_refusal_says_its_store_once(refusal: Refusal, lines: list[str]) -> No
         (plan(store()), "  status  matches the manifest"),
         (
             plan(store(key="old", desired=None, notes=(Note(NoteKind.LEFT_STORE),))),
-            "  status  1 store not in the manifest, kept",
+            "  status  1 undeclared store",
         ),
         (plan(store(create(), deleted())), "  status  1 to add, 1 to delete"),
         (
@@ -478,6 +480,20 @@ def test_what_is_left_of_a_removed_store_is_told(removed: Removal, id: str) -> N
     assert "0 files in 0 stores match the manifest" in text
     assert (f"old  `removed: {removed}`, and nothing of ours is left\n" in text) is not bool(id)
     assert "not live" not in text
+
+
+@pytest.mark.parametrize(
+    ("action", "reason", "place"),
+    [
+        (Action.CREATE, Reason.MISSING, "to be created"),
+        (Action.REFUSE, Reason.MISSING, "not live"),
+        (Action.REFUSE, Reason.DENIED, "not known"),
+    ],
+)
+def test_only_a_store_to_create_is_called_so(action: Action, reason: Reason, place: str) -> None:
+    made = plan(store(id="", change=StoreChange(action, (reason,))))
+    assert plan_text(made, View()).splitlines()[2].startswith(f"guide  {place}")
+    assert ("store to create |" in plan_markdown(made, View())) is (action is Action.CREATE)
 
 
 def leaving_out(key: str, *drafts: str) -> StorePlan:

@@ -15,8 +15,10 @@ from tests.simulation import (
     copy_claims,
     cost_claims,
     diff_claims,
+    note_claims,
     plan_claims,
     report_claims,
+    store_claims,
     total_claims,
 )
 from tests.simulation.desired import Wanted, WantedStore, read_desired
@@ -32,7 +34,7 @@ from vssync.commands.session import Session
 from vssync.errors import VssyncError
 from vssync.journal.writer import Journal
 from vssync.model.plan import Options, Plan
-from vssync.model.report import Orphan, Report
+from vssync.model.report import FoundOrphans, Orphan, Report
 from vssync.model.state import Limit
 from vssync.planner.environment_diff import EnvironmentState, compare_environments, live_environment
 from vssync.render.diff import diff_json
@@ -42,6 +44,8 @@ from vssync.render.status import inspection_json
 CHECKED_BY = (
     plan_claims,
     total_claims,
+    note_claims,
+    store_claims,
     copy_claims,
     change_claims,
     report_claims,
@@ -178,14 +182,15 @@ def compare(left: tuple[Run, EnvironmentState], right: tuple[Run, EnvironmentSta
 def collect_orphans(session: JudgedSession, *, suspected: bool = False, delete: bool = False) -> tuple[Orphan, ...]:
     """What `gc` finds and, if asked to, deletes; judged."""
 
-    def act() -> tuple[tuple[Orphan, ...], tuple[Orphan, ...]]:
+    def act() -> tuple[FoundOrphans, tuple[Orphan, ...]]:
         with apply.locked_journal(session) as journal:
             found = gc.find_orphans(session, journal, suspected=suspected)
-            return found, gc.delete_orphans(session, journal, found) if delete else found
+            return found, gc.delete_orphans(session, journal, found.orphans) if delete else found.orphans
 
     run, (found, left) = _watch(session, "gc", Options(), act)
-    deleted = len(found) - len(left) if delete else None
-    assert_true(replace(run, document=_document(orphans_json(left, session.wanted.owner, deleted=deleted))))
+    deleted = len(found.orphans) - len(left) if delete else None
+    document = orphans_json(replace(found, orphans=left), session.wanted.owner, deleted=deleted)
+    assert_true(replace(run, document=_document(document)))
     return left
 
 

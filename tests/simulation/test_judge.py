@@ -91,6 +91,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
         place.plan()
         with place.work() as session:
             later = read_environment(session, "later")
+            session.client.upload_file(io.BytesIO(b"# new\n"), "new.md")  # too young for an orphan
         compare(earlier, later)
         compare(later, later)
         place.gc(suspected=True)

@@ -131,6 +131,7 @@ class State:
 
     stores: Mapping[str, TrueStore] = field(default_factory=dict)
     uploads: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    uploaded_at: Mapping[str, int] = field(default_factory=dict)  # by id
 
     @property
     def attached(self) -> set[str]:
@@ -155,12 +156,14 @@ def read_state(database: Path, now: float) -> State:
         files: dict[int, list[TrueFile]] = {}
         for row in connection.execute(_FILES):
             files.setdefault(row["store"], []).append(_true_file(row))
-        uploads = connection.execute("select id, sha256, filename from files join blobs on blobs.seq = blob")
+        query = "select id, sha256, filename, created_at from files join blobs on blobs.seq = blob"
+        uploads = list(connection.execute(query))
         stores = {
             row["id"]: _true_store(row, files.get(row["seq"], []), now)
             for row in connection.execute("select * from stores order by seq")
         }
-        return State(stores, {row["id"]: (row["sha256"], row["filename"]) for row in uploads})
+        named = {row["id"]: (row["sha256"], row["filename"]) for row in uploads}
+        return State(stores, named, {row["id"]: row["created_at"] for row in uploads})
 
 
 def _true_file(row: sqlite3.Row) -> TrueFile:

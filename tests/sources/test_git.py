@@ -242,3 +242,15 @@ def test_nothing_of_a_strangers_repository_is_run(tmp_path: Path) -> None:
     with pytest.raises(VssyncError):
         author_dates(tree, ["docs/a.md"])
     assert not proof.exists()
+
+
+def test_a_repository_of_another_user_can_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command that git names; only root can make such a repository, so this git is a stand-in."""
+    command = "git config --global --add safe.directory /kb"
+    answer = f"fatal: detected dubious ownership in '/kb'\nTo add an exception, call:\n\n\t{command}\n"
+    write_files(tmp_path, {"git": f"#!/bin/sh\ncat >&2 <<'END'\n{answer}END\nexit 128\n"})
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(GitUnreadable) as raised:
+        run_git(tmp_path, "status")
+    assert str(raised.value) == f"git says: detected dubious ownership in '/kb'; if you trust it: `{command}`"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +198,7 @@ def test_what_a_checkout_would_have(tmp_path: Path) -> None:
         "docs/docs/old.pdf",
     }  # of other bytes than the pointer says
     assert comparison.notes == ("1 file that git ignores is taken as unchanged: git has no earlier version",)
+    assert changes(compare(tree / "kb", "HEAD", "HEAD")) == {}
     git(tree / "sub", "checkout", "-q", "--orphan", "other")
     edit(tree / "sub", {"s.md": "# Edited\n"})
     assert "docs/sub/s.md" in changes(compare(tree / "kb"))
@@ -234,70 +232,69 @@ def test_a_file_that_could_not_be_read_does_not_hide_the_others(tmp_path: Path) 
     assert "count as new: docs/bad.md:1:1: " in comparison.notes[0]
 
 
-def plain(tree: Path) -> Path:
-    shutil.rmtree(tree / ".git")
-    return tree
+def test_a_submodule_that_cannot_be_read_is_said_of_either_end(tmp_path: Path) -> None:
+    inner = start_repository(tmp_path / "inner", {"s.md": "# Inner\n"})
+    tree = start_repository(tmp_path / "tree", {"vssync.yaml": MANIFEST.replace("docs/**", "{docs,sub}/**"), **FILES})
+    git(tree, "submodule", "--quiet", "add", str(inner), "sub")
+    commit(tree, 2)
+    git(tree, "update-index", "--cacheinfo", f"160000,{'1' * 40},sub")
+    git(tree, "commit", "-q", "-m", "a commit of the submodule that is not here")
+    note = "the submodule sub cannot be read as of {}, so its files there do not count"
+    fetch = "; `git -C sub fetch` brings it"
+    earlier, later = compare(tree, "HEAD", "HEAD^"), compare(tree, "HEAD^", "HEAD")
+    assert (earlier.notes, changes(earlier)) == ((note.format("HEAD") + fetch,), {"docs/sub/s.md": "create missing"})
+    assert (later.notes, changes(later)) == (earlier.notes, {"docs/sub/s.md": "delete not_in_manifest"})
+    git(tree, "submodule", "--quiet", "deinit", "-f", "sub")
+    assert compare(tree, "HEAD^").notes == ()  # neither end has its files
+    git(tree, "rm", "-q", "-f", "sub")
+    assert compare(tree, "HEAD^").notes == (note.format("HEAD^") + ": it was removed since",)
 
 
-def shallow(tree: Path) -> Path:
-    git(tree.parent, "clone", "-q", "--depth=1", f"file://{tree}", "shallow")
-    return tree.parent / "shallow"
+def test_a_root_outside_of_the_work_tree_is_the_same_at_both_ends(tmp_path: Path) -> None:
+    manifest = HEAD + "root: {}\nstores: {{docs: {{files: [{{path: '*.md'}}]}}}}\n"
+    tree = start_repository(tmp_path / "tree", {"vssync.yaml": manifest.format("../out"), "back/a.md": PAGE})
+    write_files(tmp_path, {"out/o.md": PAGE})
+    for against, at in (("HEAD", ""), ("HEAD", "HEAD")):
+        comparison = compare(tree, against, at, allow_outside=(tmp_path / "out",))
+        assert (changes(comparison), comparison.plan.stores[0].live) == ({}, 1)
+        assert comparison.notes == (
+            f"{tmp_path}/out lies outside of the git work tree: all in it is taken as unchanged",
+        )
+    write_files(tree, {"vssync.yaml": manifest.format("../tree/back")})
+    commit(tree, 2)
+    edit(tree, {"back/a.md": "edited\n"})
+    assert changes(compare(tree)) == {"docs/a.md": "replace content_changed"}
 
 
-def partial(tree: Path) -> Path:
-    git(tree, "config", "uploadpack.allowFilter", "true")
-    git(tree.parent, "clone", "-q", "--filter=blob:none", f"file://{tree}", "partial")
-    return tree.parent / "partial"
+def test_text_is_written_as_the_configuration_at_hand_says(tmp_path: Path) -> None:
+    tree = start_repository(tmp_path, {"vssync.yaml": MANIFEST, **FILES})
+    git(tree, "config", "core.autocrlf", "true")
+    write_files(
+        tree, {".git/info/attributes": "docs/b.md -text\n*.md filter=absent\n", "docs/a.md": PAGE.replace("\n", "\r\n")}
+    )
+    edit(tree, {"docs/c.md": FILES["docs/c.md"].replace("\n", "\r\n")})
+    assert (changes(compare(tree)), compare(tree).notes) == ({}, ())
 
 
-def same(tree: Path) -> Path:
-    return tree
-
-
-def with_tag(tree: Path) -> Path:
-    git(tree, "tag", "main", "HEAD^")
-    return tree
-
-
-@pytest.mark.parametrize(
-    ("change", "revision", "message"),
-    [
-        (plain, "main", r"^main: .*tree is in no git work tree.*run this in a clone"),
-        (same, "nowhere", r"^nowhere: no such commit in .*git fetch"),
-        (same, "--all", r"^--all: no such commit in .*dash"),
-        (same, "HEAD..HEAD^", r"^HEAD\.\.HEAD\^: no such commit"),
-        (same, "HEAD:docs", r"no such commit"),
-        (with_tag, "main", r"^main: is a branch and a tag; write refs/heads/main or refs/tags/main"),
-        (shallow, "HEAD^", r"^HEAD\^: is not in this shallow clone; .*fetch-depth: 0"),
-        (partial, "HEAD^", r"^HEAD\^: a file of that revision cannot be read: .*git fetch --refetch"),
-    ],
-)
-def test_a_revision_that_cannot_be_read(
-    tmp_path: Path, change: Callable[[Path], Path], revision: str, message: str
-) -> None:
-    tree = start_repository(tmp_path / "tree", {"vssync.yaml": MANIFEST, **FILES})
+def test_a_manifest_that_only_the_revisions_have(tmp_path: Path) -> None:
+    tree = start_repository(tmp_path, {"vssync.yml": MANIFEST, **FILES})
     edit(tree, {"docs/a.md": "edited\n"})
     commit(tree, 2)
-    with pytest.raises(VssyncError, match=message):
-        compare(change(tree), revision)
+    edit(tree, {"vssync.yml": None})
+    assert changes(compare(tree, "HEAD^", "HEAD")) == {"docs/docs/a.md": "replace content_changed"}
+    with pytest.raises(ManifestError, match="there is no manifest"):
+        compare(tree)
 
 
-def test_the_beginning_of_two_commits_is_not_one(tmp_path: Path) -> None:
+def test_an_environment_that_one_end_lacks_is_new(tmp_path: Path) -> None:
     tree = start_repository(tmp_path, {"vssync.yaml": MANIFEST, **FILES})
-    commits = "".join(f"commit refs/heads/many\ncommitter a <a> {second} +0000\ndata 0\n\n" for second in range(900))
-    subprocess.run(["git", "-C", tree, "fast-import", "--quiet"], input=commits.encode(), check=True)
-    starts = Counter(line[:4] for line in git(tree, "rev-list", "many").split())
-    (twice, count), *_ = starts.most_common(1)
-    assert count > 1
-    with pytest.raises(VssyncError, match=rf"^{twice}: several objects of .* begin so; write more of the hash"):
-        compare(tree, twice)
-
-
-def test_without_git_nobody_knows_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tree = start_repository(tmp_path, {"vssync.yaml": MANIFEST, **FILES})
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(VssyncError, match=r"^main: git is not installed, .*; install it$"):
-        compare(tree, "main")
+    edit(tree, {"vssync.yaml": MANIFEST + "environments: {prod: {}}\n"})
+    comparison = compare(tree, env="prod")
+    assert set(changes(comparison).values()) == {"create missing"}
+    assert comparison.notes[0].startswith("the manifest of HEAD cannot be used, so everything counts as new: HEAD:vss")
+    commit(tree, 2)
+    with pytest.raises(ManifestError, match="none was chosen"):
+        compare(tree, "HEAD^")
 
 
 def test_a_link_of_the_revision_is_not_written_through(tmp_path: Path) -> None:
@@ -312,13 +309,16 @@ def test_a_link_of_the_revision_is_not_written_through(tmp_path: Path) -> None:
     assert list(outside.iterdir()) == []
 
 
-def test_a_refusal_names_the_place_as_git_does(tmp_path: Path) -> None:
+def test_a_refusal_names_the_place_as_git_does_and_a_command_that_compares(tmp_path: Path) -> None:
     pages = {f"docs/{number}.md": f"# {number}\n" for number in range(12)}
     tree = start_repository(tmp_path, {"vssync.yaml": MANIFEST, **pages})
     edit(tree, dict.fromkeys([*pages][:9]))
     commit(tree, 2)
     (refusal,) = compare(tree, "HEAD^", "HEAD").plan.refusals
     assert refusal.way_out[0].startswith("HEAD:vssync.yaml:3:25 docs/**/*.md matches 3 files")
+    assert refusal.way_out[-1].endswith(" --against 'HEAD^' --at HEAD --max-delete 9")
+    (refusal,) = compare(tree, "HEAD^").plan.refusals
+    assert refusal.way_out[-1].endswith(" --against 'HEAD^' --max-delete 9")
 
 
 def test_nothing_of_a_strangers_repository_is_run(tmp_path: Path) -> None:
@@ -331,7 +331,9 @@ def test_nothing_of_a_strangers_repository_is_run(tmp_path: Path) -> None:
     for hook in ("post-checkout", "post-index-change", "reference-transaction"):
         write_files(tree, {f".git/hooks/{hook}": f"#!/bin/sh\ntouch {ran}\n"})
         (tree / ".git/hooks" / hook).chmod(0o755)
-    assert changes(compare(tree)) == {}
+    comparison = compare(tree)
+    assert changes(comparison) == {}
+    assert comparison.notes == ("git's filter `f` is not run: files with it are compared as they were committed",)
     assert not ran.exists()
 
 

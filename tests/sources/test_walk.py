@@ -12,7 +12,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.cli.test_commands import vssync
@@ -158,6 +158,9 @@ PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.frozensets(PATHS, min_size=1, max_size=8), st.lists(IGNORE_TEXTS, min_size=1, max_size=3))
+@example(frozenset({"a/a", "b/a/a", "a"}), ["*\\/*\n"])
+@example(frozenset({"a/a", "b/a/b", "a"}), ["**\\/b\n", "\\/a"])
+@example(frozenset({"a/a", "b/a/b", "a"}), ["b/**\\/b\na\\\\/a"])
 def test_ignore_files_are_read_as_git_reads_them(tmp_path: Path, paths: frozenset[str], texts: list[str]) -> None:
     """What the walk leaves out is what git lists as ignored."""
     if not (tmp_path / ".git").exists():
@@ -371,6 +374,12 @@ def latin_1(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"LOCPATH": str(folder), "LC_ALL": "de_DE" if is_made else "C"}
 
 
+def in_locale(variables: dict[str, str]) -> dict[str, str]:
+    """The variables of a process in this locale."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "PYTHONUTF8"))}
+    return others | variables
+
+
 @pytest.mark.parametrize("pattern", ["größe/ä.md", "größe/**", "gr*/ä.md"])
 @pytest.mark.parametrize("locale", ["POSIX", "latin_1"])
 def test_names_are_utf_8_in_any_locale(tmp_path: Path, latin_1: dict[str, str], pattern: str, locale: str) -> None:
@@ -378,8 +387,14 @@ def test_names_are_utf_8_in_any_locale(tmp_path: Path, latin_1: dict[str, str], 
     variables = latin_1 if locale == "latin_1" else {"LC_ALL": "POSIX"}
     manifest = f"{HEAD}stores: {{s: {{files: [{{path: '{pattern}'}}]}}}}"
     folder = write_files(tmp_path / "größe", {"größe/ä.md": "words", "vssync.yaml": manifest})
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "PYTHONUTF8"))}
-    environment |= variables
+    environment = in_locale(variables)
     subprocess.run([*STARTED, "apply", "--yes"], cwd=folder, env=environment, check=True)
     subprocess.run([*STARTED, "plan", "--detailed-exitcode"], cwd=folder, env=environment, check=True)
     subprocess.run([*STARTED, "plan", "--detailed-exitcode"], cwd=folder, check=True)
+
+
+def test_a_root_and_a_revision_are_utf_8_in_any_locale(tmp_path: Path, latin_1: dict[str, str]) -> None:
+    manifest = HEAD + "root: größe\nstores: {s: {files: [{path: '*.md'}]}}"
+    tree = start_repository(tmp_path, {"größe/größe/ä.md": "words", "größe/vssync.yaml": manifest})
+    command = [*STARTED, "plan", "--against", "HEAD", "--detailed-exitcode"]
+    subprocess.run(command, cwd=tree / "größe", env=in_locale(latin_1), check=True)

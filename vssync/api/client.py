@@ -84,7 +84,7 @@ class Client:
         """Closes its connections, and the embedded service."""
         self.sender.close()
 
-    def list_stores(self) -> tuple[LiveStore, ...]:
+    def list_stores(self, order: Order = Order.OLDEST_FIRST) -> tuple[LiveStore, ...]:
         """All stores, complete. Where this credential may not list them, the pinned ones whose files it may list.
 
         Raises ServiceError where no manifest could pin one, and where the credential may list no uploads, either: then
@@ -92,15 +92,18 @@ class Client:
         """
         if self.stores_denied is None:
             try:
-                return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
+                return self._list("/vector_stores", parse.parse_store, Plane.CONTROL, order)
             except (AccessDenied, NotFound) as error:
                 if self.pinned_stores is None:
                     raise
-                lists = {id_: not self.probe(store_path(id_, "files")).error for id_ in self.pinned_stores}
-                names = {id_: name for id_, name in self.pinned_stores.items() if lists[id_]}
-                if not names and self.probe("/files").error:
+                usable = {
+                    id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0)
+                    for id_, name in self.pinned_stores.items()
+                    if not self.probe(store_path(id_, "files")).error
+                }
+                if not usable and self.probe("/files").error:
                     raise
-                self._usable_pinned = {id_: LiveStore(id_, name, StoreStatus.UNKNOWN, 0) for id_, name in names.items()}
+                self._usable_pinned = usable
                 self.stores_denied = self.sender.denied_stores_error(error)
         return tuple(self._usable_pinned.values())
 
@@ -194,8 +197,8 @@ class Client:
             one_end = Order.OLDEST_FIRST if order is Order.ANY else order
             return read_listing(self._pages(path, order=one_end), count).parsed(parse.parse_store_file)
 
-    def is_ready(self, store_id: str) -> bool:
-        """Whether the store can be used: some services answer 404 for a while after creating it."""
+    def can_list_files(self, store_id: str) -> bool:
+        """Whether the store answers: some services say 404 to what is in it for a while after creating it."""
         return self._exists(Call("GET", store_path(store_id, "files"), params={"limit": 1}))
 
     def get_file(self, store_id: str, file_id: str) -> LiveFile:
@@ -357,7 +360,8 @@ class Client:
         except NotFound as error:
             if error.answer.status == HTTPStatus.GONE:
                 return True
-            if (error.attempts == 1 or is_last_look) and self._exists(call):
+            was_read = error.answer.method == "GET"
+            if (error.attempts == 1 or is_last_look) and not was_read and self._exists(call):
                 if error.attempts > 1:
                     reason = "404, after an attempt without a good answer, and it can still be read"
                     raise lost_reply_error(call.method, call.path, reason) from None
@@ -388,7 +392,9 @@ class Client:
 
         return fetch
 
-    def _list(self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
+    def _list(
+        self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA, order: Order = Order.OLDEST_FIRST
+    ) -> tuple[Typed, ...]:
         """A listing of which there is no count, from one end; ServiceError when it is malformed or does not end."""
         with naming_request(Call("GET", path, plane)):
-            return read_listing(self._pages(path, plane)).parsed(parse).whole()
+            return read_listing(self._pages(path, plane, order=order)).parsed(parse).whole()

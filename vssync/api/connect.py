@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from urllib.request import getproxies
 
 import httpx
@@ -24,8 +26,7 @@ _IDLE = 3.0
 def connect(
     endpoint: Endpoint,
     *,
-    auth: httpx.Auth | None,
-    control_auth: httpx.Auth | None = None,
+    auth: tuple[httpx.Auth | None, httpx.Auth | None] | None,
     clock: Clock,
     workers: int,
     transport: httpx.BaseTransport | None = None,
@@ -33,30 +34,35 @@ def connect(
 ) -> Client:
     """A client for this endpoint, over the network where it gets no `transport`; it closes the one it gets.
 
-    `control_auth` is the credential for stores, where the endpoint has another kind for them. `limits` changes the
-    provider's rate limits, such as `uploads=500,files=0`. Raises UsageProblem for limits, proxy settings or
-    certificates that make no sense.
+    `auth` are the credentials for files and for stores. `limits` changes the provider's rate limits, such as
+    `uploads=500,files=0`. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
     """
     limiter = RateLimiter(clock, rates(endpoint.provider, limits))
-    data_kind, control_kind = endpoint.auth_kinds
-    control_auth = control_auth if endpoint.control_auth else auth
+    urls = endpoint.data_url, endpoint.control_url
+    http, proxies, warnings = open_http(urls, workers=workers, transport=transport)
+    places = zip(
+        (Plane.DATA, Plane.CONTROL),
+        urls,
+        (endpoint.data_headers, endpoint.control_headers),
+        auth or (None, None),
+        endpoint.auth_kinds,
+        strict=True,
+    )
     planes = {
-        Plane.DATA: Access(endpoint.data_url, endpoint.data_headers, auth, endpoint.hints_for(data_kind)),
-        Plane.CONTROL: Access(
-            endpoint.control_url, endpoint.control_headers, control_auth, endpoint.hints_for(control_kind)
-        ),
+        plane: Access(url, headers, credential, endpoint.hints_for(kind), proxies.get(url, ""))
+        for plane, url, headers, credential, kind in places
     }
-    http, warnings = open_http((endpoint.data_url, endpoint.control_url), workers=workers, transport=transport)
-    sender = Sender(http, planes, limiter, clock, endpoint.provider, workers=workers, warnings=warnings)
+    sender = Sender(http, planes, limiter, endpoint.provider, workers=workers, warnings=warnings)
     return Client(sender, lists_batches=endpoint.capabilities.list_batches)
 
 
 def open_http(
     urls: Iterable[str], *, workers: int = 1, transport: httpx.BaseTransport | None = None
-) -> tuple[httpx.Client, tuple[str, ...]]:
-    """A pool of connections for these addresses that follows no redirect, and what to say of NO_PROXY.
+) -> tuple[httpx.Client, Mapping[str, str], tuple[str, ...]]:
+    """A pool of connections for these addresses that follows no redirect.
 
-    Raises UsageProblem for proxy settings or certificates that make no sense.
+    With it come the addresses' proxies, in words, and what to say of NO_PROXY. Raises UsageProblem for proxy settings
+    or certificates that make no sense.
     """
     # Equal limits: with fewer kept-alive than allowed connections httpcore closes ones that are in use.
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
@@ -65,13 +71,14 @@ def open_http(
         certificates = True if transport else httpx.create_ssl_context()
         proxies, warnings = ({}, ()) if transport else _find_proxies(urls)
         transports = {
-            proxy: httpx.HTTPTransport(verify=certificates, limits=pool, proxy=proxy) for proxy in {*proxies.values()}
+            proxy.url: httpx.HTTPTransport(verify=certificates, limits=pool, proxy=proxy.url)
+            for proxy in proxies.values()
         }
         http = httpx.Client(
             limits=pool,
             transport=transport,
             verify=certificates,
-            mounts={address: transports[proxy] for address, proxy in proxies.items()},
+            mounts={address: transports[proxy.url] for address, proxy in proxies.items()},
             trust_env=False,  # for `_find_proxies` reads it: httpx fails at networks in NO_PROXY, or ignores them
             follow_redirects=False,  # a redirect must not carry a credential to another host
             headers={"user-agent": f"vssync/{__version__}"},
@@ -86,10 +93,22 @@ def open_http(
         raise UsageProblem(
             "proxy settings: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy; write http://host:port"
         ) from None
-    return http, warnings
+    return http, {address: str(proxy) for address, proxy in proxies.items()}, warnings
 
 
-def _find_proxies(addresses: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """A proxy, and the variable that names it, or that the system's settings do."""
+
+    url: httpx.URL
+    source: str
+
+    def __str__(self) -> str:
+        """Without the name and password that may stand in its URL."""
+        return f"the proxy {self.url.scheme}://{self.url.netloc.decode()} (from {self.source})"
+
+
+def _find_proxies(addresses: Iterable[str]) -> tuple[dict[str, _Proxy], tuple[str, ...]]:
     """The proxy of each address that has one, and what to say of NO_PROXY.
 
     As the process environment has them, or the system where it has none, but never for what is for this machine.
@@ -97,12 +116,16 @@ def _find_proxies(addresses: Iterable[str]) -> tuple[dict[str, str], tuple[str, 
     settings = getproxies()
     proxies = {}
     unreadable: tuple[str, ...] = ()
-    for url in map(httpx.URL, addresses):
-        proxy = settings.get(url.scheme) or settings.get("all", "")
+    for address in addresses:
+        url = httpx.URL(address)
+        name = url.scheme if settings.get(url.scheme) else "all"
+        proxy = settings.get(name, "")
         port = url.port or PORTS[url.scheme]
         is_direct, unreadable = read_no_proxy(settings.get("no", ""), url.host, port)
         if proxy and not is_direct and not is_loopback(url.host):
-            proxies[f"{url.scheme}://{url.netloc.decode()}"] = proxy if "://" in proxy else f"http://{proxy}"
+            names = (f"{name}_proxy", f"{name}_proxy".upper())  # in this order, as `getproxies` has it
+            source = next((name for name in names if os.environ.get(name)), "the system's settings")
+            proxies[address] = _Proxy(httpx.URL(proxy if "://" in proxy else f"http://{proxy}"), source)
     if not unreadable:
         return proxies, ()
     return proxies, (

@@ -178,7 +178,7 @@ def describe_answer(answer: Answer) -> str:
 def file_named_by(error: ServiceError, file_ids: Iterable[str]) -> str:
     """The one of these Files that a refusal names; empty where it names none or several."""
     message = error.answer.message
-    named = [id_ for id_ in file_ids if re.search(rf"(?<![\w-]){re.escape(id_)}(?![\w-])", message)]
+    named = [id_ for id_ in file_ids if id_ in message and re.search(rf"(?<![\w-]){re.escape(id_)}(?![\w-])", message)]
     return named[0] if len(named) == 1 else ""
 
 
@@ -235,7 +235,7 @@ _HINTS = (
     Hint((401,), "", f"the credential was not accepted; {DOCTOR_HINT}"),
     Hint((403,), "", "the credential is known, but may not do that; ask whoever gave it to you"),
     Hint((413,), "", "too large for something in between (a proxy or gateway), which has a limit of its own"),
-    Hint((407,), "", "the proxy wants a name and password; put them into HTTPS_PROXY"),
+    Hint((407,), "", "the proxy wants a name and password; put them into its address in HTTPS_PROXY or HTTP_PROXY"),
     Hint(_NEVER, "", _lacks("changes no attributes in place", "attribute_updates"), r"POST .*/files/[^/]+"),
     Hint(_NEVER, "", _lacks("changes no stores", "store_updates"), r"POST .*/vector_stores/[^/]+"),
     Hint(_NEVER, "", f"{_NO_CREATES}; create the store there, and declare it `external`", r"POST .*/vector_stores"),
@@ -275,6 +275,7 @@ class MissingCapability(StrEnum):
     BATCHES = "batches"
     BATCH_FILES = "batch_files"
     LIST_BATCHES = "list_batches"
+    STORE_UPDATES = "store_updates"
 
 
 _MISSING_ROUTE = (404, 405, 501)
@@ -287,7 +288,7 @@ _FILES_FORM = re.compile(r"\bfile_ids\b|\bunknown (?:parameter|field)\W+files\b"
 def missing_from_create_error(error: ServiceError, file_ids: Iterable[str] = ()) -> MissingCapability | None:
     """What a service lacks that refuses to attach files of these ids, in a batch with `files` or one by one.
 
-    A 404 means BATCHES only for a store that is known to exist: ask `Client.is_ready` before you believe it.
+    A 404 means BATCHES only for a store that is known to exist: ask `Client.can_list_files` before you believe it.
     """
     answer = error.answer
     if any(file_id in answer.message for file_id in file_ids) or answer.code in _ABOUT_ONE_FILE:

@@ -24,9 +24,9 @@ import httpx
 
 from vssync.api import errors
 from vssync.api.parse import MalformedResponse, parse_success
-from vssync.api.rate_limit import Clock, DeletionGate, RateLimiter
-from vssync.api.retry import MAX_ATTEMPTS, UNUSABLE_DATA, Failure, wait_before_retry
-from vssync.errors import Answer, Interrupted, ServiceError
+from vssync.api.rate_limit import DeletionGate, RateLimiter
+from vssync.api.retry import UNUSABLE_DATA, Failure, max_attempts, wait_before_retry
+from vssync.errors import Answer, Interrupted, NotFound, ServiceError
 from vssync.providers import Bucket, Hint, Provider
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class Access:
     headers: Mapping[str, str]
     auth: httpx.Auth | None
     hints: tuple[Hint, ...]
+    proxy: str = ""  # what they go through, and the setting that says so, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Call:
     costs: Mapping[Bucket, int] = field(default_factory=dict)
     scope: str = ""
     raw: bool = False  # the answer is a file's bytes, not JSON
+    is_probe: bool = False  # whatever is answered is the result
 
     @property
     def is_write(self) -> bool:
@@ -87,8 +89,8 @@ class Call:
 
     @property
     def is_optional(self) -> bool:
-        """Whether it lists batches or the files of one: a store's own files say what that would."""
-        return self.method == "GET" and "/file_batches" in self.path and "limit" in self.params
+        """Whether an error will do. So it does for what reads batches: a store's own files tell that."""
+        return self.is_probe or (self.method == "GET" and "/file_batches" in self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,6 @@ class Sender:
         http: httpx.Client,
         planes: Mapping[Plane, Access],
         limits: RateLimiter,
-        clock: Clock,
         provider: Provider,
         *,
         workers: int = 1,
@@ -124,13 +125,11 @@ class Sender:
         self._lock = threading.Lock()
         self.warnings = warnings  # about settings of this machine that are not used as they are written
         self.limits = limits
-        self.clock = clock
+        self.clock = limits.clock
         self.deletions = DeletionGate(workers)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
-        self.on_answer: Callable[[Call, httpx.Response], None] | None = (
-            None  # sees each answer whole, before it is read
-        )
+        self.on_answer: Callable[[Call, httpx.Response], None] | None = None  # sees each answer before it is read
         self.has_unusable_data = False  # the embedded service cannot read or write its data, and will not be able to
         self.last_failure = ""  # why the latest was sent again, such as `status 503 to GET /files`
 
@@ -157,33 +156,36 @@ class Sender:
                     return outcome
                 failure, error = outcome
                 may_have_effect |= failure.is_ambiguous
+                most = max_attempts(failure, has_responded=call.plane in self._responded, optional=call.is_optional)
+                elapsed, jitter = self.clock.monotonic() - started, random.random()
                 wait = wait_before_retry(
-                    failure,
-                    idempotent=call.idempotent,
-                    attempt=attempt,
-                    elapsed=self.clock.monotonic() - started,
-                    jitter=random.random(),
-                    has_responded=call.plane in self._responded,
-                    optional=call.is_optional,
+                    failure, idempotent=call.idempotent, attempt=attempt, elapsed=elapsed, jitter=jitter, attempts=most
                 )
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
+                    self._raise_if_gone(call, failure, attempt)
                     self._unreachable |= {call.plane} if failure.is_unreached else set()
                     error.attempts = attempt
                     error.is_ambiguous |= call.is_write and failure.is_ambiguous
                     raise error
-                attempts = f"after attempt {attempt} of {MAX_ATTEMPTS}"
-                log.debug("%s %s: again in %.1f s, %s", call.method, call.path, wait, attempts)
+                log.debug("%s %s: again in %.1f s, attempt %d of %d", call.method, call.path, wait, attempt, most)
                 reason = f"status {failure.status}" if failure.status else "no answer"
                 self.last_failure = f"{reason} to {call.method} {call.path}"
-                if failure.status == 429:
-                    self.limits.pause(wait)
-                else:
-                    self.clock.sleep(wait)
+                (self.limits.pause if failure.status == 429 else self.clock.sleep)(wait)
+                self._raise_if_gone(call, failure, attempt)
                 with self._lock:
                     self.retry_count += 1
         except Interrupted as interruption:
             interruption.is_ambiguous = may_have_effect
             raise
+
+    def _raise_if_gone(self, call: Call, failure: Failure, attempts: int) -> None:
+        """Looks for what an error may have deleted; raises NotFound, of a GET, where it is gone."""
+        if call.method != "DELETE" or not failure.is_ambiguous:
+            return
+        outcome = self._attempt(replace(call, method="GET"), lambda body: body)
+        if not isinstance(outcome, Reply) and isinstance(outcome[1], NotFound):
+            outcome[1].attempts = attempts
+            raise outcome[1]
 
     def _attempt_deletion(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         with self.deletions.enter() as width:
@@ -219,7 +221,7 @@ class Sender:
         except _TRANSPORT_ERRORS as cause:
             log.info("%s %s no answer: %s", call.method, request.url.path, type(cause).__name__)
             failure = trace.failure(cause)
-            return failure, transport_error(request, failure, cause, idempotent=call.idempotent)
+            return failure, transport_error(request, failure, cause, idempotent=call.idempotent, proxy=access.proxy)
         milliseconds, id_ = round((self.clock.monotonic() - started) * 1000), errors.request_id(response)
         path, suffix = request.url.path, f" {id_}" if id_ else ""
         log.info("%s %s %d %d ms%s", call.method, path, response.status_code, milliseconds, suffix)
@@ -329,8 +331,7 @@ class ConnectionTrace:
             self._to_close.close()  # while it still counts as busy: once idle, another thread may take it
 
     def close_with_response(self, response: httpx.Response) -> None:
-        """Keeps the connection out of the pool: servers (uvicorn) reset it after an error without announcing it, and a
-        write sent on it would count as lost."""
+        """Keeps the connection out of the pool: uvicorn resets it after an error, and a write on it would be lost."""
         self._to_close = response.extensions.get("network_stream")
 
     def failure(self, cause: Exception) -> Failure:
@@ -364,8 +365,10 @@ def read_bounded(response: httpx.Response, max_bytes: int, is_late: Callable[[],
     return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
 
-def transport_error(request: httpx.Request, failure: Failure, cause: Exception, *, idempotent: bool) -> ServiceError:
-    """The error to raise when the request is not sent again."""
+def transport_error(
+    request: httpx.Request, failure: Failure, cause: Exception, *, idempotent: bool, proxy: str = ""
+) -> ServiceError:
+    """The error to raise when the request, which goes through a `proxy` or none, is not sent again."""
     reason = str(cause) or type(cause).__name__
     if failure.sent and not idempotent:
         return errors.lost_reply_error(request.method, request.url.path, errors.redact(request, reason))
@@ -375,6 +378,9 @@ def transport_error(request: httpx.Request, failure: Failure, cause: Exception, 
         way_out = "behind a proxy or authority of your own, name its certificates in SSL_CERT_FILE"
     elif isinstance(cause, ResponseTooLarge):
         problem = "its answer cannot be read"
+    elif proxy:  # whichever of the two hosts it was that failed
+        problem = f"cannot be reached through {proxy}"
+        way_out = f"check that proxy, or add {request.url.host} to NO_PROXY to go past it"
     elif _caused_by(cause, UnicodeError, socket.gaierror):
         problem, way_out = "no such host", "check the region, the address and your DNS"
     elif _caused_by(cause, ssl.SSLError):

@@ -13,7 +13,7 @@ from vssync.limits import MAX_LIVE_ID_LENGTH
 from vssync.model import state
 from vssync.model.marks import KEY, MARK, Mark, parse_mark
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +98,30 @@ def parse_store_file(body: Body) -> state.LiveFile:
     attributes = _attributes(body.get("attributes"))
     mark = attributes.pop(MARK, None)
     error = _mapping(body.get("last_error"))
+    status, reported_status = _file_status(body)
     return state.LiveFile(
         id=file_id,
-        status=_state(state.FileStatus, body.get("status")),
+        status=status,
         created_at=_int(body.get("created_at")),
         attributes=attributes,
         chunking=_chunking(body.get("chunking_strategy")),
         error=state.IngestError(_text(error.get("code")), _text(error.get("message"))) if error else None,
         mark=None if mark is None else parse_mark(str(mark)),
         usage_bytes=_int(body.get("usage_bytes")),
+        reported_status=reported_status,
     )
 
 
 def parse_batch(body: Body) -> state.LiveBatch:
     """A file batch, without its files."""
+    batch_id = parse_id(body)
+    status, reported_status = _file_status(body)
     return state.LiveBatch(
-        id=parse_id(body),
-        status=_state(state.FileStatus, body.get("status")),
+        id=batch_id,
+        status=status,
         created_at=_int(body.get("created_at")),
         counts=_counts(body.get("file_counts")),
+        reported_status=reported_status,
     )
 
 
@@ -137,7 +142,7 @@ def parse_hit(body: Body) -> state.SearchHit:
     texts = [_text(part.get("text")) for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
     attributes = _attributes(body.get("attributes"))
     file_id = _text(body.get("file_id"))
-    if _UUID.fullmatch(file_id):  # of the hit itself: ogx has the File's id among the attributes
+    if UUID.fullmatch(file_id):  # of the hit itself: ogx has the File's id among the attributes
         file_id = _text(attributes.get("file_id")) or file_id
     return state.SearchHit(
         score=_float(body.get("score")),
@@ -186,6 +191,12 @@ def _state(kind: type[State], value: object) -> State:
         return kind(str(value))
     except ValueError:
         return kind("unknown")
+
+
+def _file_status(body: Body) -> tuple[state.FileStatus, str]:
+    """A status, and the service's own word where it is none of OpenAI's."""
+    status = _state(state.FileStatus, body.get("status"))
+    return status, _text(body.get("status")) if status is state.FileStatus.UNKNOWN else ""
 
 
 def _text(value: object) -> str:

@@ -91,7 +91,7 @@ class RateLimiter:
     """Says when a request may go. Thread-safe; waits outside its lock."""
 
     def __init__(self, clock: Clock, per_minute: Rates) -> None:
-        self._clock = clock
+        self.clock = clock
         self._per_minute = per_minute
         self._lock = threading.Lock()
         self._next: dict[tuple[Bucket, str], float] = {}
@@ -103,9 +103,9 @@ class RateLimiter:
 
         It takes a place in every queue at once: a bucket holds a second's worth, so short bursts pass.
         """
-        self._clock.check()
+        self.clock.check()
         with self._lock:
-            now = self._clock.monotonic()
+            now = self.clock.monotonic()
             start = max(self._paused_until, now)
             for bucket, amount in costs.items():
                 if rate := self._per_minute.get(bucket):
@@ -115,17 +115,17 @@ class RateLimiter:
                     start = max(start, turn)
             wait = start - now
         while wait > 0:
-            self._clock.sleep(wait)
+            self.clock.sleep(wait)
             wait = self.pause_seconds  # another thread may have been told to wait meanwhile
 
     def pause(self, seconds: float) -> None:
         """Holds every thread's next request back: a 429 concerns the run, not only the thread that got it."""
         with self._lock:
-            until = self._clock.monotonic() + seconds
-            self.throttled_seconds += max(0.0, until - max(self._paused_until, self._clock.monotonic()))
+            until = self.clock.monotonic() + seconds
+            self.throttled_seconds += max(0.0, until - max(self._paused_until, self.clock.monotonic()))
             self._paused_until = max(self._paused_until, until)
 
     @property
     def pause_seconds(self) -> float:
         """Seconds from now in which nothing may be sent, since the service asked for it."""
-        return max(0.0, self._paused_until - self._clock.monotonic())
+        return max(0.0, self._paused_until - self.clock.monotonic())

@@ -58,6 +58,16 @@ class Failure:
         return self.is_unreached or is_throttled or (self.status == 409 and self.code == "IncorrectState")
 
 
+def max_attempts(failure: Failure, *, has_responded: bool = True, optional: bool = False) -> int:
+    """How often to send a request that fails like this.
+
+    `has_responded` tells whether this address gave any answer in this run; `optional`: there is a way round, so that
+    an error of the service need not be waited out.
+    """
+    can_wait = has_responded or failure.status
+    return MAX_ATTEMPTS if can_wait and not (optional and failure.status >= 500) else FIRST_CONTACT_ATTEMPTS
+
+
 def wait_before_retry(
     failure: Failure,
     *,
@@ -65,16 +75,9 @@ def wait_before_retry(
     attempt: int,
     elapsed: float,
     jitter: float,
-    has_responded: bool = True,
-    optional: bool = False,
+    attempts: int = MAX_ATTEMPTS,
 ) -> float | None:
-    """Seconds to wait before the next attempt, or None to give up.
-
-    `jitter` is random in 0..1; `has_responded` tells whether this address gave any answer in this run; `optional`:
-    there is a way round, so that an error of the service need not be waited out.
-    """
-    can_wait = has_responded or failure.status
-    attempts = MAX_ATTEMPTS if can_wait and not (optional and failure.status >= 500) else FIRST_CONTACT_ATTEMPTS
+    """Seconds to wait before the next attempt, or None to give up. `jitter` is random in 0..1."""
     can_retry = failure.is_rejected or (failure.is_ambiguous and idempotent)
     if attempt >= attempts or failure.is_permanent or not can_retry:
         return None

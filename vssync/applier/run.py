@@ -34,7 +34,15 @@ from vssync.applier.stores import (
     verify_single_copies,
 )
 from vssync.applier.upload import PendingFile, prepare_files
-from vssync.applier.wait import DELETION_WAIT, Waiting, await_new_store, poll_until, wait_for_batch, wait_for_files
+from vssync.applier.wait import (
+    DELETION_WAIT,
+    Waiting,
+    await_new_store,
+    find_attached,
+    poll_until,
+    wait_for_batch,
+    wait_for_files,
+)
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation, UnattachedUpload
 from vssync.model.plan import Action, Plan
@@ -111,7 +119,8 @@ def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> set[
     puts = [put for steps in all_steps for put in steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
-    journal.mark_as_apply()
+    if not plan.empty or not (plan.options.targets or plan.options.excludes):  # else others may be left as they were
+        journal.mark_as_apply()
     cost = estimate_cost(plan)
     workload = Workload(cost.bytes, cost.batches, {steps.key: steps.change_count for steps in all_steps})
     run.watcher.on_start(workload, lambda: run.client.sender.limits.pause_seconds)
@@ -284,7 +293,7 @@ def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
     with suppress(VssyncError):
         store.run.service.deletes_late = not poll_until(
             store.run,
-            lambda: file_ids.isdisjoint(file.id for file in store.client.list_files(store.id)),
+            lambda: not find_attached(store, file_ids),
             Waiting(
                 f"files to leave {store.key}, since others have the same text",
                 "those are attached all the same",

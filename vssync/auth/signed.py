@@ -40,7 +40,7 @@ class SignableRequest:
             self.headers["x-content-sha256"] = digest
 
 
-Signer = Callable[..., object]  # takes an Outgoing, or a request of that package's own
+Signer = Callable[..., object]  # takes a SignableRequest, or a request of that package's own
 
 
 class SigningCredential(Credential):

@@ -19,11 +19,10 @@ from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.marks import short_digest
-from vssync.model.plan import Plan, StorePlan
+from vssync.model.plan import GuardChange, Plan, StorePlan
 from vssync.model.state import Guards, Limit, Scalar, StoreSettings
 from vssync.planner.environment_diff import compare_values
 from vssync.planner.guards import allowed_number, check_guards, count_deletions, count_replacements
-from vssync.render.comment import SettingChange
 
 _LABEL = re.compile(
     r"vssync/(?:(?P<scope>.+)/)?(?P<name>max-delete|max-replace)(?:=|::)(?P<limit>[0-9]{1,7}|[0-9]{1,3}%)"
@@ -32,22 +31,22 @@ _MAX_SCOPE = 50 - len("vssync//max-replace=9999999")  # GitHub's labels have at 
 _FIELDS = {"max-delete": "max_delete", "max-replace": "max_replace"}
 
 
-def compare_guards(base: Manifest | None, head: Manifest) -> tuple[SettingChange, ...]:
+def compare_guards(base: Manifest | None, head: Manifest) -> tuple[GuardChange, ...]:
     """The limits, `protect`, `prune`, `removed`, `adopt`, `owner` and `service` that changed.
 
     A store that the base lacks is compared with the defaults. Without a base, so is everything but owner and service.
     """
-    changes: dict[TreePath, SettingChange] = {}
+    changes: dict[TreePath, GuardChange] = {}
     if base:
         sides = ({"owner": each.owner_name, "service": asdict(each.service)} for each in (base, head))
         for row in compare_values(*sides):
-            changes[tuple(row.name.split("."))] = SettingChange("", row.name, row.before, row.after)
+            changes[tuple(row.name.split("."))] = GuardChange(row.name, "", row.before, row.after)
     earlier = _stores_of(base)
     for store in _stores_of(head).values():
         before = _governing(_earlier_store(store, earlier) or StoreSettings(store.key, store.name))
         for name, value in _governing(store).items():
             if before[name] != value:
-                changes["stores", store.key, *name] = SettingChange(store.key, name[-1], before[name], value)
+                changes["stores", store.key, *name] = GuardChange(name[-1], store.key, before[name], value)
     places = locate_values(head.documents, changes)
     return tuple(replace(change, location=str(places[path])) for path, change in changes.items())
 

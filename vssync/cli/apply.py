@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,18 +19,26 @@ from vssync.cli.options import (
     format_option,
     shared_options,
 )
-from vssync.cli.session import apply_and_report, confirm_apply, lock_or_wait, read_with_progress, session_with_progress
+from vssync.cli.process import REFUSED
+from vssync.cli.session import (
+    apply_and_report,
+    approve,
+    confirm,
+    lock_or_wait,
+    read_with_progress,
+    session_with_progress,
+)
 
 
 @verb
-@shared_options(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown"))
-@option("-y --yes", "Do not ask for confirmation.", is_flag=True)
-@option("--fail-fast", "Start nothing new after the first failure.", is_flag=True)
+@shared_options(
+    *(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown")),
+    option("-y --yes", "Do not ask for confirmation.", is_flag=True),
+    option("--fail-fast", "Start nothing new after the first failure.", is_flag=True),
+)
 @LOCK_TIMEOUT
 @click.argument("path", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
-def apply(
-    options: CommandOptions, *, path: Path | None, yes: bool, output_format: str, fail_fast: bool, lock_timeout: float
-) -> int:
+def apply(options: CommandOptions, *, path: Path | None, yes: bool, lock_timeout: float) -> int:
     """Make the service agree with the manifest.
 
     With PLAN, a file saved by `vssync plan --out`, apply exactly that plan, without asking.
@@ -46,16 +55,11 @@ def apply(
         plan = read_with_progress(
             session, lambda: replan(session, saved) if saved else make_plan_now(session, options.plan_options())
         )
-        return apply_and_report(
-            session,
-            plan,
-            journal,
-            options,
-            confirm=None if yes or saved else confirm_apply,
-            output_format=output_format,
-            fail_fast=fail_fast,
-            already=already_applied(saved, plan) if saved else (),
-        )
+        ask = partial(confirm, "Apply this plan?", "Apply with --yes, or a saved plan.")
+        if not approve(plan, options, None if yes or saved else ask):
+            return REFUSED
+        already = already_applied(saved, plan) if saved else ()
+        return apply_and_report(session, plan, journal, options, already=already)
 
 
 def _refuse_plan_options() -> None:

@@ -15,7 +15,8 @@ from vssync.cli.session import session_with_progress
 def cancel(options: CommandOptions, batch_id: str) -> None:
     """Cancel a file batch in progress whose files this manifest owns, also while an apply waits for it."""
     from vssync.commands.batches import cancel_batch
+    from vssync.render.wording import status_text
 
     with session_with_progress(options.settings()) as session:
-        status = cancel_batch(session, batch_id)
-    click.echo(f"{batch_id}: asked to stop; it is now {status.replace('_', ' ')}. Plan again to see what is left.")
+        batch = cancel_batch(session, batch_id)
+    click.echo(f"{batch_id}: asked to stop; it is now {status_text(batch)}. Plan again to see what is left.")

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 @shared_options(*ALL_ENVIRONMENTS, *CONNECTION_OPTIONS, *VIEW, DETAILED_EXITCODE, JSON_FORMAT)
 @option("--desired", "Compare what the manifest declares, without contacting a service.", is_flag=True)
 @click.argument("environments", metavar="A B", nargs=2, shell_complete=complete_environments)
-def diff(
-    options: CommandOptions, environments: tuple[str, str], output_format: str, detailed_exitcode: bool, desired: bool
-) -> int:
+def diff(options: CommandOptions, environments: tuple[str, str], detailed_exitcode: bool, desired: bool) -> int:
     """Compare two environments of the manifest, A and B, as they are live, each at its own service.
 
     Settings are compared by name and files by key. Stores with equal content digests have the same content.
@@ -41,7 +39,7 @@ def diff(
     from vssync.render.diff import diff_json, diff_text
 
     comparison = compare_environments(*(_read_environment(options, name, desired=desired) for name in environments))
-    shown = diff_json(comparison) if output_format == "json" else diff_text(comparison, options.view())
+    shown = diff_json(comparison) if options.output_format == "json" else diff_text(comparison, options.view())
     click.echo(shown, color=True)
     return CHANGES if detailed_exitcode and not comparison.same else DONE
 

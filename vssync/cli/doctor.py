@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 @option("-o --out", "Write evidence to this file: JSON without secrets, fit for an issue.", type=FILE)
 @option("--clean-up", "Remove what a --probe that was killed left; it named this word.", default="", metavar="WORD")
 @JSON_FORMAT
-def doctor(
-    options: CommandOptions, *, probe: bool, yes: bool, out: Path | None, clean_up: str, output_format: str
-) -> int:
+def doctor(options: CommandOptions, *, probe: bool, yes: bool, out: Path | None, clean_up: str) -> int:
     """Check the service, the credential and its permissions, and say what to fix.
 
     It only reads, unless --probe allows more. --probe also prints the `capabilities` to put into the manifest, and how
@@ -45,7 +43,7 @@ def doctor(
     settings = options.settings()
     loaded = load_manifest(settings, hashed=False)
     service, width = loaded.desired.service, options.view().width
-    is_text = output_format == "text"
+    is_text = options.output_format == "text"
 
     def show(finding: Finding) -> None:
         if is_text or clean_up:
@@ -82,8 +80,8 @@ def _announce(word: str, *, ask: bool) -> None:
     from vssync.commands.doctor.write_probes import FILES, REQUESTS
 
     click.echo(
-        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests or,\n"
-        "where it has to wait, some more, and removes everything again. It may take some\n"
+        f"--probe makes one store and {FILES} small files, sends about {REQUESTS} requests, and one\n"
+        "or two a second while it waits, and removes everything again. It may take some\n"
         f"minutes. Should it be killed, `vssync doctor --clean-up {word}`\n"
         "removes what it left.\n",
         err=True,
@@ -100,6 +98,5 @@ def _show_capabilities(service: ServiceSpec, diagnosis: Diagnosis) -> None:
     if diagnosis.capabilities:
         usual = replace(service, capabilities={}).declared_capabilities
         click.echo(f"\n{capabilities_snippet(diagnosis.capabilities, service.capabilities, usual)}")
-    if {"attributes", "stores_iam_only"} & diagnosis.facts.keys():
-        dialect = dialect_of(diagnosis.facts, service.provider)
+    if dialect := dialect_of(diagnosis.facts, service.provider):
         click.echo(f"\nA local service that behaves like this one:\n\n  vssync serve --provider {dialect}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import click
 
 from vssync.cli.help import option, verb
@@ -15,7 +18,7 @@ from vssync.text import count_noun, escape_control
 @shared_options(*SERVICE, JSON_FORMAT, LOCK_TIMEOUT)
 @option("--suspected", "Include uploads that only look like vssync's, by name and size.", is_flag=True)
 @option("-y --yes", "Delete them.  [default: list them]", is_flag=True)
-def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, lock_timeout: float) -> int:
+def gc(options: CommandOptions, suspected: bool, yes: bool, lock_timeout: float) -> int:
     """List orphaned uploads, which interrupted runs can leave behind; with --yes, delete them.
 
     An upload is orphaned when no store holds it. It is vssync's own when this machine's journal or a digest in its name
@@ -25,12 +28,14 @@ def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, 
     from vssync.render.json import orphans_json
 
     with session_with_progress(options.settings()) as session, lock_or_wait(session, lock_timeout) as journal:
-        orphans = find_orphans(session, journal, suspected=suspected)
-        left = delete_orphans(session, journal, orphans) if yes else orphans
-    deleted = len(orphans) - len(left)
-    if output_format == "json":
-        click.echo(orphans_json(left, session.loaded.desired.owner, deleted=deleted if yes else None))
-        return INCOMPLETE if yes and left else DONE
+        found = find_orphans(session, journal, suspected=suspected)
+        left = delete_orphans(session, journal, found.orphans) if yes else found.orphans
+    deleted = len(found.orphans) - len(left)
+    code = INCOMPLETE if yes and left else DONE
+    if options.output_format == "json":
+        owner = session.loaded.desired.owner
+        click.echo(orphans_json(replace(found, orphans=left), owner, deleted=deleted if yes else None))
+        return code
     for orphan in left:
         note = "  suspected" if orphan.suspected else ""
         click.echo(f"  {escape_control(orphan.file_id)}{note}  {escape_control(orphan.detail)}")
@@ -38,8 +43,12 @@ def gc(options: CommandOptions, suspected: bool, yes: bool, output_format: str, 
         click.echo(
             f"{count_noun(unanswered, 'upload')} got no answer and may exist: `vssync gc --suspected` looks for them."
         )
-    if not yes:
-        click.echo(f"{count_noun(len(orphans), 'orphan')}." + (" Delete with --yes." if orphans else ""))
-        return DONE
-    click.echo(f"{count_noun(deleted, 'orphan')} deleted, {len(left):,} left.")
-    return INCOMPLETE if left else DONE
+    if found.young:
+        young = f"{count_noun(found.young, 'upload')} under a day old {'is' if found.young == 1 else 'are'} left alone"
+        until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.young_until))
+        click.echo(f"{young}, {'until' if found.young == 1 else 'the last until'} {until}.")
+    if yes:
+        click.echo(f"{count_noun(deleted, 'orphan')} deleted, {len(left):,} left.")
+    else:
+        click.echo(f"{count_noun(len(left), 'orphan')}." + (" Delete with --yes." if left else ""))
+    return code

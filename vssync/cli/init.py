@@ -125,6 +125,7 @@ def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
     verdict = [] if placeholders else [format_valid(desired)]
     click.echo("\n".join([*table, *([""] if table else []), *written, *verdict]))
     command = f"vssync {'plan' if PROVIDERS[desired.service.provider].embedded else 'doctor'}{file_option}"
-    first = f"fill in {join_words(placeholders)} in {escape_control(str(path))}, then " if placeholders else ""
-    click.echo(f"Next: {first}{command}")
+    steps = [f"fill in {join_words(placeholders)} in {escape_control(str(path))}"] if placeholders else []
+    steps += [] if desired.stores[0].files else ["add documents or change `files`"]
+    click.echo(f"Next: {', '.join(steps)}{', then ' if steps else ''}{command}")
     return DONE

@@ -59,6 +59,8 @@ class CommandOptions:
     max_delete: Limit | None = None
     max_replace: Limit | None = None
 
+    fail_fast: bool = False
+    output_format: str = "text"
     color: str = "auto"
     full: bool = False
     quiet: bool = False

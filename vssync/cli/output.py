@@ -15,7 +15,7 @@ from vssync.errors import VssyncError
 @shared_options(*SERVICE)
 @format_option("text", "json", "dotenv", "github", "id")
 @click.argument("store", required=False, shell_complete=complete_stores)
-def output(options: CommandOptions, store: str | None, output_format: str) -> None:
+def output(options: CommandOptions, store: str | None) -> None:
     """Print the id, name and content digest of every store, or of STORE.
 
     Stores with equal digests hold the same files, attributes and chunking. If a store cannot be searched, such as one
@@ -28,6 +28,6 @@ def output(options: CommandOptions, store: str | None, output_format: str) -> No
     with session_with_progress(options.settings()) as session:
         targets = (store,) if store else ()
         plan = read_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
-    click.echo(getattr(outputs, f"output_{output_format}")(plan))
+    click.echo(getattr(outputs, f"output_{options.output_format}")(plan))
     if problems := outputs.unusable_stores(plan):
         raise VssyncError("\n".join(problems.values()))

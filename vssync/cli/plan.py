@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,17 +19,24 @@ from vssync.cli.session import (
 )
 from vssync.text import escape_control
 
+
+def _parse_revision(_context: click.Context, _option: click.Option, name: str | None) -> str:
+    """A revision; empty without the option. An empty one comes from an empty variable, and means no other plan."""
+    if name == "":
+        raise click.BadParameter("names no revision; is a variable empty?")
+    return name or ""
+
+
+_revision = partial(option, metavar="REV", callback=_parse_revision)
 _AGAINST_HELP = "Compare with the manifest and its files as of this git revision; no service is asked."
 
 
 @verb
 @shared_options(*SERVICE, *PLAN, *VIEW, PLAN_FORMAT, DETAILED_EXITCODE)
 @option("-o --out", "Save the plan to this file, as JSON.", heading=OUTPUT, type=FILE)
-@option("--against", _AGAINST_HELP, metavar="REV", default="")
-@option("--at", "With --against: this revision in place of the work tree.", metavar="REV", default="")
-def plan(
-    options: CommandOptions, *, output_format: str, detailed_exitcode: bool, out: Path | None, against: str, at: str
-) -> int:
+@_revision("--against", _AGAINST_HELP)
+@_revision("--at", "With --against: this revision in place of the work tree.")
+def plan(options: CommandOptions, *, detailed_exitcode: bool, out: Path | None, against: str, at: str) -> int:
     """Show what apply would do, without writing anything."""
     from vssync.commands.apply import describe_interrupted_runs
     from vssync.commands.plan import make_plan_now, save_plan
@@ -36,25 +44,25 @@ def plan(
     if against:
         if out:
             raise click.UsageError("--against makes no plan that can be applied: leave out --out")
-        return _compare(options, output_format, against, at, detailed=detailed_exitcode)
+        return _compare(options, against, at, detailed=detailed_exitcode)
     if at:
-        raise click.UsageError("--at is for --against REV: give that, too")
+        raise click.UsageError("--at: needs --against REV")
     with session_with_progress(options.settings()) as session:
         for line in describe_interrupted_runs(session).splitlines():  # no part of the plan: only this machine knows it
             click.echo(escape_control(line), err=True)
         plan = read_with_progress(session, lambda: make_plan_now(session, options.plan_options()))
     if out:
         save_plan(plan, out)
-    return print_plan(plan, output_format, options, detailed=detailed_exitcode)
+    return print_plan(plan, options, detailed=detailed_exitcode)
 
 
-def _compare(options: CommandOptions, output_format: str, against: str, at: str, *, detailed: bool) -> int:
+def _compare(options: CommandOptions, against: str, at: str, *, detailed: bool) -> int:
     """Prints what a change means by the manifest and its files alone; the exit codes are those of a plan."""
     from vssync.commands.against import compare_with_revision
 
     settings, plan_options = options.settings(), options.plan_options()
     comparison = compare_with_revision(settings, plan_options, against, at, load=load_with_progress)
-    click.echo(format_comparison(comparison, output_format, options), color=True)
+    click.echo(format_comparison(comparison, options), color=True)
     if comparison.plan.refusals:
         return REFUSED
     return CHANGES if detailed and not comparison.same else DONE

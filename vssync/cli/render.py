@@ -14,7 +14,7 @@ from vssync.cli.session import load_with_progress
 @option("--files", "Also list each file: its attributes, chunking and digest, and where they come from.", is_flag=True)
 @address_option("-t --target targets", "With --files, list only these (glob).")
 @format_option("yaml", "json")
-def render(options: CommandOptions, files: bool, output_format: str) -> None:
+def render(options: CommandOptions, files: bool) -> None:
     """Print the resolved manifest: with inheritance, the environment and variables applied.
 
     The output is a valid manifest that has no environments. `--files` adds comments to it (in JSON, `x-files`).
@@ -26,4 +26,5 @@ def render(options: CommandOptions, files: bool, output_format: str) -> None:
         raise click.UsageError("--target: needs --files")
     loaded = load_with_progress(options.settings(), hashed=files)
     traced = trace_files(loaded, options.targets) if files else ()
-    click.echo((manifest_json if output_format == "json" else manifest_yaml)(loaded.manifest, traced), color=True)
+    show = manifest_json if options.output_format == "json" else manifest_yaml
+    click.echo(show(loaded.manifest, traced), color=True)

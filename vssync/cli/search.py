@@ -19,11 +19,12 @@ _COUNT = click.IntRange(SEARCH_RESULTS[0], SEARCH_RESULTS[-1])
 @option("-n --most", "The largest number of results.", type=_COUNT, metavar="N", default=5, show_default=True)
 @JSON_FORMAT
 @click.argument("question")
-def search(options: CommandOptions, question: str, store: str | None, most: int, output_format: str) -> None:
+def search(options: CommandOptions, question: str, store: str | None, most: int) -> None:
     """Search the live stores, as an application would."""
     from vssync.commands.search import search_stores
     from vssync.render.search import search_json, search_text
 
     with session_with_progress(options.settings(), hashed=False) as session:
         hits = search_stores(session, question, most, store)
-    click.echo(search_json(hits) if output_format == "json" else search_text(hits, options.view()), color=True)
+    text = search_json(hits) if options.output_format == "json" else search_text(hits, options.view())
+    click.echo(text, color=True)

@@ -118,7 +118,7 @@ def _format_greeting(url: str, data: Path, options: LocalOptions, provider: str,
     split = options.dialect.split
     wait = options.dialect.creating_seconds + options.dialect.propagating_seconds
     at_once = f"{provider},creating-seconds=0,propagating-seconds=0"
-    base = f"{url}/openai/v1" if split else f"{url}/v1"
+    base = f"{url}/openai/v1" if split or options.dialect.openai_path else f"{url}/v1"
     lines = [
         f"Serving at {base}, with its data in {data}. Ctrl-C stops it.",
         *([f"Stores themselves are at {url}/20231130/openai/v1."] if split else []),

@@ -82,26 +82,27 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
         yield journal
 
 
-def format_plan(plan: Plan, output_format: str, options: CommandOptions) -> str:
+def format_plan(plan: Plan, options: CommandOptions) -> str:
     """A plan as text, Markdown, JSON or GitLab's report."""
     from vssync.render.comment import plan_markdown
     from vssync.render.json import plan_gitlab, plan_json
     from vssync.render.plan_text import plan_text
 
-    if output_format in ("json", "gitlab"):
-        return plan_json(plan) if output_format == "json" else plan_gitlab(plan)
-    return (plan_markdown if output_format == "markdown" else plan_text)(plan, options.view())
+    if options.output_format in ("json", "gitlab"):
+        return (plan_json if options.output_format == "json" else plan_gitlab)(plan)
+    return (plan_markdown if options.output_format == "markdown" else plan_text)(plan, options.view())
 
 
-def format_comparison(comparison: ManifestComparison, output_format: str, options: CommandOptions) -> str:
+def format_comparison(comparison: ManifestComparison, options: CommandOptions) -> str:
     """A comparison in the same forms."""
     from vssync.render.against import comparison_json, comparison_text
     from vssync.render.comment import comparison_markdown
     from vssync.render.json import plan_gitlab
 
-    if output_format in ("json", "gitlab"):
-        return comparison_json(comparison) if output_format == "json" else plan_gitlab(comparison.plan)
-    return (comparison_markdown if output_format == "markdown" else comparison_text)(comparison, options.view())
+    if options.output_format in ("json", "gitlab"):
+        return comparison_json(comparison) if options.output_format == "json" else plan_gitlab(comparison.plan)
+    show = comparison_markdown if options.output_format == "markdown" else comparison_text
+    return show(comparison, options.view())
 
 
 def format_valid(desired: Desired) -> str:
@@ -110,9 +111,9 @@ def format_valid(desired: Desired) -> str:
     return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."
 
 
-def print_plan(plan: Plan, output_format: str, options: CommandOptions, *, detailed: bool) -> int:
+def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool) -> int:
     """Prints a plan, and gives the exit code of a command that does no more."""
-    click.echo(format_plan(plan, output_format, options), color=True)
+    click.echo(format_plan(plan, options), color=True)
     return plan_exit_code(plan, detailed=detailed)
 
 
@@ -125,56 +126,54 @@ def plan_exit_code(plan: Plan, *, detailed: bool) -> int:
     return process.CHANGES if detailed and not find_convergence(plan).reached else process.DONE
 
 
+def approve(plan: Plan, options: CommandOptions, ask: Callable[[], None] | None) -> bool:
+    """Shows a plan, and asks where it would change something. Whether it may be applied: False where it is refused.
+
+    Raises what `ask` raises where the answer is no.
+    """
+    if options.output_format == "text" or plan.refusals:
+        click.echo(format_plan(plan, options), color=True)
+    if plan.refusals:
+        return False
+    if ask and not plan.empty:
+        if options.output_format != "text":
+            click.echo(format_plan(plan, replace(options, output_format="text")), err=True)
+        ask()
+    return True
+
+
 def apply_and_report(
     session: Session,
     plan: Plan,
     journal: Journal,
     options: CommandOptions,
     *,
-    confirm: Callable[[], None] | None,
-    output_format: str = "text",
-    fail_fast: bool = False,
     already: tuple[str, ...] = (),
     kind: str = "report",
 ) -> int:
-    """Shows the plan, calls `confirm`, applies the plan and prints the report, in JSON as a document of this `kind`.
+    """Applies a plan, and prints the report, in JSON as a document of this `kind`; in text, only what is new in it.
 
     `already` are the addresses of a saved plan's changes that are not needed any more.
     """
-    from vssync.cli.progress import apply_progress
+    from vssync.cli.progress import apply_progress, line_progress
     from vssync.commands.apply import apply_plan
-    from vssync.model.convergence import find_convergence
-    from vssync.model.report import Report
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
-    from vssync.render.report import already_text, apply_line, report_text
+    from vssync.render.report import closing_text, report_text
 
-    view = options.view()
-    if output_format == "text" or plan.refusals:
-        click.echo(format_plan(plan, output_format, options), color=True)
-    if plan.refusals:
-        return process.REFUSED
-    if plan.empty and output_format == "text":
-        if already:
-            click.echo(f"\n{already_text(already, view)}")
-        if find_convergence(plan).reached:
-            if not (plan.options.targets or plan.options.excludes):  # what an interrupted run was to do is done
-                journal.mark_as_apply()
-                journal.end()
-            return process.DONE
-        click.echo(f"\n{apply_line(Report(plan))}")
-        return process.INCOMPLETE
-    if confirm:
-        if output_format != "text":
-            click.echo(format_plan(plan, "text", options), err=True)
-        confirm()
-    if output_format == "text":
+    is_text, view = options.output_format == "text", options.view()
+    if is_text and not plan.empty:
         click.echo()
-    with apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=fail_fast, journal=journal)
+    with line_progress() if plan.empty else apply_progress() as watcher:
+        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal)
     report = replace(report, already=already)
-    show = {"text": report_text, "markdown": report_markdown}.get(output_format)
-    click.echo(show(report, view) if show else report_json(report, kind), color=True)
+    if is_text and plan.empty:
+        if text := closing_text(report, view):
+            click.echo(f"\n{text}")
+    elif options.output_format == "json":
+        click.echo(report_json(report, kind))
+    else:
+        click.echo((report_text if is_text else report_markdown)(report, view), color=True)
     if report.interrupted:
         process.end_process(process.signals.exit_code())
     return process.DONE if report.converged else process.INCOMPLETE
@@ -190,11 +189,6 @@ def confirm(question: str, way_out: str) -> None:
     click.echo(f"\nOnly `yes` is accepted. {question} ", err=True, nl=False)
     if sys.stdin.readline().strip() != "yes":
         raise Refused("not confirmed: nothing was written.")
-
-
-def confirm_apply() -> None:
-    """Asks whether to apply the plan. Raises Refused where the answer is not yes."""
-    confirm("Apply this plan?", "Apply with --yes, or a saved plan.")
 
 
 def confirm_owner(owner: str, answer: str | None) -> None:

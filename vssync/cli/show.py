@@ -14,8 +14,8 @@ from vssync.cli.session import print_plan
 @verb
 @shared_options(*VIEW, PLAN_FORMAT, DETAILED_EXITCODE)
 @click.argument("path", metavar="PLAN", type=click.Path(path_type=Path))
-def show(options: CommandOptions, path: Path, output_format: str, detailed_exitcode: bool) -> int:
+def show(options: CommandOptions, path: Path, detailed_exitcode: bool) -> int:
     """Show a plan that `vssync plan --out` saved."""
     from vssync.commands.plan import load_plan
 
-    return print_plan(load_plan(path), output_format, options, detailed=detailed_exitcode)
+    return print_plan(load_plan(path), options, detailed=detailed_exitcode)

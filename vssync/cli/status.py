@@ -15,9 +15,7 @@ from vssync.cli.session import plan_exit_code, read_with_progress, session_with_
 @shared_options(*SERVICE, *VIEW, JSON_FORMAT, DETAILED_EXITCODE)
 @option("--verify", "Ask for each File, which a store may list after it was deleted: a request each.", is_flag=True)
 @click.argument("address", required=False, shell_complete=complete_addresses)
-def status(
-    options: CommandOptions, address: str | None, output_format: str, detailed_exitcode: bool, verify: bool
-) -> int:
+def status(options: CommandOptions, address: str | None, detailed_exitcode: bool, verify: bool) -> int:
     """Show the id and files of each store, and whether it agrees with the manifest.
 
     With the ADDRESS of a file, such as docs/guide/intro.md, show that file: as declared, as live, as planned.
@@ -28,12 +26,13 @@ def status(
     from vssync.render.json import status_json
     from vssync.render.status import inspection_json, inspection_text, status_text
 
+    is_json = options.output_format == "json"
     with session_with_progress(options.settings()) as session:
         if address and "/" in address:
-            show_file = inspection_json if output_format == "json" else inspection_text
+            show_file = inspection_json if is_json else inspection_text
             click.echo(show_file(inspect_file(session, address), session.loaded.desired))
             return DONE
         targets = (address,) if address else ()
         plan = read_with_progress(session, lambda: make_plan_now(session, Options(targets=targets), verify=verify))
-    click.echo(status_json(plan) if output_format == "json" else status_text(plan, options.view()), color=True)
+    click.echo(status_json(plan) if is_json else status_text(plan, options.view()), color=True)
     return plan_exit_code(plan, detailed=True) if detailed_exitcode else DONE

@@ -13,7 +13,7 @@ from vssync.errors import ManifestError
 @verb
 @shared_options(*ONE_ENVIRONMENT, FULL, JSON_FORMAT)
 @option("--strict", "Treat warnings as errors.", is_flag=True)
-def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
+def validate(options: CommandOptions, strict: bool) -> None:
     """Check the manifest and the files it names, without contacting a service."""
     from vssync.render.json import validation_json
     from vssync.render.wording import left_out_lines
@@ -21,10 +21,10 @@ def validate(options: CommandOptions, output_format: str, strict: bool) -> None:
     try:
         loaded = load_with_progress(options.settings(), strict=strict)
     except ManifestError as error:
-        if output_format == "json":
+        if options.output_format == "json":
             click.echo(validation_json(None, problems=error.problems))
         raise
-    if output_format == "json":
+    if options.output_format == "json":
         click.echo(validation_json(loaded.desired, loaded.warnings))
         return
     lines = [format_valid(loaded.desired)]

@@ -44,7 +44,8 @@ def apply_plan(
         prepare_for_writes(session)
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         declared = frozenset(name for name, has in plan.service.capabilities.items() if has)
-        stamp, in_flight = None if plan.empty else _stamp(session), session.settings.batches_in_flight
+        folder, environment = find_manifest(Path(session.settings.manifest)).parent, session.settings.environment
+        stamp, in_flight = None if plan.empty else stamp_of(folder, environment), session.settings.batches_in_flight
         seconds = PROVIDERS[plan.service.provider].new_store_seconds
         settings = RunSettings(
             session.loaded.root, session.capabilities, declared, fail_fast, in_flight, seconds, stamp
@@ -87,10 +88,6 @@ def stores_created_here(session: Session) -> Mapping[str, str]:
         return read_past(session.state_folder).stores
     except VssyncError:
         return {}
-
-
-def _stamp(session: Session) -> ApplyStamp:
-    return stamp_of(find_manifest(Path(session.settings.manifest)).parent, session.settings.environment)
 
 
 def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:

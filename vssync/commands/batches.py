@@ -6,7 +6,7 @@ from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import Refused, VssyncError
 from vssync.model.plan import NoteKind, Options
-from vssync.model.state import FileStatus
+from vssync.model.state import LiveBatch
 from vssync.planner.assemble import make_plan
 from vssync.render.batches import LiveBatchRow
 
@@ -38,8 +38,8 @@ def list_batches(session: Session, store: str | None = None) -> tuple[tuple[Live
     return rows, not plan.batches_unlisted
 
 
-def cancel_batch(session: Session, batch_id: str) -> FileStatus:
-    """Cancels one batch of ours; its status just after. The files it completed stay, and the next plan does the others.
+def cancel_batch(session: Session, batch_id: str) -> LiveBatch:
+    """Cancels one batch of ours; how it is just after. The files it completed stay, and the next plan does the others.
 
     It takes no lock: the apply that made the batch may be at work, and waits for it. It leaves nothing that a journal
     would have to remember.
@@ -53,4 +53,4 @@ def cancel_batch(session: Session, batch_id: str) -> FileStatus:
         owner = session.loaded.desired.owner
         raise Refused(f"{batch_id}: not managed by this manifest: some file in it does not carry the mark of {owner}.")
     session.client.cancel_batch(row.store_id, batch_id)
-    return session.client.get_batch(row.store_id, batch_id).batch.status
+    return session.client.get_batch(row.store_id, batch_id).batch

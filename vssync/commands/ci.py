@@ -206,8 +206,8 @@ def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Ite
     )
     for change in review.settings:
         file, line = (*change.location.rsplit(":", 2), "")[:2]
-        name = ".".join(filter(None, (change.store, change.name)))
-        text = f"{name}: changed from {format_value(change.before)} to {format_value(change.after)}"
+        name = ".".join(filter(None, (change.store, change.field)))
+        text = f"{name}: changed from {format_value(change.base)} to {format_value(change.head)}"
         run.forge.annotate(Severity.WARNING, text, file=file, line=int(line or 0))
     _annotate_refusals(run.forge, shown, loaded)
     return _Look(review, _REFUSED if shown.refusals else 0)

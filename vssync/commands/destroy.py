@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from vssync.api.errors import describe_answer
+from vssync.api.pagination import Order
 from vssync.commands.apply import stores_created_here
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
@@ -48,12 +49,13 @@ def plan_destruction(
             f"{describe_answer(denied.answer)}; what this manifest owns is known only to a credential that may list "
             "all stores: use one"
         )
-    stores = tuple(replace(store, files=tuple(map(_as_destroyed, store.files))) for store in plan.stores)
-    stores = tuple(replace(store, change=store.change and _as_destroyed(store.change)) for store in stores)
+    refusals = tuple(filter(None, map(_refusal, plan.stores)))
+    refused = {refusal.store for refusal in refusals}
+    stores = tuple(_as_destroyed(store, is_refused=store.key in refused) for store in plan.stores)
     found = {store.key for store in stores}
     missed = [store for store in desired.stores if not store.external and store.key not in found]
-    lost = _refuse_lost(session, missed) if missed else ()
-    return replace(plan, stores=stores, refusals=(*filter(None, map(_refusal, stores)), *lost))
+    missing = (*_refuse_lost(session, missed), *_refuse_unlisted(session, missed)) if missed else ()
+    return replace(plan, stores=stores, refusals=(*refusals, *missing))
 
 
 def _refuse_lost(session: Session, stores: Iterable[DesiredStore]) -> Iterator[Refusal]:
@@ -74,8 +76,24 @@ def _refuse_lost(session: Session, stores: Iterable[DesiredStore]) -> Iterator[R
                 yield Refusal(f"{planned.id} lost its mark, and its files carry ours.", store.key, (way_out,))
 
 
-def _as_destroyed(change: Change) -> Change:
-    """The same change, with the right reason: the manifest may still declare what goes."""
+def _refuse_unlisted(session: Session, stores: Iterable[DesiredStore]) -> Iterator[Refusal]:
+    """A refusal for each of these stores where the list of stores is cut: from each end it shows others."""
+    ends = (Order.OLDEST_FIRST, Order.NEWEST_FIRST)
+    oldest, newest = ({live.id for live in session.client.list_stores(end)} for end in ends)
+    if oldest - newest and newest - oldest:
+        problem = "the service lists only some of its stores, so it is not known whether this one exists."
+        way_out = "Destroy from the machine that created the store, which knows its id, or delete the store by hand."
+        yield from (Refusal(problem, store.key, (way_out,)) for store in stores)
+
+
+def _as_destroyed(store: StorePlan, *, is_refused: bool) -> StorePlan:
+    """The same plan, with the right reasons: the manifest may still declare what goes. A refusal has its own detail."""
+    change = _with_reason(store.change) if store.change else None
+    change = replace(change, detail="") if change and is_refused else change
+    return replace(store, change=change, files=tuple(map(_with_reason, store.files)))
+
+
+def _with_reason(change: Change) -> Change:
     reasons = (Reason.DESTROY if reason is Reason.NOT_IN_MANIFEST else reason for reason in change.reasons)
     return replace(change, reasons=tuple(reasons))
 

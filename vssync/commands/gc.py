@@ -19,7 +19,7 @@ from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
 from vssync.limits import CLOCK_SKEW
 from vssync.manifest.placeholders import upload_digest
-from vssync.model.report import Orphan
+from vssync.model.report import FoundOrphans, Orphan
 from vssync.model.state import Desired, Upload
 
 MIN_AGE = 24 * 3600  # seconds; another machine may be about to attach a younger upload
@@ -33,21 +33,24 @@ class _ManifestUploads:
     proven_names: Collection[str]
 
 
-def find_orphans(session: Session, journal: Journal, *, suspected: bool = False) -> tuple[Orphan, ...]:
+def find_orphans(session: Session, journal: Journal, *, suspected: bool = False) -> FoundOrphans:
     """Proven uploads that no store holds, of this owner or any other; with `suspected` also the suspected ones.
 
-    Nothing is written to the service. Raises ServiceError when any listing fails, Refused where stores are not listed.
+    Those under a day old are only counted. Nothing is written to the service. Raises ServiceError when any listing
+    fails, Refused where stores are not listed.
     """
     client = session.client
     recorded = journal.past.unattached
     orphans = {orphan.file_id: orphan for orphan in (_recorded_orphan(client, upload) for upload in recorded) if orphan}
     declared = _manifest_uploads(session.loaded.desired)
+    ages: dict[str, int] = {}  # when each young one is a day old
     if declared.proven_names or suspected:
         others = [upload for upload in client.list_uploads() if upload.id not in orphans]
         now = client.service_date or max((upload.created_at for upload in others), default=0)
-        for orphan in _named_orphans(others, declared, journal, now):
+        for orphan, of_age_at in _named_orphans(others, declared, journal):
             if suspected or not orphan.suspected:
                 orphans[orphan.file_id] = orphan
+                ages |= {orphan.file_id: of_age_at} if of_age_at > now else {}
     # Read last, so that little can happen before the uploads are deleted. Neither the journal nor a name tells what
     # somebody has attached to a store of another owner.
     stores = client.list_stores() if orphans else ()
@@ -59,7 +62,10 @@ def find_orphans(session: Session, journal: Journal, *, suspected: bool = False)
     for file_id in find_holders(client, session.pool, stores, list(orphans)):
         del orphans[file_id]
     journal.forget({upload.file_id for upload in recorded} - set(orphans))
-    return tuple(sorted(orphans.values(), key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id)))
+    young = [of_age_at for file_id, of_age_at in ages.items() if file_id in orphans]
+    found = [orphan for orphan in orphans.values() if orphan.file_id not in ages]
+    found.sort(key=lambda orphan: (orphan.suspected, orphan.detail, orphan.file_id))
+    return FoundOrphans(tuple(found), len(young), max(young, default=None))
 
 
 def delete_orphans(session: Session, journal: Journal, orphans: Collection[Orphan]) -> tuple[Orphan, ...]:
@@ -95,21 +101,24 @@ def _manifest_uploads(desired: Desired) -> _ManifestUploads:
 
 
 def _named_orphans(
-    uploads: Collection[Upload], declared: _ManifestUploads, journal: Journal, now: int
-) -> Iterator[Orphan]:
-    """Uploads that are vssync's own by their name. A young one only where an interrupted run explains it."""
+    uploads: Collection[Upload], declared: _ManifestUploads, journal: Journal
+) -> Iterator[tuple[Orphan, int]]:
+    """Uploads that are vssync's own by their name, and when each is of age: 0 where an interrupted run explains it."""
     unanswered = {(write.name, write.size): sent_at for write, sent_at in journal.past.suspected}
     for upload in uploads:
         form = (upload.filename, upload.size)
         is_explained = form in unanswered and upload.created_at >= unanswered[form] - CLOCK_SKEW
-        if not is_explained and now - upload.created_at < MIN_AGE:
-            continue
-        if upload.filename in declared.proven_names:
-            yield Orphan(upload.id, f"{_describe(upload)}: its name holds the manifest's digest", False, *form)
+        is_proven = upload.filename in declared.proven_names
+        if is_proven:
+            why = "its name holds the manifest's digest"
         elif is_explained:
-            yield Orphan(upload.id, f"{_describe(upload)}: an earlier run sent it and got no answer", True, *form)
+            why = "an earlier run sent it and got no answer"
         elif form in declared.forms:
-            yield Orphan(upload.id, f"{_describe(upload)}: has the name and size of a declared file", True, *form)
+            why = "has the name and size of a declared file"
+        else:
+            continue
+        orphan = Orphan(upload.id, f"{_describe(upload)}: {why}", not is_proven, *form)
+        yield orphan, 0 if is_explained else upload.created_at + MIN_AGE
 
 
 def _describe(upload: Upload) -> str:

@@ -18,13 +18,12 @@ def search_stores(session: Session, question: str, max_results: int, store: str 
         raise UsageProblem(f"--store {store}: the manifest has no such store; it has {', '.join(declared)}")
     live_ids = match_stores(desired, session.client.list_stores(), Options()).ids
     keys = declared if store is None else [store]
-    missing = [key for key in keys if key not in live_ids]
-    if missing and session.client.stores_denied:
-        raise VssyncError(
-            "\n".join(f"{spec.key}: {denied_text(spec, Snapshot(0))}" for spec in desired.stores if spec.key in missing)
-        )
+    missing = [spec for spec in desired.stores if spec.key in keys and spec.key not in live_ids]
     if missing:
-        raise VssyncError(f"{missing[0]}: the store does not exist yet; run `vssync apply` first")
+        absent = "the store does not exist yet; run `vssync apply` first"
+        is_denied = session.client.stores_denied
+        reasons = (f"{spec.key}: {denied_text(spec, Snapshot(0)) if is_denied else absent}" for spec in missing)
+        raise VssyncError("\n".join(reasons))
     results = session.pool.map(lambda key: session.client.search_store(live_ids[key], question, max_results), keys)
     hits = [hit for store_hits in results for hit in store_hits]
     return tuple(sorted(hits, key=lambda hit: -hit.score)[:max_results])

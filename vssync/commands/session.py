@@ -15,14 +15,14 @@ from vssync.api.connect import connect
 from vssync.api.rate_limit import Clock
 from vssync.auth.credential import Credential
 from vssync.auth.profile import read_realms
-from vssync.endpoints import Caller, Endpoint, resolve_endpoint
+from vssync.endpoints import Caller, Endpoint, project_problem, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal.folder import journal_folder, read_search_capability
-from vssync.manifest.diagnostics import raise_if_any
+from vssync.manifest.diagnostics import Diagnostic, raise_if_any
 from vssync.manifest.rules import check_filled_in
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.providers import PROVIDERS
-from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
+from vssync.sources.load import MANIFEST_NAME, LoadedManifest, LoadOptions, find_manifest, load_sources
 from vssync.sources.paths import find_work_tree
 from vssync.threads import Pool
 
@@ -148,10 +148,13 @@ def load_manifest(
         env=settings.env,
         variables=settings.variables,
         allow_outside=settings.allow_outside,
-        hashed=hashed,
-        on_hashed=on_hashed,
+        options=LoadOptions(hashed=hashed, on_hashed=on_hashed),
     )
-    raise_if_any(loaded.manifest.documents, check_filled_in(loaded.desired.service))
+    service = loaded.desired.service
+    diagnostics = check_filled_in(service)
+    if problem := project_problem(service, settings.caller, settings.environment):
+        diagnostics = (*diagnostics, Diagnostic(("service", "project"), problem))
+    raise_if_any(loaded.manifest.documents, diagnostics)
     return loaded
 
 
@@ -181,11 +184,10 @@ def open_connection(
     """Connects to a service while the block runs; the embedded one lies `beside` a manifest, or in a folder."""
     endpoint = find_endpoint(settings, service)
     workers = settings.worker_count(endpoint)
-    credential, control = auth.create_credentials(endpoint, settings.environment, ask=settings.ask_passphrase)
+    credentials = auth.create_credentials(endpoint, settings.environment, ask=settings.ask_passphrase)
     client = connect(
         endpoint,
-        auth=credential,
-        control_auth=control,
+        auth=credentials,
         clock=clock or Clock(),
         workers=workers,
         transport=_open_embedded(_manifest_file(beside)) if endpoint.embedded else None,
@@ -193,7 +195,7 @@ def open_connection(
     )
     try:
         with Pool(workers) as pool:
-            yield Connection(endpoint, client, pool, credential, control)
+            yield Connection(endpoint, client, pool, *credentials)
     finally:
         client.close()
 

@@ -124,6 +124,9 @@ class Dialect:
     takes_api_key: bool = switch(
         False, "accepts the key in the header `api-key`, too", Known(Evidence.DOCUMENTED, "Azure's page on the v1 API")
     )
+    openai_path: bool = switch(
+        False, "answers at `/openai/v1`, too", Known(Evidence.DOCUMENTED, "Azure's page on the v1 API")
+    )
     stores_iam_only: int = switch(
         0, "answers N (401, 403 or 404) to requests about stores themselves that are not signed", LIVE_OCI
     )
@@ -311,7 +314,7 @@ DIALECTS: Mapping[str, Dialect] = {
         content_pages=False,
         searches_in=False,
     ),
-    "azure": Dialect(lists_batches=False, takes_api_key=True),
+    "azure": Dialect(lists_batches=False, takes_api_key=True, openai_path=True),
     "compatible": Dialect(
         errors=ErrorStyle.BARE,
         misses_with_400=True,

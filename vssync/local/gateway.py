@@ -63,6 +63,8 @@ class Gateway:
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
         if options.dialect.split:
             self._leave_address(req, signed=not bearer)
+        elif options.dialect.openai_path and is_within(req.path, DATA_PATH):
+            req.path = req.path.removeprefix("/openai")
         if (
             options.dialect.stores_iam_only
             and scheme.lower() != "signature"

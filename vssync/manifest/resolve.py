@@ -42,6 +42,9 @@ class Reading:
     is_blank: bool = False  # nothing but white space
 
 
+_NOT_READ = Reading()
+
+
 def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
     """What attributes are looked up in a file; it must be read if there are any."""
     return file.settings.lookups if file.disk_file else frozenset()
@@ -94,41 +97,27 @@ class _Resolver:
 
     def _resolve(self, spec: StoreSpec, file: SelectedFile) -> DesiredFile | None:
         disk_file, settings = file.disk_file, file.settings
-        file_path = disk_file.nfc_path if disk_file else file.key
         reading = self._readings.get(disk_file.path) if disk_file else None
         if reading is None and lookups_in(file):
             return None  # it could not be read, which is reported already
-        looked_up: Mapping[Lookup, Scalar] = {}
-        if reading:
-            if reading.findings.is_draft and "!draft" not in spec.skip:
-                note_skipped(self._skipped, file.key, file_path, "draft")
-                return None
-            if problems := _document_problems(file, reading):
-                self._report_or_skip(spec, file, "empty" if reading.is_blank else "broken", problems)
-                return None
-            looked_up = reading.findings.values
-            if settings.lookups:
-                self._note_fields(settings, reading.findings.fields)
-        try:
-            attributes = resolve_attributes(settings, file_path, looked_up)
-        except MissingFolder as error:
-            hint = "ask for fewer folders, or set it to `null` in an override for files that have fewer"
-            self._note_attribute_flaw(file, error.attribute, looked_up, str(error), hint)
+        reading = reading or _NOT_READ
+        if reading.findings.is_draft and "!draft" not in spec.skip:
+            note_skipped(self._skipped, file.key, file.nfc_path, "draft")
             return None
-        if attributes is not settings.constant_attributes:
-            typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
-            attributes = self._distinct.setdefault(typed, attributes)
-        if id(attributes) not in self._checked:
-            self._checked.add(id(attributes))
-            for name, message in find_attribute_problems(attributes):
-                hint = "shorten it, or set it to `null` in an override" if name else "set some of them to `null`"
-                self._note_attribute_flaw(file, name, looked_up, message, hint)
-        filename, sha256, size = file.filename, "", disk_file.size if disk_file else 0
-        if reading and reading.sha256:
-            sha256, size = reading.sha256, reading.size
-        if sha256 and settings.filename_has_digest:
-            digest = upload_digest(self._owner_name, sha256)
-            filename = spec.formats.sent_name(upload_name(settings.filename, file_path, digest))
+        if problems := _document_problems(file, reading):
+            self._report_or_skip(spec, file, "empty" if reading.is_blank else "broken", problems)
+            return None
+        if lookups_in(file):
+            self._note_fields(settings, reading.findings.fields)
+        attributes = self._resolve_attributes(file, reading.findings.values)
+        if attributes is None:
+            return None
+        filename, size = file.filename, disk_file.size if disk_file else 0
+        if reading.sha256:
+            size = reading.size
+            if settings.filename_has_digest:
+                digest = upload_digest(self._owner_name, reading.sha256)
+                filename = spec.formats.sent_name(upload_name(settings.filename, file.nfc_path, digest))
         return DesiredFile(
             key=file.key,
             filename=filename,
@@ -137,17 +126,34 @@ class _Resolver:
             path=disk_file.path if disk_file else "",
             file_id=file.entry.file_id,
             size=size,
-            sha256=sha256,
-            dated=_dated_attributes(settings, reading.findings) if reading and reading.findings.dated else (),
+            sha256=reading.sha256,
+            dated=_dated_attributes(settings, reading.findings) if reading.findings.dated else (),
         )
+
+    def _resolve_attributes(self, file: SelectedFile, looked_up: Mapping[Lookup, Scalar]) -> Attributes | None:
+        """A file's attributes, one object for all files with the same; None where its path lacks a folder."""
+        try:
+            attributes = resolve_attributes(file.settings, file.nfc_path, looked_up)
+        except MissingFolder as error:
+            hint = "ask for fewer folders, or set it to `null` in an override for files that have fewer"
+            self._note_attribute_flaw(file, error.attribute, looked_up, str(error), hint)
+            return None
+        if attributes is not file.settings.constant_attributes:
+            typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
+            attributes = self._distinct.setdefault(typed, attributes)
+        if id(attributes) not in self._checked:
+            self._checked.add(id(attributes))
+            for name, message in find_attribute_problems(attributes):
+                hint = "shorten it, or set it to `null` in an override" if name else "set some of them to `null`"
+                self._note_attribute_flaw(file, name, looked_up, message, hint)
+        return attributes
 
     def _report_or_skip(
         self, spec: StoreSpec, file: SelectedFile, reason: str, problems: Mapping[Problem, list[str]]
     ) -> None:
         """Reports what is wrong with a document; it is skipped where wildcards match it and `skip` says so."""
         if file.entry.has_wildcards and reason in spec.skip:
-            path = file.disk_file.nfc_path if file.disk_file else file.key
-            note_skipped(self._skipped, file.key, path, reason)
+            note_skipped(self._skipped, file.key, file.nfc_path, reason)
             return
         for problem, ways_out in problems.items():
             ways = [ways_out[0], f"add `skip: [{reason}]`"] if file.entry.has_wildcards else ways_out
@@ -182,7 +188,7 @@ class _Resolver:
         layers, path = file.settings.layers, file.entry.layer.path
         place = (attribute_origin(layers, attribute, looked_up)[0] if attribute else path, attribute)
         _, _, file_paths = self._attribute_flaws.setdefault(place, (message, hint, []))
-        file_paths.append(file.disk_file.nfc_path if file.disk_file else file.key)
+        file_paths.append(file.nfc_path)
 
     def diagnostics(self) -> list[Diagnostic]:
         """What was wrong with attributes."""

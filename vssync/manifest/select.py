@@ -32,6 +32,11 @@ class SelectedFile:
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
 
+    @property
+    def nfc_path(self) -> str:
+        """The path that patterns match; the key of a File declared by id."""
+        return self.disk_file.nfc_path if self.disk_file else self.key
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:

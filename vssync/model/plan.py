@@ -55,6 +55,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are
     OTHER_OWNER = "other_owner"
+    DECLARED = "declared"  # its upload is declared by id now
+    FILE_GONE = "file_gone"  # the File that is declared does not exist
     ATTACHED = "attached"  # its File is in the store already, for another key
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it
@@ -131,6 +133,17 @@ class FieldChange:
     before: Scalar | None
     after: Scalar | None
     drifted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GuardChange:
+    """A setting that decides what an apply may do, and that a change changes; `store` is empty for the manifest's."""
+
+    field: str
+    store: str
+    base: Scalar | None
+    head: Scalar | None
+    location: str = ""  # in the head's manifest, such as vssync.yaml:12:5
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,15 @@ class Orphan:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundOrphans:
+    """Orphans; and how many uploads are under a day old, so that another machine may yet attach them."""
+
+    orphans: tuple[Orphan, ...]
+    young: int = 0
+    young_until: int | None = None  # when the last of them is a day old, in seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of an apply."""
 

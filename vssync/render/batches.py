@@ -39,7 +39,7 @@ def batches_text(rows: tuple[LiveBatchRow, ...], desired: Desired, *, are_all: b
         progress = wording.batch_progress(batch.counts)
         unwanted = f", {len(row.change.unwanted):,} no longer wanted" if row.change and row.change.unwanted else ""
         lines += [
-            f"{escape_control(batch.id)}  {batch.status.replace('_', ' ')}, {age} old",
+            f"{escape_control(batch.id)}  {wording.status_text(batch)}, {age} old",
             f"  store     {escape_control(row.store)}",
             f"  files     {batch.counts.total:,}{f': {progress}' if progress else ''}",
             f"  decision  {whose}: {row.decision}{unwanted}",
@@ -57,6 +57,7 @@ def batches_json(rows: tuple[LiveBatchRow, ...], desired: Desired, *, are_all: b
             "id": row.batch.id,
             "store": row.store,
             "status": row.batch.status.value,
+            "reported_status": row.batch.reported_status or row.batch.status.value,
             "counts": asdict(row.batch.counts),
             "age": row.age,
             "ours": row.ours,

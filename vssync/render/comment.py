@@ -12,8 +12,7 @@ from datetime import datetime
 from itertools import chain
 from urllib.parse import quote
 
-from vssync.model.plan import Action, Plan, Refusal, StorePlan
-from vssync.model.state import Scalar
+from vssync.model.plan import Action, GuardChange, Plan, Refusal, StorePlan
 from vssync.planner.against import LeftOut, ManifestComparison
 from vssync.planner.estimate import count_changes
 from vssync.render import plan_text, wording
@@ -48,17 +47,6 @@ _LOCATION = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?(?::[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class SettingChange:
-    """A setting that decides what an apply may do; `store` is empty for the manifest's own."""
-
-    store: str
-    name: str
-    before: Scalar | None
-    after: Scalar | None
-    location: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class FewerMatches:
     """A pattern of a manifest that matches fewer files than on the base."""
 
@@ -81,7 +69,7 @@ class ManifestReview:
     plan: Plan | None = None
     error: str = ""
     comparison: ManifestComparison | None = None
-    settings: tuple[SettingChange, ...] = ()
+    settings: tuple[GuardChange, ...] = ()
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fewer: Mapping[str, tuple[FewerMatches, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -210,17 +198,17 @@ def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:
             yield fenced_block(lines, before=f"**{_code(review.name)}: {what}**\n\n")
 
 
-def _settings(review: ManifestReview) -> Iterable[SettingChange]:
+def _settings(review: ManifestReview) -> Iterable[GuardChange]:
     if review.settings or not review.comparison:
         return review.settings
-    return [SettingChange("", change.name, change.before, change.after) for change in review.comparison.governing]
+    return [GuardChange(change.name, "", change.before, change.after) for change in review.comparison.governing]
 
 
-def _setting_line(change: SettingChange, review: ManifestReview, job: JobReview) -> str:
+def _setting_line(change: GuardChange, review: ManifestReview, job: JobReview) -> str:
     label = " / ".join(filter(None, (review.name, change.store)))
-    before, after = (_code(wording.format_value(value)) for value in (change.before, change.after))
+    before, after = (_code(wording.format_value(value)) for value in (change.base, change.head))
     place = f", {_link(change.location, job)}" if change.location else ""
-    return f"- {_code(label)} {_code(change.name)}: {before} to {after}{place}"
+    return f"- {_code(label)} {_code(change.field)}: {before} to {after}{place}"
 
 
 def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[MarkdownBlock]:

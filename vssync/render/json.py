@@ -13,7 +13,7 @@ from vssync.errors import Problem
 from vssync.model.convergence import find_convergence
 from vssync.model.marks import Mark
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
-from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.report import FoundOrphans, Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
 from vssync.planner.estimate import count_changes
 
@@ -59,9 +59,11 @@ def orphan_json(orphan: Orphan) -> dict[str, object]:
     return {"file_id": orphan.file_id, "detail": orphan.detail, "suspected": orphan.suspected}
 
 
-def orphans_json(orphans: Sequence[Orphan], owner: str, *, deleted: int | None) -> str:
+def orphans_json(found: FoundOrphans, owner: str, *, deleted: int | None) -> str:
     """What `vssync gc` found; after deleting, how many went and which are left."""
-    return document("gc", owner=owner, deleted=deleted, orphans=[orphan_json(orphan) for orphan in orphans])
+    orphans = [orphan_json(orphan) for orphan in found.orphans]
+    young = {"young": found.young, "young_until": found.young_until}
+    return document("gc", owner=owner, deleted=deleted, orphans=orphans, **young)
 
 
 def validation_json(desired: Desired | None, warnings: Sequence[Problem] = (), problems: Sequence[Problem] = ()) -> str:

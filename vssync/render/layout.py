@@ -173,8 +173,14 @@ def group_lines(
         return [line for row in rows for line in _row_lines(row, view)]
     single = [line for row in failures for line in _row_lines(row, view)] if unfold_failures else []
     groups = _partition_by((row for row in rows if not single or row.sign != "!"), lambda row: row.group_key)
-    groups.sort(key=lambda group: (wording.SIGN_ORDER.index(group[0].sign), -_count_files(group), group[0].text))
+    groups.sort(key=_group_order)
     return [*single, *(line for group in groups for line in _group_block(group, detail, view))]
+
+
+def _group_order(group: list[PlanRow]) -> tuple[bool, int, int, str]:
+    """The store itself first, then by sign, and large groups before small ones."""
+    first = group[0]
+    return first.noun != "store", wording.SIGN_ORDER.index(first.sign), -_count_files(group), first.text
 
 
 def _row_lines(row: PlanRow, view: View) -> list[TextLine]:

@@ -6,6 +6,7 @@ Names of stores and files stand in code only: elsewhere a forge would take them 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
@@ -32,6 +33,7 @@ from vssync.text import (
     escape_ci_commands,
     escape_control,
     size_in_bytes,
+    size_in_utf16,
 )
 
 COMMENT, SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
@@ -43,6 +45,8 @@ _CUT = "Truncated: `vssync plan --full` shows everything."
 _RISKY = ("!", "-", wording.GAP_SIGN, "=", "x")
 _BY_RISK = (*_RISKY, "+/-", "~", "+", ".", "")
 _PLAIN = re.compile(r"(?:[A-Za-z0-9 ,()%;/'-]|[.:?](?= |$)|(?<=\d)[.:](?=\d))*")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_TAGS = re.compile(r"<(/?)(?:details|table)\b", re.IGNORECASE)
 
 Measure = Callable[[str], int]
 
@@ -196,3 +200,36 @@ def prose(text: str) -> str:
 def comment_marker(kind: str, owner: str) -> str:
     """A hidden line by which a later run finds the comment it should replace."""
     return f"<!-- vssync:{kind}:{re.sub('[^A-Za-z0-9._/-]|-(?=-)', '_', owner)} -->"
+
+
+def clean_markdown(text: str) -> str:
+    """A text without what a forge refuses or a terminal obeys: control characters and halves of characters."""
+    text = text.replace("\r\n", "\n")
+    bad = {char for char in set(text) if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"}
+    return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in bad})
+
+
+def fit_markdown(text: str, most: int, ending: str, size: Measure = size_in_utf16) -> str:
+    """A Markdown text of at most this size, cut between two blocks and then with this ending.
+
+    Of a first block that is too long itself nothing is left but its first line, such as a marker.
+    """
+    if size(text) <= most:
+        return text
+    room = most - size(ending) - 2
+    lines = text.split("\n")
+    kept, used, fence, depth = int(size(lines[0]) <= room), 0, "", 0
+    for number, line in enumerate(lines):
+        used += size(line) + 1
+        if used > room:
+            break
+        if mark := _FENCE.match(line):
+            if not fence:
+                fence = mark[1]
+            elif mark[1].startswith(fence) and not line[mark.end() :].strip():
+                fence = ""
+        elif not fence:
+            depth += sum(-1 if slash else 1 for slash in _TAGS.findall(line))
+            if not line.strip() and depth <= 0:
+                kept = number
+    return "\n".join(lines[:kept]).rstrip() + f"\n\n{ending}"

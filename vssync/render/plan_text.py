@@ -86,11 +86,11 @@ def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
     """
     blocks = []
     for store in stores_to_show(plan, full=full):
-        created = store.change is not None and store.change.action is Action.CREATE
-        name = f' as "{escape_control(store.name)}"' if store.name != store.key else ""
-        where = f"to be created{name}" if created else wording.place_of(store, wording.short_id(store.id))
+        created = wording.is_created(store)
+        name = f' as "{escape_control(store.name)}"' if created and store.name != store.key else ""
+        where = wording.place_of(store, wording.short_id(store.id), created="to be created")
         files = store.wanted if created else store.live
-        head = TextLine(f"{escape_control(store.key)}  {where}", right=count_noun(files, "file"), indent=0)
+        head = TextLine(f"{escape_control(store.key)}  {where}{name}", right=count_noun(files, "file"), indent=0)
         rows = plan_rows(store, full=full)
         blocks.append(StoreBlock(head, rows if full else fold_new_folders(rows), files, created))
     return blocks if full else fold_across_stores(blocks)

@@ -52,9 +52,11 @@ def report_blocks(report: Report) -> list[StoreBlock]:
     return blocks
 
 
-def already_text(addresses: tuple[str, ...], view: View) -> str:
-    """The changes of a saved plan that were already applied, when nothing else is left to report."""
-    return join_blocks([already_lines(addresses, view)])
+def closing_text(report: Report, view: View) -> str:
+    """What an apply that had nothing to write says below its plan; empty where there is nothing to add."""
+    orphans = [] if view.quiet or not report.orphans else [_orphans_line(report.orphans)]
+    totals = [] if report.converged else fit_totals([apply_line(report)], view)
+    return join_blocks([already_lines(report.already, view), orphans, totals])
 
 
 def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
@@ -72,9 +74,14 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
 
 def upload_lines(report: Report, view: View) -> list[list[str]]:
     """A block each of the uploads that no store lists, and of those that stay because others hold them."""
-    orphans = f"Orphans: {count_noun(len(report.orphans), 'upload')} that no store lists."
     held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
-    return [_list_uploads(head, uploads, view) for head, uploads in ((orphans, report.orphans), (held, report.held))]
+    heads = ((_orphans_line(report.orphans), report.orphans), (held, report.held))
+    return [_list_uploads(head, uploads, view) for head, uploads in heads]
+
+
+def _orphans_line(orphans: Sequence[Orphan]) -> str:
+    command = f"vssync gc{' --suspected' if any(orphan.suspected for orphan in orphans) else ''}"
+    return f"Orphans: {count_noun(len(orphans), 'upload')} that no store lists. See `{command}`."
 
 
 def _list_uploads(head: str, uploads: Sequence[Orphan], view: View) -> list[str]:

@@ -112,7 +112,7 @@ def _copy_entries(copy: LiveCopy) -> list[tuple[str, str]]:
     file = copy.file
     return [
         ("id", escape_control(file.id)),
-        ("status", file.status.replace("_", " ")),
+        ("status", wording.status_text(file)),
         ("last error", escape_control(str(file.error or ""))),
         ("batch", escape_control(copy.batch)),
         ("chunking", str(file.chunking) if file.chunking else "not reported"),

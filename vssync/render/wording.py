@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
 from vssync.model.service import ServiceSpec
-from vssync.model.state import FileCounts, Scalar
+from vssync.model.state import FileCounts, LiveBatch, LiveFile, Scalar
 from vssync.planner.estimate import Cost
 from vssync.text import count_noun, escape_control, format_estimate, format_size, join_words, shorten_middle
 
@@ -58,6 +58,8 @@ REASONS = {
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
     Reason.OTHER_OWNER: "another owner's",
+    Reason.DECLARED: "declared by id now",
+    Reason.FILE_GONE: "File does not exist",
     Reason.ATTACHED: "attached for another key",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
@@ -118,8 +120,6 @@ def note_text(note: Note) -> str:
             return f"owner: {note.detail}"
         case NoteKind.ADOPTABLE:
             return f"{note.detail} stands in its place, without a mark: take it over with --adopt, or detach it"
-        case NoteKind.UPLOAD_GONE:
-            return f"{note.detail} does not exist any more: --replace ADDRESS uploads the file again"
         case NoteKind.NO_TEXT:
             return f"{note.detail}: the service found nothing to search in"
         case NoteKind.LINE_ENDS:
@@ -180,10 +180,9 @@ def rare_parts(counts: Counts) -> list[str]:
 
 def open_parts(counts: Counts) -> list[str]:
     """The parts of a total about what is not as declared, and that no apply changes."""
-    left = count_noun(counts.left, "store")
+    left = count_noun(counts.left, "undeclared store")
     parts = [(counts.held, f"{counts.held:,} held back"), (counts.gone, f"{counts.gone:,} without a File")]
-    parts.append((counts.left, f"{left} {NOTES[NoteKind.LEFT_STORE]}"))
-    return [text for count, text in parts if count]
+    return [text for count, text in [*parts, (counts.left, left)] if count]
 
 
 def left_out_text(left_out: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -231,6 +230,11 @@ def scope_text(plan: Plan) -> str:
     return f"{looked_at:,} of {count_noun(plan.declared, 'store')}" if looked_at < plan.declared else ""
 
 
+def status_text(live: LiveFile | LiveBatch) -> str:
+    """The status of a live object; one that OpenAI's API does not know in the service's own word."""
+    return escape_control(live.reported_status) or live.status.replace("_", " ")
+
+
 def batch_progress(counts: FileCounts) -> str:
     """How far a batch is: "120 completed, 380 in progress"."""
     states = {"completed": counts.completed, "in progress": counts.in_progress}
@@ -249,10 +253,15 @@ def stamp_text(text: str) -> str:
     return ", ".join(filter(None, (when, commit)))
 
 
-def place_of(store: StorePlan, id: str) -> str:
-    """The id of a live store as it is shown, else what is known of it."""
+def is_created(store: StorePlan) -> bool:
+    """Whether a plan creates the store."""
+    return store.change is not None and store.change.action is Action.CREATE
+
+
+def place_of(store: StorePlan, id: str, *, created: str = "not live") -> str:
+    """The id of a live store as it is shown, else what is known of it; of one that the plan creates, `created`."""
     is_denied = store.change is not None and Reason.DENIED in store.change.reasons
-    return id or ("not known" if is_denied else "not live")
+    return id or ("not known" if is_denied else created if is_created(store) else "not live")
 
 
 def short_id(id: str) -> str:

@@ -27,7 +27,7 @@ _SAFE = (
     *("-c", f"core.hooksPath={os.devnull}"),
     *("-c", "safe.bareRepository=explicit"),
 )
-_FILTERS = r"^filter\..*\.(clean|process)$"
+_FILTERS = r"^filter\..*\.(clean|smudge|process)$"
 _NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}  # fetch no objects that a partial clone lacks
 _CHUNK_BYTES = 1 << 16
 _LISTING_TIMEOUT, _HISTORY_TIMEOUT = 60.0, 600.0  # seconds
@@ -54,7 +54,7 @@ def run_git(
     except OSError:
         raise GitUnreadable("git is not installed") from None
     if done.returncode not in (0, empty_code):
-        raise GitUnreadable(_first_line(done.stderr))
+        raise GitUnreadable(_explain(done.stderr))
     return done.stdout
 
 
@@ -73,38 +73,43 @@ def _environment() -> dict[str, str]:
     return {**kept, **config, **_NO_TRANSPORT, "TZ": "UTC0", "LC_ALL": "C"}
 
 
-def _first_line(stderr: bytes) -> str:
-    text = stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-    return f"git says: {text.removeprefix('fatal: ')}" if text else "git failed"
+def _explain(stderr: bytes) -> str:
+    """Git's first line, and the command by which it says that a repository of another user can be trusted."""
+    first, *others = stderr.decode("utf-8", "replace").strip().split("\n")
+    command = next((line.strip() for line in others if line.startswith("\tgit config --global ")), "")
+    way_out = f"; if you trust it: `{command}`" if command else ""
+    return f"git says: {first.removeprefix('fatal: ').removeprefix('error: ')}{way_out}" if first else "git failed"
 
 
-def disabled_filters(folder: Path) -> tuple[str, ...]:
-    """Options by which git runs no filter at all, not even the user's own: files stay as they were committed.
+def filter_drivers(folder: Path, scopes: Collection[str] = (), *, timeout: float = _LISTING_TIMEOUT) -> frozenset[str]:
+    """The names of the filters, which are programs, in these scopes of the configuration, or in any.
 
     Raises GitUnreadable.
     """
-    listed = run_git(folder, "config", "--name-only", "-z", "--get-regexp", r"^filter\.", empty_code=1)
-    drivers = {name.rpartition(".")[0] for name in listed.decode("utf-8", "surrogateescape").split("\0") if name}
+    question = ("config", "--show-scope", "--name-only", "-z", "--get-regexp", _FILTERS)
+    listed = run_git(folder, *question, timeout=timeout, empty_code=1).decode("utf-8", "surrogateescape").split("\0")
+    entries = zip(listed[::2], listed[1::2], strict=False)
+    return frozenset(
+        name[len("filter.") : name.rindex(".")] for scope, name in entries if not scopes or scope in scopes
+    )
+
+
+def disabled_filters(drivers: Collection[str]) -> tuple[str, ...]:
+    """Options by which git does not run these filters: files stay as they were committed. Raises GitUnreadable."""
     if any("=" in driver for driver in drivers):
-        raise GitUnreadable("a filter has a name that cannot be overruled")
-    settings = (f"{driver}.{rule}" for driver in sorted(drivers) for rule in ("smudge=", "process=", "required=false"))
-    return tuple(part for setting in settings for part in ("-c", setting))
+        raise GitUnreadable("there is a filter whose name holds `=`, so that it cannot be switched off")
+    rules = ("clean=", "smudge=", "process=", "required=false")
+    return tuple(word for driver in sorted(drivers) for rule in rules for word in ("-c", f"filter.{driver}.{rule}"))
 
 
 def changed_files(folder: Path, *pathspecs: str, timeout: float) -> bytes:
     """What `git status` prints of a folder, without the filters that a repository brings. Raises GitUnreadable.
 
-    A filter is a program. Filters of the user's own configuration do run. Changes inside submodules are ignored.
+    Filters of the user's own configuration do run. Changes inside submodules are ignored.
     """
-    question = ("config", "--show-scope", "--name-only", "-z", "--get-regexp", _FILTERS)
-    listed = run_git(folder, *question, timeout=timeout, empty_code=1)
-    fields = listed.decode("utf-8", "surrogateescape").split("\0")
-    names = [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in ("local", "worktree")]
-    if any("=" in name for name in names):
-        raise GitUnreadable("the repository has a filter whose name holds `=`, so that it cannot be switched off")
-    switched_off = [part for name in names for part in ("-c", f"{name}=")]
+    options = disabled_filters(filter_drivers(folder, ("local", "worktree"), timeout=timeout))
     command = ("status", "--porcelain", "--ignore-submodules=dirty", "--", *pathspecs)
-    return run_git(folder, *switched_off, *command, timeout=timeout)
+    return run_git(folder, *options, *command, timeout=timeout)
 
 
 def _require_git(tree: Path) -> None:

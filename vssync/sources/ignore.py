@@ -90,7 +90,8 @@ def _parse_rule(line: str) -> _Rule | None:
     anchored = "/" in body
     pattern = _bytewise(body.removeprefix("/") if anchored else body)
     pattern = re.sub(r"\*{3,}", "**", pattern)
-    pattern = _CLASSES.sub(lambda match: match[0].replace("/", "\0"), pattern)  # a class matches no slash
+    # An escaped slash is a slash, and a class matches none.
+    pattern = _CLASSES.sub(lambda match: "/" if match[0] == "\\/" else match[0].replace("/", "\0"), pattern)
     if pattern.count("**") > MAX_GLOBSTARS:
         raise ValueError(f"the pattern `{line}` has more than {MAX_GLOBSTARS} `**`")
     if not pattern or "//" in pattern or pattern.startswith("/") or _UNCLOSED.match(pattern):

@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from vssync.errors import ManifestError, Problem, VssyncError
-from vssync.manifest import diagnostics, resolve
+from vssync.manifest import resolve
 from vssync.manifest.build import build_manifest, check_document, declared_variables, resolve_includes
-from vssync.manifest.diagnostics import Diagnostic, Documents, adding_problems, raise_if_any
+from vssync.manifest.diagnostics import (
+    Diagnostic,
+    Documents,
+    adding_problems,
+    locate_diagnostics,
+    locate_values,
+    raise_if_any,
+)
 from vssync.manifest.globs import FoundFile, Listing, Pattern
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_warnings, select_files
@@ -25,6 +33,7 @@ from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile, extension_of
 from vssync.sources.git import author_dates
 from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
+from vssync.sources.revision import Checkout
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
 
@@ -37,7 +46,31 @@ _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # only Windows has O_BINARY
 # Git LFS's specification: a pointer file has fewer bytes than this, and begins with this line.
 _MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
 _LFS_FIELDS = re.compile(rb"(?m)^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})$")
-Walk = Callable[[str, Iterable[Pattern], Sandbox], Listing]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How a manifest and its files are read.
+
+    Without `hashed`, a file is read only if attributes are looked up in it: files have no SHA-256, and a draft or blank
+    file is left out only if it is read. `on_hashed` is called with the numbers of files and bytes read so far.
+
+    In a `checkout`, a Git LFS pointer stands for its document. Nobody can fix a manifest that `is_past`, an earlier
+    revision's, any more: files with problems are left out, its warnings are these problems, and variables that it does
+    not declare are ignored.
+    """
+
+    hashed: bool = True
+    on_hashed: Callable[[int, int], None] | None = None
+    checkout: Checkout | None = None
+    is_past: bool = False
+
+    def walk(self, root: Path, patterns: Iterable[Pattern], sandbox: Sandbox) -> Listing:
+        """The files below a root that the patterns may match. Raises ManifestError for folders it cannot read."""
+        return (self.checkout.walk if self.checkout else walk_files)(str(root), patterns, sandbox)
+
+
+_EVERYTHING = LoadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,51 +106,38 @@ def load_sources(
     env: str | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
     allow_outside: tuple[Path, ...] = (),
-    hashed: bool = True,
-    on_hashed: Callable[[int, int], None] | None = None,
-    walk: Walk = walk_files,
-    is_past: bool = False,
+    options: LoadOptions = _EVERYTHING,
 ) -> LoadedManifest:
     """Reads a manifest and the files it names, resolved for one environment.
-
-    Without `hashed`, a file is read only if attributes are looked up in it: files have no SHA-256, and a draft or blank
-    file is left out only if it is read. `on_hashed` is called with the numbers of files and bytes read so far.
-
-    A manifest that `is_past` is an earlier revision's, which nobody can fix any more: files with problems are left out,
-    its warnings are these problems, a Git LFS pointer stands for its document, and variables that it does not declare
-    are ignored. `walk` lists the files that patterns may match.
 
     Raises ManifestError with every problem of the manifest and its files, except those that may only follow from
     another.
     """
     file = find_manifest(path)
-    folder = Path(os.path.realpath(file.parent))
     sandbox = sandbox_around(file.parent, allow_outside)
     if not sandbox.allows(file):
         raise ManifestError((Problem(str(file), 0, 0, f"the manifest {sandbox.way_out}", ALLOW_HINT),))
-    manifest = _load_manifest(file, folder, sandbox, env, variables, walk=walk, is_past=is_past)
+    manifest = _load_manifest(file, sandbox, env, variables, options)
     with adding_problems(manifest.problems):
-        root = _find_root(manifest, folder, sandbox)
-        listing = walk(str(root), manifest.patterns, sandbox.around(root))
+        root = _find_root(manifest, file, sandbox, options.checkout)
+        listing = options.walk(root, manifest.patterns, sandbox.around(root))
     selections, selection_problems = select_files(manifest, listing)
-    hashed = hashed and not manifest.problems
+    options = replace(options, hashed=options.hashed and not manifest.problems)
     with adding_problems((*manifest.problems, *selection_problems)):
         commit_dates = _commit_dates(manifest, root, selections)
-    jobs = _read_jobs(selections, hashed, commit_dates)
-    jobs = tuple(replace(job, trusts_pointers=True) for job in jobs) if is_past else jobs
-    readings, read_problems = read_files(str(root), jobs, hashed=hashed, workers=_READERS, progress=on_hashed)
+    readings, read_problems = _read_files(root, _read_jobs(selections, options.hashed, commit_dates), options)
     problems = (*manifest.problems, *selection_problems, *read_problems)
     with adding_problems(problems):
-        desired, warnings = resolve.resolve_desired(manifest, selections, readings, is_past=is_past)
-    if manifest.problems or (problems and not is_past):
+        desired, warnings = resolve.resolve_desired(manifest, selections, readings, is_past=options.is_past)
+    if manifest.problems or (problems and not options.is_past):
         raise ManifestError(problems)
-    warnings = (*problems, *warnings) if is_past else (*find_warnings(manifest, selections, listing), *warnings)
-    return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
+    found = problems if options.is_past else find_warnings(manifest, selections, listing)
+    return LoadedManifest(desired, root, str(file), manifest, (*found, *warnings), commit_dates)
 
 
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
     """Where one value is written, as people read it: vssync.yaml:12:11."""
-    return str(diagnostics.locate_values(loaded.manifest.documents, (path,))[path])
+    return str(locate_values(loaded.manifest.documents, (path,))[path])
 
 
 def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, resolve.Provenance]:
@@ -127,7 +147,7 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
     """
     lookups = resolve.lookups_to_trace(loaded.manifest, store_key, file)
     jobs = [_read_job(file.path, file.filename, lookups, loaded.commit_dates)] if lookups else []
-    readings, problems = read_files(str(loaded.root), jobs, hashed=False, workers=1)
+    readings, problems = _read_files(loaded.root, jobs, LoadOptions(hashed=False))
     if problems:
         raise ManifestError(problems)
     looked_up = readings[file.path].findings.values if jobs else {}
@@ -135,23 +155,17 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
 
 
 def _load_manifest(
-    file: Path,
-    folder: Path,
-    sandbox: Sandbox,
-    env: str | None,
-    variables: Mapping[str, str],
-    *,
-    walk: Walk,
-    is_past: bool,
+    file: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str], options: LoadOptions
 ) -> Manifest:
     """The manifest in this file and the files that it includes, which are read in the order of their paths."""
     schema = load_schema("manifest.schema.json")
     main = check_document(_read_document(file, str(file)), schema)
+    folder = Path(os.path.realpath(file.parent))
     with adding_problems(main.problems):
-        if is_past:
+        if options.is_past:
             variables = {name: variables[name] for name in declared_variables(main) & variables.keys()}
         patterns = resolve_includes(main, env, variables)
-        listing = walk(str(folder), patterns.values(), sandbox)
+        listing = options.walk(folder, patterns.values(), sandbox)
         matches = {path: [file for _, file in listing.chosen_by(pattern)] for path, pattern in patterns.items()}
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
@@ -185,9 +199,8 @@ def _read_included(
             problems.append(Problem(shown_name, 0, 0, file.problem))
         elif shown_name != main.file_name:
             try:
-                documents.append(
-                    check_document(_read_document(folder / on_disk(file.path), shown_name), schema, "included")
-                )
+                document = _read_document(folder / on_disk(file.path), shown_name)
+                documents.append(check_document(document, schema, "included"))
             except ManifestError as error:
                 problems += error.problems
     if problems:
@@ -195,18 +208,20 @@ def _read_included(
     return tuple(documents)
 
 
-def _find_root(manifest: Manifest, folder: Path, sandbox: Sandbox) -> Path:
+def _find_root(manifest: Manifest, file: Path, sandbox: Sandbox, checkout: Checkout | None) -> Path:
     """The folder that all paths are relative to. Raises ManifestError unless it exists inside the sandbox."""
-    root = None if "\0" in manifest.root else Path(os.path.realpath(folder / manifest.root))
-    if root is not None and not sandbox.allows(root):
+    written = on_disk(manifest.root)
+    root = None if "\0" in written else Path(os.path.realpath(file.parent / written))
+    if root and checkout:
+        root = checkout.real_root(root, file.parent, written)
+    if root and not sandbox.allows(root):
         message = f"the root `{manifest.root}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync"
-        diagnostic = Diagnostic(("root",), message, ALLOW_HINT)
-    elif root is None or not os.path.isdir(root):
+        hint = ALLOW_HINT
+    elif not root or not os.path.isdir(root):
         message, hint = f"the root `{manifest.root}` is not a folder", "paths start there; name a folder that exists"
-        diagnostic = Diagnostic(("root",), message, hint)
     else:
         return root
-    raise ManifestError(diagnostics.locate_diagnostics(manifest.documents, (diagnostic,)))
+    raise ManifestError(locate_diagnostics(manifest.documents, [Diagnostic(("root",), message, hint)]))
 
 
 def _commit_dates(manifest: Manifest, root: Path, selections: tuple[Selection, ...]) -> Mapping[str, str]:
@@ -216,7 +231,8 @@ def _commit_dates(manifest: Manifest, root: Path, selections: tuple[Selection, .
     """
     files = [
         file
-        for file in (file for selection in selections for file in selection.files)
+        for selection in selections
+        for file in selection.files
         if file.disk_file and any(GIT_DATE in lookup.sources for lookup in file.settings.lookups)
     ]
     try:
@@ -233,7 +249,7 @@ def _commit_dates(manifest: Manifest, root: Path, selections: tuple[Selection, .
 
 
 @dataclass(frozen=True, slots=True)
-class ReadJob:
+class _ReadJob:
     """A file to read: its path below the root, and what is looked up in it."""
 
     path: str
@@ -241,12 +257,13 @@ class ReadJob:
     is_text: bool = False  # it must be text that services can read
     may_have_front_matter: bool = False  # front matter and headings are looked for
     commit_date: str = ""
-    trusts_pointers: bool = False  # a Git LFS pointer stands for its document, of which no text is known
 
 
-def _read_jobs(selections: tuple[Selection, ...], hashed: bool, commit_dates: Mapping[str, str]) -> tuple[ReadJob, ...]:
+def _read_jobs(
+    selections: tuple[Selection, ...], hashed: bool, commit_dates: Mapping[str, str]
+) -> tuple[_ReadJob, ...]:
     """One job for each file that must be read, for all stores; without `hashed`, only files with lookups."""
-    jobs: dict[str, ReadJob] = {}
+    jobs: dict[str, _ReadJob] = {}
     for file in (file for selection in selections for file in selection.files):
         lookups = resolve.lookups_in(file)
         if file.disk_file and (lookups or hashed):
@@ -262,69 +279,59 @@ def _read_jobs(selections: tuple[Selection, ...], hashed: bool, commit_dates: Ma
     return tuple(jobs.values())
 
 
-def _read_job(path: str, filename: str, lookups: frozenset[Lookup], commit_dates: Mapping[str, str]) -> ReadJob:
+def _read_job(path: str, filename: str, lookups: frozenset[Lookup], commit_dates: Mapping[str, str]) -> _ReadJob:
     """How to read a file: as text, or for front matter, if its name or its upload name has such an extension."""
     own, sent = extension_of(path), extension_of(filename)
     may_have_fields = may_have_front_matter(own) or may_have_front_matter(sent)
-    return ReadJob(path, lookups, is_text(own) or is_text(sent), may_have_fields, commit_dates.get(path, ""))
+    return _ReadJob(path, lookups, is_text(own) or is_text(sent), may_have_fields, commit_dates.get(path, ""))
 
 
-_ReadResult = tuple[resolve.Reading, tuple[Problem, ...]]
-
-
-def read_files(
-    root: str,
-    jobs: Iterable[ReadJob],
-    *,
-    hashed: bool,
-    workers: int,
-    progress: Callable[[int, int], None] | None = None,
+def _read_files(
+    root: Path, jobs: Sequence[_ReadJob], options: LoadOptions
 ) -> tuple[dict[str, resolve.Reading], tuple[Problem, ...]]:
-    """What was read, by path, and the problems of the files that could not be read.
-
-    `progress` is called with the numbers of files and bytes read so far.
-    """
-    jobs = tuple(jobs)
+    """What was read, by path, and the problems of the files that could not be read."""
     readings: dict[str, resolve.Reading] = {}
     problems: list[Problem] = []
     total_bytes = 0
-    results = _read_all(root, jobs, hashed, workers)
-    for count, (job, (reading, job_problems)) in enumerate(zip(jobs, results, strict=True), 1):
-        if job_problems:
-            problems += job_problems
+    for count, (job, result) in enumerate(zip(jobs, _read_all(root, jobs, options), strict=True), 1):
+        if isinstance(result, Problem):
+            problems.append(result)
         else:
-            readings[job.path] = reading
-        total_bytes += reading.size
-        if progress:
-            progress(count, total_bytes)
+            readings[job.path] = result
+            total_bytes += result.size
+        if options.on_hashed:
+            options.on_hashed(count, total_bytes)
     return readings, tuple(problems)
 
 
-def _read_all(root: str, jobs: tuple[ReadJob, ...], hashed: bool, workers: int) -> Iterator[_ReadResult]:
-    if workers <= 1 or len(jobs) < _JOBS_PER_TASK:
-        yield from (_read_file(root, job, hashed) for job in jobs)
+def _read_all(root: Path, jobs: Sequence[_ReadJob], options: LoadOptions) -> Iterator[resolve.Reading | Problem]:
+    folder = str(root)
+
+    def read(job: _ReadJob) -> resolve.Reading | Problem:
+        return _read_file(f"{folder}/{on_disk(job.path)}", job, options)
+
+    if len(jobs) < _JOBS_PER_TASK:
+        yield from map(read, jobs)
         return
     groups = [jobs[start : start + _JOBS_PER_TASK] for start in range(0, len(jobs), _JOBS_PER_TASK)]
-    with ThreadPoolExecutor(workers, "vssync-read") as threads:
-        for results in threads.map(lambda group: [_read_file(root, job, hashed) for job in group], groups):
-            yield from results
+    with ThreadPoolExecutor(_READERS, "vssync-read") as threads:
+        yield from chain.from_iterable(threads.map(lambda group: [*map(read, group)], groups))
 
 
-def _read_file(root: str, job: ReadJob, hashed: bool) -> _ReadResult:
-    path = f"{root}/{on_disk(job.path)}"
+def _read_file(path: str, job: _ReadJob, options: LoadOptions) -> resolve.Reading | Problem:
     try:
-        if result := _read_once(path, job, hashed) or _read_once(path, job, hashed):
-            return result
+        if reading := _read_once(path, job, options) or _read_once(path, job, options):
+            return reading
         message, hint = "the file changed while it was read, twice", "wait until nothing writes to it"
     except OSError as error:
         message, hint = f"the file cannot be read: {error.strerror}", "make it readable, or leave it out"
-    return resolve.Reading(), (Problem(job.path, 0, 0, message, hint),)
+    return Problem(job.path, 0, 0, message, hint)
 
 
-def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
+def _read_once(path: str, job: _ReadJob, options: LoadOptions) -> resolve.Reading | None:
     """Reads what the job asks for; None if the file changed meanwhile. Raises OSError."""
-    if not (hashed or job.may_have_front_matter):
-        return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date)), ()
+    if not (options.hashed or job.may_have_front_matter):
+        return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date))
     digest, text, pointer = hashlib.sha256(), TextReader(), b""
     file = os.open(path, _READ)  # for a small file, `open` takes twice the time
     try:
@@ -336,25 +343,25 @@ def _read_once(path: str, job: ReadJob, hashed: bool) -> _ReadResult | None:
             left -= len(chunk)
             if job.is_text:
                 text.feed(chunk, final=left <= 0)
-            if hashed:
+            if options.hashed:
                 digest.update(chunk)
-            if left <= 0 or not hashed:
+            if left <= 0 or not options.hashed:
                 break
     finally:
         os.close(file)
     after = os.stat(path)
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         return None
-    sha256 = digest.hexdigest() if hashed else ""
-    if job.trusts_pointers and (fields := _LFS_FIELDS.search(pointer)):
-        return resolve.Reading(fields[1].decode(), int(fields[2])), ()
+    sha256 = digest.hexdigest() if options.hashed else ""
+    if options.checkout and (fields := _LFS_FIELDS.search(pointer)):
+        return resolve.Reading(fields[1].decode(), int(fields[2]))
     if pointer:
         flaw = Problem(job.path, 0, 0, "is a Git LFS pointer, not the document itself", "run `git lfs pull`")
-        return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
+        return resolve.Reading(sha256, before.st_size, flaw=flaw)
     if text.flaw:
         flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
-        return resolve.Reading(sha256, before.st_size, flaw=flaw), ()
+        return resolve.Reading(sha256, before.st_size, flaw=flaw)
     head = text.head if job.may_have_front_matter else ""
     is_blank = job.is_text and text.is_blank and left <= 0
     findings = look_up(job.lookups, head, job.path, job.commit_date)
-    return resolve.Reading(sha256, before.st_size, findings, is_blank=is_blank), ()
+    return resolve.Reading(sha256, before.st_size, findings, is_blank=is_blank)

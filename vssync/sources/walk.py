@@ -238,13 +238,9 @@ class _Walker:
         nfc_path = _nfc(entry.path)
         is_listed_only = nfc_path not in self._named
         inner = replace(inner, has_rules=False, behind=nfc_path, is_listed_only=is_listed_only)
-        if is_ignored:
-            return replace(inner, left_out_reason=IGNORED)
-        return (
-            replace(inner, left_out_reason=LINKED)
-            if self._follows(folder, entry, is_named=not is_listed_only)
-            else None
-        )
+        if is_link and not self._follows(folder, entry, is_named=not is_listed_only):
+            return None
+        return replace(inner, left_out_reason=LINKED if is_link else IGNORED)
 
     def _follows(self, folder: _Folder, entry: _Entry, *, is_named: bool) -> bool:
         """Whether to walk behind a link: if a pattern leads there; else once per target, to list what is left out."""

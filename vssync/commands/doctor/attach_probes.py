@@ -172,34 +172,34 @@ def _shorten(value: Scalar | None) -> str:
 def update_file(trial: Trial) -> None:
     """Whether an update changes anything; how values come back is another probe's finding."""
     client, store_id = trial.client, trial.scratch.store_id
-    for file_id in trial.pair[:1]:
-        before = client.get_file(store_id, file_id).attributes
-        try:
-            client.set_attributes(store_id, file_id, {**ATTRIBUTES, "accent": "è"})
-        except ServiceError as error:
-            if not is_refusal(error):
-                raise
-            trial.record("attribute_updates", False, warning("update file", f"not possible in place: {error}"))
-            return
-        works = client.get_file(store_id, file_id).attributes != before
-        text = "attributes change in place" if works else "has no effect"
-        trial.record("attribute_updates", works, (ok if works else warning)("update file", text))
+    file_id = trial.pair[0]
+    before = client.get_file(store_id, file_id).attributes
+    try:
+        client.set_attributes(store_id, file_id, {**ATTRIBUTES, "accent": "è"})
+    except ServiceError as error:
+        if not is_refusal(error):
+            raise
+        trial.record("attribute_updates", False, warning("update file", f"not possible in place: {error}"))
+        return
+    works = client.get_file(store_id, file_id).attributes != before
+    text = "attributes change in place" if works else "has no effect"
+    trial.record("attribute_updates", works, (ok if works else warning)("update file", text))
 
 
 def attach_again(trial: Trial) -> None:
     """What happens when a file is attached that is attached, and when one that does not exist is."""
     scratch = trial.scratch
-    for file_id in trial.pair[:1]:
-        again = scratch.ask("POST", scratch.path("files"), body=trial.entry(file_id, accent="again").body())
-        trial.record("reattaches", not again.error)
-        phantom = scratch.ask("POST", scratch.path("files"), body={"file_id": unknown_id(file_id)})
-        trial.record("phantom_files", not phantom.error)
-        content = scratch.ask("GET", f"/files/{file_id}/content")
-        if content.status in (200, 400, 403):
-            trial.record("refuses_content", content.error is not None)
-        text = scratch.ask("GET", scratch.path("files", file_id, "content"))
-        if "data" in text.body or "content" in text.body:
-            trial.record("content_pages", "data" in text.body)
+    file_id = trial.pair[0]
+    again = scratch.ask("POST", scratch.path("files"), body=trial.entry(file_id, accent="again").body())
+    trial.record("reattaches", not again.error)
+    phantom = scratch.ask("POST", scratch.path("files"), body={"file_id": unknown_id(file_id)})
+    trial.record("phantom_files", not phantom.error)
+    content = scratch.ask("GET", f"/files/{file_id}/content")
+    if content.status in (200, 400, 403):
+        trial.record("refuses_content", content.error is not None)
+    text = scratch.ask("GET", scratch.path("files", file_id, "content"))
+    if "data" in text.body or "content" in text.body:
+        trial.record("content_pages", "data" in text.body)
 
 
 def attach_plainly(trial: Trial) -> None:
@@ -229,8 +229,6 @@ def attach_plainly(trial: Trial) -> None:
 
 def kinds(trial: Trial) -> None:
     """Attaches a small file of each kind: which are refused, which fail, and which are read."""
-    if not trial.pair:
-        return
     scratch = trial.scratch
     ends: dict[str, str] = {}
     attached: dict[str, str] = {}

@@ -37,6 +37,7 @@ from vssync.document import document
 from vssync.endpoints import Endpoint
 from vssync.errors import VssyncError
 from vssync.files import write_file
+from vssync.providers import PROVIDERS
 
 _STEPS = frozenset({"vector_stores", "files", "file_batches", "search", "content", "cancel"})
 _PATHS = ("/v1", "/openai/v1", "/20231130/openai/v1", "/v1/openai/v1")  # base URLs that say whose API it is
@@ -55,13 +56,11 @@ class _Exchange:
 class Recorder:
     """Sees each answer of a run, and remembers what may be shown of it."""
 
-    requests: int = 0
     _error_styles: set[str] = field(default_factory=set)
     _exchanges: dict[tuple[str, str, int], _Exchange] = field(default_factory=dict)
     _headers: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def __call__(self, call: Call, response: httpx.Response) -> None:
-        self.requests += 1
         request = f"{call.method} {_route(call)}"
         exchange = self._exchanges.setdefault((request, call.plane.value, response.status_code), _Exchange())
         for name, value in response.headers.items():
@@ -133,6 +132,7 @@ def evidence_text(
 ) -> str:
     """The document. `facts` and `seconds` are those of the write probes; complete: the run came to its end."""
     provider = endpoint.provider
+    regions = PROVIDERS[provider.name].regions  # without those that only the caller's machine knows
     return document(
         "evidence",
         date=datetime.now(UTC).date().isoformat(),
@@ -144,9 +144,7 @@ def evidence_text(
         },
         service={
             "provider": provider.name,
-            "region": endpoint.region
-            if provider.regions and re.fullmatch(provider.regions.name, endpoint.region)
-            else "",
+            "region": endpoint.region if regions and re.fullmatch(regions.name, endpoint.region) else "",
             "auth": dict(zip(("data", "control"), endpoint.auth_kinds, strict=True)),
             "addresses": {
                 "data": _address(endpoint, endpoint.data_url),
@@ -155,7 +153,7 @@ def evidence_text(
         },
         checks=_checks(findings),
         capabilities=capabilities_of(facts),
-        dialect=dialect_of(facts, provider.name),
+        dialect=dialect_of(facts, provider.name) or None,
         facts={name: _leaf(value) for name, value in sorted(facts.items())},
         seconds=dict(sorted(seconds.items())),
         headers=recorder.headers(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from vssync.api.rate_limit import Clock
 from vssync.commands.doctor.evidence import Recorder, evidence_text
 from vssync.commands.doctor.facts import Fact, capabilities_of, dialect_of
-from vssync.commands.doctor.finding import Emit, Finding, FindingKind, error_text, failed, finding_dict, ok, warning
+from vssync.commands.doctor.finding import Emit, Finding, FindingKind, failed, finding_dict, ok, warning
 from vssync.commands.doctor.read_probes import run_read_probes
 from vssync.commands.doctor.scratch import ScratchStore, Trial, clean_up
 from vssync.commands.doctor.tenancy import run_tenancy_probes
@@ -121,7 +121,7 @@ def diagnosis_json(loaded: LoadedManifest, diagnosis: Diagnosis) -> str:
         complete=diagnosis.complete,
         findings=[finding_dict(finding) for finding in diagnosis.findings],
         capabilities=None if facts is None else capabilities_of(facts),
-        dialect=None if facts is None else dialect_of(facts, provider),
+        dialect=dialect_of(facts or {}, provider) or None,
     )
 
 
@@ -138,7 +138,7 @@ def _connect(
         if write:
             prepare_for_writes(session)
     except VssyncError as error:
-        emit(failed(topic, error_text(error)))
+        emit(failed(topic, str(error)))
         return None
     for text in session.client.sender.warnings:
         emit(warning("proxy", text))

@@ -124,8 +124,10 @@ def dialect_of(facts: Facts, provider: str) -> str:
     """The local service that behaves as what was seen, as `vssync serve --provider` takes it.
 
     It is the provider's dialect with the switches that differ; for a provider without one of its own, and for
-    `compatible`, which may be anything, the nearest.
+    `compatible`, which may be anything, the nearest. Empty where too little was seen to tell.
     """
+    if facts.keys().isdisjoint(("attributes", "stores_iam_only")):
+        return ""
     names = (provider,) if provider in DIALECTS.keys() - {"compatible"} else ("local", "openai", "compatible")
     return min(
         (",".join((name, *_switches(facts, DIALECTS[name]))) for name in names), key=lambda text: text.count(",")

@@ -53,17 +53,23 @@ Emit = Callable[[Finding], None]
 
 def ok(topic: str, text: str) -> Finding:
     """Nothing to do."""
-    return Finding(FindingKind.OK, topic, text)
+    return _finding(FindingKind.OK, topic, text)
 
 
 def warning(topic: str, text: str, *way_out: str) -> Finding:
     """Something to know."""
-    return Finding(FindingKind.WARNING, topic, text, way_out)
+    return _finding(FindingKind.WARNING, topic, text, *way_out)
 
 
 def failed(topic: str, text: str, *way_out: str) -> Finding:
     """Something to fix."""
-    return Finding(FindingKind.FAILED, topic, text, way_out)
+    return _finding(FindingKind.FAILED, topic, text, *way_out)
+
+
+def _finding(kind: FindingKind, topic: str, *lines: str) -> Finding:
+    """A finding whose lines, where they quote errors, do not advise to run what is running."""
+    text, *way_out = (_ITSELF.sub("", line) for line in lines)
+    return Finding(kind, topic, text, tuple(way_out))
 
 
 def finding_dict(finding: Finding) -> dict[str, object]:
@@ -85,11 +91,6 @@ def finding_text(finding: Finding, width: int) -> str:
         wrapped = textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
         lines += [line] if line.startswith("Allow ") else wrapped
     return head + f"\n{' ' * len(head)}".join(lines)
-
-
-def error_text(error: Exception) -> str:
-    """An error's words, without the advice to run what is running."""
-    return _ITSELF.sub("", str(error))
 
 
 def policy_statement(kind: AuthKind, compartment: str, verb: str = "manage") -> str:

@@ -25,7 +25,7 @@ def create_store(trial: Trial) -> None:
             return trial.client.get_store(scratch.store_id).status is not StoreStatus.IN_PROGRESS
         return False
 
-    checks = {"store_completed": is_completed, "store_served": lambda: trial.client.is_ready(scratch.store_id)}
+    checks = {"store_completed": is_completed, "store_served": lambda: trial.client.can_list_files(scratch.store_id)}
     delays = scratch.watch(checks, TIMEOUT)
     if "store_served" not in delays:
         raise VssyncError(f"{scratch.store_id}: the new store did not answer within {TIMEOUT:,.0f} s")
@@ -110,21 +110,19 @@ def list_batches(trial: Trial) -> None:
 
 def list_attributes(trial: Trial) -> None:
     """Whether a listing has the attributes that a GET of the file has."""
-    for file_id in trial.pair[:1]:
-        read = trial.scratch.ask("GET", trial.scratch.path("files", file_id))
-        listed = trial.scratch.listed().get(file_id)
-        if read.error or listed is None:
-            raise read.error or VssyncError(f"{file_id}: is in the store, and not in its listing")
-        is_listed = (listed.get("attributes") or {}) == (read.body.get("attributes") or {})
-        text = "listings leave attributes out that a GET of the file has, and vssync recognizes its files by them"
-        finding = ok("list files", "attributes are listed") if is_listed else failed("list files", text)
-        trial.record("lists_attributes", is_listed, finding)
+    file_id = trial.pair[0]
+    read = trial.scratch.ask("GET", trial.scratch.path("files", file_id))
+    listed = trial.scratch.listed().get(file_id)
+    if read.error or listed is None:
+        raise read.error or VssyncError(f"{file_id}: is in the store, and not in its listing")
+    is_listed = (listed.get("attributes") or {}) == (read.body.get("attributes") or {})
+    text = "listings leave attributes out that a GET of the file has, and vssync recognizes its files by them"
+    finding = ok("list files", "attributes are listed") if is_listed else failed("list files", text)
+    trial.record("lists_attributes", is_listed, finding)
 
 
 def paging(trial: Trial) -> None:
     """How the listing of the store's files pages: by order, by cursor, to the end."""
-    if not trial.pair:
-        return
     scratch, path = trial.scratch, trial.scratch.path("files")
 
     def page(order: str = "asc", **params: str) -> list[str]:

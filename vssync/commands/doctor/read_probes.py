@@ -17,14 +17,12 @@ from vssync.commands.doctor.finding import (
     Emit,
     Finding,
     FindingKind,
-    error_text,
     failed,
     ok,
     policy_statement,
     warning,
 )
 from vssync.commands.session import Session
-from vssync.endpoints import foreign_project
 from vssync.errors import AccessDenied, NotFound, ServiceError
 from vssync.limits import CLOCK_SKEW
 from vssync.model.plan import Options
@@ -113,7 +111,7 @@ def _credential(session: Session, probes: dict[Plane, Probe]) -> Iterator[Findin
     if has_one and probes[Plane.DATA].error is None:
         denials = {}
     for plane, error in list(denials.items())[: 1 if has_one else 2]:
-        yield failed("credential", error_text(error), *_policy_advice(session, error, plane))
+        yield failed("credential", str(error), *_policy_advice(session, error, plane))
     if not denials:
         yield ok("credential", "accepted" if session.credential or session.control_credential else "none needed")
 
@@ -134,17 +132,15 @@ def _policy_advice(session: Session, error: ServiceError | None = None, plane: P
 
 
 def _project(session: Session, probe: Probe) -> Finding | None:
-    """Whether the data address accepts the project. A project of another region is refused in misleading words."""
+    """Whether the data address accepts the project."""
     project = session.loaded.desired.service.project
     if not project or _is_unanswered(probe) or isinstance(probe.error, AccessDenied):
         return None
-    if problem := foreign_project(project, session.endpoint.region):
-        return failed("project", problem)
     if probe.error:
         control_url, way_out = session.endpoint.control_url, list[str]()
         if control_url != session.endpoint.data_url and session.client.probe("/files", Plane.CONTROL).error is None:
             way_out = [f"The store address lists files: set `data_url: {control_url}`."]
-        return failed("project", error_text(probe.error), *(way_out or _policy_advice(session, probe.error)))
+        return failed("project", str(probe.error), *(way_out or _policy_advice(session, probe.error)))
     return ok("project", f"accepted: {project}")
 
 
@@ -176,12 +172,12 @@ def _list_stores(session: Session, probes: dict[Plane, Probe], emit: Emit) -> tu
         is_told = isinstance(error, AccessDenied) and endpoint.control_auth is not None
         way_out = [f"The data address lists stores: set `control_url: {endpoint.data_url}`."] if is_elsewhere else []
         if way_out or not is_told:
-            emit(failed("list stores", error_text(error), *(way_out or _policy_advice(session, error, Plane.CONTROL))))
+            emit(failed("list stores", str(error), *(way_out or _policy_advice(session, error, Plane.CONTROL))))
         return None
     found, declared = len(managed_stores(session, stores)), len(session.loaded.desired.stores)
     also = "; the data address lists them too" if is_elsewhere else ""
     if error:
-        text = f"{error_text(error)}; of this manifest's {declared:,}, {found:,} can be used by their `id`"
+        text = f"{error}; of this manifest's {declared:,}, {found:,} can be used by their `id`"
         emit((ok if found == declared else warning)("list stores", text))
     else:
         emit(ok("list stores", f"{len(stores):,} listed, {found:,} of this manifest's {declared:,}{also}"))
@@ -191,10 +187,10 @@ def _list_stores(session: Session, probes: dict[Plane, Probe], emit: Emit) -> tu
 def _store_files(session: Session, key: str, store: LiveStore) -> Finding:
     """Whether a store's files can be listed. A 404 means that the store is new, or that a permission is missing."""
     try:
-        if session.client.is_ready(store.id):
+        if session.client.can_list_files(store.id):
             return ok("list files", f"{key} ({store.id}): its files can be listed")
     except ServiceError as error:
-        return failed("list files", f"{key}: {error_text(error)}", *_policy_advice(session, error))
+        return failed("list files", f"{key}: {error}", *_policy_advice(session, error))
     text = f"{key} ({store.id}): the service lists the store, but answers 404 for its files"
     if (session.client.service_date or 0) - store.created_at < _NEW_STORE_SECONDS:
         return warning("list files", text, "The store is new: try again in a minute.")
@@ -218,7 +214,7 @@ def _batches(session: Session, store: LiveStore) -> Finding:
     if error is None:
         return ok("list batches", "supported")
     if missing_from_list_error(error) is None:
-        return failed("list batches", error_text(error), *_policy_advice(session, error))
+        return failed("list batches", str(error), *_policy_advice(session, error))
     text = f"not supported, or not permitted ({error.answer.status}): vssync finds only batches noted in the store"
     if not session.capabilities.list_batches:
         return ok("list batches", text)

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
+from vssync.api.parse import UUID
+
 UNLISTED = "(unlisted)"
 _MAX_DEPTH, _MAX_WORDS, _MAX_LENGTH = 8, 40, 60
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _SEPARATORS = re.compile(r"[A-Za-z0-9 _./;=,-]*")
 _PREFIXES = re.compile(r"((?:vs|vsfb|file|batch|assistant|call|req)[-_](?:[a-z]{3}[-_])?)[0-9A-Za-z-]+")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Fields whose text is a word of the protocol, an id, or a sentence.
 _WORD_FIELDS = frozenset({"anchor", "code", "object", "param", "purpose", "status", "type"})
 _ID_FIELDS = frozenset({"batch_id", "file_id", "first_id", "id", "last_id", "vector_store_id"})
@@ -94,7 +95,7 @@ def id_prefix(text: str) -> str:
 
 def id_form(text: str) -> str:
     """What an id looks like."""
-    if _UUID.fullmatch(text):
+    if UUID.fullmatch(text):
         return "UUID"
     return f"{id_prefix(text)}..." if id_prefix(text) else UNLISTED
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -112,7 +113,7 @@ class ScratchStore:
     ) -> RawReply:
         """One request, its answer as it is. Raises ServiceError only where there is none."""
         is_raw = path.startswith("/files/") and path.endswith("/content")
-        call = Call(method, path, plane, params or {}, body, idempotent=method != "POST", raw=is_raw)
+        call = Call(method, path, plane, params or {}, body, idempotent=method != "POST", raw=is_raw, is_probe=True)
         try:
             sent = self.client.sender.send(call).body
             return RawReply(200, sent if isinstance(sent, Mapping) else {})
@@ -178,13 +179,16 @@ class ScratchStore:
             if tries >= _TRIES_AT_ONCE:
                 clock.sleep(_POLL_INTERVAL)
 
-    def delete_store(self) -> None:
-        """Deletes it by its id, or by its name when the reply with the id was lost."""
-        ids = [self.store_id]
+    def find_store(self) -> bool:
+        """Whether it is there; it is looked for by its name when the reply with the id was lost."""
         if not self.store_id:
-            ids = [store.id for store in self.client.list_stores() if store.name == self.word]
-        for store_id in ids:
-            self.client.delete_store(store_id)
+            self.store_id = next((store.id for store in self.client.list_stores() if store.name == self.word), "")
+        return bool(self.store_id)
+
+    def delete_store(self) -> None:
+        """Deletes it, if it is there."""
+        if self.find_store():
+            self.client.delete_store(self.store_id)
             self._removed += 1
         self._store_may_exist = False
 
@@ -200,14 +204,14 @@ class ScratchStore:
 
         It is finished even if it is interrupted once, which is raised at its end.
         """
-        lost = [name for name, upload in self.uploads.items() if not upload]
-        left = [f"upload {name}: its reply was lost, so it may exist" for name in lost]
         removals: list[tuple[str, Callable[[], None]]] = []
         if self._store_may_exist:
-            removals.append((f"store {self.word}", self.delete_store))
+            removals.append((self.store_id or f"store {self.word}", self.delete_store))
         for name, upload in self.uploads.items():
             if upload:
-                removals.append((f"upload {name} ({upload.id})", partial(self.delete_upload, name)))
+                removals.append((upload.id, partial(self.delete_upload, name)))
+        left = [f"{name}: its reply was lost, so it may exist" for name, upload in self.uploads.items() if not upload]
+        errors: list[VssyncError] = []
         interruption: KeyboardInterrupt | None = None
         try:
             while removals:
@@ -220,18 +224,27 @@ class ScratchStore:
                     interruption = again
                     continue
                 except VssyncError as error:
-                    left.append(f"{name}: {error}")
+                    left.append(name)
+                    errors.append(error)
                 removals.pop(0)
         finally:
-            left += [f"{name}: not removed" for name, _ in removals]
+            left += [name for name, _ in removals]
             if left:
-                way_out = f"Remove it with `vssync doctor --clean-up {self.word}`, with the options of this run."
-                emit(failed("clean up", "something may be left:", *left, way_out))
+                text = f"{count_noun(len(left), 'object')} may be left:"
+                emit(failed("clean up", text, *left, *_reasons(errors), self._way_out(errors)))
             elif self._removed:
                 emit(ok("clean up", f"removed: {count_noun(self._removed, 'object')}; nothing is left"))
         if interruption:
             raise interruption
         return not left
+
+    def _way_out(self, errors: list[VssyncError]) -> str:
+        command = f"`vssync doctor --clean-up {self.word}`, with the options of this run"
+        if any(isinstance(error, AccessDenied) for error in errors):
+            return f"To remove them, run {command} and a credential that may delete."
+        if errors and all(isinstance(error, NotDeleted) for error in errors):
+            return f"Remove them in the service's own console; or later, if it deletes again, run {command}."
+        return f"To remove them, run {command}."
 
 
 @dataclass(slots=True)
@@ -272,12 +285,20 @@ class Trial:
             self.facts[name] = prefix
             self.facts["long_ids"] = len(id_) - len(prefix) > 32
 
-    def record_deletion(self, kind: str, error: ServiceError | None = None) -> None:
-        """Notes that objects of a kind can be deleted, or what is answered instead."""
+    @contextmanager
+    def recording_deletion(self, kind: str) -> Iterator[None]:
+        """Notes whether the block, which deletes an object of a kind, may, or what is answered instead."""
+        error: ServiceError | None = None
+        try:
+            yield
+        except (AccessDenied, NotDeleted) as refusal:
+            error = refusal
         self.facts["denies_deletions"] = isinstance(error, NotDeleted)
         self.deletions[kind] = not isinstance(error, AccessDenied)
         if self.deletions.keys() == {"store-files", "files", "stores"}:
             self.facts["refuses_deleting"] = " ".join(kind for kind, may in self.deletions.items() if not may)
+        if error:
+            raise error
 
     def search(self, attribute: tuple[str, Scalar] | None = None) -> tuple[SearchHit, ...]:
         """The hits that hold the scratch word: of the files with an attribute, or of all."""
@@ -302,10 +323,21 @@ def clean_up(client: Client, word: str, emit: Emit) -> bool:
         )
     uploads = {upload.filename: upload for upload in client.list_uploads() if upload.filename.startswith(f"{word}-")}
     scratch = ScratchStore(client, word, uploads=dict(uploads), _store_may_exist=True)
-    if not uploads and all(store.name != word for store in client.list_stores()):
+    if not uploads and not scratch.find_store():
         emit(ok("clean up", f"nothing is named {word}"))
         return True
+    with suppress(ServiceError):  # which its deletion will meet again, and Files can go all the same
+        scratch.find_store()
     return scratch.clean(emit)
+
+
+def _reasons(errors: list[VssyncError]) -> list[str]:
+    """Each kind of refusal once, in the words of the first."""
+    first: dict[tuple[object, ...], str] = {}
+    for error in errors:
+        answer = error.answer if isinstance(error, ServiceError) else None
+        first.setdefault((type(error), answer and (answer.status, answer.code)), str(error))
+    return [*first.values()]
 
 
 def by_id(page: Page) -> dict[str, Row]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 
+from vssync.api.parse import UUID
 from vssync.commands.doctor.finding import ok, warning
 from vssync.commands.doctor.scratch import ATTRIBUTES, FOLLOW_TIMEOUT, Trial
-from vssync.errors import AccessDenied, NotDeleted, ServiceError
+from vssync.errors import ServiceError
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _COPY = "copy"  # the attribute that tells equal files apart
 
 
 def search_hits(trial: Trial) -> None:
     """Which ids hits have, whether they carry attributes, and which filters there are."""
-    if not trial.pair:
-        return
     scratch = trial.scratch
     if not scratch.wait_until(trial.search, bool, FOLLOW_TIMEOUT):
         trial.emit(warning("search", "finds nothing of what was attached"))
@@ -30,7 +26,7 @@ def search_hits(trial: Trial) -> None:
         for hit in scratch.page(scratch.path("search"), query=body).rows
     ]
     named = [id_ for id_, attributes in hits if isinstance(attributes, Mapping) and attributes.get("file_id") in ids]
-    trial.record("own_hit_ids", bool(named) and all(map(_UUID.fullmatch, named)))
+    trial.record("own_hit_ids", bool(named) and all(map(UUID.fullmatch, named)))
     trial.record("hits_name_files", bool(named) or all(id_ in ids for id_, _ in hits))
     trial.record("hits_have_attributes", any(attributes for _, attributes in hits))
     one_of = {"type": "in", "key": "accent", "value": ["never"]}
@@ -41,7 +37,7 @@ def search_hits(trial: Trial) -> None:
 
 def filter_by_update(trial: Trial) -> None:
     """Whether searches filter by an attribute that is added in place; one that came with the file is the test."""
-    if not (trial.pair and trial.facts.get("attribute_updates")):
+    if not trial.facts.get("attribute_updates"):
         return
     topic, added = "search", ("tried", trial.scratch.word)
     if trial.search(("tried", "never")):
@@ -73,10 +69,8 @@ def equal_texts(trial: Trial) -> None:
     if not is_found:
         trial.emit(warning(topic, "search finds neither of two, so it is not known whether they share chunks"))
     elif scratch.wait_until(lambda: find(removed), lambda found: not found, FOLLOW_TIMEOUT):
-        text = (
-            f"a file is still found {FOLLOW_TIMEOUT:,.0f} s after it was removed, so it is not known whether they share"
-        )
-        trial.emit(warning(topic, f"{text} chunks"))
+        late = f"a file is still found {FOLLOW_TIMEOUT:,.0f} s after it was removed"
+        trial.emit(warning(topic, f"{late}, so it is not known whether they share chunks"))
     elif scratch.wait_until(lambda: find(kept), bool, FOLLOW_TIMEOUT):
         trial.record("shares_chunks", False, ok(topic, "have chunks of their own"))
     else:
@@ -87,12 +81,8 @@ def _detach(trial: Trial, file_id: str) -> None:
     """Detaches a file, and looks at how long it is still seen."""
     client, scratch = trial.client, trial.scratch
     before = client.get_store(scratch.store_id).counts.total
-    try:
+    with trial.recording_deletion("store-files"):
         client.detach_file(scratch.store_id, file_id)
-    except (AccessDenied, NotDeleted) as error:
-        trial.record_deletion("store-files", error)
-        raise
-    trial.record_deletion("store-files")
     listing = scratch.ask("GET", scratch.path("files"), {"limit": 100})
     trial.record("breaks_listings", listing.status == 400)
 
@@ -127,27 +117,19 @@ def _detach(trial: Trial, file_id: str) -> None:
 def delete_file(trial: Trial) -> None:
     """Whether a File that is deleted while it is attached leaves the store."""
     client, scratch = trial.client, trial.scratch
-    for file_id in trial.pair[1:]:
-        name = next(name for name, upload in scratch.uploads.items() if upload and upload.id == file_id)
-        try:
-            scratch.delete_upload(name)
-        except (AccessDenied, NotDeleted) as error:
-            trial.record_deletion("files", error)
-            raise
-        trial.record_deletion("files")
-        gone = scratch.watch({"gone": partial(lambda id_: not client.is_attached(scratch.store_id, id_), file_id)})
-        text = "a File that is deleted leaves its stores" if gone else "a File that is deleted stays in its stores"
-        trial.record("keeps_attached", not gone, (ok if gone else warning)("delete file", text))
+    file_id = trial.pair[1]
+    name = next(name for name, upload in scratch.uploads.items() if upload and upload.id == file_id)
+    with trial.recording_deletion("files"):
+        scratch.delete_upload(name)
+    gone = scratch.watch({"gone": lambda: not client.is_attached(scratch.store_id, file_id)})
+    text = "a File that is deleted leaves its stores" if gone else "a File that is deleted stays in its stores"
+    trial.record("keeps_attached", not gone, (ok if gone else warning)("delete file", text))
 
 
 def delete_store(trial: Trial) -> None:
     """Deletes the scratch store, and looks at how long it is still listed."""
     client, store_id = trial.client, trial.scratch.store_id
-    try:
+    with trial.recording_deletion("stores"):
         trial.scratch.delete_store()
-    except (AccessDenied, NotDeleted) as error:
-        trial.record_deletion("stores", error)
-        raise
-    trial.record_deletion("stores")
     listed = trial.scratch.watch({"unlisted": lambda: all(store.id != store_id for store in client.list_stores())})
     trial.record_delay("store_unlisted", listed.get("unlisted"), "ghost_stores")
