@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 from vssync.applier.context import Watcher
 from vssync.auth.credential import CredentialError
@@ -48,6 +49,7 @@ from vssync.render.wording import format_value
 from vssync.sources.load import LoadedManifest
 from vssync.text import join_first
 
+Answer = TypeVar("Answer")
 _TITLE = "vssync: live stores differ from the manifest"
 _REFUSED, _ERROR, _INCOMPLETE = Refused.exit_code, VssyncError.exit_code, 4
 _FROM_BEST = (0, _REFUSED, UsageProblem.exit_code, _ERROR, _INCOMPLETE)
@@ -87,15 +89,24 @@ class CiRun:
         return ManifestHistory(self.git, path, self.settings.env or "", self.settings.variables)
 
     def manifests(self, base: str = "") -> ManifestsByTouch:
-        """Those that the commits since `base` touch, and the others; without a base nothing is touched."""
+        """Those that the commits since `base` touch, and the others; without a base, all of them and none."""
         paths = find_manifests(self.git, self.paths)
         if not paths:
             raise VssyncError(f"{self.git.tree}: git tracks no vssync.yaml; commit one, or name yours by -f")
-        return split_touched(tuple(map(self.history, paths)), base or self.git.head, self.git.head)
+        touched, untouched = split_touched(tuple(map(self.history, paths)), base or self.git.head, self.git.head)
+        return ManifestsByTouch(touched, untouched) if base else ManifestsByTouch(untouched, ())
 
     def warn(self, message: str) -> None:
         """Shows a warning on the forge."""
         self.forge.annotate(Severity.WARNING, message)
+
+    def ask(self, question: Callable[[], Answer], otherwise: Answer, problem: str) -> Answer:
+        """What the forge answers; where it may not be asked, a warning says so and what follows from that."""
+        try:
+            return question()
+        except ForgeDenied as error:
+            self.warn(f"{problem}: {error}")
+            return otherwise
 
     def review(self, kind: str, reviews: Iterable[ManifestReview], untouched: tuple[str, ...] = ()) -> JobReview:
         """What is known about these manifests, as the text on all of them shows it."""
@@ -155,7 +166,7 @@ def _plan(run: CiRun) -> int:
     touched, untouched = run.manifests(base)
     numbers = (event.number,) if event.number else ()
     owners = [manifest.owner for history in (*touched, *untouched) if (manifest := history.valid_at(run.git.head))]
-    labels = _judge(run, lambda: map(run.forge.pull_request, numbers), owners) if touched else ()
+    labels = _judge(run, lambda: map(run.forge.pull_request, numbers if touched else ()), owners)
     looks = [_catch(run, history, partial(_look_at_change, run, history, base, labels)) for history in touched]
     unknown = tuple(str(label) for label in labels if not label.owner)
     if unknown and looks:
@@ -221,20 +232,23 @@ def _apply(run: CiRun) -> int:
             f"ci apply: is for the default branch, after a push or by hand, not for `{event.kind}` on "
             f"`{event.branch}`; see `vssync ci --help`"
         )
-    deployed = _last_deployment(run)
+    ask = partial(run.forge.last_deployment, run.deployment)
+    deployed = (run.ask(ask, None, "the last deployment is not known") if run.deployment else None) or ""
     since = run.git.range_between(deployed, run.git.head)
     chosen: list[tuple[ManifestHistory, Plan | None]]
     chosen = [(run.history(plan.options.manifest), plan) for plan in run.saved]
-    if not chosen:
-        touched, untouched = run.manifests(deployed if since else "")
-        chosen = [(history, None) for history in (touched if since else untouched)]
+    untouched: tuple[ManifestHistory, ...] = ()
+    if not run.saved:  # by hand, all is looked at
+        touched, untouched = run.manifests(deployed if since and event.kind is EventKind.PUSH else "")
+        chosen = [(history, None) for history in touched]
     with ExitStack() as stack:
         looks = [_catch(run, each[0], partial(_check, run, stack, deployed, *each)) for each in chosen]
         for index, look in enumerate(looks if not _worst(looks) else ()):
             looks[index] = _catch(run, chosen[index][0], partial(_write, run, look))
             if look.report and look.report.interrupted:
                 break
-    _tell_apply(run, looks, since or run.git.range_between(event.before, run.git.head))
+    job = run.review("apply", [look.review for look in looks], tuple(history.name for history in untouched))
+    _tell_apply(run, looks, job, since or run.git.range_between(event.before, run.git.head))
     return _worst(looks)
 
 
@@ -269,6 +283,10 @@ def _check(run: CiRun, stack: ExitStack, deployed: str, history: ManifestHistory
     return look
 
 
+def _judge(run: CiRun, requests: Callable[[], Iterable[PullRequest]], owners: list[str]) -> tuple[JudgedLabel, ...]:
+    return run.ask(lambda: judge_labels(requests(), owners, by_author=run.by_author), (), "no label counts")
+
+
 def _check_options(run: CiRun, saved: Plan) -> None:
     """Raises Refused for a plan of another manifest or with other options than this job would make.
 
@@ -287,39 +305,37 @@ def _write(run: CiRun, look: _Look) -> _Look:
     assert plan
     assert look.session
     with run.watch() as watcher:
-        look.report = apply_plan(look.session, plan, watcher, journal=look.journal)
-    run.say(report_text(look.report, run.view))
-    look.code = 0 if look.report.converged else _INCOMPLETE
+        report = apply_plan(look.session, plan, watcher, journal=look.journal)
+    look.code = 0 if report.converged else _INCOMPLETE
+    if look.code or not plan.empty:
+        look.report = report
+        run.say(report_text(report, run.view))
     return look
 
 
-def _tell_apply(run: CiRun, looks: list[_Look], since: CommitRange | None) -> None:
+def _tell_apply(run: CiRun, looks: list[_Look], job: JobReview, since: CommitRange | None) -> None:
     """The reports, or why there is none, in the summary and on the requests that were merged."""
-    job = run.review("apply", [look.review for look in looks])
     comment, summary = review_markdown(job)
-    if reports := [look.report for look in looks if look.report]:
+    reports = [look.report for look in looks if look.report]
+    if reports:
         marker = comment.partition("\n")[0]
-        full, short = ([_report_block(report, View(full=each)) for report in reports] for each in (True, False))
-        failed = run.review("apply", [look.review for look in looks if not look.report])
-        rest = [text.partition("\n")[2] for text in review_markdown(failed)] if failed.manifests else []
-        comment, summary = "\n\n".join([marker, *short, *rest[:1]]), "\n\n".join([*full, *rest[1:]])
+        failed = replace(job, manifests=tuple(look.review for look in looks if look.code and not look.report))
+        rest = review_markdown(failed) if failed.manifests else ("", "")
+        comment, summary = (
+            "\n\n".join(text.partition("\n")[2] for text in (*map(partial(report_markdown, view=view), reports), end))
+            for view, end in zip((View(), View(full=True)), rest, strict=True)
+        )
+        comment = f"{marker}\n{comment}"
     run.forge.write_summary(summary)
-    is_quiet = not _worst(looks) and all(look.review.plan and look.review.plan.empty for look in looks)
-    run.forge.set_output("changes", _flag([not is_quiet]))
-    if is_quiet:
+    run.forge.set_output("changes", _flag(reports or [_worst(looks)]))
+    if not (reports or _worst(looks)):
         return
     commits = since.commits[::-1] if since else (run.git.head,)
-    try:
-        requests = run.forge.merged_pull_requests(commits)[:_MOST_COMMENTS]
-    except ForgeDenied as error:
+    try:  # what was done is done, whether the forge lets us tell it or not
+        for request in run.forge.merged_pull_requests(commits)[:_MOST_COMMENTS]:
+            keep_comment(run.forge, request.number, comment)
+    except ForgeError as error:
         run.warn(f"no comment on what was merged: {error}")
-        return
-    for request in requests:
-        keep_comment(run.forge, request.number, comment)
-
-
-def _report_block(report: Report, view: View) -> str:
-    return report_markdown(report, view).partition("\n")[2]
 
 
 def _drift(run: CiRun) -> int:
@@ -327,7 +343,7 @@ def _drift(run: CiRun) -> int:
     event = run.forge.event
     if event.kind not in (EventKind.SCHEDULE, EventKind.MANUAL):
         raise UsageProblem(f"ci drift: is for schedules, not for `{event.kind}`; see `vssync ci --help`")
-    _, histories = run.manifests()
+    histories, _ = run.manifests()
     looks = [_catch(run, history, partial(_look_at_drift, run, history)) for history in histories]
     differs = [look for look in looks if look.review.plan and not find_convergence(look.review.plan).reached]
     body, summary = review_markdown(run.review("drift", [look.review for look in looks]))
@@ -366,22 +382,6 @@ def _worst(looks: Iterable[_Look]) -> int:
 
 def _flag(values: Iterable[object]) -> str:
     return "true" if any(values) else "false"
-
-
-def _judge(run: CiRun, ask: Callable[[], Iterable[PullRequest]], owners: list[str]) -> tuple[JudgedLabel, ...]:
-    try:
-        return judge_labels(ask(), owners, by_author=run.by_author)
-    except ForgeDenied as error:
-        run.warn(f"no label counts: {error}")
-        return ()
-
-
-def _last_deployment(run: CiRun) -> str:
-    try:
-        return (run.forge.last_deployment(run.deployment) or "") if run.deployment else ""
-    except ForgeDenied as error:
-        run.warn(f"the last deployment is not known: {error}")
-        return ""
 
 
 def _annotate_refusals(forge: Forge, plan: Plan, loaded: LoadedManifest) -> None:

@@ -285,7 +285,8 @@ def write_manifest(path: Path, draft: ManifestDraft) -> Path | None:
 def write_workflow(forge: str, manifest: Path) -> tuple[Path, str]:
     """Writes the workflow for a forge's CI into the work tree; its path, and what is still to be done.
 
-    It names a manifest that is not in the top folder; otherwise it is for all that git tracks. Raises VssyncError where the file exists already.
+    It names a manifest that is not in the top folder; otherwise it is for all that git tracks. Raises VssyncError where
+    the file exists already.
     """
     name, to_do = _WORKFLOWS[forge]
     tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
