@@ -132,13 +132,35 @@ def test_another_manifest_is_planned_all_the_same(make: MakeProject) -> None:
 HOSTILE = ('it\'s-"quoted"', "a;touch$IFS-x", "`id`", "a-->b", "</details>", "#1-@octocat", "größe", "x" * 200)
 
 
-@pytest.mark.parametrize("branch", HOSTILE)
-def test_branches_of_any_name_are_reviewed(make: MakeProject, branch: str) -> None:
+def test_branches_of_any_name_are_reviewed(make: MakeProject) -> None:
     project = make()
-    project.open(7, NEW, branch=branch)
-    assert project.review(7).code == 0
-    project.merge(7)
+    for number, branch in enumerate(HOSTILE):
+        project.open(number, {"docs/0.md": f"{number}\n"}, branch=branch)
+        assert project.review(number).code == 0
+        project.merge(number)
     assert project.job("apply").code == 0
+
+
+def test_a_merge_queue_is_planned_without_a_comment(make: MakeProject) -> None:
+    project = make()
+    assert isinstance(project.fake, FakeGitHub)
+    group = {"base_ref": "refs/heads/main", "base_sha": project.head, "head_sha": "f" * 40}
+    project.git("checkout", "-q", "--detach")
+    project.commit(GONE)
+    end = project.do("plan", project.fake.open_job(project.folder, "merge_group", merge_group=group))
+    assert (end.code, "would be deleted" in end.summary) == (3, True)
+    assert not [request for request in end.requests if "comments" in request]
+
+
+def test_by_hand_also_what_was_not_touched_is_applied(make: MakeProject) -> None:
+    """Though the last deployment had all commits: somebody looked at what differs."""
+    project = make(deployment="kb")
+    project.fake.deploy("kb", project.head, "success")
+    project.alter_live({"docs/1.md": "drift\n"})
+    end = project.job("apply")
+    assert (end.code, "docs/1.md" in end.log) == (0, False)
+    assert "kb: not touched." in text_of(end.summary).replace("`", "")
+    assert "1 replaced" in project.job("apply", unexplained=True).summary
 
 
 def test_environments_have_comments_and_stores_of_their_own(make: MakeProject) -> None:

@@ -137,6 +137,17 @@ def test_a_request_raises_no_limit_for_itself(make: MakeProject) -> None:
     assert project.job("apply").code == 0
 
 
+def test_a_request_raises_no_limit_by_moving_the_manifest(make: MakeProject) -> None:
+    project = make()
+    moved = {"vssync.yaml": None, "kb.yaml": MANIFEST.replace("{files", "{guards: {max_delete: 100%}, files")}
+    project.open(7, {**{f"docs/{number}.md": None for number in range(5)}, **moved})
+    project.given["paths"] = ("kb.yaml",)
+    assert project.review(7).code == 3
+    project.merge(7)
+    end = project.job("apply")
+    assert (end.code, "limit 30%" in end.log) == (3, True)
+
+
 EDITS: tuple[Step, ...] = tuple(("open", 7 + number, {f"docs/{number}.md": None}) for number in range(3))
 MERGED: dict[str, tuple[tuple[Step, ...], int]] = {
     "a merge": ((EDITS[0], ("merge", 7)), 1),

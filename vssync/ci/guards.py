@@ -201,10 +201,10 @@ def _with_guards(store: StorePlan, base: Guards | None) -> StorePlan:
 
 
 def guards_at(plan: Plan, base: Manifest | None) -> dict[str, Guards]:
-    """The guards of a plan's stores in an earlier manifest, by key."""
+    """The guards of a plan's stores in an earlier manifest, by key; the default ones for stores that it lacks."""
     earlier = _stores_of(base)
     pairs = ((store.key, _earlier_store(store.desired, earlier)) for store in plan.stores if store.desired)
-    return {key: store.guards for key, store in pairs if store}
+    return {key: store.guards if store else Guards() for key, store in pairs}
 
 
 def guards_at_bases(
