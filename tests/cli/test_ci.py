@@ -20,9 +20,9 @@ class Job(Repository):
 
     api: Loopback
 
-    def run(self, *arguments: str, event: str = "push", **payload: object) -> End:
+    def run(self, *arguments: str, event: str = "push", **variables: str) -> End:
         file = self.tree.parent / "event.json"
-        file.write_text(json.dumps({"repository": {"default_branch": "main"}, "before": "0" * 40, **payload}))
+        file.write_text(json.dumps({"repository": {"default_branch": "main"}, "before": "0" * 40}))
         environment = {
             "GITHUB_ACTIONS": "true",
             "GITHUB_EVENT_NAME": event,
@@ -36,6 +36,7 @@ class Job(Repository):
             "GITHUB_STEP_SUMMARY": str(self.tree.parent / "summary.md"),
             "GITHUB_OUTPUT": str(self.tree.parent / "output"),
             "VSSYNC_STATE_DIR": str(self.tree.parent / "state"),
+            **variables,
         }
         return vssync(self.tree, "ci", *arguments, **environment)
 
@@ -58,6 +59,13 @@ def test_a_push_is_applied_and_told(job: Job, tmp_path: Path) -> None:
         assert job.run("apply").code == 3, "changed, and by no commit"
         for name in ("plan", "drift"):
             assert job.run(name).code == 64
+
+
+def test_a_folder_with_a_space_can_be_named_by_the_variable(job: Job) -> None:
+    job.commit({"my docs/vssync.yaml": MANIFEST.replace("kb", "mine"), "my docs/docs/x.md": "x\n"})
+    with listening(lambda _: said(403, message="no")) as job.api:
+        end = job.run("apply", VSSYNC_FILE="my docs")
+    assert (end.code, "mine: local" in end.out, "kb: local" in end.out) == (0, True, False)
 
 
 def test_plans_saved_before_are_applied(job: Job, tmp_path: Path) -> None:

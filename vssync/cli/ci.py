@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from vssync.cli.options import (
     shared_options,
 )
 
+_files = partial(option, heading=MANIFEST, variable="VSSYNC_FILE")  # as a path: its name may have spaces
 _FILES_HELP = "A manifest, or its folder; may be repeated.  [default: every vssync.yaml that git tracks]"
 _DEPLOYMENT_HELP = "The forge's environment that `apply` deploys to.  [default: that of a GitLab job]"
 _AUTHOR_HELP = "Let labels count that the author of a pull request set."
@@ -27,7 +29,7 @@ _AUTHOR_HELP = "Let labels count that the author of a pull request set."
 
 @verb
 @shared_options(*ONE_ENVIRONMENT[1:], *CONNECTION_OPTIONS, BATCHES_IN_FLIGHT, FULL)
-@option("-f --file paths", _FILES_HELP, heading=MANIFEST, variable="VSSYNC_FILE", multiple=True, metavar="PATH")
+@_files("-f --file paths", _FILES_HELP, multiple=True, metavar="PATH", type=click.Path())
 @option("--deployment", _DEPLOYMENT_HELP, default="", metavar="NAME")
 @option("--allow-author-labels", _AUTHOR_HELP, is_flag=True)
 @LOCK_TIMEOUT

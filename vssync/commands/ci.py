@@ -37,7 +37,7 @@ from vssync.errors import ForgeDenied, ForgeError, Refused, UsageProblem, Vssync
 from vssync.journal.writer import Journal
 from vssync.manifest.diagnostics import locate_values
 from vssync.model.convergence import find_convergence
-from vssync.model.plan import Options, Plan
+from vssync.model.plan import GuardChange, Options, Plan
 from vssync.model.report import Report
 from vssync.render.against import comparison_text
 from vssync.render.comment import JobReview, ManifestReview, review_markdown
@@ -51,9 +51,9 @@ from vssync.text import join_first
 
 Answer = TypeVar("Answer")
 _TITLE = "vssync: live stores differ from the manifest"
-_REFUSED, _ERROR, _INCOMPLETE = Refused.exit_code, VssyncError.exit_code, 4
-_FROM_BEST = (0, _REFUSED, UsageProblem.exit_code, _ERROR, _INCOMPLETE)
-_MOST_COMMENTS, _MOST_ANNOTATIONS = 20, 10  # requests that one apply reports on; GitHub shows ten of a kind
+_REFUSED, _INCOMPLETE = Refused.exit_code, 4
+_FROM_BEST = (0, _REFUSED, UsageProblem.exit_code, VssyncError.exit_code, _INCOMPLETE)
+_MOST_COMMENTS = 20  # requests that one apply reports on
 
 
 @dataclass(frozen=True)
@@ -215,11 +215,7 @@ def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Ite
         notes=tuple(notes),
         root=history.path_in_tree(loaded.manifest, ""),
     )
-    for change in review.settings:
-        file, line = (*change.location.rsplit(":", 2), "")[:2]
-        name = ".".join(filter(None, (change.store, change.field)))
-        text = f"{name}: changed from {format_value(change.base)} to {format_value(change.head)}"
-        run.forge.annotate(Severity.WARNING, text, file=file, line=int(line or 0))
+    _annotate_settings(run.forge, review.settings)
     _annotate_refusals(run.forge, shown, loaded)
     return _Look(review, _REFUSED if shown.refusals else 0)
 
@@ -382,6 +378,14 @@ def _worst(looks: Iterable[_Look]) -> int:
 
 def _flag(values: Iterable[object]) -> str:
     return "true" if any(values) else "false"
+
+
+def _annotate_settings(forge: Forge, changes: Iterable[GuardChange]) -> None:
+    for change in changes:
+        file, line = (*change.location.rsplit(":", 2), "")[:2]
+        name = ".".join(filter(None, (change.store, change.field)))
+        text = f"{name}: changed from {format_value(change.base)} to {format_value(change.head)}"
+        forge.annotate(Severity.WARNING, text, file=file, line=int(line or 0))
 
 
 def _annotate_refusals(forge: Forge, plan: Plan, loaded: LoadedManifest) -> None:
