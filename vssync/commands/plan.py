@@ -99,7 +99,7 @@ def _look_again(session: Session, snapshot: Snapshot, plan: Plan) -> Snapshot:
 def with_sources(plan: Plan, loaded: LoadedManifest) -> Plan:
     """The plan with what its manifest's files say of it: which changed in line ends only, and where they are chosen."""
     plan = note_line_ends(plan, _other_digests(loaded.root, paths_of_changed_content(plan)))
-    return _locate_missing_files(_with_source_locations(plan, loaded), loaded)
+    return _locate_missing_files(with_source_locations(plan, loaded), loaded)
 
 
 def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
@@ -226,7 +226,7 @@ def _locate_missing_files(plan: Plan, loaded: LoadedManifest) -> Plan:
     return replace(plan, stores=tuple(stores))
 
 
-def _with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
+def with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
     """The plan whose refusals say where the store's files are declared, and how many are found today."""
     stores = {store.key: store for store in loaded.desired.stores}
     refusals = [
