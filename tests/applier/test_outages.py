@@ -8,6 +8,7 @@ import pytest
 
 from tests.applier.test_attaching import ALONE, FILES, MANIFEST, SMALL_BATCHES, applied, count, undone
 from tests.applier.world import Place, Told, live
+from vssync.applier.wait import VISIBILITY_GRACE
 from vssync.model.plan import Action
 from vssync.model.report import Status
 
@@ -115,4 +116,20 @@ def test_where_batches_cannot_be_read_the_files_are_looked_at(
     assert count(seen, "POST", "/file_batches") == batches  # and then one by one
     singles = sum(method == "POST" and path.endswith("/files") for method, path in seen) - len(FILES)
     assert singles == len(FILES) - 16 * batches  # none that a batch holds is attached again
+    assert next(iter(place.plan().changes()), None) is None
+
+
+@pytest.mark.parametrize("batches_in_flight", [1, 8])
+@pytest.mark.parametrize("status", [404, 403, 500])
+def test_files_that_an_unreadable_batch_ignored_are_attached_one_by_one(
+    place: Place, status: int, batches_in_flight: int
+) -> None:
+    place.provider = f"local,ignores-files=on,unreadable-batches={status}"
+    place.write({"vssync.yaml": SMALL_BATCHES})
+    place.batches_in_flight = batches_in_flight
+    before = place.clock.now
+    report, seen = applied(place, "delay=0:GET:/none")
+    assert (report.converged, report.orphans) == (True, ())
+    assert place.clock.now - before < 2 * VISIBILITY_GRACE
+    assert count(seen, "POST", "/file_batches") == min(batches_in_flight, 4)
     assert next(iter(place.plan().changes()), None) is None
