@@ -50,6 +50,9 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
         states = {file.file_id: error for file in batch.files}
     if states is None:
         service.record_missing(MissingCapability.BATCH_FILES)
+        for file in batch.files:
+            if file.put.mark.origin is Origin.UPLOADED:
+                store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was not attached yet")
         return attach(store, batch.files), []
     ended = [live for live in states.values() if isinstance(live, LiveFile) and live.status.ended]
     if len(ended) == len(states):

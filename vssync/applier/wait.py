@@ -135,8 +135,7 @@ def wait_for_files(
 
     A poll lists the store, unless to read each file takes fewer requests: then a file may have an error instead. Where
     the listing lacks some, the first of them is read, and if the store has it, the next ones, too. A 404 means not
-    visible yet; the wait ends if none of them is at the time `visible_by`. Raises ServiceError where the store
-    cannot be listed.
+    visible yet; the wait ends if none is at the time `visible_by`. Raises ServiceError where the store is not listed.
     """
     states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, NOT_VISIBLE)
     states |= {file.id: file for file in listed if file.id in states}
@@ -169,9 +168,8 @@ def wait_for_files(
             read_each(unfinished)
         return len(find_unfinished())
 
-    def is_over(count: int) -> bool:
-        is_late = store.client.clock.monotonic() >= visible_by
-        return not count or (is_late and all(file is NOT_VISIBLE for file in states.values()))
+    def is_given_up() -> bool:
+        return store.client.clock.monotonic() >= visible_by and all(file is NOT_VISIBLE for file in states.values())
 
     if unfinished := find_unfinished():
         if len(unfinished) > 1:
@@ -180,7 +178,7 @@ def wait_for_files(
             store.run,
             count_unfinished,
             Waiting(_ingestion_of(store), _IF_UNFINISHED, timeout=timeout, since=since),
-            is_done=is_over,
+            is_done=lambda count: not count or is_given_up(),
             progress_of=lambda count: count,
         )
         read_each(find_unfinished())  # at last: a listing may be late
