@@ -136,6 +136,17 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardChange:
+    """A setting that decides what an apply may do, and that a change changes; `store` is empty for the manifest's."""
+
+    field: str
+    store: str
+    base: Scalar | None
+    head: Scalar | None
+    location: str = ""  # in the head's manifest, such as vssync.yaml:12:5
+
+
+@dataclass(frozen=True, slots=True)
 class FileChange:
     """What will be done to one key of a store.
 
@@ -239,6 +250,16 @@ class StorePlan:
     live_digest: str = ""  # of the content it holds under our marks: empty where it was not read, or "unknown"
     applied: str = ""  # the live store's stamp
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keys, as `DesiredStore.left_out` has them
+
+    @property
+    def action(self) -> Action | None:
+        """What will be done to the store itself; None where that is nothing."""
+        return self.change.action if self.change else None
+
+    @property
+    def store_key(self) -> str:
+        """The key that its manifest gives it, by which it can be addressed: `key` may end in `@id` to be unique."""
+        return self.key.partition("@")[0]
 
     @property
     def managed(self) -> StoreSettings | None:
