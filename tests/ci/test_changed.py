@@ -108,7 +108,8 @@ def test_files_that_a_manifest_includes_are_no_manifests_and_others_can_be_named
     files = {"vssync.yaml": B.replace("stores/*.yaml", "parts/vssync.yaml"), "parts/vssync.yaml": "stores: {}\n"}
     Repository(tmp_path, {**files, "pages/p.md": "p\n", "kb/other.yaml": C.replace("shared", "../kb")})
     git = GitHistory(tmp_path)
-    found = find_manifests(git, ["kb/other.yaml", "."])
+    assert find_manifests(git, ["kb/other.yaml", "."]) == ("kb/other.yaml", "vssync.yaml")
+    found = ("kb/other.yaml", *find_manifests(git))
     assert found == ("kb/other.yaml", "parts/vssync.yaml", "vssync.yaml")
     head = git.ask("rev-parse", "HEAD").decode().strip()
     result = split_touched([ManifestHistory(git, path) for path in found], head, head)

@@ -98,7 +98,7 @@ def test_the_stricter_guards_count() -> None:
 def test_the_guards_of_the_base_are_found_by_store(tmp_path: Path) -> None:
     base = manifest(tmp_path, STORE.replace("docs:", "acme:", 1) + "    guards: {max_delete: 1}\n")
     assert guards_at(plan(10), base)["acme"].max_delete == Limit(count=1)
-    assert guards_at(plan(10), None) == {}
+    assert guards_at(plan(10), None) == {"acme": Guards()}, "none has more than the default for being new"
 
 
 def request(*labels: str | Label, **fields: Any) -> PullRequest:

@@ -13,6 +13,8 @@ import pytest
 from tests.cli.test_commands import vssync
 from tests.manifest.builders import write_files
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -183,3 +185,33 @@ def test_a_name_that_cannot_be_is_asked_for_again(folder: Path) -> None:
     assert code == 0
     assert "letters, digits, `.`, `-` and `_` only" in said
     assert "shelf: valid. 1 file in 1 store." in said
+
+
+@pytest.mark.parametrize(
+    ("forge", "place"),
+    [("github", ".github/workflows/vssync.yml"), ("gitlab", ".gitlab/vssync.gitlab-ci.yml")],
+)
+def test_it_writes_a_workflow_once(folder: Path, forge: str, place: str) -> None:
+    (folder / ".git").mkdir()
+    (folder / "docs/vssync.yaml").write_text("version: 1\n")
+    done = vssync(folder, "init", "--ci", forge, "-f", "docs")
+    assert (done.code, done.out.splitlines()[0]) == (0, f"Wrote {place}.")
+    text = (folder / place).read_text()
+    example = next((ROOT / f"examples/{forge}").iterdir()).read_text()
+    assert text == example.replace('VSSYNC_FILE: ""', 'VSSYNC_FILE: "docs"') != example
+    (folder / place).write_text("mine\n")
+    again = vssync(folder, "init", "--ci", forge)
+    assert (again.code, (folder / place).read_text()) == (1, "mine\n")
+    assert f"{place}: exists already" in again.err
+    assert not (folder / "vssync.yaml").exists()
+
+
+def test_a_workflow_for_all_manifests_is_the_example(folder: Path) -> None:
+    (folder / ".git").mkdir()
+    assert vssync(folder, "init", "--ci", "github").code == 0
+    assert (folder / ".github/workflows/vssync.yml").read_text() == (ROOT / "examples/github/vssync.yml").read_text()
+
+
+def test_a_workflow_needs_no_answers(folder: Path) -> None:
+    done = vssync(folder, "init", "--ci", "github", "--owner", "x")
+    assert (done.code, list(folder.glob(".github"))) == (64, [])

@@ -32,6 +32,8 @@ VARIABLES = {
     "VSSYNC_ALLOW_HOSTS": "hosts that may get a credential, as `--allow-host`, separated by commas",
     "VSSYNC_LIMITS": "limits for each minute, as `--limits`",
     "VSSYNC_ADOPT_FROM": "owners to take over from, as `--adopt-from`, separated by spaces",
+    "VSSYNC_GITLAB_TOKEN": "for `vssync ci` on GitLab, a project access token",
+    "VSSYNC_UNEXPLAINED": "for a pipeline that somebody starts on GitLab: `true` applies what no commit explains, too",
     "VSSYNC_STATE_DIR": "the absolute path of the folder for journals and locks; by default, `vssync` in the user's "
     "state folder, which is `~/.local/state` on Linux",
     "OPENAI_API_KEY": "a bearer key for `openai`",

@@ -29,7 +29,7 @@ FILES = (
         for name in ("ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "SECURITY", "pull_request_template")
     ),
     *(f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("bug", "config", "feature", "provider-evidence")),
-    *(f".github/workflows/{name}.yml" for name in ("ci", "release", "vssync")),
+    *(f".github/workflows/{name}.yml" for name in ("ci", "release")),
     ".github/LICENSE",
     ".pre-commit-config.yaml",
     ".pre-commit-hooks.yaml",

@@ -24,6 +24,7 @@ LOST = ("tests/applier/test_recover_upload.py",)
 DELETIONS = ("tests/applier/test_deletions.py", "tests/guarantees/test_two_machines.py")
 JOURNAL = ("tests/journal/test_writer.py",)
 CI = ("tests/ci",)
+FLOWS = ("tests/ci/test_flows.py", "tests/ci/test_flow_limits.py")
 INTERRUPTED = ("tests/applier/test_interrupted.py",)
 EXPLAIN, CI_GUARDS = ("tests/ci/test_explain.py",), ("tests/ci/test_guards.py",)
 
@@ -476,6 +477,18 @@ MUTANTS = (
     Mutant("a-deleted-fork-is-ours", "vssync/ci/github.py", "own is None or own", "own is not None and own", CI),
     Mutant("unexplained-by-a-push", "vssync/ci/gitlab.py", "kind is EventKind.MANUAL and ", "", CI),
     Mutant("a-quick-action", "vssync/ci/rest.py", 're.sub(r"(?m)^/", " /", text)', "text", CI),
+    Mutant("applied-though-unexplained", "vssync/commands/ci.py", "str(error)), _REFUSED", "str(error)), 0", FLOWS),
+    Mutant("a-part-is-applied", "vssync/commands/ci.py", "looks if not _worst(looks) else ()", "looks", FLOWS),
+    Mutant("a-fork-asks-the-service", "vssync/commands/ci.py", "if not event.is_fork:", "if True:", FLOWS),
+    Mutant("a-saved-plan-chooses-its-options", "vssync/commands/ci.py", "if options != own or", "if", FLOWS),
+    Mutant("an-error-closes-the-issue", "vssync/commands/ci.py", "elif not _worst(looks):", "else:", FLOWS),
+    Mutant(
+        "a-request-raises-its-own-limit",
+        "vssync/ci/guards.py",
+        "commit = deployed if deployed in base.range.commits else base.range.base",
+        "commit = history.git.head",
+        FLOWS,
+    ),
     Mutant("a-token-to-another-host", "vssync/ci/rest.py", "if (url.scheme, url.netloc) != ", "if () > ", CI),
 )
 

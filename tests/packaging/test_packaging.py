@@ -1,6 +1,6 @@
 """What is published: the same bytes from every build, all metadata, a README that needs no file beside it.
 
-The schemas are found wherever vssync runs from: a wheel, an editable install, a plain checkout.
+The schemas and workflows are found wherever vssync runs from: a wheel, an editable install, a plain checkout.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONSTRAINTS = (ROOT / ".ci/constraints.txt").read_text().splitlines()
 FIND = (
-    "import vssync; from vssync.sources.schemas import schema_text as text; "
-    "print(vssync.__file__); [text(f'{name}.schema.json') for name in ('manifest', 'plan', 'report')]"
+    "import vssync; from vssync.sources.schemas import schema_text, shipped_text; "
+    "print(vssync.__file__); [schema_text(f'{name}.schema.json') for name in ('manifest', 'plan', 'report')]; "
+    "[shipped_text(f'examples/{path}') for path in ('github/vssync.yml', 'gitlab/vssync.gitlab-ci.yml')]"
 )
 
 
@@ -65,7 +66,7 @@ def metadata(built: Built) -> Metadata:
 
 
 def found_from(path: Path, cwd: Path) -> Path:
-    """Which vssync a Python finds with this path, having read every schema of it."""
+    """Which vssync a Python finds with this path, having read every file that ships with it."""
     run = [sys.executable, "-c", FIND]
     environment = {**os.environ, "PYTHONPATH": str(path)}
     done = subprocess.run(run, cwd=cwd, env=environment, capture_output=True, text=True, check=True, timeout=60)

@@ -8,34 +8,36 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.review.runner import ACTION, Runner
-from tests.review.test_github import RUN
-from tests.sources.test_git import start_repository
+from tests.ci.fake_github import FakeGitHub
+from tests.ci.project import End, Project
+from tests.ci.repository import Files
 
 SECRET = "the-secret-of-the-runner"
 HEAD = "version: 1\nowner: kb\n"
 DATABASE = ("/service.db", "/service.db-wal", "/service.db-journal")
 FILES = "stores: {docs: {files: [{path: '**/*.md', optional: true}]}}\n"
+FORK_OR_NOT = pytest.mark.parametrize("fork", [True, False])
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Runner:
-    runner = Runner(tmp_path)
-    start_repository(runner.checkout, {"a.md": "harmless\n"})
-    runner.environment["AGAINST"] = "HEAD"
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "secret.md").write_text(SECRET)
-    return runner
+    project = Project(tmp_path, FakeGitHub(), {"a.md": "harmless\n"}, monkeypatch)
+    project.settings["environment"] = {"VSSYNC_API_KEY": SECRET}
+    return project
 
 
-def run_attack(runner: Runner, manifest: str, mode: str = "against") -> tuple[int, str]:
-    """The exit code, and everything a stranger could read afterwards: log, summary, comment, artifact."""
-    (runner.checkout / "vssync.yaml").write_text(manifest)
-    result = runner.run(RUN, MODE=mode, COMMENT="7", VSSYNC_API_KEY=SECRET)
-    readable = [path.read_text() for path in runner.out.glob("*")]
-    return result.code, "\n".join([result.log, result.summary, *readable])
+def run_attack(project: Project, manifest: str, *, fork: bool, files: Files = {}) -> tuple[int, str]:  # noqa: B006
+    """The exit code, and everything a stranger could read afterwards: log, summary, comment."""
+    project.open(7, {"vssync.yaml": manifest, **files}, author="mallory", fork=fork)
+    return all_readable(project, project.review(7))
 
 
-@pytest.mark.parametrize("mode", ["against", "plan"])
+def all_readable(project: Project, end: End) -> tuple[int, str]:
+    return end.code, "\n".join([end.log, end.error, end.summary, end.outputs, *project.comments(7)])
+
+
+@FORK_OR_NOT
 @pytest.mark.parametrize(
     "manifest",
     [
@@ -48,58 +50,47 @@ def run_attack(runner: Runner, manifest: str, mode: str = "against") -> tuple[in
         HEAD + "stores: {docs: {files: [{path: .git/config}]}}\n",
     ],
 )
-def test_nothing_outside_of_the_checkout_is_read(runner: Runner, manifest: str, mode: str) -> None:
-    code, readable = run_attack(runner, manifest, mode)
+def test_nothing_outside_of_the_checkout_is_read(project: Project, manifest: str, *, fork: bool) -> None:
+    code, readable = run_attack(project, manifest, fork=fork)
     assert code == 1
     assert SECRET not in readable
     assert "root:x:0:0" not in readable
 
 
-def test_a_manifest_that_is_a_link_is_not_read(runner: Runner) -> None:
-    (runner.checkout.parent / "secret.md").write_text(f"{SECRET}: 1\n")
-    (runner.checkout / "vssync.yaml").symlink_to("../secret.md")
-    result = runner.run(RUN, MODE="against")
-    assert result.code == 1
-    assert SECRET not in result.log + result.summary
+def test_a_manifest_that_is_a_link_is_not_read(project: Project) -> None:
+    (project.folder / "secret.md").write_text(f"{SECRET}: 1\n")
+    project.open(7, {})
+    project.link("vssync.yaml", "../secret.md")
+    project.push(7, {})
+    code, readable = all_readable(project, project.review(7))
+    assert code == 1
+    assert SECRET not in readable
 
 
 @pytest.mark.parametrize("name", [".vssync", *(f".vssync/local{below}" for below in ("", *DATABASE))])
-def test_the_local_service_keeps_nothing_outside_of_the_checkout(runner: Runner, tmp_path: Path, name: str) -> None:
+def test_the_local_service_keeps_nothing_outside_of_the_checkout(project: Project, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    link = runner.checkout / name
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(outside / link.name if "service.db" in name else outside)
-    code, readable = run_attack(runner, HEAD + FILES, "plan")
+    project.open(7, {"vssync.yaml": HEAD + FILES})
+    project.link(name, str(outside / Path(name).name if "service.db" in name else outside))
+    code, readable = all_readable(project, project.review(7))
     assert (code, list(outside.iterdir())) == (1, [])
     assert f"{name}: is a link, but must be" in readable
 
 
-def test_a_plan_leaves_a_checkout_as_it_is(runner: Runner) -> None:
+def test_a_plan_leaves_a_checkout_as_it_is(project: Project) -> None:
     """Without a local service there, one that is empty is planned for."""
-    code, _ = run_attack(runner, HEAD + FILES, "plan")
-    assert (code, (runner.checkout / ".vssync").exists()) == (0, False)
-
-
-def test_no_program_of_the_checkout_is_run_while_installing(runner: Runner, tmp_path: Path) -> None:
-    """Python's `-m` looks into the folder it is started in first; the credential is in the environment by then."""
-    for name in ("venv", "argparse", "subprocess", "logging"):
-        (runner.checkout / f"{name}.py").write_text("open('pwned', 'w')\n")
-    action = tmp_path / "action"
-    action.mkdir()
-    script = f"sed 's/ -m venv / -m venv --without-pip /' '{ACTION}/install.sh' | bash || true"
-    runner.run(script, GITHUB_ACTION_PATH=str(action), GITHUB_PATH="/dev/null", PYTHONPATH="")
-    assert (tmp_path / "temp/vssync/bin/python3").exists()
-    assert not (runner.checkout / "pwned").exists()
+    code, _ = run_attack(project, HEAD + FILES, fork=False)
+    assert (code, (project.tree / ".vssync").exists()) == (0, False)
 
 
 @pytest.mark.parametrize("link", ["link.md", "folder"])
-def test_links_do_not_lead_out(runner: Runner, link: str) -> None:
-    target = runner.checkout.parent if link == "folder" else runner.checkout.parent / "secret.md"
-    (runner.checkout / link).symlink_to(target)
-    code, readable = run_attack(
-        runner, HEAD + f"stores: {{docs: {{files: [{{path: '{link}{'/**' if link == 'folder' else ''}'}}]}}}}\n"
-    )
+def test_links_do_not_lead_out(project: Project, link: str) -> None:
+    project.open(7, {})
+    project.link(link, str(project.folder if link == "folder" else project.folder / "secret.md"))
+    pattern = f"{link}/**" if link == "folder" else link
+    project.push(7, {"vssync.yaml": HEAD + f"stores: {{docs: {{files: [{{path: '{pattern}'}}]}}}}\n"})
+    code, readable = all_readable(project, project.review(7))
     assert code == 1
     assert SECRET not in readable
 
@@ -115,8 +106,8 @@ def test_links_do_not_lead_out(runner: Runner, link: str) -> None:
         "{provider: oci, region: 'evil.example.com/#', project: p, compartment: c, auth: bearer}",
     ],
 )
-def test_no_credential_goes_to_a_host_of_the_manifest(runner: Runner, service: str) -> None:
-    code, readable = run_attack(runner, f"{HEAD}service: {service}\n{FILES}", "plan")
+def test_no_credential_goes_to_a_host_of_the_manifest(project: Project, service: str) -> None:
+    code, readable = run_attack(project, f"{HEAD}service: {service}\n{FILES}", fork=False)
     assert code == 1
     assert SECRET not in readable
     assert not re.search(r"connect|resolve|timed out", readable), "it was not even tried"
@@ -140,29 +131,27 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["against", "plan"])
-def test_no_name_writes_into_the_comment_or_the_runner(runner: Runner, mode: str) -> None:
-    for name in NAMES:
-        path = runner.checkout / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("text\n")
-    code, readable = run_attack(runner, HEAD + FILES, mode)
+@FORK_OR_NOT
+def test_no_name_writes_into_the_comment_or_the_runner(project: Project, *, fork: bool) -> None:
+    said: list[str] = []
+    project.given["say"] = said.append
+    code, readable = run_attack(project, HEAD + FILES, fork=fork, files=dict.fromkeys(NAMES, "text\n"))
     assert code == 0, readable
-    stopped = readable.split("::stop-commands::")
-    assert not re.search(r"^\s*::(?!stop-commands|[0-9a-f]{32}::)|^##\[", "".join(stopped[:1]), re.MULTILINE)
-    comment = (runner.out / "plan.md").read_text()
+    assert said
+    assert not re.search(r"^\s*::|##\[", "\n".join(said), re.MULTILINE)
+    (comment,) = project.comments(7)
     assert "script" in comment, "the names are there, as code"
     html = MarkdownIt("commonmark").render(comment)
-    outside = re.sub(r"<code[^>]*>.*?</code>", "", html, flags=re.DOTALL)
+    outside = re.sub(r"<code[^>]*>.*?</code>|href=\"[^\"]*\"", "", html, flags=re.DOTALL)
     assert not re.search(r"<script|<img|onerror|@octocat|Approved|\x1b|\u202e", outside)
     assert comment.count("<!-- vssync:") == 1
-    assert not list(runner.checkout.rglob("pwned"))
+    assert not list(project.tree.rglob("pwned"))
 
 
-@pytest.mark.parametrize("mode", ["against", "plan"])
-def test_what_an_error_prints_is_no_command_of_the_runner(runner: Runner, mode: str) -> None:
-    (runner.checkout / "::add-mask::a.yaml").write_text("stores: [\n")
-    _, readable = run_attack(runner, HEAD + "include: ['*add-mask*.yaml']\n", mode)
-    token = re.search(r"::stop-commands::([0-9a-f]{32})\n(.*)\n::\1::", readable, re.DOTALL)
-    assert token
-    assert "::add-mask::" not in readable.replace(token[2], "")
+@FORK_OR_NOT
+def test_an_error_is_one_command_of_the_runner(project: Project, *, fork: bool) -> None:
+    files = {"::add-mask::a.yaml": "stores: [\n", "x\n::add-mask::b.yaml": "stores: [\n"}
+    run_attack(project, HEAD + "include: ['*add-mask*.yaml']\nstores: {}\n", fork=fork, files=files)
+    assert any("add-mask" in line for line in project.fake.printed), project.fake.printed
+    for line in project.fake.printed:
+        assert re.fullmatch(r"::(error|warning)( file=[^:,\r\n]*(,line=\d+)?)?::[^\r\n]*", line), line

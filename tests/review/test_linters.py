@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.runner import ACTION, ROOT
+from tests.review.runner import ROOT
 
-SCRIPTS = [*ACTION.glob("*.sh"), *(path for path in (ROOT / ".ci").iterdir() if path.suffix in ("", ".sh"))]
+SCRIPTS = [path for path in (ROOT / ".ci").iterdir() if path.suffix in ("", ".sh")]
 BESIDE = str(Path(sys.executable).parent)
 
 

@@ -68,7 +68,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This project as a repository with one commit."""
     folder = tmp_path_factory.mktemp("release") / "project"
     skipped = shutil.ignore_patterns("__pycache__")
-    for name in ("vssync", "schemas", ".github"):
+    for name in ("vssync", "schemas", "examples", ".github"):
         shutil.copytree(ROOT / name, folder / name, ignore=skipped)
     for name in ("pyproject.toml", "README.md", ".gitignore"):
         shutil.copy(ROOT / name, folder)

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.review.runner import BOT, ROOT, Runner
-from tests.review.test_github import loaded, steps
+from tests.review.runner import BOT, ROOT, Runner, loaded, steps
 
 WEEKLY = ROOT / ".github/workflows/weekly.yml"
 TELL = f"bash {ROOT}/.ci/tell"
@@ -33,8 +32,8 @@ def test_it_runs_the_newest_and_the_lowest() -> None:
 )
 def test_one_issue_is_open_while_it_fails(tmp_path: Path, issues: list[dict[str, Any]], path: str) -> None:
     runner = Runner(tmp_path)
-    runner.knows(issues=issues)
-    assert runner.run(TELL, RUN=RUN).code == 0
+    runner.knows(issues)
+    assert runner.run(TELL, RUN=RUN)[0] == 0
     (written,) = (call for call in runner.asked if "--method" in call)
     assert written.startswith(f"api --method POST repos/acme/kb/{path} ")
     assert runner.body.startswith("<!-- vssync:weekly -->\n")

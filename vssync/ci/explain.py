@@ -51,9 +51,12 @@ class Unexplained:
     action: Action
     reason: str
 
+    @property
+    def address(self) -> str:
+        return escape_control("/".join(filter(None, (self.store, self.key))))
+
     def __str__(self) -> str:
-        address = "/".join(filter(None, (self.store, self.key)))
-        return escape_control(f"{address}: {self.action}: {self.reason}")
+        return f"{self.address}: {self.action}: {escape_control(self.reason)}"
 
 
 def find_bases(plan: Plan, git: GitHistory, tip: str, deployed: str = "", before: str = "") -> dict[str, Base | None]:

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from vssync.api.rate_limit import Clock
-from vssync.errors import UsageProblem
+from vssync.errors import ForgeDenied, ManifestError, Problem, UsageProblem, VssyncError
 
 if TYPE_CHECKING:
     import httpx
 
 MAX_COMMITS = 300  # asked about in one run: a job's token on GitHub has 1,000 requests an hour
+_MOST_ANNOTATIONS = 10  # of one error: GitHub shows ten of a kind
 LABEL_PREFIX = "vssync"  # other labels are none of ours, and are not even looked up
 
 
@@ -61,7 +63,7 @@ class CiEvent:
     is_fork: bool = False
     actor: str = ""
     unexplained: bool = False
-    server_url: str = ""
+    files_url: str = ""  # followed by a commit and a path, where that file can be read
     run_url: str = ""
     job_url: str = ""
 
@@ -133,6 +135,9 @@ class Forge(Protocol):
         A body that is too long is cut at a block's border, with a link to the run.
         """
 
+    def remove_comment(self, number: int, marker: str) -> None:
+        """Deletes our comments that begin with this marker, if there are any."""
+
     def put_issue(self, marker: str, title: str, body: str) -> str:
         """Writes the one open issue that begins with this marker and is ours, or opens it; its address."""
 
@@ -147,6 +152,33 @@ class Forge(Protocol):
 
     def set_output(self, name: str, value: str) -> None:
         """Gives a value to later steps or jobs."""
+
+
+def annotate_problems(forge: Forge, severity: Severity, problems: Iterable[Problem]) -> None:
+    """Shows the first problems of a manifest and its files at their lines."""
+    for problem in islice(problems, _MOST_ANNOTATIONS):
+        text = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+        forge.annotate(severity, text, file=problem.file, line=problem.line)
+
+
+def annotate_error(forge: Forge, error: VssyncError, file: str = "") -> None:
+    """Shows an error, at the lines that it names."""
+    if isinstance(error, ManifestError):
+        annotate_problems(forge, Severity.ERROR, error.problems)
+    else:
+        forge.annotate(Severity.ERROR, str(error), file=file)
+
+
+def keep_comment(forge: Forge, number: int, body: str, *, wanted: bool = True) -> None:
+    """Keeps the comment whose first line marks it, or none; a warning says so where the token may not do that."""
+    marker = body.partition("\n")[0]
+    try:
+        if wanted:
+            forge.put_comment(number, marker, body)
+        else:
+            forge.remove_comment(number, marker)
+    except ForgeDenied as error:
+        forge.annotate(Severity.WARNING, f"no comment on request {number}: {error}")
 
 
 def open_forge(job: Job) -> Forge:

@@ -207,7 +207,7 @@ def _read_event(environ: Mapping[str, str]) -> CiEvent:
         # Schedules run on the default branch only, and their payload does not name it.
         is_default_branch=name == "schedule" or branch == (dig(payload, "repository", "default_branch") or None),
         actor=environ.get("GITHUB_TRIGGERING_ACTOR", "") or environ.get("GITHUB_ACTOR", ""),
-        server_url=server,
+        files_url=f"{server}/{repository}/blob/",
         run_url=run_url,
         job_url=f"{run_url}/attempts/{environ.get('GITHUB_RUN_ATTEMPT', '') or '1'}",
     )

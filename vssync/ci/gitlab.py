@@ -176,7 +176,7 @@ def _read_event(environ: Mapping[str, str]) -> CiEvent:
         is_default_branch=bool(branch) and branch == environ.get("CI_DEFAULT_BRANCH"),
         actor=environ.get("GITLAB_USER_LOGIN", ""),
         unexplained=kind is EventKind.MANUAL and environ.get("VSSYNC_UNEXPLAINED") == "true",
-        server_url=environ.get("CI_SERVER_URL", ""),
+        files_url=f"{environ.get('CI_PROJECT_URL', '')}/-/blob/",
         run_url=environ.get("CI_PIPELINE_URL", ""),
         job_url=environ.get("CI_JOB_URL", ""),
     )

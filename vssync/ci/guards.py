@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
+from vssync.ci.explain import Base
 from vssync.ci.forge import LABEL_PREFIX, Label, PullRequest
+from vssync.ci.history import ManifestHistory
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import TreePath
@@ -78,6 +80,10 @@ class JudgedLabel:
     field: str = ""
     limit: Limit | None = None
     problem: str = ""
+
+    def __str__(self) -> str:
+        counts = f"does not count: {self.problem}" if self.problem else "counts"
+        return f"The label `{self.name}` of request {self.request} {counts}."
 
 
 def judge_labels(
@@ -195,10 +201,23 @@ def _with_guards(store: StorePlan, base: Guards | None) -> StorePlan:
 
 
 def guards_at(plan: Plan, base: Manifest | None) -> dict[str, Guards]:
-    """The guards of a plan's stores in an earlier manifest, by key."""
+    """The guards of a plan's stores in an earlier manifest, by key; the default ones for stores that it lacks."""
     earlier = _stores_of(base)
     pairs = ((store.key, _earlier_store(store.desired, earlier)) for store in plan.stores if store.desired)
-    return {key: store.guards for key, store in pairs if store}
+    return {key: store.guards if store else Guards() for key, store in pairs}
+
+
+def guards_at_bases(
+    plan: Plan, history: ManifestHistory, bases: Mapping[str, Base | None], deployed: str
+) -> dict[str, Guards]:
+    """The guards of each store when all was applied last: at the last deployment, if that is later than its base."""
+    guards: dict[str, Guards] = {}
+    for key, base in bases.items():
+        if base:
+            commit = deployed if deployed in base.range.commits else base.range.base
+            earlier = guards_at(plan, history.valid_at(commit))
+            guards |= {key: earlier[key]} if key in earlier else {}
+    return guards
 
 
 def needed_labels(plan: Plan, *, scoped: bool = False) -> dict[str, tuple[str, ...]]:

@@ -178,6 +178,19 @@ class ManifestHistory:
             raise manifest
         return manifest
 
+    def valid_at(self, commit: str) -> Manifest | None:
+        """The manifest as of a commit; None if there was none, or an invalid one, of which nothing was applied."""
+        try:
+            return self.at(commit)
+        except ManifestError:
+            return None
+
+    @property
+    def name(self) -> str:
+        """What people call it: its owner without the environment, or its path where that cannot be read."""
+        manifest = self.valid_at(self.git.head)
+        return manifest.owner_name if manifest else self.path
+
     def is_document(self, path: str) -> bool:
         """Whether a path is the manifest's, or is included by the manifest of any commit that was asked for."""
         inner = _relative(path, self.folder)

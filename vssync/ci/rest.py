@@ -255,15 +255,23 @@ class RestForge(Forge):
         return tuple(map(self._describe, found.values()))
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
+        fields = {"body": self._fit(marker, body)}
+        return text_at(self._api.put(self._kept_comment(number, marker), self._comment_right, fields), "html_url")
+
+    def remove_comment(self, number: int, marker: str) -> None:
+        kept = self._kept_comment(number, marker)
+        for id_ in list(kept.find()):
+            kept.retire(kept.items + url_path(id_))
+
+    def _kept_comment(self, number: int, marker: str) -> Kept:
         listed, items = (self._repository + path.format(number) for path in self._comments)
-        right, fields = self._comment_right, {"body": self._fit(marker, body)}
-        kept = Kept(
+        right = self._comment_right
+        return Kept(
             lambda: self._own(self._api.pages(listed, right), marker, "id"),
             listed,
             items,
             lambda path: self._api.delete(path, right),
         )
-        return text_at(self._api.put(kept, right, fields), "html_url")
 
     def put_issue(self, marker: str, title: str, body: str) -> str:
         issues = f"{self._repository}/issues"

@@ -8,6 +8,7 @@ _LINES = r"""
 vssync init  # ask, then write vssync.yaml here
 vssync init --yes --path 'docs/**/*.md'  # do not ask
 vssync init -f kb --provider openai  # in the folder kb, for OpenAI
+vssync init --ci github  # the workflow that plans pull requests and applies merges
 vssync validate  # the manifest of this folder
 vssync validate -f kb/vssync.yaml -e prod  # another manifest, in one environment
 vssync plan  # what apply would do
@@ -26,6 +27,9 @@ vssync search -s docs -n 1 --format json refunds  # the best chunk of one store
 vssync batches  # in all stores
 vssync batches docs --format json  # in one store, as JSON
 vssync cancel vsfb_123  # an id that `vssync batches` shows
+vssync ci plan -e prod  # in a pull request's job: a plan, and a comment on it
+vssync ci apply -e prod --deployment kb-prod  # after the merge: what commits explain
+vssync ci drift -f kb -e prod  # on a schedule: an issue while stores of one manifest differ
 vssync destroy -e pr-12  # show what would be deleted, ask for the name
 vssync destroy -e pr-12 --confirm kb/pr-12  # the same without a terminal
 vssync gc  # list orphaned uploads

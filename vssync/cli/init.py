@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 _FILE_HELP = "The manifest to write, or its folder.  [default: the current folder]"
 _PROVIDERS = click.Choice(list(PROVIDERS))
+_CI_HELP = "Write the workflow for pull requests, and no manifest."
 
 
 @verb
@@ -33,11 +34,18 @@ _PROVIDERS = click.Choice(list(PROVIDERS))
 @option("--project", "For oci: the OCID of the Generative AI project.")
 @option("--compartment", "For oci: the OCID of the project's compartment.")
 @option("--data-url", "For azure and compatible: the service's base URL.")
+@option("--ci", _CI_HELP, type=click.Choice(["github", "gitlab"]))
 @option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
-def init(manifest: Path, yes: bool, paths: tuple[str, ...], **answers: str | None) -> int:
+def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
-    from vssync.commands.init import FolderSurvey, manifest_path, survey_folder, write_manifest
+    from vssync.commands.init import FolderSurvey, manifest_path, survey_folder, write_manifest, write_workflow
 
+    if ci:
+        if paths or any(answers.values()):
+            raise click.UsageError("--ci: writes no manifest; run init once more for that")
+        workflow, to_do = write_workflow(ci, manifest)
+        click.echo(f"Wrote {escape_control(str(workflow))}.\nNext: {to_do}")
+        return DONE
     path = manifest_path(manifest)
     survey = FolderSurvey() if paths else survey_folder(path.parent)
     wizard = _Wizard(answers, asks=sys.stdin.isatty() and not yes)
@@ -102,7 +110,7 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
 def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
     """Says what the new manifest holds and leaves out, or what needs a change in it, with what was `written`."""
     from vssync.commands.init import survey_lines
-    from vssync.manifest.rules import check_filled_in
+    from vssync.manifest.rules import find_unedited_fields
     from vssync.sources.load import load_sources
 
     try:
@@ -113,7 +121,7 @@ def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
         return error.exit_code
     file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
     table = survey_lines(survey, desired.stores[0])
-    placeholders = [f"`{diagnostic.path[-1]}`" for diagnostic in check_filled_in(desired.service)]
+    placeholders = [f"`{diagnostic.path[-1]}`" for diagnostic in find_unedited_fields(desired.service)]
     verdict = [] if placeholders else [format_valid(desired)]
     click.echo("\n".join([*table, *([""] if table else []), *written, *verdict]))
     command = f"vssync {'plan' if PROVIDERS[desired.service.provider].embedded else 'doctor'}{file_option}"

@@ -12,7 +12,7 @@ from vssync.cli import process
 from vssync.cli.help import HELP_NAMES
 
 VERBS = (
-    *("apply", "batches", "cancel", "completion", "destroy", "diff", "doctor", "dump", "gc", "init"),
+    *("apply", "batches", "cancel", "ci", "completion", "destroy", "diff", "doctor", "dump", "gc", "init"),
     *("output", "plan", "render", "schema", "search", "serve", "show", "status", "validate"),
 )
 

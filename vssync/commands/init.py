@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -33,7 +34,8 @@ from vssync.providers import PROVIDERS, Provider
 from vssync.render.wording import left_out_text
 from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
-from vssync.sources.paths import on_disk, sandbox_around
+from vssync.sources.paths import find_work_tree, on_disk, sandbox_around
+from vssync.sources.schemas import shipped_text
 from vssync.sources.walk import walk_files
 from vssync.text import count_noun, display_width, escape_control, join_first, pad_right
 
@@ -45,6 +47,16 @@ _DEPENDENCIES = frozenset(("node_modules", "bower_components", "site-packages", 
 _MAX_FOLDERS = 6  # with more of them, one pattern over everything reads better
 _COMMENT_WIDTH = 110
 _ABSENCES = {IGNORED: "ignored by git", IGNORED_WITHOUT_GIT: "named in .gitignore", LINKED: "behind a link"}
+_WORKFLOWS = {  # by forge: where it goes, and what is left to do
+    "github": (
+        ".github/workflows/vssync.yml",
+        "make the two environments that it names, with their keys, and write a commit's hash at `uses`",
+    ),
+    "gitlab": (
+        ".gitlab/vssync.gitlab-ci.yml",
+        "include it in .gitlab-ci.yml, make the variables that it names, and say where vssync comes from",
+    ),
+}
 _BLANK_BYTES = 4096  # of larger files, none holds nothing but white space
 
 
@@ -268,6 +280,30 @@ def write_manifest(path: Path, draft: ManifestDraft) -> Path | None:
         return ignore_file
     except OSError as error:
         raise VssyncError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
+
+
+def write_workflow(forge: str, manifest: Path) -> tuple[Path, str]:
+    """Writes the workflow for a forge's CI into the work tree; its path, and what is still to be done.
+
+    It names a manifest that is not in the top folder; otherwise it is for all that git tracks. Raises VssyncError where
+    the file exists already.
+    """
+    name, to_do = _WORKFLOWS[forge]
+    tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
+    path = Path(os.path.relpath(tree / name))
+    chosen = Path(os.path.relpath(os.path.realpath(manifest), tree)).as_posix()
+    text = shipped_text(f"examples/{forge}/{path.name}")
+    if chosen != ".":
+        text = text.replace('VSSYNC_FILE: ""', f"VSSYNC_FILE: {json.dumps(chosen)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise VssyncError(f"{path}: exists already, and is not overwritten; move it away") from None
+    except OSError as error:
+        raise VssyncError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
+    return path, to_do
 
 
 def _folders_of_work_tree(folder: Path) -> Iterator[Path]:

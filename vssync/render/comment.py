@@ -157,9 +157,10 @@ def _heading(job: JobReview) -> str:
     total = len(job.manifests) + len(job.untouched)
     one, many = _VERBS[job.kind]
     what = f"{changing:,} of {count_noun(total, 'knowledge base')} {one if changing == 1 else many}"
+    ends = [f"{count:,} {word}" for count, word in ((refused, "refused"), (failed, "failed")) if count]
     if total == 1 and job.manifests:
         what = f"{_code(job.manifests[0].name)} {one if changing else f'does not {many}'}"
-    ends = [f"{count:,} {word}" for count, word in ((refused, "refused"), (failed, "failed")) if count]
+        what, ends = (what, ends) if plans else (f"{_code(job.manifests[0].name)} failed", [])
     is_word = re.fullmatch(r"[A-Za-z0-9-]{1,40}", job.environment)
     place = f", {job.environment if is_word else _code(job.environment)}" if job.environment else ""
     return f"vssync{place}: {', '.join([what, *ends])}"

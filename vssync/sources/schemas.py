@@ -1,4 +1,4 @@
-"""Finds the schemas that ship with the package: in a wheel beside the code, in a checkout one folder up."""
+"""Finds the schemas and examples that ship with the package: in a wheel beside it, in a checkout one folder up."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from vssync.providers import PROVIDERS
 
 def schema_text(name: str) -> str:
     """The text of a schema, such as `manifest.schema.json`. Raises FileNotFoundError."""
+    return shipped_text(f"schemas/{name}")
+
+
+def shipped_text(path: str) -> str:
+    """The text of a file that ships with the package, by its path in a checkout. Raises FileNotFoundError."""
     package = files("vssync")
-    folders: list[Traversable] = [package / "schemas"]
+    folders: list[Traversable] = [package]
     if isinstance(package, Path):
-        folders.append(package.parent / "schemas")
+        folders.append(package.parent)
     for folder in folders:
-        if (file := folder / name).is_file():
+        if (file := folder / path).is_file():
             return file.read_text("utf-8")
-    raise FileNotFoundError(name)
+    raise FileNotFoundError(path)
 
 
 def load_schema(name: str) -> dict[str, Any]:
