@@ -9,6 +9,7 @@ store is asked first, whoever owns it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vssync.api.client import Client
@@ -220,6 +221,14 @@ def _find_holders_after_deletions(
         for file_id in final.files.get(store.id, {}).keys() & file_ids:
             holders.setdefault(file_id, []).append(store)
     return holders
+
+
+def close_held_uploads(run: ApplyRun) -> None:
+    """Takes uploads that this run did not attach, and that other stores hold, for none that a report should name."""
+    with suppress(VssyncError):  # then they are named, and `gc` looks again
+        if loose_ids := run.ledger.loose_ids():
+            for file_id in find_holders(run.client, run.pool, run.client.list_stores(), loose_ids):
+                run.ledger.record_closed(file_id)
 
 
 def _is_of_manifest(store: LiveStore, owner: str) -> bool:

@@ -148,6 +148,11 @@ class UploadLedger:
             entry = self._entries.get(file_id)
             return entry is not None and entry.state is UploadState.LOOSE
 
+    def loose_ids(self) -> list[str]:
+        """The ids of the uploads that no store holds, as far as this run knows."""
+        with self._lock:
+            return [id_ for id_, entry in self._entries.items() if entry.state is UploadState.LOOSE]
+
     def is_proven_by_name(self, file: DesiredFile) -> bool:
         """Whether a file's upload name holds a digest of owner and content, so that no other File can have it."""
         return upload_digest(self._owner_name, file.sha256) in file.filename

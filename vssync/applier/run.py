@@ -21,7 +21,12 @@ from vssync.applier.context import (
     result_of_error,
     result_of_uncompleted,
 )
-from vssync.applier.deletions import find_holders, finish_deletions, record_unconfirmed_deletions
+from vssync.applier.deletions import (
+    close_held_uploads,
+    find_holders,
+    finish_deletions,
+    record_unconfirmed_deletions,
+)
 from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_steps
@@ -77,6 +82,7 @@ def carry_out(run: ApplyRun, plan: Plan) -> Report:
         )
         verify_new_stores(run, [store for store in stores if store.is_new])
         held = finish_deletions(run, plan, stores)
+        close_held_uploads(run)
         verify_single_copies(run, stores)
         written = [store for store in stores if store.steps.has_writes and not store.is_deleted]
         stamp_stores(run, plan, {store.key: store.id for store in written})

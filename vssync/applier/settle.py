@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 
 from vssync.api.errors import MissingCapability, is_permanent, missing_from_update_error
 from vssync.applier.attach import attach, give_up_batches
@@ -12,7 +13,13 @@ from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether
 from vssync.applier.context import ALREADY_DONE, DONE, Result, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile
-from vssync.applier.wait import INGESTION_DEADLINE, wait_for_batch, wait_for_files
+from vssync.applier.wait import (
+    INGESTION_DEADLINE,
+    NOT_VISIBLE,
+    VISIBILITY_GRACE,
+    wait_for_batch,
+    wait_for_files,
+)
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
@@ -43,6 +50,9 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
         states = {file.file_id: error for file in batch.files}
     if states is None:
         service.record_missing(MissingCapability.BATCH_FILES)
+        for file in batch.files:
+            if file.put.mark.origin is Origin.UPLOADED:
+                store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was not attached yet")
         return attach(store, batch.files), []
     if all(isinstance(live, LiveFile) and live.status.ended for live in states.values()):
         store.last_progress = store.client.clock.monotonic()
@@ -73,23 +83,31 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
     since: float | None = max(batch.sent, store.last_progress)
     listed: Sequence[LiveFile] = ()
     timeout = INGESTION_DEADLINE
+    is_unread, problem = bool(batch.batch_id), None
     if batch.batch_id and store.run.capabilities.batches:
         try:
             has_ended = wait_for_batch(store, batch.batch_id, since)
             listed = store.client.list_batch_files(store.id, batch.batch_id)
             if has_ended and not listed:
                 return None
+            is_unread = False
             # A stuck batch has used up the wait: read its files once.
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
             # Permission to create batches may not include reading them. An error that may pass proves nothing, nor
             # does one of a store that is gone.
-            status = error.answer.status
+            problem, status = error, error.answer.status
             may_pass = status in (0, 408, 429) or (status >= 500 and not is_permanent(error))
             if not may_pass and store.client.can_list_files(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
-    return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
+    visible_by = batch.sent + VISIBILITY_GRACE if is_unread else inf
+    files = wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout, visible_by=visible_by)
+    if is_unread and all(file is NOT_VISIBLE for file in files.values()):
+        if problem:
+            give_up_batches(store, "attach nothing here", problem)
+        return None
+    return files
 
 
 def _with_reason(live: LiveFile | VssyncError, file: PendingFile) -> LiveFile | VssyncError:

@@ -29,7 +29,7 @@ DELETION_WAIT = 60.0  # without progress, of each wait for deletions
 
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
 _COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
-_NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
+NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +132,16 @@ def wait_for_files(
     listed: Iterable[LiveFile] = (),
     since: float | None = None,
     timeout: float = INGESTION_DEADLINE,
+    visible_by: float = inf,
 ) -> dict[str, LiveFile | VssyncError]:
     """Each of these files once all have ended, or nothing moved among them for too long; `listed` were just read.
 
     A poll lists the store, unless to read each file takes fewer requests: then a file may have an error instead. Where
     the listing lacks some, the first of them is read, and if the store has it, the next ones, too. A 404 means not
-    visible yet. Raises ServiceError where the store cannot be listed.
+    visible yet; the wait ends if none is at the time `visible_by`. Raises ServiceError where the store is not listed.
     """
-    states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, _NOT_VISIBLE)
+    states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, NOT_VISIBLE)
     states |= {file.id: file for file in listed if file.id in states}
-    total = 0  # files of the store
 
     def find_unfinished() -> list[str]:
         return [file_id for file_id, file in states.items() if isinstance(file, LiveFile) and not file.status.ended]
@@ -150,7 +150,7 @@ def wait_for_files(
         try:
             return store.client.get_file(store.id, file_id)
         except NotFound:
-            return _NOT_VISIBLE
+            return NOT_VISIBLE
         except VssyncError as error:
             return error
 
@@ -164,20 +164,22 @@ def wait_for_files(
             states.update(shown)
             unlisted = [file_id for file_id in unfinished if file_id not in shown]
             read_each(unlisted[:1])
-            if unlisted and states[unlisted[0]] is not _NOT_VISIBLE:
+            if unlisted and states[unlisted[0]] is not NOT_VISIBLE:
                 read_each(unlisted[1:PAGE_SIZE])
         else:
             read_each(unfinished)
         return len(find_unfinished())
 
+    def is_given_up() -> bool:
+        return store.client.clock.monotonic() >= visible_by and all(file is NOT_VISIBLE for file in states.values())
+
     if unfinished := find_unfinished():
-        if len(unfinished) > 1:
-            total = store.client.get_store(store.id).counts.total
+        total = store.client.get_store(store.id).counts.total if len(unfinished) > 1 else 0
         poll_until(
             store.run,
             count_unfinished,
             _for_ingestion(store, since, timeout),
-            is_done=lambda count: not count,
+            is_done=lambda count: not count or is_given_up(),
             progress_of=lambda count: count,
         )
         read_each(find_unfinished())  # once more, since a listing may be late
