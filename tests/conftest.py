@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import ipaddress
 import os
@@ -11,6 +12,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -36,6 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail the tests that would be skipped because something is not installed",
     )
+
+
+def pytest_configure() -> None:
+    gc.set_threshold(20_000, 50, 100)  # what is collected lives to the end, and looking through it all takes time
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -83,7 +93,7 @@ _SENDING = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
     """An audit hook also sees what a replaced `connect` does not: fixtures of a whole file, UDP, questions to DNS."""
-    if _live_test.is_running:
+    if not event.startswith("socket.") or _live_test.is_running:
         return
     if event in _RESOLVING:
         host = arguments[0]
@@ -106,6 +116,14 @@ def _is_here(host: str) -> bool:
 sys.addaudithook(_only_loopback)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_disks() -> Iterator[None]:
+    """Only a power cut tells a file that was flushed from one that was not. What fails there, a test puts in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
     if _live_test.is_running:
@@ -118,6 +136,20 @@ def no_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
         real(seconds)
 
     monkeypatch.setattr(time, "sleep", sleep)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_looking_for_cookies() -> Iterator[None]:
+    """httpx has http.cookiejar look for them in each answer, for a tenth of a request's time; what is set is kept."""
+    look = httpx.Cookies.extract_cookies
+
+    def extract_cookies(cookies: httpx.Cookies, response: httpx.Response) -> None:
+        if "set-cookie" in response.headers:
+            look(cookies, response)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx.Cookies, "extract_cookies", extract_cookies)
+        yield
 
 
 _PRIVATE = ("VSSYNC_", "OCI_", "OPENAI_", "AWS_", "AZURE_", "KUBERNETES_")

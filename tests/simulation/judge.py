@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from tests.simulation.claims import Claim, claims_of
@@ -89,6 +90,7 @@ def checker_of(claim: str) -> Checker | None:
     return CHECKERS.get(claim) or CHECKERS.get(f"*.{claim.partition('.')[2]}")
 
 
+@cache
 def is_unchecked(claim: str) -> bool:
     """Whether a claim is only told."""
     return claim in UNCHECKED or f"*.{claim.rpartition('.')[2]}" in UNCHECKED

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from math import inf
 from typing import Any
 from urllib.parse import quote
@@ -100,6 +101,9 @@ class Reply:
     body: Any
     date: int | None = None
     poll_after: float | None = None
+
+
+_parse_url = lru_cache(maxsize=256)(httpx.URL)  # what is asked for again and again, as while waiting, is parsed once
 
 
 class Sender:
@@ -200,7 +204,7 @@ class Sender:
         access = self._planes[call.plane]
         request = self._http.build_request(
             call.method,
-            access.url + call.path,
+            _parse_url(access.url + call.path),
             params=call.params or None,
             json=call.body,
             data=call.form,
@@ -264,9 +268,15 @@ def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:
     date, poll_after = (response.headers.get(name, "") for name in ("date", "openai-poll-after-ms"))
     is_number = poll_after.isascii() and poll_after.isdecimal()  # as OpenAI's SDK reads it
     reply = Reply(body, poll_after=min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None)
+    return replace(reply, date=_parse_date(date))
+
+
+@lru_cache(maxsize=16)
+def _parse_date(text: str) -> int | None:
+    """Seconds since the epoch; many answers have the same. None for what is no date."""
     with suppress(ValueError, OverflowError):
-        return replace(reply, date=int(parsedate_to_datetime(date).timestamp()))
-    return reply
+        return int(parsedate_to_datetime(text).timestamp())
+    return None
 
 
 def url_path(*segments: str) -> str:

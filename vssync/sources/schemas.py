@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -23,6 +24,7 @@ def schema_text(name: str) -> str:
     raise FileNotFoundError(name)
 
 
+@cache
 def load_schema(name: str) -> dict[str, Any]:
     """A parsed schema; that of the manifest has this program's providers. Raises FileNotFoundError."""
     schema: dict[str, Any] = json.loads(schema_text(name))

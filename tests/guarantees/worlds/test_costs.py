@@ -6,7 +6,6 @@ its time is polled. Those requests follow a wait, and are given apart, as at mos
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -97,10 +96,7 @@ PLAYS: tuple[Callable[[World], Any], ...] = (*SCENARIOS, many, strange_kinds, am
 
 @pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_plan_costs_what_it_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, play: Callable[[World], Any]
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
+def test_a_plan_costs_what_it_says(tmp_path: Path, name: str, play: Callable[[World], Any]) -> None:
     spoken, provider, capabilities = WORLDS[name]
     limits = "uploads=0,attaches=0,files=0"  # so that every wait is one between two polls
     with closing(World(tmp_path, spoken, provider, capabilities=capabilities, limits=limits)) as world:
