@@ -123,7 +123,11 @@ class TrueStore:
         return found
 
     def file(self, file_id: str) -> TrueFile | None:
-        return next((file for file in self.files if file.id == file_id), None)
+        return self._files_by_id.get(file_id)
+
+    @cached_property
+    def _files_by_id(self) -> dict[str, TrueFile]:
+        return {file.id: file for file in self.files}
 
 
 @dataclass(frozen=True, slots=True)

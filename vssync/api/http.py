@@ -12,9 +12,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import lru_cache
 from math import inf
@@ -32,6 +31,7 @@ from vssync.providers import Bucket, Hint, Provider
 
 log = logging.getLogger(__name__)
 Files = Mapping[str, tuple[str, Any, str]]
+_parse_url = lru_cache(maxsize=256)(httpx.URL)  # what is asked for again and again is parsed once
 
 
 class Plane(StrEnum):
@@ -101,9 +101,6 @@ class Reply:
     body: Any
     date: int | None = None
     poll_after: float | None = None
-
-
-_parse_url = lru_cache(maxsize=256)(httpx.URL)  # what is asked for again and again, as while waiting, is parsed once
 
 
 class Sender:
@@ -267,16 +264,12 @@ def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:
     body = response.content if raw else json.loads(response.content or b"{}")
     date, poll_after = (response.headers.get(name, "") for name in ("date", "openai-poll-after-ms"))
     is_number = poll_after.isascii() and poll_after.isdecimal()  # as OpenAI's SDK reads it
-    reply = Reply(body, poll_after=min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None)
-    return replace(reply, date=_parse_date(date))
-
-
-@lru_cache(maxsize=16)
-def _parse_date(text: str) -> int | None:
-    """Seconds since the epoch; many answers have the same. None for what is no date."""
-    with suppress(ValueError, OverflowError):
-        return int(parsedate_to_datetime(text).timestamp())
-    return None
+    read = errors.parse_date(date)
+    return Reply(
+        body,
+        date=int(read.timestamp()) if read else None,
+        poll_after=min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None,
+    )
 
 
 def url_path(*segments: str) -> str:
