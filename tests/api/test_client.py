@@ -152,15 +152,28 @@ def test_what_answers_404_to_its_deletion_and_can_be_read_is_not_gone(delete: Ca
 
 def test_a_deletion_that_was_sent_twice_is_not_taken_for_forbidden() -> None:
     """The end of a run sees whether a store is gone; nothing looks for a File again."""
-    serve, seen = script(httpx.Response(503), httpx.Response(404), ok(id="x"))
+    serve, seen = script(httpx.Response(503), ok(id="x"), httpx.Response(404))
     client_of(serve).delete_store("vs_1")
-    assert [request.method for request in seen] == ["DELETE", "DELETE"]
-    serve, seen = script(httpx.Response(503), httpx.Response(404), ok(id="x"))
+    assert [request.method for request in seen] == ["DELETE", "GET", "DELETE"]
+    serve, seen = script(httpx.Response(503), ok(id="x"), httpx.Response(404), ok(id="x"))
     with pytest.raises(LostReply, match="404, after an attempt without a good answer, and it can still be read"):
         client_of(serve).delete_upload("file-1")
-    serve, seen = script(httpx.Response(503), httpx.Response(404), httpx.Response(404), ok(data=[]))
+    serve, seen = script(httpx.Response(503), ok(id="x"), httpx.Response(404), httpx.Response(404), ok(data=[]))
     client_of(serve).delete_upload("file-1")
-    assert [request.method for request in seen] == ["DELETE", "DELETE", "GET", "GET"]
+    assert [request.method for request in seen] == ["DELETE", "GET", "DELETE", "GET", "GET"]
+
+
+@pytest.mark.parametrize("failures", [1, 8])
+def test_what_an_error_deleted_is_not_deleted_again(failures: int) -> None:
+    """It is looked for after each error, also after the last one."""
+    bad, there = httpx.Response(503), ok(id="x")
+    before = [answer for _ in range(failures - 1) for answer in (bad, there)]
+    serve, seen = script(*before, bad, httpx.Response(404), ok(data=[]))
+    client_of(serve).delete_upload("file-1")
+    assert [request.method for request in seen] == ["DELETE", "GET"] * failures + ["GET"]
+    serve, seen = script(*before, bad, httpx.Response(404))
+    client_of(serve).detach_file("vs_1", "file-1")
+    assert [request.method for request in seen] == ["DELETE", "GET"] * failures
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,8 @@ def test_deletions_that_fail_go_fewer_side_by_side_down_to_one() -> None:
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_deletion_that_the_service_fails_narrows_the_gate(status: int) -> None:
-    answers = iter([httpx.Response(status), httpx.Response(200, json={"deleted": True})])
+    there = httpx.Response(200, json={"id": "file-1"})
+    answers = iter([httpx.Response(status), there, httpx.Response(200, json={"deleted": True})])
     client = connect(
         ENDPOINT, auth=None, clock=Clock(), workers=8, transport=httpx.MockTransport(lambda _: next(answers))
     )

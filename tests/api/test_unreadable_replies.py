@@ -101,7 +101,7 @@ def test_a_deletion_or_cancellation_needs_no_id_but_an_object(
     client, _, seen = answering(json.dumps(body))
     with pytest.raises(LostReply, match=f"the service answered with {says}"):
         write(client)
-    assert len(seen) == 1
+    assert seen in (["POST"], ["DELETE", "GET"])  # whether a deletion took effect is looked for
 
 
 @pytest.mark.parametrize("delete", DELETIONS.values(), ids=DELETIONS)

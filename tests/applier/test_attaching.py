@@ -371,30 +371,3 @@ def test_where_batches_fail_files_are_attached_one_by_one(place: Place) -> None:
     (line,) = [line for line in told.lines if "one by one" in line]
     way_out = "with `batches: false` under `service.capabilities`, plans know it"
     assert line.startswith(f"batches cannot be created here, so files are attached one by one ({way_out}): POST ")
-
-
-@pytest.mark.parametrize(
-    ("provider", "fault", "seconds"),
-    [
-        ("local,unreadable-batches=404", "delay=0:GET:/none", 60),
-        ("local,unreadable-batches=403", "delay=0:GET:/none", 5),
-        ("local,unreadable-batches=500", "delay=0:GET:/none", 150),
-        ("local", "status=403:GET:/vector_stores/*/file_batches/*", 5),
-        ("local", "status=403:GET:/vector_stores/*/file_batches/*/files", 5),
-        ("local", "not-json:GET:/vector_stores/*/file_batches/*", 600),
-    ],
-)
-def test_where_batches_cannot_be_read_the_files_are_looked_at(
-    place: Place, provider: str, fault: str, seconds: int
-) -> None:
-    place.provider = provider
-    place.write({"vssync.yaml": SMALL_BATCHES})
-    place.batches_in_flight = 1
-    before = place.clock.now
-    report, seen = applied(place, fault)
-    assert report.converged
-    assert place.clock.now - before < seconds
-    assert count(seen, "POST", "/file_batches") == 1  # and then one by one
-    singles = sum(method == "POST" and path.endswith("/files") for method, path in seen) - len(FILES)
-    assert singles == len(FILES) - 16  # none that the batch holds is attached again
-    assert next(iter(place.plan().changes()), None) is None

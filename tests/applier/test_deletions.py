@@ -12,7 +12,7 @@ import pytest
 
 from tests.applier.world import Counting, Place, Seen, killed, live
 from tests.planner.builders import live_copy, live_store
-from tests.simulation.judged import apply_plan, plan_destruction
+from tests.simulation.judged import apply_plan, plan_destruction, recorded_runs
 from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
 from vssync.applier import deletions
@@ -74,6 +74,18 @@ def test_a_deletion_without_a_good_answer_is_looked_for(
     (outcome, *_) = report.outcomes
     assert outcome.status is status
     assert re.search(words, outcome.detail)
+
+
+@pytest.mark.parametrize("fault", ["status-after=500", "status-after=503", "lost-reply", "not-json,status=502"])
+def test_what_an_error_deleted_is_read_once_and_not_deleted_again(place: Place, fault: str) -> None:
+    place.write({"0.md": None, "1.md": "# edited\n"})
+    with recorded_runs() as runs:
+        report = place.apply(faults=(f"{fault}:DELETE",))
+    assert (report.converged, report.orphans, report.repeated, live(place).loose) == (True, (), 0, set())
+    seen = [(exchange.method, exchange.url) for exchange in runs[-1].exchanges]
+    deleted = [place for place, (method, _) in enumerate(seen) if method == "DELETE"]
+    assert len({seen[place] for place in deleted}) == len(deleted) == 4
+    assert [seen[place + 1] for place in deleted] == [("GET", seen[place][1]) for place in deleted]
 
 
 def statuses(report: Report) -> set[Status]:

@@ -8,7 +8,9 @@ import pytest
 
 from tests.applier.test_attaching import applied, count, undone
 from tests.applier.world import Place, live
+from vssync.model.plan import Action
 from vssync.model.report import Status
+from vssync.model.state import TYPE_WAYS_OUT
 
 MANIFEST = """\
 version: 1
@@ -39,10 +41,12 @@ def test_a_kind_that_the_service_does_not_read_costs_two_uploads_a_run(place: Pl
         assert [key for key in undone(report) if key.endswith(".md")] == []
         tried = [outcome for outcome in refused if "not tried" not in outcome.detail]
         assert len(tried) == 2
-        assert all("`filename`" in outcome.detail for outcome in refused if outcome not in tried)
+        assert all(outcome.detail.endswith(TYPE_WAYS_OUT) for outcome in refused)
         assert count(seen, "POST", "/v1/files") == (15 + 2 if not run else 0 if "any" in provider else 2)
         assert live(place).loose == set()
         if "any" in provider:
+            planned = [change.detail for change in place.plan().stores[0].files if change.action is Action.REFUSE]
+            assert [TYPE_WAYS_OUT in detail for detail in planned] == [True, True]
             break  # there, the refused copies stay, and the next plan knows
 
 

@@ -83,3 +83,36 @@ def test_an_old_copy_that_would_have_to_go_first_stays_in_an_outage(place: Place
     place.write({"vssync.yaml": text})
     place.apply(faults=("fails=server_error",))
     assert len(live(place).completed()) == 64 - 16
+
+
+@pytest.mark.parametrize(
+    ("provider", "fault", "seconds", "batches"),
+    [
+        ("local,unreadable-batches=404", "delay=0:GET:/none", 60, 1),
+        ("local,unreadable-batches=403", "delay=0:GET:/none", 5, 1),
+        ("local,unreadable-batches=501", "delay=0:GET:/none", 5, 1),
+        ("local", "status=403:GET:/vector_stores/*/file_batches/*", 5, 1),
+        ("local", "status=403:GET:/vector_stores/*/file_batches/*/files", 5, 1),
+        ("local", "not-json:GET:/vector_stores/*/file_batches/*", 600, 1),
+        # What may pass says nothing of batches:
+        ("local,unreadable-batches=500", "delay=0:GET:/none", 20, 4),
+        ("local", "status=503:GET:/vector_stores/*/file_batches/*", 20, 4),
+        ("local", "status=503:GET:/vector_stores/*/file_batches/*:1-4", 10, 4),
+        ("local", "status=429:GET:/vector_stores/*/file_batches/*:1-4", 20, 4),
+        ("local", "reset-before:GET:/vector_stores/*/file_batches/*:1-4", 20, 4),
+    ],
+)
+def test_where_batches_cannot_be_read_the_files_are_looked_at(
+    place: Place, provider: str, fault: str, seconds: int, batches: int
+) -> None:
+    place.provider = provider
+    place.write({"vssync.yaml": SMALL_BATCHES})
+    place.batches_in_flight = 1
+    before = place.clock.now
+    report, seen = applied(place, fault)
+    assert report.converged
+    assert place.clock.now - before < seconds
+    assert count(seen, "POST", "/file_batches") == batches  # and then one by one
+    singles = sum(method == "POST" and path.endswith("/files") for method, path in seen) - len(FILES)
+    assert singles == len(FILES) - 16 * batches  # none that a batch holds is attached again
+    assert next(iter(place.plan().changes()), None) is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from vssync.applier.context import ApplyRun
 from vssync.applier.run import carry_out
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
-from vssync.model.marks import STORE_BATCHES
+from vssync.model.marks import KEY, STORE_BATCHES
 from vssync.model.plan import Action, Options, Plan
 from vssync.model.report import Report, Status
 from vssync.model.state import AUTO
@@ -113,6 +115,26 @@ def test_a_file_that_a_refusal_names_stays_if_the_store_holds_it(place: Place) -
 
     assert apply_planned(place, plan, answer).converged
     assert len(live(place).stores["docs"]) == 4
+
+
+def test_however_many_files_are_refused_by_name_the_others_are_attached(place: Place) -> None:
+    bad = {f"{number:03}.md": f"# {number}\n" for number in range(100)}
+    place.write({"vssync.yaml": MANIFEST, "good.md": "# good\n", "more.md": "# more\n", **bad})
+
+    def answer(request: httpx.Request) -> httpx.Response | None:
+        if not ends(request, "POST", "/file_batches"):
+            return None
+        keys = {entry["file_id"]: entry["attributes"][KEY] for entry in json.loads(request.read())["files"]}
+        named = next((file_id for file_id, key in keys.items() if key in bad), None)
+        return refusal(request, 400, f"File {named} cannot be read") if named else None
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 150)  # a file is no deeper than another
+    try:
+        report = place.apply(answering(answer))
+    finally:
+        sys.setrecursionlimit(limit)
+    assert undone(report) == dict.fromkeys(bad, Status.FAILED)
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 429])

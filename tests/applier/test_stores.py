@@ -13,6 +13,7 @@ from tests.simulation.judged import recorded_runs
 from tests.support import Silent
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
+from vssync.model.marks import STORE_OWNER
 from vssync.model.plan import Options
 from vssync.model.report import Report, Status
 
@@ -192,6 +193,68 @@ def test_an_adopted_store_that_loses_its_mark_is_not_taken_for_ours(place: Place
     report = apply(place, Options(adopt=True), "lost-metadata:POST:/vector_stores/*")
     assert [outcome.status for outcome in report.outcomes] == [Status.FAILED, *[Status.SKIPPED] * len(FILES)]
     assert "the service lost the metadata of" in report.outcomes[0].detail
+
+
+TWO_STORES = """\
+version: 1
+owner: mortal
+stores:
+  docs: {files: [{path: "*.md"}]}
+  more: {metadata: {team: a}, files: [{path: "*.md"}]}
+"""
+
+
+@pytest.mark.parametrize("provider", ["local", "local,lists-batches=off"])
+@pytest.mark.parametrize("change", ["", "0.md", "vssync.yaml"])
+@pytest.mark.parametrize("is_for_good", [False, True])
+def test_metadata_that_an_update_loses_is_written_again_once_and_else_told(
+    place: Place, provider: str, change: str, *, is_for_good: bool
+) -> None:
+    """The stamp, a note of batches and settings are written to a store that carries its mark."""
+    place.provider, place.ingest_delay = provider, 20
+    place.write({"vssync.yaml": TWO_STORES})
+    if change:
+        assert place.apply().converged
+        place.write({change: "# edited\n" if change == "0.md" else TWO_STORES.replace("team: a", "team: b")})
+    rule = "lost-metadata:POST:/vector_stores/vs_*"
+    report = place.apply(faults=(rule if is_for_good else f"{rule}:1",))
+    assert report.converged is not is_for_good
+    with place.work() as work:
+        stores = work.client.list_stores()
+    if not is_for_good:
+        assert [STORE_OWNER in store.metadata for store in stores] == [True, True]
+        assert list(place.plan().changes()) == []
+        return
+    (lost,) = [outcome for outcome in report.outcomes if outcome.needs_attention]
+    (without,) = [store.id for store in stores if STORE_OWNER not in store.metadata]
+    assert (lost.key, lost.status) == ("", Status.FAILED)
+    assert f"the service lost the metadata of {without} when it was updated" in lost.detail
+    assert f"declare it with `id: {without}` and `external: true`, and set `store_updates: false`" in lost.detail
+    external = TWO_STORES.replace(f"{lost.store}: {{", f"{lost.store}: {{id: {without}, external: true, ")
+    external = external.replace("metadata: {team: a}, ", "" if lost.store == "more" else "metadata: {team: a}, ")
+    place.write({"vssync.yaml": external + "service: {capabilities: {store_updates: false}}\n"})
+    again = place.apply(faults=(rule,))
+    assert again.converged, (again.outcomes, again.plan)
+
+
+class Keeping(httpx.BaseTransport):
+    """Accepts updates of stores, and changes nothing."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self.inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        is_update = request.method == "POST" and request.url.path.split("/")[-2] == "vector_stores"
+        return self.inner.handle_request(httpx.Request("GET", request.url) if is_update else request)
+
+
+def test_a_service_that_keeps_the_old_metadata_is_no_success(place: Place) -> None:
+    place.write({"vssync.yaml": TWO_STORES})
+    assert place.apply().converged
+    place.write({"vssync.yaml": TWO_STORES.replace("team: a", "team: b")})
+    (outcome,) = place.apply(Keeping).outcomes
+    assert (outcome.store, outcome.status) == ("more", Status.FAILED)
+    assert "carries another mark than was written" in outcome.detail
 
 
 @pytest.mark.parametrize("in_flight", [1, 8])

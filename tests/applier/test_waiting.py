@@ -220,3 +220,22 @@ def test_files_whose_end_cannot_be_read_are_unknown_and_not_attached_once_more(p
         names, Status.UNKNOWN
     )
     assert transports[0].seen[-1][1].endswith("/file_batches")
+
+
+@pytest.mark.parametrize(
+    ("provider", "fault"),
+    [
+        ("local,cut-after=3", ""),
+        ("local,cut-after=3", "lost-reply:POST:/vector_stores/*/file_batches:1"),
+        (f"{ALONE},cut-after=3", ""),
+        (f"{ALONE},cut-after=3", "lost-reply:POST:/vector_stores/*/files:1"),
+    ],
+)
+def test_files_that_a_short_listing_lacks_are_asked_for(place: Place, provider: str, fault: str) -> None:
+    place.provider, place.ingest_delay = provider, 5
+    before = place.clock.now
+    assert place.apply(faults=filter(None, [fault])).converged
+    assert place.clock.now - before < 90
+    with place.work() as work:
+        (store,) = work.client.list_stores()
+    assert store.counts.completed == store.counts.total == len(FILES)

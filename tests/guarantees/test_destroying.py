@@ -90,3 +90,23 @@ def test_a_store_that_lost_its_mark_is_not_called_gone(
             destroyed = plan_destroyed(session, delete_unmanaged=others)
             assert apply_now(session, destroyed, Silent()).converged
             assert session.client.list_stores() == ()
+
+
+@pytest.mark.parametrize("provider", ["local", "local,cut-after=1"])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["made here", "made elsewhere"])
+def test_of_stores_that_are_listed_in_part_none_goes(tmp_path: Path, provider: str, *, elsewhere: bool) -> None:
+    """The machine that created them knows their ids, and another one sees that the list is cut."""
+    (tmp_path / "a.md").write_text("a\n")
+    stores = "  docs: {files: [{path: '*.md'}]}\n  more: {files: [{path: '*.md'}]}\n"
+    (tmp_path / "vssync.yaml").write_text(f"version: 1\nowner: shelf\nstores:\n{stores}")
+    with open_test_session(tmp_path) as (session, _):
+        assert apply_now(session, plan_now(session, Options()), Silent()).converged
+        if elsewhere:
+            shutil.rmtree(session.state_folder)
+    with open_test_session(tmp_path, provider=provider) as (session, recorder):
+        plan = plan_destroyed(session)
+        is_cut = elsewhere and "cut" in provider
+        assert [refusal.store for refusal in plan.refusals] == ["more"] * is_cut
+        assert [("lists only some" in refusal.message) for refusal in plan.refusals] == [True] * is_cut
+        assert len(plan.stores) == (1 if is_cut else 2)
+        assert recorder.writes == []

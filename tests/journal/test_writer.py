@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import resource
 import socket
-import stat
 import time
 from contextlib import nullcontext
 from dataclasses import replace
@@ -26,7 +23,7 @@ from vssync.applier.writes import Writes
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.batches import cancel_batch, list_batches
 from vssync.commands.destroy import plan_destruction
-from vssync.errors import Interrupted, UsageProblem, VssyncError
+from vssync.errors import Interrupted
 from vssync.journal import records
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.records import (
@@ -40,8 +37,7 @@ from vssync.journal.records import (
     encode_line,
     read_records,
 )
-from vssync.journal.writer import Journal, read_past
-from vssync.model.report import Status
+from vssync.journal.writer import Journal
 from vssync.model.state import FileStatus
 
 MANIFEST = """\
@@ -104,22 +100,23 @@ class Stopping(Clock):
 
 
 @pytest.mark.parametrize(
-    ("statuses", "result"),
+    ("statuses", "read", "result"),
     [
-        ([], WriteResult.FAILED),  # nothing was sent
-        ([429], WriteResult.FAILED),  # the service did nothing
-        ([503], WriteResult.UNKNOWN),
-        ([503, 429], WriteResult.UNKNOWN),
-        ([429, 503], WriteResult.UNKNOWN),
-        ([404], WriteResult.DONE),
+        ([], 200, WriteResult.FAILED),  # nothing was sent
+        ([429], 200, WriteResult.FAILED),  # the service did nothing
+        ([503], 200, WriteResult.UNKNOWN),
+        ([503, 429], 200, WriteResult.UNKNOWN),
+        ([429, 503], 200, WriteResult.UNKNOWN),
+        ([404], 404, WriteResult.DONE),
+        ([503, 429], 404, WriteResult.DONE),  # it is looked for before the second attempt
     ],
 )
 def test_a_write_that_is_interrupted_between_its_attempts_may_have_taken_effect(
-    tmp_path: Path, statuses: list[int], result: WriteResult
+    tmp_path: Path, statuses: list[int], read: int, result: WriteResult
 ) -> None:
     answers, clock = iter(statuses), Stopping(len(statuses))
     clock.interrupted = not statuses
-    client = client_of(lambda request: httpx.Response(404 if request.method == "GET" else next(answers)), clock)
+    client = client_of(lambda request: httpx.Response(read if request.method == "GET" else next(answers)), clock)
     journal = Journal(tmp_path / "state")
     with nullcontext() if result is WriteResult.DONE else pytest.raises(Interrupted):
         Writes(client, journal).detach("vs_1", "file-1", is_our_upload=False)
@@ -327,101 +324,3 @@ def test_what_a_store_was_seen_to_hold_takes_no_room(place: Place, monkeypatch: 
     place.write({f"{number}.md": f"# {number}\n" for number in range(40)})
     assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 40)
     assert len(place.past().unattached) <= 8 * 2 + 1
-
-
-def test_a_state_folder_in_the_checkout_or_open_to_others_is_not_used(place: Place) -> None:
-    place.apply()
-    (own,) = place.state.iterdir()
-    own.chmod(0o777)
-    with pytest.raises(VssyncError, match="others may write to this state folder"):
-        place.apply()
-    with pytest.raises(UsageProblem, match="lies in the manifest's checkout"):
-        Inside(place.base).apply()
-
-
-class Inside(Place):
-    """A place whose state folder is part of the checkout."""
-
-    @property
-    def state(self) -> Path:
-        return self.docs / "state"
-
-
-@pytest.mark.parametrize("room", range(900, 1010, 10))  # a torn line, or a whole one
-def test_a_disk_that_takes_no_more_is_said_and_what_it_took_is_read(tmp_path: Path, room: int) -> None:
-    """The system's own refusal, not ours."""
-    record = Journal(tmp_path / "state", now=lambda: 1795282344.5)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    sent: list[str] = []
-
-    def send() -> None:
-        with record.around(Write(Operation.UPLOAD, name=f"{len(sent)}.md")) as record_id:
-            sent.append(f"file-{len(sent)}")
-            record_id(sent[-1])
-        send()
-
-    try:
-        with pytest.raises(VssyncError, match="File too large; make room"):
-            send()
-        record.end()
-        record.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    past = read_past(tmp_path / "state")
-    assert len(sent) > 3
-    assert len(past.unattached) + len(past.suspected) in (
-        len(sent),
-        len(sent) + 1,
-    )  # or one whose line came, and was not sent
-    Journal(tmp_path / "state").close()
-
-
-def test_a_full_disk_ends_the_run_before_the_next_write_and_it_can_go_on(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, room = os.fsync, iter(range(7))
-
-    def fsync(handle: int) -> None:
-        if next(room, None) is None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    report = place.apply()
-    assert not report.converged
-    assert any("No space left on device; make room" in outcome.detail for outcome in report.outcomes)
-    statuses = {outcome.status for outcome in report.outcomes if outcome.key}
-    assert Status.FAILED in statuses
-    assert statuses <= {Status.FAILED, Status.SKIPPED}
-    monkeypatch.setattr(os, "fsync", real)
-    assert place.apply().converged
-    assert list(place.plan().changes()) == []
-
-
-def test_a_file_system_that_flushes_no_folders_is_no_reason_not_to_apply(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = os.fsync
-
-    def fsync(handle: int) -> None:
-        if stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    assert place.apply().converged
-
-
-def test_a_state_folder_anywhere_in_the_checkout_is_refused(place: Place) -> None:
-    (place.base / ".git").mkdir()
-    with pytest.raises(UsageProblem, match="lies in the manifest's checkout"):
-        place.apply()
-    assert not place.state.exists()
-
-
-def test_a_state_folder_that_cannot_be_written_stops_everything(place: Place) -> None:
-    place.state.write_text("a file where the folder belongs")
-    with pytest.raises(VssyncError, match="VSSYNC_STATE_DIR"):
-        place.apply()
-    assert live(place).stores == {}

@@ -163,6 +163,13 @@ MUTANTS = (
         ("tests/guarantees/test_lost_stores.py",),
     ),
     Mutant(
+        "what-nobody-read-hides-nothing",
+        "vssync/commands/compare.py",
+        "if not session.capabilities.shares_chunks or plan.options.allow_gap:",
+        "if True:",
+        ("tests/guarantees/worlds/test_equal_texts.py",),
+    ),
+    Mutant(
         "detach-a-file-that-another-key-declares",
         "vssync/planner/store_files.py",
         "key_of.get(copy.id, change.key) == change.key",
@@ -178,10 +185,24 @@ MUTANTS = (
     ),
     Mutant(
         "a-store-that-was-written-is-ours",
-        "vssync/applier/stores.py",
-        "if mark != live_mark:",
-        "if not mark and live_mark:",
+        "vssync/applier/writes.py",
+        "if mark and (live_mark",
+        "if not mark and (live_mark",
         ("tests/applier/test_stores.py",),
+    ),
+    Mutant(
+        "metadata-that-is-lost-is-not-missed",
+        "vssync/applier/writes.py",
+        "if not (lost := find_lost(sent, live)):",
+        "if True:",
+        ("tests/applier/test_stores.py",),
+    ),
+    Mutant(
+        "delete-again-what-may-be-gone",
+        "vssync/api/http.py",
+        'if call.method != "DELETE" or not',
+        "if True or not",
+        DELETIONS,
     ),
     Mutant(
         "forget-the-uploads-of-a-replaced-store",
@@ -378,8 +399,8 @@ MUTANTS = (
     Mutant(
         "each-detached-file-is-read-although-it-is-gone",
         "vssync/applier/wait.py",
-        "is_listing_cheaper = store.client",
-        "is_listing_cheaper = False and store.client",
+        "if total <= PAGE_SIZE * len(file_ids):",
+        "if False:",
         ("tests/applier/test_reattaching.py",),
     ),
     Mutant(

@@ -51,6 +51,8 @@ def test_the_wanted_files_of_a_cancelled_batch_are_attached_again_without_an_upl
     assert summary(again) == ("a.md", "replace", ("cancelled",))
     assert (again.reuse, again.gap, again.tries, [gone.id for gone in again.drop]) == ("f0", True, 1, ["f0"])
     assert [summary(change)[1] for change in others] == ["create", "create"]
+    gone = {"gone_uploads": frozenset({"f0"})}
+    assert plan(copies, [live_batch("b1", "f0", "f1", "f2")], snapshot=gone).files[0].reuse == ""
 
 
 @pytest.mark.parametrize("capabilities", [Capabilities(), Capabilities(shares_chunks=True)])

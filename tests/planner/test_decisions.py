@@ -205,8 +205,10 @@ ROWS = [
         "declared and attached, never marked for it",
         EXT,
         replace(UNKEYED, id="ext"),
-        "terms.pdf replace content_changed chunking_changed",
+        "terms.pdf replace chunking_changed",
     ),
+    row("uploaded, and declared now", EXT, live_copy(desired_file("terms.pdf"), id="ext"), "terms.pdf update declared"),
+    row("declared, and its File is gone", EXT, (), "terms.pdf refuse file_gone", snapshot={"gone_uploads": {"ext"}}),
     row("moved", desired_file("b.md", filename="a.md"), live_copy(), "b.md update moved"),
     row(
         "moved and drifted",

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.planner.builders import applied, desired_file, desired_store, live_copy, live_store, plan, plan_store
+from tests.planner.builders import OLD, applied, desired_file, desired_store, live_copy, live_store, plan, plan_store
 from vssync.applier.steps import plan_steps
 from vssync.model.plan import FileChange
+from vssync.model.service import Capabilities
 from vssync.model.state import Contents, DesiredFile, FileStatus, LiveFile
 
 BAD = FileStatus.FAILED
@@ -37,7 +38,7 @@ CASES: dict[str, Case] = {
     "both uploads of a former key": (
         (X_FA, Y_FB),
         (copy("old", "fa", at=100, declared=False), copy("old", "fb", at=200, declared=False)),
-        ("x replace content_changed moved keep fa drop fa", "y replace content_changed moved keep fb drop fb"),
+        ("x update moved declared keep fa drop", "y update moved declared keep fb drop"),
     ),
     "a third copy goes with the first": (
         (X_FA, Y_FB),
@@ -52,7 +53,7 @@ CASES: dict[str, Case] = {
     "two uploads change places": (
         (X_FB, Y_FA),
         (copy("x", "fa", declared=False), copy("y", "fb", declared=False)),
-        ("x replace content_changed moved keep fb drop fb", "y replace content_changed moved keep fa drop fa"),
+        ("x update moved declared keep fb drop", "y update moved declared keep fa drop"),
     ),
     "three change places": (
         (X_FB, entry("y", "fc"), entry("z", "fa")),
@@ -69,10 +70,25 @@ CASES: dict[str, Case] = {
         (copy("x", "fa", declared=False),),
         ("x replace content_changed keep fa drop", "y refuse attached keep drop"),
     ),
+    "the upload of the same key": (
+        (X_FA,),
+        (copy("x", "fa", declared=False),),
+        ("x update declared keep fa drop",),
+    ),
+    "the upload of the same key, and an older one": (
+        (X_FA,),
+        (copy("x", "f0", declared=False, at=1), copy("x", "fa", declared=False)),
+        ("x update declared keep fa drop f0",),
+    ),
+    "an upload that is chunked otherwise": (
+        (X_FA,),
+        (live_copy(desired_file("x.md", chunking=OLD), id="fa"),),
+        ("x replace chunking_changed declared keep fa drop fa",),
+    ),
     "the former key has another": (
         (desired_file("x.md", "x"), Y_FB),
         (copy("x", "fa", declared=False), copy("x", "fb", declared=False, at=1)),
-        ("y replace content_changed moved keep fb drop fb",),
+        ("y update moved declared keep fb drop",),
     ),
 }
 
@@ -106,6 +122,48 @@ def test_a_declared_file_goes_to_its_key(
 def test_a_file_that_a_key_out_of_scope_declares_stays(files: Sequence[DesiredFile]) -> None:
     found = plan_store(files, [copy("old", "fa", declared=False)], targets=("guide/old.md",)).files
     assert [each.id for change in found for each in change.drop] == []
+
+
+GONE: dict[str, tuple[LiveFile, ...]] = {
+    "new": (),
+    "in place of an upload": (copy("x", "f0", declared=False),),
+    "in place of another": (copy("x", "f0"),),
+    "attached in vain": (copy("x", "fa", status=BAD, error="invalid_file"), copy("x", "f0", at=1)),
+}
+
+
+@pytest.mark.parametrize("copies", GONE.values(), ids=GONE)
+def test_a_declared_file_that_does_not_exist_is_not_attached(copies: Sequence[LiveFile]) -> None:
+    snapshot = {"gone_uploads": frozenset({"fa"})}
+    (change,) = plan_store([X_FA], copies, snapshot=snapshot, retry_failed=True).files
+    assert (change.action, change.reasons[0], change.drop) == ("refuse", "file_gone", ())
+    assert change.detail.startswith("fa does not exist; declare ")
+
+
+@pytest.mark.parametrize(
+    ("file", "way_out"),
+    [
+        (X_FA, "declare another File, or a `path`"),
+        (desired_file("x.md", "x"), "--replace guide/x.md uploads the file again"),
+    ],
+)
+def test_a_file_that_is_listed_and_gone_has_a_way_out(file: DesiredFile, way_out: str) -> None:
+    live = copy("x", "fa", declared=bool(file.file_id))
+    (note,) = plan_store([file], [live], snapshot={"gone_uploads": frozenset({"fa"})}).notes
+    assert (note.kind, note.detail) == ("upload_gone", f"fa does not exist any more: {way_out}")
+
+
+@pytest.mark.parametrize(("updates", "action"), [(True, "update"), (False, "replace")])
+def test_an_upload_that_is_declared_now_is_not_deleted_later(*, updates: bool, action: str) -> None:
+    store, live = desired_store(X_FA), copy("x", "fa", declared=False)
+    capabilities = Capabilities(attribute_updates=updates)
+    made = plan(store, [(live_store(store), Contents((live,)))], capabilities=capabilities)
+    assert [change.action for change in made.stores[0].files] == [action]
+    (steps,) = plan_steps(made)
+    held = applied({"fa": live}, steps)
+    assert held["fa"].mark == copy("x", "fa").mark
+    removed = plan(desired_store(), [(live_store(store), Contents(tuple(held.values())))])
+    assert [drop.deletes_upload for steps in plan_steps(removed) for drop in steps.drops] == [False]
 
 
 def test_a_refusal_says_the_way_out() -> None:

@@ -19,12 +19,13 @@ from tests.planner.builders import (
     plan,
     plan_store,
     summary,
+    unmarked,
 )
 from vssync.applier.steps import plan_steps
-from vssync.model.marks import Mark
+from vssync.model.marks import Mark, parse_mark
 from vssync.model.plan import Plan
 from vssync.model.service import Capabilities
-from vssync.model.state import Contents, DesiredFile, FileStatus, LiveFile
+from vssync.model.state import Contents, DesiredFile, FileStatus, LiveFile, Upload
 from vssync.planner.estimate import count_changes
 
 SHARED = Capabilities(shares_chunks=True)
@@ -119,6 +120,68 @@ def test_what_would_hide_a_file_that_is_not_in_the_plan_is_held_back(
     (change,) = plan_store(files, (holder, copy_of("b")), **chosen).files
     assert (change.key, change.action) == ("b.md", action)
     assert ("--allow-gap" in change.detail) is (action == "refuse")
+    is_left_out = holder.id == "f-a" and action == "refuse"  # a plan of both would attach it again
+    assert ("plan guide/a.md as well" in change.detail) is is_left_out
+
+
+UNMARKED = unmarked(copy_of("z"), id="theirs")
+LOOKED_FOR: dict[str, tuple[tuple[DesiredFile, ...], tuple[LiveFile, ...], dict[str, Any], tuple[str, ...]]] = {
+    "not looked for": ((), (UNMARKED,), {}, ("b.md delete not_in_manifest",)),
+    "may be equal": ((), (UNMARKED,), {"theirs": A.sha256}, ("b.md refuse not_in_manifest not_allowed",)),
+    "not equal": ((), (UNMARKED,), {"theirs": "0" * 64}, ("b.md delete not_in_manifest",)),
+    "never found": (
+        (),
+        (replace(UNMARKED, status=FileStatus.FAILED),),
+        {"theirs": A.sha256},
+        ("b.md delete not_in_manifest",),
+    ),
+    "of an unreadable mark": (
+        (),
+        (replace(UNMARKED, mark=parse_mark("v9;kb")),),
+        {"theirs": A.sha256},
+        ("b.md refuse not_in_manifest not_allowed",),
+    ),
+    "declared": (
+        (desired_file("x.md", file_id="fx"),),
+        (live_copy(desired_file("x.md", file_id="fx"), id="fx"),),
+        {"fx": A.sha256},
+        ("b.md delete not_in_manifest", "x.md replace shared_chunks"),
+    ),
+    "declared elsewhere": (
+        (),
+        (live_copy(desired_file("x.md", file_id="fx"), id="fx", owner="kb/dev"),),
+        {"fx": A.sha256},
+        ("b.md refuse not_in_manifest not_allowed",),
+    ),
+    "declared, and gone itself": (
+        (A,),
+        (copy_of("a"), live_copy(desired_file("x.md", file_id="fx"), id="fx")),
+        {"fx": A.sha256},
+        ("a.md replace shared_chunks", "b.md delete not_in_manifest", "x.md delete not_in_manifest"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "copies", "texts", "changes"), LOOKED_FOR.values(), ids=LOOKED_FOR)
+def test_a_text_that_no_mark_names_counts_once_it_was_looked_for(
+    files: tuple[DesiredFile, ...], copies: tuple[LiveFile, ...], texts: dict[str, str], changes: tuple[str, ...]
+) -> None:
+    snapshot = {"texts": {file_id: frozenset({text}) for file_id, text in texts.items()}}
+    found = plan_store(files, (*copies, copy_of("b")), capabilities=SHARED, snapshot=snapshot).files
+    told = (f"{key} {action} {' '.join(reasons)}" for key, action, reasons in map(summary, found))
+    assert tuple(line for line in told if "unreadable" not in line) == changes
+
+
+def test_a_file_that_is_adopted_is_attached_after_its_equal_left() -> None:
+    uploads = [Upload("theirs", "z.md", 1, 1, sha256=A.sha256)]
+    found = plan_store(
+        [doc("b", "B"), doc("z")], [copy_of("b"), UNMARKED], capabilities=SHARED, uploads=uploads, adopt=True
+    ).files
+    assert [summary(change) for change in found] == [
+        ("b.md", "replace", ("content_changed", "shared_chunks")),
+        ("z.md", "replace", ("unmarked", "shared_chunks")),
+    ]
+    assert (found[1].reuse, found[1].gap) == ("theirs", True)
 
 
 OTHERS = tuple(f"x{number}" for number in range(15))

@@ -72,9 +72,8 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
                 store(*(create(f"{n}.md") for n in range(900))),
                 service=ServiceSpec("oci", capabilities={"batches": 0}),
             ),
-            Cost(
-                900 * 1024, 900, 0, 2 * 900 + 9 * (1 + 10) + 2, 64 * 9, 3 * 60.0
-            ),  # 10 pages are read 9 times; 300 a minute
+            # 10 pages are read 9 times; 300 a minute
+            Cost(900 * 1024, 900, 0, 2 * 900 + 9 * (1 + 10) + 2, 64 * 9, 3 * 60.0),
         ),
         (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 7, 64)),
         (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 8, 64, at_most=True)),

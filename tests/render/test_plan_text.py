@@ -379,7 +379,7 @@ def test_no_line_of_a_change_is_wider_than_the_screen(names: list[tuple[str, int
     note = Note(NoteKind.SKIPPED, "k" * 200, detail="d " * 200)
     small = store(*files, key="s" * 150, notes=(note,))
     large = store(*(create(f"{'日本' * 60}/{n}.md") for n in range(50)), key="large")
-    for line in plan_text(plan(small, large), View(width=width)).splitlines():
+    for line in plan_text(plan(small, large), View(width=width, terminal=True)).splitlines():
         assert display_width(line) <= width
 
 

@@ -259,6 +259,8 @@ def copy_deviation(store: WantedStore, file: WantedFile, copy: TrueFile) -> str:
         return "has other chunking"
     if not has_content(file, copy) and not copy.is_uncompared:  # what was never compared is counted as such
         return "has other content"
+    if file.file_id and copy.mark_parts[3] != "id":
+        return "is marked as an upload"
     if not file.file_id and copy.filename != file.filename and copy.mark_parts[6] != "a":
         return f"has the upload name {copy.filename}"
     if not same_attributes(store, file, copy.attributes) and not copy.echo:

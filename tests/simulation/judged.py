@@ -15,8 +15,10 @@ from tests.simulation import (
     copy_claims,
     cost_claims,
     diff_claims,
+    note_claims,
     plan_claims,
     report_claims,
+    store_claims,
     total_claims,
 )
 from tests.simulation.desired import Wanted, WantedStore, read_desired
@@ -42,6 +44,8 @@ from vssync.render.status import inspection_json
 CHECKED_BY = (
     plan_claims,
     total_claims,
+    note_claims,
+    store_claims,
     copy_claims,
     change_claims,
     report_claims,

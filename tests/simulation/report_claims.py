@@ -55,12 +55,13 @@ def check_requests(claim: Claim, case: Case) -> str:
 @checks("report.stores{}")
 def check_store_ids(claim: Claim, case: Case) -> str:
     """Each store that the run looked at and that exists."""
+    lost = {outcome["store"] for outcome in claim.holder["outcomes"] if _tells_of_lost_mark(outcome, case)}
     for key, store_id in claim.value.items():
         if store_id not in case.run.after.stores:
             if "ghost-stores" in case.run.dialect:  # what is gone is listed all the same
                 continue
             return f"{key}: {store_id} does not exist"
-        owner = case.run.after.stores[store_id].mark[0]
+        owner = case.wanted.owner if key in lost else case.run.after.stores[store_id].mark[0]
         wanted = case.wanted.declared.get(key)
         if wanted and wanted.settings.get("removed") == "keep":
             continue
@@ -90,9 +91,16 @@ def check_already(claim: Claim, case: Case) -> str:
 
 @checks("report.outcomes[]")
 def check_outcomes(claim: Claim, case: Case) -> str:
-    """One for each change of the plan."""
-    said = sorted((outcome["store"], outcome["key"], outcome["action"]) for outcome in claim.value)
+    """One for each change of the plan, and one for each other store that lost its mark."""
+    planned = [outcome for outcome in claim.value if _planned(outcome, case) or not _tells_of_lost_mark(outcome, case)]
+    said = sorted((outcome["store"], outcome["key"], outcome["action"]) for outcome in planned)
     return differs(said, sorted(_changes_of(case.run.plan or {})))
+
+
+def _tells_of_lost_mark(outcome: Values, case: Case) -> bool:
+    """Whether an outcome says that a store is not as it should be, and that store carries our mark no more."""
+    is_of_store = not outcome["key"] and outcome["status"] == "failed"
+    return is_of_store and not case.marked(outcome["store"], case.run.after)
 
 
 def _changes_of(plan: Values) -> Iterator[tuple[str, str, str]]:
@@ -119,7 +127,8 @@ def _planned(outcome: Values, case: Case) -> list[Values]:
 
 @checks("Outcome.store", "Outcome.key", "Outcome.action")
 def check_outcome(claim: Claim, case: Case) -> str:
-    return "" if _planned(claim.holder, case) else "the plan has no such change"
+    is_so = _planned(claim.holder, case) or _tells_of_lost_mark(claim.holder, case)
+    return "" if is_so else "the plan has no such change"
 
 
 @checks("Outcome.status")

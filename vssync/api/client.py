@@ -84,7 +84,7 @@ class Client:
         """Closes its connections, and the embedded service."""
         self.sender.close()
 
-    def list_stores(self) -> tuple[LiveStore, ...]:
+    def list_stores(self, order: Order = Order.OLDEST_FIRST) -> tuple[LiveStore, ...]:
         """All stores, complete. Where this credential may not list them, the pinned ones whose files it may list.
 
         Raises ServiceError where no manifest could pin one, and where the credential may list no uploads, either: then
@@ -92,7 +92,7 @@ class Client:
         """
         if self.stores_denied is None:
             try:
-                return self._list("/vector_stores", parse.parse_store, Plane.CONTROL)
+                return self._list("/vector_stores", parse.parse_store, Plane.CONTROL, order)
             except (AccessDenied, NotFound) as error:
                 if self.pinned_stores is None:
                     raise
@@ -360,7 +360,8 @@ class Client:
         except NotFound as error:
             if error.answer.status == HTTPStatus.GONE:
                 return True
-            if (error.attempts == 1 or is_last_look) and self._exists(call):
+            was_read = error.answer.method == "GET"
+            if (error.attempts == 1 or is_last_look) and not was_read and self._exists(call):
                 if error.attempts > 1:
                     reason = "404, after an attempt without a good answer, and it can still be read"
                     raise lost_reply_error(call.method, call.path, reason) from None
@@ -391,7 +392,9 @@ class Client:
 
         return fetch
 
-    def _list(self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA) -> tuple[Typed, ...]:
+    def _list(
+        self, path: str, parse: Callable[[Body], Typed], plane: Plane = Plane.DATA, order: Order = Order.OLDEST_FIRST
+    ) -> tuple[Typed, ...]:
         """A listing of which there is no count, from one end; ServiceError when it is malformed or does not end."""
         with naming_request(Call("GET", path, plane)):
-            return read_listing(self._pages(path, plane)).parsed(parse).whole()
+            return read_listing(self._pages(path, plane, order=order)).parsed(parse).whole()

@@ -181,7 +181,7 @@ def describe_answer(answer: Answer) -> str:
 def file_named_by(error: ServiceError, file_ids: Iterable[str]) -> str:
     """The one of these Files that a refusal names; empty where it names none or several."""
     message = error.answer.message
-    named = [id_ for id_ in file_ids if re.search(rf"(?<![\w-]){re.escape(id_)}(?![\w-])", message)]
+    named = [id_ for id_ in file_ids if id_ in message and re.search(rf"(?<![\w-]){re.escape(id_)}(?![\w-])", message)]
     return named[0] if len(named) == 1 else ""
 
 
@@ -278,6 +278,7 @@ class MissingCapability(StrEnum):
     BATCHES = "batches"
     BATCH_FILES = "batch_files"
     LIST_BATCHES = "list_batches"
+    STORE_UPDATES = "store_updates"
 
 
 _MISSING_ROUTE = (404, 405, 501)

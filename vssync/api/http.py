@@ -26,7 +26,7 @@ from vssync.api import errors
 from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import DeletionGate, RateLimiter
 from vssync.api.retry import UNUSABLE_DATA, Failure, max_attempts, wait_before_retry
-from vssync.errors import Answer, Interrupted, ServiceError
+from vssync.errors import Answer, Interrupted, NotFound, ServiceError
 from vssync.providers import Bucket, Hint, Provider
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ class Call:
 
     @property
     def is_optional(self) -> bool:
-        """Whether an error will do. So it does for lists of batches and of their files: a store's own files tell."""
-        return self.is_probe or (self.method == "GET" and "/file_batches" in self.path and "limit" in self.params)
+        """Whether an error will do. So it does for what reads batches: a store's own files tell that."""
+        return self.is_probe or (self.method == "GET" and "/file_batches" in self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,34 +157,36 @@ class Sender:
                     return outcome
                 failure, error = outcome
                 may_have_effect |= failure.is_ambiguous
-                attempts = max_attempts(failure, has_responded=call.plane in self._responded, optional=call.is_optional)
+                most = max_attempts(failure, has_responded=call.plane in self._responded, optional=call.is_optional)
+                elapsed, jitter = self.clock.monotonic() - started, random.random()
                 wait = wait_before_retry(
-                    failure,
-                    idempotent=call.idempotent,
-                    attempt=attempt,
-                    elapsed=self.clock.monotonic() - started,
-                    jitter=random.random(),
-                    attempts=attempts,
+                    failure, idempotent=call.idempotent, attempt=attempt, elapsed=elapsed, jitter=jitter, attempts=most
                 )
                 if wait is None or (call.plane in self._unreachable and failure.is_unreached):
+                    self._raise_if_gone(call, failure, attempt)
                     self._unreachable |= {call.plane} if failure.is_unreached else set()
                     error.attempts = attempt
                     error.is_ambiguous |= call.is_write and failure.is_ambiguous
                     raise error
-                log.debug(
-                    "%s %s: again in %.1f s, after attempt %d of %d", call.method, call.path, wait, attempt, attempts
-                )
+                log.debug("%s %s: again in %.1f s, attempt %d of %d", call.method, call.path, wait, attempt, most)
                 reason = f"status {failure.status}" if failure.status else "no answer"
                 self.last_failure = f"{reason} to {call.method} {call.path}"
-                if failure.status == 429:
-                    self.limits.pause(wait)
-                else:
-                    self.clock.sleep(wait)
+                (self.limits.pause if failure.status == 429 else self.clock.sleep)(wait)
+                self._raise_if_gone(call, failure, attempt)
                 with self._lock:
                     self.retry_count += 1
         except Interrupted as interruption:
             interruption.is_ambiguous = may_have_effect
             raise
+
+    def _raise_if_gone(self, call: Call, failure: Failure, attempts: int) -> None:
+        """Looks for what an error may have deleted; raises NotFound, of a GET, where it is gone."""
+        if call.method != "DELETE" or not failure.is_ambiguous:
+            return
+        outcome = self._attempt(replace(call, method="GET"), lambda body: body)
+        if not isinstance(outcome, Reply) and isinstance(outcome[1], NotFound):
+            outcome[1].attempts = attempts
+            raise outcome[1]
 
     def _attempt_deletion(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         with self.deletions.enter() as width:
@@ -262,14 +264,11 @@ class Sender:
 
 def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:
     body = response.content if raw else json.loads(response.content or b"{}")
-    date, poll_after = (response.headers.get(name, "") for name in ("date", "openai-poll-after-ms"))
+    date = errors.parse_date(response.headers.get("date", ""))
+    poll_after = response.headers.get("openai-poll-after-ms", "")
     is_number = poll_after.isascii() and poll_after.isdecimal()  # as OpenAI's SDK reads it
-    read = errors.parse_date(date)
-    return Reply(
-        body,
-        date=int(read.timestamp()) if read else None,
-        poll_after=min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None,
-    )
+    hint = min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None
+    return Reply(body, int(date.timestamp()) if date else None, hint)
 
 
 def url_path(*segments: str) -> str:
@@ -332,8 +331,7 @@ class ConnectionTrace:
             self._to_close.close()  # while it still counts as busy: once idle, another thread may take it
 
     def close_with_response(self, response: httpx.Response) -> None:
-        """Keeps the connection out of the pool: servers (uvicorn) reset it after an error without announcing it, and a
-        write sent on it would count as lost."""
+        """Keeps the connection out of the pool: uvicorn resets it after an error, and a write on it would be lost."""
         self._to_close = response.extensions.get("network_stream")
 
     def failure(self, cause: Exception) -> Failure:

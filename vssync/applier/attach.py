@@ -15,10 +15,11 @@ from vssync.api.errors import MissingCapability, file_named_by, missing_from_cre
 from vssync.api.parse import AttachmentEntry
 from vssync.applier.context import Result, StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, put_back, refused_type_message, result_of_unattached
-from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
+from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, find_attached, poll_until
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.service import Capabilities
+from vssync.model.state import TYPE_WAYS_OUT, UNSUPPORTED
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
@@ -29,32 +30,43 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
 
     `retries` is how often files that a lost reply left missing may still be attached again.
     """
+    batches: list[InFlightBatch] = []
     if attached := tuple(file for file in files if file.is_attached):
         # A batch of their own, so that they are settled like all others.
-        remaining = [file for file in files if not file.is_attached]
-        return [_record_batch(store, InFlightBatch(attached)), *attach(store, remaining, retries)]
-    if not files or store.run.is_broken:
-        return []
-    if store.stop_reason:
-        for file in files:
-            settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause))
-        return []
+        batches.append(_record_batch(store, InFlightBatch(attached)))
+        files = [file for file in files if not file.is_attached]
+    while files and not store.run.is_broken:
+        if store.stop_reason:
+            for file in files:
+                settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause))
+            break
+        sent, files = _attach_once(store, files, retries)
+        batches += sent
+    return batches
+
+
+def _attach_once(
+    store: StoreContext, files: Sequence[PendingFile], retries: int
+) -> tuple[list[InFlightBatch], Sequence[PendingFile]]:
+    """The batches of the files that were attached, and the files that are still to be: in another form, or without
+    those that were refused.
+    """
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(requests := _split_into_requests(files, capabilities)) > 1:
         # Each by a call of its own, which handles the errors of its files. One listing polls them all, as one batch.
         for_each: Callable[..., Iterable[list[InFlightBatch]]] = store.run.pool.map if capabilities.one_by_one else map
         batches_of_each = for_each(lambda request: attach(store, request, retries), requests)
         attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
-        return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else []
+        return [InFlightBatch(attached, sent=store.client.clock.monotonic())] if attached else [], ()
     try:
         batch = _send_when_visible(store, files, capabilities)
     except LostReply as error:
-        return _attach_missing(store, files, error, retries)
+        return _attach_missing(store, files, error, retries), ()
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:  # the journal cannot be written, so nothing was sent
-        return leave_unattached(store, files, error)
-    return [_record_batch(store, batch)]
+        return leave_unattached(store, files, error), ()
+    return [_record_batch(store, batch)], ()
 
 
 def _split_into_requests(files: Sequence[PendingFile], capabilities: Capabilities) -> list[list[PendingFile]]:
@@ -144,8 +156,8 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
 def _handle_refusal(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, relied_on: Capabilities
-) -> list[InFlightBatch]:
-    """Attaches refused files in another form or in halves, or settles the one that is refused.
+) -> tuple[list[InFlightBatch], Sequence[PendingFile]]:
+    """Settles the file that was refused, or attaches refused files in halves; returns what `_attach_once` does.
 
     `relied_on` are the capabilities that the refused request made use of.
     """
@@ -158,33 +170,33 @@ def _handle_refusal(
     }
     try:
         if missing is MissingCapability.BATCHES and not store.client.can_list_files(store.id):
-            return leave_unattached(store, files, error)  # the store is gone, which says nothing of these files
+            return leave_unattached(store, files, error), ()  # the store is gone, which says nothing of these files
         if missing and was_used.get(missing):
             if missing is MissingCapability.BATCHES:
                 give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
             if missing is not MissingCapability.ATTRIBUTES:  # without attributes there is no fallback
-                return attach(store, files, retries)
+                return [], files
         named_id = file_named_by(error, file_ids)
         named = next((file for file in files if file.file_id == named_id), None)
         if _is_already_attached(store, named or files[0] if named or len(files) == 1 else None, error):
-            return _attach_missing(store, files, error, retries)
+            return _attach_missing(store, files, error, retries), ()
     except ServiceError as lookup_error:
-        return leave_unattached(store, files, lookup_error)
+        return leave_unattached(store, files, lookup_error), ()
     if error.answer.status not in _REJECTED:
-        return leave_unattached(store, files, error)
+        return leave_unattached(store, files, error), ()
     if len(files) > 1 and named:
         _settle_by_error(store, named, error)
-        return attach(store, _without_refused_types(store, [file for file in files if file is not named]), retries)
+        return [], _without_refused_types(store, [file for file in files if file is not named])
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
         remaining = _without_refused_types(store, files)
         if len(remaining) < len(files):
-            return attach(store, remaining, retries)
+            return [], remaining
         first, second = _split(store, files)
-        return attach(store, first, retries) + attach(store, second, retries)
+        return attach(store, first, retries) + attach(store, second, retries), ()
     for file in files:
         _settle_by_error(store, file, error)
-    return []
+    return [], ()
 
 
 def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> None:
@@ -197,10 +209,12 @@ def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> N
 
 def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
     """Settles a file by the error of the request to attach it."""
-    if error.answer.code == "unsupported_file":
+    result = _result_of_refusal(file, error)
+    if error.answer.code == UNSUPPORTED:
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
+        result = replace(result, detail=f"{result.detail}; {TYPE_WAYS_OUT}")
     store.record_refusal(error, [file.put.key])
-    _settle_and_undo(store, file, _result_of_refusal(file, error))
+    _settle_and_undo(store, file, result)
 
 
 def _result_of_refusal(file: PendingFile, error: VssyncError) -> Result:
@@ -225,7 +239,7 @@ def _is_already_attached(store: StoreContext, file: PendingFile | None, error: S
     Some services have an error code for that. Otherwise the store is asked, unless the refusal is about a file's type.
     """
     code = error.answer.code
-    if file is None or code in ("file_already_attached", "unsupported_file"):
+    if file is None or code in ("file_already_attached", UNSUPPORTED):
         return code == "file_already_attached"
     return store.client.is_attached(store.id, file.file_id)
 
@@ -253,13 +267,10 @@ def _attach_missing(
     capabilities = store.run.capabilities
     is_from_service = isinstance(error, LostReply) and error.is_from_service
 
-    def list_attached() -> set[str]:
-        return wanted.intersection(live.id for live in store.client.list_files(store.id))
-
     def is_any_attached() -> bool:
         if isinstance(error, LostReply):  # a request attaches all its files or none, so the first stands for all
             return store.client.is_attached(store.id, files[0].file_id)
-        return bool(list_attached())
+        return bool(find_attached(store, wanted))
 
     try:
         poll_until(
@@ -271,10 +282,8 @@ def _attach_missing(
                 timeout=ERROR_GRACE if is_from_service else VISIBILITY_GRACE,
             ),
         )
-        attached = list_attached()
-        if (
-            is_from_service
-        ):  # the service reported a failure, so files that are missing have failed, and are not unknown
+        attached = find_attached(store, wanted)
+        if is_from_service:  # it reported a failure, so files that are missing have failed, and are not unknown
             error = ServiceError(error.answer.message, error.answer)
     except VssyncError:
         attached, retries = set[str](), 0

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from vssync.api.errors import MissingCapability, missing_from_update_error
-from vssync.api.retry import UNUSABLE_DATA
+from vssync.api.errors import MissingCapability, is_permanent, missing_from_update_error
 from vssync.applier.attach import attach, give_up_batches
 from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether_updates_reach_search
 from vssync.applier.context import ALREADY_DONE, DONE, Result, StoreContext, result_of_error, result_of_uncompleted
@@ -17,7 +16,7 @@ from vssync.applier.wait import INGESTION_DEADLINE, wait_for_batch, wait_for_fil
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import FileStatus, IngestError, LiveFile
+from vssync.model.state import UNSUPPORTED, FileStatus, IngestError, LiveFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
             service.record_accepted_type(file_type, completed=True)
         elif live.status is FileStatus.FAILED:
             failures.append((key, live.error))
-            if live.error and live.error.code == "unsupported_file":
+            if live.error and live.error.code == UNSUPPORTED:
                 service.record_refused_type(file_type, key)
     store.intake.record(completed, failures)
     to_retry = [failed for failed in settled if failed]
@@ -84,9 +83,11 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             # A stuck batch has used up the wait: read its files once.
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
-            # Permission to create batches may not include reading them; a store that is gone says nothing of it.
-            says_nothing = error.answer.status in (0, 408, 429) or error.answer.code == UNUSABLE_DATA
-            if not says_nothing and store.client.can_list_files(store.id):
+            # Permission to create batches may not include reading them; a store that is gone says nothing of it, nor
+            # does an error that may pass.
+            status = error.answer.status
+            may_pass = status in (0, 408, 429) or (status >= 500 and not is_permanent(error))
+            if not may_pass and store.client.can_list_files(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
     return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)

@@ -140,7 +140,7 @@ def result_of_uncompleted(file: LiveFile | VssyncError) -> Result:
     if isinstance(file, VssyncError):
         return result_of_unread(file)
     if file.error:
-        return Result(Status.FAILED, str(file.error))
+        return Result(Status.FAILED, file.error.with_ways_out)
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
         return Result(Status.FAILED, f"ingestion {file.status}")
     return Result(Status.UNKNOWN, f"still {file.status} when the wait for it ended; plan again later")
@@ -209,14 +209,15 @@ class Results:
         """One outcome for every change of the plan."""
         outcomes = []
         for store in plan.stores:
-            outcomes += [self._outcome(store.key, "", store.change)] if store.change else []
+            if store.change or (store.key, "") in self._records:  # without a change: an end that needs attention
+                outcomes.append(self._outcome(store.key, "", store.change))
             outcomes += [self._outcome(store.key, batch.id, batch) for batch in store.batches]
             outcomes += [self._outcome(store.key, file.key, file) for file in store.files]
         return tuple(outcomes)
 
-    def _outcome(self, store_key: str, key: str, change: StoreChange | BatchChange | FileChange) -> Outcome:
-        action = change.action
-        if action is Action.REFUSE:
+    def _outcome(self, store_key: str, key: str, change: StoreChange | BatchChange | FileChange | None) -> Outcome:
+        action = change.action if change else Action.UPDATE
+        if change and action is Action.REFUSE:
             return Outcome(store_key, key, action, Status.FAILED, change.detail or "needs attention")
         record = self._records.get((store_key, key))
         if record is None:

@@ -31,22 +31,14 @@ class LastLook:
     """What the service shows after a run's deletions."""
 
     stores: Mapping[str, LiveStore]  # all, by id
-    files: Mapping[str, Mapping[str, LiveFile] | VssyncError]  # by id, of each store from which a file was detached
-
-    def files_of(self, store_id: str) -> Mapping[str, LiveFile]:
-        """A store's files as they are listed; none where they are not."""
-        files = self.files.get(store_id, {})
-        return {} if isinstance(files, VssyncError) else files
-
-    def error_of(self, deletion: Deletion) -> VssyncError | None:
-        """The error of listing the store that held a deleted file; None where it was listed."""
-        files = self.files[deletion.store_id] if deletion.file_id else None
-        return files if isinstance(files, VssyncError) else None
+    files: Mapping[str, Mapping[str, LiveFile]]  # by id, of each store from which a file was detached
+    errors: Mapping[str, VssyncError]  # of listing the files of the others of these stores
+    is_short: bool  # files that were counted and not listed were asked for one by one
 
     def shows(self, deletion: Deletion) -> bool:
         """Whether what was deleted is still listed."""
-        store_id, file_id = deletion.store_id, deletion.file_id
-        return file_id in self.files_of(store_id) if file_id else store_id in self.stores
+        shown = self.files.get(deletion.store_id, {}) if deletion.file_id else self.stores
+        return deletion.object_id in shown
 
     def count_shown(self, deletions: Collection[Deletion]) -> int:
         """How many of these are still listed."""
@@ -91,7 +83,7 @@ def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Resul
     try:
         if deletion.kept_id and not _is_completed(run, look, deletion):
             return Result(Status.FAILED, _LOST.format(deletion.kept_id)), True
-        if error := look.error_of(deletion):
+        if deletion.file_id and (error := look.errors.get(deletion.store_id)):
             raise error
     except VssyncError as error:
         return Result(Status.UNKNOWN, _UNSEEN.format(deletion.object_id, error)), True
@@ -108,14 +100,19 @@ def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
 
 
 def _wait_for_ends(run: ApplyRun) -> LastLook:
-    """Reads listings until nothing deleted is in them, or time is up; returns the last reading."""
+    """Reads listings until they are whole and nothing deleted is in them, or time is up; returns the last reading.
+
+    What a short listing lacks may be in the next one, though it is gone.
+    """
+    clock = run.client.clock
+    whole_by = clock.monotonic() + DELETION_WAIT
     return poll_until(
         run,
         lambda: _look(run),
         Waiting(
             "deleted objects to leave the listings", "what is still listed counts as not done", timeout=DELETION_WAIT
         ),
-        is_done=lambda look: not look.count_shown(run.deletions),
+        is_done=lambda look: not (look.count_shown(run.deletions) or (look.is_short and clock.monotonic() < whole_by)),
         progress_of=lambda look: look.count_shown(run.deletions),
     )
 
@@ -131,23 +128,34 @@ def _look(run: ApplyRun) -> LastLook:
         raise denied  # pinned stores cannot stand for every store: there is none, or one of this run is not among them
     pending = run.ledger.pending_deletes()
 
-    def list_files(store_id: str) -> Mapping[str, LiveFile] | VssyncError:
-        try:
-            listing = run.client.list_all_files(stores.get(store_id) or run.client.get_store(store_id))
-            files = {file.id: file for file in listing.files}
-            # A partial listing may omit files that are there, so those that matter are asked for one by one.
-            unseen = () if listing.verdict is Verdict.WHOLE else {*by_store[store_id], *pending} - files.keys()
-            attached = (file_id for file_id in unseen if run.client.is_attached(store_id, file_id))
-            return files | {file_id: run.client.get_file(store_id, file_id) for file_id in attached}
-        except VssyncError as error:
-            return error
+    files: dict[str, Mapping[str, LiveFile]] = {}
+    errors: dict[str, VssyncError] = {}
+    verdicts: list[Verdict] = []
 
-    return LastLook(stores, dict(zip(by_store, run.pool.map(list_files, by_store), strict=True)))
+    def list_files(store_id: str) -> None:
+        try:
+            store = stores.get(store_id) or run.client.get_store(store_id)
+            files[store_id], verdict = _list_or_ask(run.client, store, {*by_store[store_id], *pending})
+            verdicts.append(verdict)
+        except VssyncError as error:
+            errors[store_id] = error
+
+    run.pool.map(list_files, by_store)
+    return LastLook(stores, files, errors, is_short=Verdict.SHORT in verdicts)
+
+
+def _list_or_ask(client: Client, store: LiveStore, file_ids: Collection[str]) -> tuple[Mapping[str, LiveFile], Verdict]:
+    """A store's files. Of `file_ids`, those that a listing lacks which is not whole are asked for one by one."""
+    listing = client.list_all_files(store)
+    files = {file.id: file for file in listing.files}
+    unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - files.keys()
+    attached = (file_id for file_id in unseen if client.is_attached(store.id, file_id))
+    return files | {file_id: client.get_file(store.id, file_id) for file_id in attached}, listing.verdict
 
 
 def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
     """Whether the copy that stays is completed. The listing may be late: unless it says so, the file is read."""
-    file = look.files_of(deletion.store_id).get(deletion.kept_id)
+    file = look.files.get(deletion.store_id, {}).get(deletion.kept_id)
     if file is None or file.status is not FileStatus.COMPLETED:
         try:
             file = run.client.get_file(deletion.store_id, deletion.kept_id)
@@ -202,7 +210,7 @@ def _find_holders_after_deletions(
     stores = [*look.stores.values(), *unlisted]
     holders = dict(find_holders(run.client, run.pool, [each for each in stores if each.id not in look.files], file_ids))
     for store in stores:
-        for file_id in look.files_of(store.id).keys() & file_ids:
+        for file_id in look.files.get(store.id, {}).keys() & file_ids:
             holders.setdefault(file_id, []).append(store)
     return holders
 
@@ -249,8 +257,5 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
     without permission, every File would be answered with 404 and look absent.
     """
     if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.can_list_files(store.id):
-        listing = client.list_all_files(store)
-        listed = {file.id for file in listing.files}.intersection(file_ids)
-        unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - listed
-        return listed.union(file_id for file_id in unseen if client.is_attached(store.id, file_id))
+        return _list_or_ask(client, store, file_ids)[0].keys() & set(file_ids)
     return {file_id for file_id in file_ids if client.is_attached(store.id, file_id)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import chain
 
 from vssync.applier.attach import attach, leave_unattached, settle_unattached
@@ -16,7 +17,7 @@ from vssync.applier.await_ingestion import FileToRetry, wait_and_settle
 from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.intake import PAUSES
 from vssync.applier.steps import Put
-from vssync.applier.stores import look_for_twins
+from vssync.applier.stores import look_for_twins, update_metadata
 from vssync.applier.upload import (
     InFlightBatch,
     PendingFile,
@@ -27,6 +28,7 @@ from vssync.applier.upload import (
     without_lingering,
 )
 from vssync.applier.wait import await_new_store
+from vssync.applier.writes import MetadataLost
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
@@ -227,8 +229,6 @@ class UnfinishedBatchNote:
 
     def __init__(self, store: StoreContext) -> None:
         self._store = store
-        is_ours = store.steps.settings is not None and not store.steps.settings.external
-        self._is_enabled = None if is_ours else False  # None: found out once there is a batch to note
         self._written: tuple[str, ...] = ()
         self._next_write = 0.0
 
@@ -236,17 +236,14 @@ class UnfinishedBatchNote:
         """Notes that these batches are under way, unless the last note says the same or was written just now."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
-        if not batch_ids or batch_ids == self._written or now < self._next_write:
-            return
-        if self._is_enabled is None:
-            self._is_enabled = self._is_needed()
-        if self._is_enabled:
+        if batch_ids and batch_ids != self._written and now >= self._next_write and self._is_enabled:
             self._next_write = now + _NOTE_INTERVAL
             self._write(batch_ids)
 
-    def _is_needed(self) -> bool:
-        capabilities = self._store.run.capabilities
-        if capabilities.store_updates and capabilities.batches:
+    @cached_property
+    def _is_enabled(self) -> bool:
+        settings, capabilities = self._store.steps.settings, self._store.run.capabilities
+        if settings and not settings.external and capabilities.store_updates and capabilities.batches:
             with suppress(VssyncError):
                 return self._store.client.list_batches(self._store.id) is None
         return False
@@ -263,8 +260,11 @@ class UnfinishedBatchNote:
             return {name: value for name, value in metadata.items() if name != STORE_BATCHES} | note
 
         try:
-            self._store.writes.update_metadata(self._store.id, add)
+            update_metadata(self._store.run, self._store.id, add)
             self._written = batch_ids
+        except MetadataLost as error:
+            self._store.run.results.record_result(self._store.key, "", result_of_error(error))
+            self._is_enabled, self._written = False, ()
         except VssyncError as error:
             if getattr(error, "is_ambiguous", False):
                 self._written = batch_ids

@@ -34,7 +34,15 @@ from vssync.applier.stores import (
     verify_single_copies,
 )
 from vssync.applier.upload import PendingFile, prepare_files
-from vssync.applier.wait import DELETION_WAIT, Waiting, await_new_store, poll_until, wait_for_batch, wait_for_files
+from vssync.applier.wait import (
+    DELETION_WAIT,
+    Waiting,
+    await_new_store,
+    find_attached,
+    poll_until,
+    wait_for_batch,
+    wait_for_files,
+)
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation, UnattachedUpload
 from vssync.model.plan import Action, Plan
@@ -285,7 +293,7 @@ def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
     with suppress(VssyncError):
         store.run.service.deletes_late = not poll_until(
             store.run,
-            lambda: file_ids.isdisjoint(file.id for file in store.client.list_files(store.id)),
+            lambda: not find_attached(store, file_ids),
             Waiting(
                 f"files to leave {store.key}, since others have the same text",
                 "those are attached all the same",

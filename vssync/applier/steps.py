@@ -220,14 +220,16 @@ def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
 
 
 def _update(owner: str, ignored: tuple[str, ...], change: FileChange) -> Update:
-    """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion."""
+    """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion.
+
+    Of a File that the manifest declares, the new mark says that, whoever uploaded it.
+    """
     file, old = change.desired, change.keep
     assert old
     if file is None:
         return Update(change.key, None, old.id, change.preserve, None)
-    origin = Origin.DECLARED if file.file_id else Origin.ADOPTED
-    mark = mark_for(owner, file, ignored, origin=origin)
-    if isinstance(old.mark, Mark):
+    mark = mark_for(owner, file, ignored, origin=Origin.DECLARED, tries=change.tries)
+    if not file.file_id and isinstance(old.mark, Mark):
         mark = replace(
             old.mark, owner=mark.owner, key_digest=mark.key_digest, attributes_digest=mark.attributes_digest, echo=""
         )

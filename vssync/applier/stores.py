@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from vssync.api.errors import MissingCapability
 from vssync.applier.context import (
     ALREADY_DONE,
     DONE,
@@ -18,11 +19,13 @@ from vssync.applier.context import (
     Deletion,
     Result,
     StoreContext,
+    result_of_error,
     result_of_unread,
     send_deletion,
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
-from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until, unknown_if_unread
+from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
+from vssync.applier.writes import MetadataEdit, MetadataLost, find_lost, unknown_if_unread
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -38,7 +41,7 @@ from vssync.model.marks import (
     parse_store_mark,
     without_ours,
 )
-from vssync.model.plan import Action, Plan, Reason, StoreChange
+from vssync.model.plan import Action, Plan, Reason, StoreChange, StorePlan
 from vssync.model.report import Status
 from vssync.model.state import Contents, FileStatus, LiveStore, StoreSettings
 from vssync.planner.context import Scope
@@ -67,20 +70,28 @@ def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
             run.announce(f"{store.key}: created; the service {when}, and files are uploaded meanwhile")
         return store
     mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
-    prefix = "metadata."
-    changed_names = {field.name.removeprefix(prefix) for field in change.fields if field.name.startswith(prefix)}
-    written_names = changed_names | {STORE_OWNER, STORE_PROTECT}
+    changed = {field.name.removeprefix("metadata.") for field in change.fields if field.name.startswith("metadata.")}
+    names = changed | {STORE_OWNER, STORE_PROTECT}
 
     def merge(metadata: Mapping[str, str]) -> dict[str, str]:
-        others = {name: value for name, value in metadata.items() if name not in written_names}
-        written = {name: value for name, value in change.metadata.items() if name in written_names}
-        return {**others, **written, STORE_OWNER: mark}
+        others = {name: value for name, value in metadata.items() if name not in names}
+        ours = {name: value for name, value in change.metadata.items() if name in names}
+        return {**others, **ours, STORE_OWNER: mark}
 
-    live = run.writes.update_metadata(
-        store.id, merge, settings.key, name=settings.name, expires_after=_expiry(settings)
-    )
-    _verify_mark(run, settings.key, live, mark)
+    expiry = _expiry(settings)
+    update_metadata(run, store.id, merge, key=settings.key, name=settings.name, expires_after=expiry)
     return store
+
+
+def update_metadata(run: ApplyRun, store_id: str, edit: MetadataEdit, key: str = "", **settings: object) -> LiveStore:
+    """As `Writes.update_metadata`. Once the service lost the metadata of a store, none is updated in this run."""
+    if not run.capabilities.store_updates:
+        raise VssyncError(f"{store_id}: not updated, since the service lost the metadata of another store")
+    try:
+        return run.writes.update_metadata(store_id, edit, key, **settings)
+    except MetadataLost:
+        run.service.record_missing(MissingCapability.STORE_UPDATES)
+        raise
 
 
 def _mark_of(store: StoreContext) -> StoreMark:
@@ -101,20 +112,13 @@ def end_adoption(store: StoreContext) -> Result:
             "its adoption is unfinished, because not every file was adopted: apply again with the same options",
         )
     mark = _mark_of(store)
-    owner_entry = {STORE_OWNER: str(mark)}
-    if (
-        not mark.is_adopting
-    ):  # otherwise the plan left files to adopt later, and the mark stays as `set_up_store` wrote it
-        live = run.writes.update_metadata(store.id, lambda metadata: {**metadata, **owner_entry})
-        _verify_mark(run, store.key, live, str(mark))
+    if not mark.is_adopting:  # else the plan left files to adopt later, and the mark stays as `set_up_store` wrote it
+        update_metadata(run, store.id, lambda metadata: {**metadata, STORE_OWNER: str(mark)})
     return DONE
 
 
 def _is_rest_done(store: StoreContext) -> bool:
-    """Whether all else in a store is done, and the run goes on.
-
-    The store's own record is None while its change is under way.
-    """
+    """Whether all else in a store is done, and the run goes on; its own record is None until its change has ended."""
     statuses = store.run.results.statuses(store.key).values()
     return not store.run.stopping and all(status in (Status.DONE, None) for status in statuses)
 
@@ -126,7 +130,7 @@ def release_store(store: StoreContext) -> Result:
         return Result(
             Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again with the same options"
         )
-    live = run.writes.update_metadata(store_id, without_ours)
+    live = update_metadata(run, store_id, without_ours)
     if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
         return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
     return DONE
@@ -144,7 +148,7 @@ def delete_store(store: StoreContext) -> Result:
     if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
         # If this fails, it keeps our mark: later plans use the new store, and show this one as a second.
         with suppress(VssyncError):
-            store.writes.update_metadata(store_id, without_ours)
+            update_metadata(run, store_id, without_ours)
         run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
         return DONE
     # For an expired or replaced store the plan has no file list, so list it now.
@@ -225,57 +229,56 @@ def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
 
 
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
-    """Raises VssyncError for a store that does not carry the mark just written; if the response has none, reads it."""
+    """Raises VssyncError for a new store that does not carry its mark; if the response has none, reads it."""
+    sent = {STORE_OWNER: mark}
     with unknown_if_unread(f"{key}: {live.id} was written"):
-        live_mark = live.metadata.get(STORE_OWNER) or run.client.get_store(live.id).metadata.get(STORE_OWNER)
-    if not live_mark:
-        raise VssyncError(
-            f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: "
-            f"declare this one with `id: {live.id}` and `external: true`"
-        )
-    if mark != live_mark:
-        raise VssyncError(
-            f"{key}: {live.id} carries another mark than was written, {live_mark}: either another run wrote to it "
-            "at the same time, or the service kept the old metadata; plan again"
-        )
+        is_lost = find_lost(sent, live) and find_lost(sent, run.client.get_store(live.id))
+    if is_lost:
+        way_out = f"declare this one with `id: {live.id}` and `external: true`"
+        raise VssyncError(f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: {way_out}")
 
 
 def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     """Leaves the run's stamp in each store that was planned as a whole and now is as the manifest wants it.
 
     `written` are the ids, by key, of the stores that the run wrote to. An external store's metadata is somebody else's.
+    The first is stamped alone: a service that loses metadata then loses that of no other store.
     """
     stamp, scope = run.settings.stamp, Scope.of(plan.options)
-    if stamp is None or not run.capabilities.store_updates:
+    if stamp is None:
         return
     failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
     time = datetime.fromtimestamp(run.client.service_date or run.client.clock.wall_time(), UTC)
     text = str(replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}"))
-    to_stamp = [
-        (written[store.key], store.managed)
-        for store in plan.stores
-        if store.key in written
-        and store.key not in failed
-        and store.managed
-        and not (store.managed.external or store.unlisted)
-        and scope.includes_all_files(store.key)
-        and not any(note.kind in HELD_BACK for note in store.notes)
-    ]
 
-    def leave_stamp(entry: tuple[str, StoreSettings]) -> None:
-        store_id, settings = entry
+    def is_as_wanted(store: StorePlan) -> bool:
+        is_ours = store.managed is not None and not (store.managed.external or store.unlisted)
+        is_held_back = any(note.kind in HELD_BACK for note in store.notes)
+        is_whole = store.key in written and store.key not in failed and scope.includes_all_files(store.key)
+        return is_ours and is_whole and not is_held_back
+
+    def leave_stamp(store: StorePlan) -> None:
+        settings = store.managed
 
         def add(metadata: Mapping[str, str]) -> Mapping[str, str] | None:
             """The metadata with the stamp; None where there is no room, or the rest is not as this run left it."""
+            assert settings
             stamped = fit_metadata({**metadata, STORE_APPLIED: text})
             is_current = metadata.get(STORE_OWNER) == str(store_mark_for(plan.owner, settings))
             is_protected = bool(metadata.get(STORE_PROTECT))
             return stamped if STORE_APPLIED in stamped and is_current and is_protected is settings.protect else None
 
-        with suppress(VssyncError):
-            run.writes.update_metadata(store_id, add)
+        try:
+            if run.capabilities.store_updates:
+                update_metadata(run, written[store.key], add)
+        except MetadataLost as error:
+            run.results.record_result(store.key, "", result_of_error(error))
+        except VssyncError:  # nothing depends on a stamp
+            return
 
-    run.pool.map(leave_stamp, to_stamp)
+    to_stamp = list(filter(is_as_wanted, plan.stores))
+    for stores in (to_stamp[:1], to_stamp[1:]):
+        run.pool.map(leave_stamp, stores)
 
 
 def look_for_twins(store: StoreContext) -> None:
@@ -385,14 +388,11 @@ def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
 def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:
     """Other stores with the mark of this owner and key; one that this run replaces or deleted does not count."""
     own_ids, claim = (store.id, store.made_id, store.steps.store_id), _mark_of(store).claim
-    others = (live for live in stores if live.id not in own_ids and not live.is_expired)
-    return [live for live in others if isinstance(live.mark, StoreMark) and live.mark.claim == claim]
+    return [live for live in stores if live.id not in own_ids and not live.is_expired and live.claim == claim]
 
 
 def _read_contents(store: StoreContext, live: LiveStore) -> Contents | None:
     """What a store holds; None where that cannot be listed."""
-    try:
-        listing = store.client.list_all_files(live)
-    except ServiceError:
-        return None
-    return Contents(listing.files, count=listing.count, verdict=listing.verdict)
+    with suppress(ServiceError):
+        return store.client.list_all_files(live)
+    return None

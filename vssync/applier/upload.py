@@ -14,7 +14,7 @@ from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_de
 from vssync.errors import Interrupted, LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import FileStatus, IngestError, Upload
+from vssync.model.state import TYPE_WAYS_OUT, FileStatus, IngestError, Upload
 from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
@@ -50,8 +50,7 @@ class InFlightBatch:
 
 def refused_type_message(put: Put) -> str:
     """Why a file is not attached whose type the service refused before."""
-    ways_out = "`filename` can give them the name of a kind that it reads, and `formats` can convert them"
-    return f"the service refused {put.file.extension or 'such'} files in this run; {ways_out}"
+    return f"the service refused {put.file.extension or 'such'} files in this run; {TYPE_WAYS_OUT}"
 
 
 def result_of_unattached(put: Put, cause: str, status: Status = Status.SKIPPED) -> Result:

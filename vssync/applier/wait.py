@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from math import ceil, inf
@@ -11,7 +10,8 @@ from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
 from vssync.applier.context import ApplyRun, StoreContext, result_of_unread
-from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
+from vssync.applier.writes import unknown_if_unread
+from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
@@ -132,8 +132,9 @@ def wait_for_files(
 ) -> dict[str, LiveFile | VssyncError]:
     """Each of these files once all have ended, or nothing moved among them for too long; `listed` were just read.
 
-    A poll lists the store, unless to read each file takes fewer requests: then a file may have an error instead. A 404
-    means not visible yet. Raises ServiceError where the store cannot be listed.
+    A poll lists the store, unless to read each file takes fewer requests: then a file may have an error instead. Where
+    the listing lacks some, the first of them is read, and if the store has it, the next ones, too. A 404 means not
+    visible yet. Raises ServiceError where the store cannot be listed.
     """
     states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, _NOT_VISIBLE)
     states |= {file.id: file for file in listed if file.id in states}
@@ -150,12 +151,20 @@ def wait_for_files(
         except VssyncError as error:
             return error
 
+    def read_each(unread: Sequence[str]) -> None:
+        states.update(zip(unread, store.run.pool.map(read_file, unread), strict=True))
+
     def count_unfinished() -> int:
         unfinished = find_unfinished()
         if len(unfinished) > 1 and total <= PAGE_SIZE * len(unfinished):
-            states.update({file.id: file for file in store.client.list_files(store.id) if file.id in states})
+            shown = {file.id: file for file in store.client.list_files(store.id) if file.id in states}
+            states.update(shown)
+            unlisted = [file_id for file_id in unfinished if file_id not in shown]
+            read_each(unlisted[:1])
+            if unlisted and states[unlisted[0]] is not _NOT_VISIBLE:
+                read_each(unlisted[1:PAGE_SIZE])
         else:
-            states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
+            read_each(unfinished)
         return len(find_unfinished())
 
     if unfinished := find_unfinished():
@@ -168,13 +177,21 @@ def wait_for_files(
             is_done=lambda count: not count,
             progress_of=lambda count: count,
         )
-        unfinished = find_unfinished()  # read one by one at last: a listing may leave some out, or be late
-        states.update(zip(unfinished, store.run.pool.map(read_file, unfinished), strict=True))
+        read_each(find_unfinished())  # at last: a listing may be late
     return states
 
 
 def _ingestion_of(store: StoreContext) -> str:
     return f"the service to ingest files of {store.key}"
+
+
+def find_attached(store: StoreContext, file_ids: Collection[str]) -> set[str]:
+    """Those of these files that the store holds: as listed, or one by one where fewer are listed than it counts."""
+    total = store.client.get_store(store.id).counts.total
+    listed = {file.id for file in store.client.list_files(store.id)}
+    unlisted = [file_id for file_id in file_ids if file_id not in listed] if len(listed) < total else []
+    answers = store.run.pool.map(lambda file_id: store.client.is_attached(store.id, file_id), unlisted)
+    return listed.intersection(file_ids).union(compress(unlisted, answers))
 
 
 def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[str]:
@@ -183,7 +200,7 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
     After one file did not go in time, later ones are checked almost without waiting. An odd status, such as 400, counts
     as gone: the service said that it detached the file. Raises ServiceError where nothing can be read.
     """
-    is_listing_cheaper = store.client.get_store(store.id).counts.total <= PAGE_SIZE * len(file_ids)
+    total = store.client.get_store(store.id).counts.total
 
     def is_attached(file_id: str) -> bool:
         try:
@@ -193,22 +210,22 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
                 raise
             return False
 
-    def list_ids() -> set[str]:
-        try:
-            return {file.id for file in store.client.list_files(store.id)}
-        except ServiceError as error:
-            if error.answer.status not in _COUNTED_AS_GONE:
-                raise
-            return set(file_ids)  # each is asked for
-
-    def find_attached() -> set[str]:
-        listed = list_ids() if is_listing_cheaper else set(file_ids)
-        doubtful = [file_id for file_id in file_ids if file_id in listed]  # some listings show what is gone
-        return set(compress(doubtful, store.run.pool.map(is_attached, doubtful)))
+    def find_remaining() -> set[str]:
+        doubtful = list(file_ids)
+        if total <= PAGE_SIZE * len(file_ids):
+            try:
+                listed = {file.id for file in store.client.list_files(store.id)}
+            except ServiceError as error:
+                if error.answer.status not in _COUNTED_AS_GONE:
+                    raise
+            else:
+                is_short = len(listed) < total
+                doubtful = [file_id for file_id in file_ids if is_short or file_id in listed]
+        return set(compress(doubtful, store.run.pool.map(is_attached, doubtful)))  # some listings show what is gone
 
     remaining = poll_until(
         store.run,
-        find_attached,
+        find_remaining,
         Waiting(
             f"files to leave {store.key}",
             "those that are to be attached again fail",
@@ -243,12 +260,3 @@ def await_new_store(store: StoreContext) -> bool:
         return False
     store.is_awaited = False
     return True
-
-
-@contextmanager
-def unknown_if_unread(context: str) -> Iterator[None]:
-    """Turns an error of the reads after a write into LostReply: what became of the write is unknown, and not failed."""
-    try:
-        yield
-    except ServiceError as error:
-        raise LostReply(f"{context}, and then: {error}", error.answer) from error

@@ -15,12 +15,18 @@ from typing import BinaryIO
 
 from vssync.api.client import Client
 from vssync.api.parse import AttachmentEntry, BatchPoll
-from vssync.errors import LostReply, VssyncError
+from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.journal.records import Operation, Write
 from vssync.journal.writer import Journal
-from vssync.model.marks import Mark, fit_metadata
+from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, Mark, fit_metadata
 from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
 from vssync.sources.paths import on_disk
+
+MetadataEdit = Callable[[Mapping[str, str]], Mapping[str, str] | None]
+
+
+class MetadataLost(VssyncError):
+    """The service lost the metadata of a store that was updated, and once more when all of it was sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,30 +99,61 @@ class Writes:
             record_id(live.id)
         return live
 
-    def update_metadata(
-        self,
-        store_id: str,
-        edit: Callable[[Mapping[str, str]], Mapping[str, str] | None],
-        key: str = "",
-        **settings: object,
-    ) -> LiveStore:
+    def update_metadata(self, store_id: str, edit: MetadataEdit, key: str = "", **settings: object) -> LiveStore:
         """Writes what `edit` makes of a store's metadata, and `settings` with it; nothing where that is None.
 
         Where `key` is given, the journal remembers that the store of this id has this key in the manifest.
 
         A write replaces the whole map (OpenAI spec). So it is read just before: of what others write to it, only what
-        comes between these two requests is lost.
+        comes between these two requests is lost. The store is as it was written, or this raises MetadataLost, or
+        VssyncError where it carries another mark.
         """
         live = self.client.get_store(store_id)
         if (metadata := edit(live.metadata)) is None:
             return live
-        with self.journal.around(Write(Operation.UPDATE_STORE, store_id, key=key)):
-            return self.client.update_store(store_id, {**settings, "metadata": fit_metadata(metadata)})
+        sent, lost = fit_metadata(metadata), set[str]()
+        for _ in range(2):
+            with self.journal.around(Write(Operation.UPDATE_STORE, store_id, key=key)):
+                live = self.client.update_store(store_id, {**settings, "metadata": sent})
+            if find_lost(sent, live):
+                with unknown_if_unread(f"{store_id} was updated"):
+                    live = self.client.get_store(store_id)
+            if not (lost := find_lost(sent, live)):
+                return live
+        way_out = f"declare it with `id: {store_id}` and `external: true`, and " if STORE_OWNER in lost else ""
+        raise MetadataLost(
+            f"the service lost the metadata of {store_id} when it was updated ({', '.join(sorted(lost))}): {way_out}"
+            "set `store_updates: false` under `service.capabilities`, so that stores are not updated"
+        )
 
     def delete_store(self, store_id: str, uploads: tuple[str, ...]) -> None:
         """Deletes a store; `uploads` are our own uploads in it."""
         with self.journal.around(Write(Operation.DELETE_STORE, store_id, uploads, ours=bool(uploads))):
             self.client.delete_store(store_id)
+
+
+def find_lost(sent: Mapping[str, str], live: LiveStore) -> set[str]:
+    """What a store lacks of the metadata that was sent; what others sent may have changed meanwhile.
+
+    Raises VssyncError where it carries another mark.
+    """
+    found, mark = live.metadata, sent.get(STORE_OWNER)
+    if mark and (live_mark := found.get(STORE_OWNER, mark)) != mark:
+        raise VssyncError(
+            f"{live.id} carries another mark than was written, {live_mark}: either another run wrote to it at the same "
+            "time, or the service kept the old metadata; plan again"
+        )
+    ours = (name for name, value in sent.items() if name.startswith(RESERVED_PREFIX) and found.get(name) != value)
+    return (sent.keys() - found.keys()).union(ours)
+
+
+@contextmanager
+def unknown_if_unread(context: str) -> Iterator[None]:
+    """Turns an error of the reads after a write into LostReply: what became of the write is unknown, and not failed."""
+    try:
+        yield
+    except ServiceError as error:
+        raise LostReply(f"{context}, and then: {error}", error.answer) from error
 
 
 @contextmanager

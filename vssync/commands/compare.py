@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import TypeVar
 
 from vssync.api.client import Client
 from vssync.commands.session import Session
-from vssync.errors import NotFound, ServiceError, VssyncError
+from vssync.commands.snapshot import read_uploads
+from vssync.errors import AccessDenied, NotFound, ServiceError, VssyncError
 from vssync.files import write_file
 from vssync.journal.folder import prepare_folder
-from vssync.model.plan import Options
-from vssync.model.state import Snapshot
+from vssync.model.plan import Options, Plan
+from vssync.model.state import Snapshot, Upload
+from vssync.planner.equal_texts import find_unknown_texts
 from vssync.planner.takeover import PendingComparison, comparisons_for_adoption
 from vssync.sources.paths import on_disk
 from vssync.text import count_noun, format_size
@@ -63,6 +65,48 @@ def compare_for_adoption(session: Session, snapshot: Snapshot, options: Options)
     Where that would be too much to read unasked, nothing is read, and the snapshot says how much it is.
     """
     comparisons = list(comparisons_for_adoption(session.loaded.desired, snapshot, options))
+    return _compare(session, snapshot, comparisons, options)
+
+
+def compare_equal_texts(session: Session, snapshot: Snapshot, plan: Plan) -> Snapshot:
+    """The snapshot with the texts that files without a mark, or declared by id, share with what the plan removes.
+
+    Only where equal texts share chunks; the same snapshot if there is nothing more to look for. A File is read if it
+    has the size of such a text. One that is gone, or is not read, may have each text of that size.
+    """
+    if not session.capabilities.shares_chunks or plan.options.allow_gap:
+        return snapshot
+    files = {store.key: store.files for store in session.loaded.desired.stores}
+    for unknown in find_unknown_texts(plan, snapshot):
+        desired = {file.sha256: file.size for file in files.get(unknown.store_key, ()) if file.sha256}
+        asked = {file_id for text, file_id in unknown.removed.items() if text not in desired} | unknown.file_ids
+        uploads = dict(snapshot.uploads)
+        with suppress(AccessDenied):  # then no size is known
+            uploads |= read_uploads(session.client, session.pool, asked - uploads.keys())
+        sizes = {text: _size_of(uploads.get(file_id)) for text, file_id in unknown.removed.items()}
+        sizes |= {text: size for text, size in desired.items() if unknown.any_goes or text in sizes}
+        texts, comparisons = dict(snapshot.texts), []
+        for file_id in sorted(unknown.file_ids):
+            upload = uploads.get(file_id)
+            equal_in_size = _texts_of_size(_size_of(upload), sizes)
+            texts[file_id] = texts.get(file_id, frozenset()) | equal_in_size
+            if upload and equal_in_size:
+                comparisons.append(PendingComparison(unknown.store_id, upload, ()))
+        snapshot = replace(snapshot, uploads=uploads, texts=texts)
+        snapshot = _compare(session, snapshot, comparisons, plan.options)
+    return snapshot
+
+
+def _size_of(upload: Upload | None) -> int:
+    return upload.size if upload else 0
+
+
+def _texts_of_size(size: int, sizes: Mapping[str, int]) -> frozenset[str]:
+    """The texts that a File of this size may have; 0 is a size that is not known."""
+    return frozenset(text for text, other in sizes.items() if 0 in (size, other) or size == other)
+
+
+def _compare(session: Session, snapshot: Snapshot, comparisons: list[PendingComparison], options: Options) -> Snapshot:
     if not comparisons:
         return snapshot
     folder = session.state_folder
@@ -70,7 +114,7 @@ def compare_for_adoption(session: Session, snapshot: Snapshot, options: Options)
     uncompared = [comparison for comparison in comparisons if comparison.upload.id not in digests]
     size = sum(comparison.upload.size for comparison in uncompared)
     if size > MAX_UNASKED_BYTES and not options.compare:
-        snapshot = replace(snapshot, uncompared_bytes=size)
+        snapshot = replace(snapshot, uncompared_bytes=snapshot.uncompared_bytes + size)
     elif uncompared:
         session.client.waiting_for = f"{count_noun(len(uncompared), 'file')} to compare, {format_size(size)}"
         new_digests = _read_digests(session, uncompared)
@@ -97,11 +141,15 @@ def _read_digests(session: Session, comparisons: list[PendingComparison]) -> dic
 
 def _digest_of(reader: ContentReader, comparison: PendingComparison, root: Path) -> str:
     """The digest of a File's bytes; else of the desired file whose text it has, by the service's reading; else ""."""
-    upload = comparison.upload
-    content = reader.read_bytes(upload.id)
+    upload, content = comparison.upload, None
+    try:
+        content = reader.read_bytes(upload.id)
+    except ServiceError:
+        if comparison.files:
+            raise
     if content is not None:
         return hashlib.sha256(content).hexdigest()
-    parts = reader.read_text(comparison.store_id, upload.id)
+    parts = reader.read_text(comparison.store_id, upload.id) if comparison.files else None
     same = (
         file.sha256
         for file in comparison.files

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from vssync.api.errors import describe_answer
+from vssync.api.pagination import Order
 from vssync.commands.apply import stores_created_here
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
@@ -53,8 +54,8 @@ def plan_destruction(
     stores = tuple(_as_destroyed(store, is_refused=store.key in refused) for store in plan.stores)
     found = {store.key for store in stores}
     missed = [store for store in desired.stores if not store.external and store.key not in found]
-    lost = _refuse_lost(session, missed) if missed else ()
-    return replace(plan, stores=stores, refusals=(*refusals, *lost))
+    missing = (*_refuse_lost(session, missed), *_refuse_unlisted(session, missed)) if missed else ()
+    return replace(plan, stores=stores, refusals=(*refusals, *missing))
 
 
 def _refuse_lost(session: Session, stores: Iterable[DesiredStore]) -> Iterator[Refusal]:
@@ -73,6 +74,16 @@ def _refuse_lost(session: Session, stores: Iterable[DesiredStore]) -> Iterator[R
             if planned.change and planned.change.action is Action.UPDATE:
                 way_out = "`vssync apply` restores the mark; after that, `vssync destroy` deletes the store."
                 yield Refusal(f"{planned.id} lost its mark, and its files carry ours.", store.key, (way_out,))
+
+
+def _refuse_unlisted(session: Session, stores: Iterable[DesiredStore]) -> Iterator[Refusal]:
+    """A refusal for each of these stores where the list of stores is cut: from each end it shows others."""
+    ends = (Order.OLDEST_FIRST, Order.NEWEST_FIRST)
+    oldest, newest = ({live.id for live in session.client.list_stores(end)} for end in ends)
+    if oldest - newest and newest - oldest:
+        problem = "the service lists only some of its stores, so it is not known whether this one exists."
+        way_out = "Destroy from the machine that created the store, which knows its id, or delete the store by hand."
+        yield from (Refusal(problem, store.key, (way_out,)) for store in stores)
 
 
 def _as_destroyed(store: StorePlan, *, is_refused: bool) -> StorePlan:

@@ -13,16 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from vssync import planfile
-from vssync.commands.compare import compare_for_adoption
+from vssync.commands.compare import compare_equal_texts, compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
-from vssync.errors import ManifestError, Refused, UsageProblem, VssyncError
+from vssync.errors import AccessDenied, ManifestError, NotFound, Refused, UsageProblem, VssyncError
 from vssync.files import write_file
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import provenance
 from vssync.manifest.texts import is_text, with_other_line_ends
 from vssync.manifest.yaml_loader import TreePath
-from vssync.model.plan import Options, Plan
+from vssync.model.plan import FileChange, Options, Plan, Reason
 from vssync.model.state import DesiredStore, Snapshot, extension_of
 from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
@@ -76,22 +76,30 @@ def options_of(settings: Settings, options: Options) -> Options:
 def _plan_from(
     session: Session, options: Options, snapshot: Snapshot, already_replaced: frozenset[tuple[str, str]] = frozenset()
 ) -> Plan:
-    """A plan that attaches no File again that does not exist any more: its upload is planned anew."""
+    """A plan that attaches no File that does not exist, and hides none of a text that it removes."""
     while True:
         with without_collector():
             plan = make_plan(session.loaded.desired, snapshot, options, session.capabilities, already_replaced)
-        reused = {change.reuse for store in plan.stores for change in store.files if change.reuse}
-        gone = find_gone_uploads(session.client, session.pool, reused - {*snapshot.uploads, *snapshot.gone_uploads})
-        if not gone:
-            break
-        snapshot = replace(snapshot, gone_uploads=snapshot.gone_uploads | gone)
-    return with_sources(plan, session.loaded)
+        if (seen := _look_again(session, snapshot, plan)) is snapshot:
+            return with_sources(plan, session.loaded)
+        snapshot = seen
+
+
+def _look_again(session: Session, snapshot: Snapshot, plan: Plan) -> Snapshot:
+    """The snapshot with what this plan depends on besides; the same one if all of that is known."""
+    attached = ((change.reuse, change.desired) for store in plan.stores for change in store.files if change.attaches)
+    ids = {reuse or file.file_id for reuse, file in attached if file} - {""}
+    ids -= snapshot.uploads.keys() | snapshot.gone_uploads
+    with suppress(AccessDenied, NotFound):  # a credential that may not read Files may attach them
+        if gone := find_gone_uploads(session.client, session.pool, ids):
+            return replace(snapshot, gone_uploads=snapshot.gone_uploads | gone)
+    return compare_equal_texts(session, snapshot, plan)
 
 
 def with_sources(plan: Plan, loaded: LoadedManifest) -> Plan:
     """The plan with what its manifest's files say of it: which changed in line ends only, and where they are chosen."""
     plan = note_line_ends(plan, _other_digests(loaded.root, paths_of_changed_content(plan)))
-    return _with_source_locations(plan, loaded)
+    return _locate_missing_files(_with_source_locations(plan, loaded), loaded)
 
 
 def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
@@ -191,6 +199,21 @@ def replan(session: Session, saved: Plan) -> Plan:
         lines = "\n".join(f"  {line}" for line in differences)
         raise Refused(f"The plan is stale: something moved since it was made.\n{lines}\nPlan again.")
     return fresh
+
+
+def _locate_missing_files(plan: Plan, loaded: LoadedManifest) -> Plan:
+    """The plan whose refusals of declared Files that do not exist say where the manifest has them."""
+
+    def locate(change: FileChange) -> FileChange:
+        if Reason.FILE_GONE not in change.reasons or not change.desired:
+            return change
+        entry = provenance(loaded.manifest, change.store, change.desired, {})["file"].path
+        path: TreePath = (*entry, "file_id")
+        location = locate_values(loaded.manifest.documents, [path])[path]
+        return replace(change, detail=f"{location}: {change.detail}")
+
+    stores = (replace(store, files=tuple(map(locate, store.files))) for store in plan.stores)
+    return replace(plan, stores=tuple(stores))
 
 
 def _with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:

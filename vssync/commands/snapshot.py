@@ -36,23 +36,26 @@ def read_snapshot(session: Session, options: Options, *, verify: bool = False) -
     to_read = [store for store in stores if store.id in ids]
     listings = pool.map(lambda store: _read_contents(client, store), to_read)
     contents = {store.id: listing for store, listing in zip(to_read, listings, strict=True)}
-    candidates = sorted(set(_unmarked_ids(desired, matches, contents)))
-    uploads = pool.map(lambda file_id: _get_upload(client, file_id), candidates)
-    by_id = {upload.id: upload for upload in uploads if upload}
+    uploads = read_uploads(client, pool, set(_unmarked_ids(desired, matches, contents)))
     files = (file for listing in contents.values() for file in listing.files)
     gone = find_gone_uploads(client, pool, {file.id for file in files if file.owner == desired.owner} if verify else ())
     stores = client.list_stores() if denied else stores  # with the counts of what was listed
     status = denied.answer.status if denied else 0
     now = client.service_date or int(time.time())
-    return Snapshot(now, stores, contents, by_id, created_here, gone, status)
+    return Snapshot(now, stores, contents, uploads, created_here, gone, status)
+
+
+def read_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> dict[str, Upload]:
+    """The Files that exist, by id; each takes a request."""
+    uploads = pool.map(lambda file_id: _get_upload(client, file_id), sorted(file_ids))
+    return {upload.id: upload for upload in uploads if upload}
 
 
 def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> frozenset[str]:
     """The Files that do not exist. A service that answers 404 for all may hide them, so it lists."""
-    ids = sorted(file_ids)
-    uploads = pool.map(lambda file_id: _get_upload(client, file_id), ids)
-    gone = frozenset(file_id for file_id, upload in zip(ids, uploads, strict=True) if upload is None)
-    return gone - {upload.id for upload in client.list_uploads()} if gone and len(gone) == len(ids) else gone
+    found = read_uploads(client, pool, file_ids).keys()
+    gone = frozenset(file_ids) - found
+    return gone if found or not gone else gone - {upload.id for upload in client.list_uploads()}
 
 
 def _get_store(client: Client, store_id: str) -> LiveStore | None:

@@ -55,6 +55,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     UNWANTED = "unwanted"  # a batch with mostly files that are not wanted as they are
     OTHER_OWNER = "other_owner"
+    DECLARED = "declared"  # its upload is declared by id now
+    FILE_GONE = "file_gone"  # the File that is declared does not exist
     ATTACHED = "attached"  # its File is in the store already, for another key
     PROTECTED = "protected"
     NOT_ALLOWED = "not_allowed"  # needs a flag; `detail` names it

@@ -181,6 +181,10 @@ class StoreStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+UNSUPPORTED = "unsupported_file"  # the code of a refusal for a file's type
+TYPE_WAYS_OUT = "`filename` or `formats` can give such a file another name, and `exclude` leaves it out"
+
+
 @dataclass(frozen=True, slots=True)
 class IngestError:
     """Why a service could not ingest a file: a code ("unsupported_file") and its own words."""
@@ -194,7 +198,12 @@ class IngestError:
     @property
     def is_permanent(self) -> bool:
         """Whether it is about these bytes, so that another try would meet it again. Any other code may pass."""
-        return self.code in ("unsupported_file", "invalid_file")
+        return self.code in (UNSUPPORTED, "invalid_file")
+
+    @property
+    def with_ways_out(self) -> str:
+        """The error, and what to do where it is about the file's type."""
+        return f"{self}; {TYPE_WAYS_OUT}" if self.code == UNSUPPORTED else str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,10 +356,10 @@ class Snapshot:
     uploads: Mapping[str, Upload] = field(default_factory=dict)  # by File id, of unmarked files, for adoption
     created_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that are this machine's
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
-    stores_denied: int = (
-        0  # the status that denied reading stores themselves; then only those pinned by `id:` are known
-    )
+    stores_denied: int = 0  # the status that denied reading stores: then only those pinned by `id:` are known
     store_places: Mapping[str, str] = field(default_factory=dict)  # in the manifest, by key, where these help people
+    # Of files whose marks name none: the SHA-256 that each may have, where it was looked for and is not in `uploads`.
+    texts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much
 
 

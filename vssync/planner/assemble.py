@@ -197,11 +197,8 @@ def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanConte
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)
     is_update = change is not None and change.action is Action.UPDATE
-    if (
-        is_update
-        and decision.files is not PlannedFiles.WITHOUT_REMOVALS
-        and not context.scope.includes_settings(store.key)
-    ):
+    restores_mark = decision.files is PlannedFiles.WITHOUT_REMOVALS
+    if is_update and not restores_mark and not context.scope.includes_settings(store.key):
         return None
     if change and decision.files is PlannedFiles.LISTED:
         postponed = f"{count_noun(draft.postponed, 'change')} left for later; " if draft.postponed else ""
@@ -305,7 +302,7 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
 def _finish_change(change: FileChange, cancelled_wait_ids: frozenset[str], context: PlanContext) -> FileChange:
     """The change, adjusted: ingested again if its batch is cancelled, uploaded if its File is gone."""
     if change.keep and change.keep.id in cancelled_wait_ids:
-        return _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
+        change = _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
     return replace(change, reuse="") if change.reuse in context.snapshot.gone_uploads else change
 
 

@@ -106,7 +106,7 @@ class DigestedFile:
         """
         mark = copy.mark
         if self.declared_id:
-            return mark.content == self.content and copy.id == self.declared_id
+            return copy.id == self.declared_id
         if self.file.source and mark.source == self.file.source:
             return True
         return mark.content in (self.content, self.file.presumed_content)
@@ -146,6 +146,11 @@ class ClassifiedFiles:
     def our_copies(self) -> list[OwnedCopy]:
         """All our copies, provisional ones included."""
         return [copy for copies in (*self.ours.values(), self.provisional) for copy in copies]
+
+    @property
+    def others(self) -> list[LiveFile]:
+        """All files that are not known to be ours."""
+        return [*self.unmarked, *self.unreadable, *(file for files in self.foreign.values() for file in files)]
 
     @property
     def our_ids(self) -> set[str]:

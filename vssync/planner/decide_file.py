@@ -28,7 +28,7 @@ from vssync.manifest.spec import PATH_TEMPLATE
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import KEY, short_digest
 from vssync.model.plan import Action, FieldChange, FileChange, Reason, RecordedCopy
-from vssync.model.state import AUTO, FileStatus
+from vssync.model.state import AUTO, TYPE_WAYS_OUT, UNSUPPORTED, FileStatus
 from vssync.planner.attributes import (
     AttributeDifference,
     attributes_plainly_equal,
@@ -101,7 +101,7 @@ class _KeyDecision:
         if dead := self._newest(right, CopyState.DEAD):
             reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
             change = self._new_copy(Action.REPLACE, reason, reuse=dead)
-            return (replace(change, tries=dead.mark.tries + 1, detail=_failure_text(dead)),)
+            return (replace(change, tries=dead.mark.tries + 1, detail=change.detail or _failure_text(dead)),)
         if serving := self._newest(self.copies, CopyState.OK):
             return (self._replace(serving),)
         return (self._new_copy(Action.CREATE, Reason.MISSING),)
@@ -118,8 +118,15 @@ class _KeyDecision:
         If the mark has another key, that takes an update of attributes. A declared File is taken in any case, if need
         be by attaching it again: the store cannot hold it a second time under the right key.
         """
-        updates = self.context.common.capabilities.attribute_updates
-        return updates or bool(self.wanted.declared_id) or copy.mark.key_digest == self.wanted.key_digest
+        if self.context.common.capabilities.attribute_updates:
+            return True
+        is_declared = bool(self.wanted.declared_id)
+        return not self._is_newly_declared(copy) if is_declared else copy.mark.key_digest == self.wanted.key_digest
+
+    def _is_newly_declared(self, copy: OwnedCopy) -> bool:
+        """Whether a copy's mark is to say that the manifest declares its File, which it uploaded or adopted before."""
+        mark = copy.mark
+        return copy.id == self.wanted.declared_id and not mark.is_provisional and mark.content != self.wanted.content
 
     @property
     def _accepts_gap(self) -> bool:
@@ -150,11 +157,13 @@ class _KeyDecision:
         difference = compare_attributes(self.wanted.file, current, self.context.store.ignore_attributes)
         moved = current.mark.key_digest != self.wanted.key_digest
         taken_over = current.mark.owner != self.context.common.owner
-        if not (difference.fields or moved or taken_over):
+        newly_declared = self._is_newly_declared(current)
+        if not (difference.fields or moved or taken_over or newly_declared):
             return None
         shown = _as_shown(difference, moved=moved)
         was = current.key if moved else ""
         reasons = ((Reason.OTHER_OWNER,) if taken_over else ()) + shown.reasons
+        reasons += (Reason.DECLARED,) if newly_declared else ()
         capabilities = self.context.common.capabilities
         # If it is unknown whether search sees updates, the apply tests it before the first write.
         if capabilities.updates_reach_search is False and difference.fields:
@@ -190,12 +199,13 @@ class _KeyDecision:
 
     def _leave_rejected(self, rejected: OwnedCopy) -> tuple[FileChange, ...]:
         """Uploads nothing; of the copies, the one that the service rejects and the newest completed one stay."""
-        serving = self._newest(self.copies, CopyState.OK)
+        serving, error = self._newest(self.copies, CopyState.OK), rejected.file.error
+        ways_out = TYPE_WAYS_OUT if error and error.code == UNSUPPORTED else "change the file"
         change = replace(
             self._change(Action.REFUSE, Reason.REFUSED),
             keep=rejected.recorded,
             tries=rejected.mark.tries,
-            detail=f"{_failure_text(rejected)}; change the file, or try again with --retry-failed",
+            detail=f"{_failure_text(rejected)}; {ways_out}, or try again with --retry-failed",
         )
         others = tuple(copy.recorded for copy in self.copies if copy is not rejected and copy is not serving)
         return (change, self._delete_superseded(serving, others)) if others else (change,)
@@ -213,6 +223,7 @@ class _KeyDecision:
             Reason.CONTENT_CHANGED: not same_content,
             Reason.CHUNKING_CHANGED: is_rechunked,
             Reason.RENAMED: is_renamed,
+            Reason.DECLARED: self._is_newly_declared(serving),
         }
         is_reattached = same_content and same_name and self._accepts_gap
         reasons = (reason for reason, holds in causes.items() if holds)
@@ -241,7 +252,11 @@ class _KeyDecision:
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
         """A new copy in place of all others; `gap` if no order of writes keeps a completed copy searchable."""
         copies, declared_id = self.copies, self.wanted.declared_id
-        if reuse and reuse.id in self.context.common.snapshot.gone_uploads:
+        gone_uploads = self.context.common.snapshot.gone_uploads
+        if declared_id in gone_uploads:
+            detail = f"{declared_id} does not exist; declare another File, or a `path`, or take the entry away"
+            return self._change(action).refused(Reason.FILE_GONE, detail=detail)
+        if reuse and reuse.id in gone_uploads:
             reuse = None
         id_to_attach = declared_id or (reuse.id if reuse else "")  # of the File to attach; empty before its upload
         serving = self._newest(copies, CopyState.OK)

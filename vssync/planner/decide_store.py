@@ -63,10 +63,9 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
     Raises Refused when two live stores match it for a reason other than parallel first applies or a lost reply.
     """
-    if context.snapshot.stores_denied and not (store.external and store.id and match.live):
-        return _refuse_store(
-            match.live[0] if match.live else None, (Reason.DENIED,), denied_text(store, context.snapshot)
-        )
+    if is_denied(store, match, context.snapshot):
+        live = match.live[0] if match.live else None
+        return _refuse_store(live, (Reason.DENIED,), denied_text(store, context.snapshot))
     for live in (*match.live, *match.expired):
         if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
@@ -301,12 +300,16 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
     mark = _readable_mark(live)
     is_drift = mark is not None and mark.settings_digest == desired_digest  # the manifest still wants what was sent
     return tuple(
-        FieldChange(
-            name, before, after, drifted=is_drift and name != "protect"
-        )  # the mark's digest does not cover `protect`
+        # The mark's digest does not cover `protect`.
+        FieldChange(name, before, after, drifted=is_drift and name != "protect")
         for name, (before, after) in pairs.items()
         if before != after
     )
+
+
+def is_denied(store: DesiredStore, match: StoreMatch, snapshot: Snapshot) -> bool:
+    """Whether this credential may not read a store, as it may the files of an external one that is pinned by id."""
+    return bool(snapshot.stores_denied) and not (store.external and store.id and match.live)
 
 
 def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:

@@ -2,29 +2,33 @@
 
 There, removing a file hides every other file of the same text from search, until a file of that text is attached. So
 removals come first, then the attachments of the same text. If the plan attaches no file of it, one of those that stay
-is attached again. Texts are equal if the files have the same SHA-256: `texts` here are these digests.
+is attached again. Texts are equal if the files have the same SHA-256: `texts` here are these digests. Of a file whose
+mark names none, since it is not ours or declared by id, they are in the snapshot once they were looked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from vssync.model.marks import UNCOMPARED, Mark
-from vssync.model.plan import Action, FileChange, Note, NoteKind, Reason
-from vssync.model.state import FileStatus
+from vssync.model.plan import Action, FileChange, Note, NoteKind, Plan, Reason, RecordedCopy
+from vssync.model.state import DesiredFile, FileStatus, LiveFile, Snapshot
 from vssync.planner.attributes import preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DigestedFile
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import newest_copy
+from vssync.planner.takeover import not_compared_text
 from vssync.text import join_first
 
 _WITHOUT_CHUNKS = (FileStatus.FAILED, FileStatus.CANCELLED)
+_NONE: frozenset[str] = frozenset()
 
 
 def order_equal_texts(
     changes: Sequence[FileChange],
-    wanted_files: Sequence[DigestedFile],
+    in_scope: Sequence[DigestedFile],
     classified: ClassifiedFiles,
     context: StorePlanContext,
 ) -> list[FileChange]:
@@ -34,23 +38,13 @@ def order_equal_texts(
     """
     if not context.common.capabilities.shares_chunks:
         return list(changes)
-    in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
+    texts = _Texts(in_scope, classified, context)
     changes = list(changes)
     if not context.common.options.allow_gap:
         # A refused change keeps its copies, which others may then hide.
-        while (checked := _refuse_hiding(changes, in_scope, classified)) != changes:
+        while (checked := texts.refuse_hiding(changes)) != changes:
             changes = checked
-    shared_texts = _shared_texts(changes, in_scope)
-    attached_keys = {change.key for change in changes if change.attaches}
-    wanted_by_key = {wanted.key: wanted for wanted in in_scope} if shared_texts else {}
-    ordered: list[FileChange] = []
-    for change in changes:
-        ordered.append(_order_around_removals(change, wanted_by_key, shared_texts, attached_keys))
-        attached_keys |= {change.key} if ordered[-1].attaches else set()  # a key is attached again only once
-    attached_texts = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
-    changed_keys = {change.key for change in ordered if change.desired}
-    unchanged = [wanted for key, wanted in wanted_by_key.items() if key not in changed_keys]
-    return ordered + list(_attach_again(unchanged, shared_texts - attached_texts, classified, context))
+    return texts.order(changes)
 
 
 def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanContext) -> list[Note]:
@@ -66,113 +60,187 @@ def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanCon
     return [Note(NoteKind.EQUAL_TEXTS, count=len(equal), detail=detail)] if equal else []
 
 
-def _text_of(mark: object) -> str:
-    """The digest of a copy's bytes as its mark has it; empty for a declared File, whose bytes are unknown."""
-    content = mark.content.removeprefix(UNCOMPARED) if isinstance(mark, Mark) else ""
-    return content if len(content) == 64 else ""
+class UnknownTexts(NamedTuple):
+    """Files of a store from which others go, and whose texts nobody knows: one of them may share a text that goes."""
+
+    store_key: str
+    store_id: str
+    file_ids: frozenset[str]
+    removed: dict[str, str]  # each known text that goes, and a File that has it
+    any_goes: bool  # one of these files goes itself
 
 
-def _removed_texts(change: FileChange) -> set[str]:
-    """The texts of the searchable copies that a change removes, even if it attaches the same copy again."""
+def find_unknown_texts(plan: Plan, snapshot: Snapshot) -> Iterator[UnknownTexts]:
+    """What to look for before a plan is good, store by store; nothing once the snapshot has it."""
+    for store in plan.stores:
+        removed = [copy for change in store.files for copy in _removed_copies(change)]
+        if not removed or (store.change and store.change.action is Action.DELETE):
+            continue
+        searchable = (file for file in snapshot.contents[store.id].files if file.status not in _WITHOUT_CHUNKS)
+        unknown = (file for file in searchable if not _texts_of(file, snapshot) and file.id not in snapshot.texts)
+        if file_ids := frozenset(file.id for file in unknown):
+            by_text = {text: copy.id for copy in removed for text in _texts_of(copy, snapshot)}
+            any_goes = any(copy.id in file_ids for copy in removed)
+            yield UnknownTexts(store.key, store.id, file_ids, by_text, any_goes)
+
+
+def _texts_of(file: LiveFile | RecordedCopy, snapshot: Snapshot) -> frozenset[str]:
+    """The text of a file, or all that it may have where it cannot be read; empty where that was not looked for."""
+    content = file.mark.content.removeprefix(UNCOMPARED) if isinstance(file.mark, Mark) else ""
+    return frozenset((content,)) if len(content) == 64 else _texts_by_id(file.id, snapshot)
+
+
+def _texts_by_id(file_id: str, snapshot: Snapshot) -> frozenset[str]:
+    upload = snapshot.uploads.get(file_id)
+    return frozenset((upload.sha256,)) if upload and upload.sha256 else snapshot.texts.get(file_id, _NONE)
+
+
+def _removed_copies(change: FileChange) -> list[RecordedCopy]:
+    """The searchable copies that a change removes, even if it attaches the same copy again."""
     if change.action is Action.REFUSE:
-        return set()
-    return {_text_of(copy.mark) for copy in change.drop if copy.status is FileStatus.COMPLETED} - {""}
-
-
-def _refuse_hiding(
-    changes: Sequence[FileChange], in_scope: Sequence[DigestedFile], classified: ClassifiedFiles
-) -> list[FileChange]:
-    """Refuses each change that removes a text which a file outside this plan has as well.
-
-    Files outside the plan are those of other owners, and our copies that stay under a key which is refused, not desired
-    or out of scope.
-    """
-    refused_keys = _refused_keys(changes)
-    planned_keys = {wanted.key_digest for wanted in in_scope if wanted.key not in refused_keys}
-    planned_ids = {copy.id for change in changes for copy in change.drop}
-    planned_ids |= {change.keep.id for change in changes if change.keep and change.key not in refused_keys}
-    outside = [
-        (copy.file, copy.key)
-        for digest, copies in classified.ours.items()
-        for copy in copies
-        if digest not in planned_keys and copy.id not in planned_ids
-    ]
-    outside += [(file, f"{file.id} of {owner}") for owner, files in classified.foreign.items() for file in files]
-    holders = {_text_of(file.mark): name for file, name in outside if file.status not in _WITHOUT_CHUNKS}
-
-    def check(change: FileChange) -> FileChange:
-        hidden = sorted(_removed_texts(change) & holders.keys())
-        problem = "has the same text, and search would no longer find it; --allow-gap allows that"
-        return change.refused(Reason.NOT_ALLOWED, detail=f"{holders[hidden[0]]} {problem}") if hidden else change
-
-    return list(map(check, changes))
+        return []
+    return [copy for copy in change.drop if copy.status is FileStatus.COMPLETED]
 
 
 def _refused_keys(changes: Sequence[FileChange]) -> set[str]:
     return {change.key for change in changes if change.action is Action.REFUSE}
 
 
-def _shared_texts(changes: Sequence[FileChange], in_scope: Sequence[DigestedFile]) -> set[str]:
-    """The texts that one file loses and another file keeps or gets."""
-    refused_keys = _refused_keys(changes)
-    keys_by_text: dict[str, set[str]] = {}
-    for wanted in in_scope:
-        if wanted.file.sha256 and wanted.key not in refused_keys:
-            keys_by_text.setdefault(wanted.file.sha256, set()).add(wanted.key)
-    # A change that removes a text and attaches it to the same key does so in the right order already.
-    return {
-        text
-        for change in changes
-        for text in _removed_texts(change)
-        if keys_by_text.get(text, set()) - ({change.key} if change.attaches else set())
-    }
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """The texts of a store's files, desired and live."""
 
+    in_scope: Sequence[DigestedFile]
+    classified: ClassifiedFiles
+    context: StorePlanContext
 
-def _order_around_removals(
-    change: FileChange, wanted_by_key: dict[str, DigestedFile], shared_texts: set[str], attached_keys: Collection[str]
-) -> FileChange:
-    """The change; if it removes or attaches a shared text, its copies go before that text is attached anywhere.
+    def _live_texts(self, file: LiveFile | RecordedCopy) -> frozenset[str]:
+        return _texts_of(file, self.context.common.snapshot)
 
-    The reason SHARED_CHUNKS makes the applier detach the copies first, and attach after all removals.
-    """
-    texts = {*_removed_texts(change), change.desired.sha256 if change.desired else ""}
-    if change.action is Action.REFUSE or not shared_texts & texts:
+    def _desired_texts(self, file: DesiredFile | None) -> frozenset[str]:
+        if file is None:
+            return _NONE
+        return frozenset((file.sha256,)) if file.sha256 else _texts_by_id(file.file_id, self.context.common.snapshot)
+
+    def _removed_texts(self, change: FileChange) -> frozenset[str]:
+        return _NONE.union(*map(self._live_texts, _removed_copies(change)))
+
+    def refuse_hiding(self, changes: Sequence[FileChange]) -> list[FileChange]:
+        """Refuses each change that removes a text which a file outside this plan has, or may have, as well."""
+        holders = {text: file for file in self._outside(changes) for text in self._live_texts(file)}
+
+        def check(change: FileChange) -> FileChange:
+            hidden = sorted(self._removed_texts(change) & holders.keys())
+            return change.refused(Reason.NOT_ALLOWED, detail=self._why_not(holders[hidden[0]])) if hidden else change
+
+        return list(map(check, changes))
+
+    def _outside(self, changes: Sequence[FileChange]) -> Iterator[LiveFile]:
+        """The searchable files outside a plan: those of others, and our copies whose keys it leaves as they are.
+
+        Such a key is refused, not desired or out of scope.
+        """
+        refused_keys = _refused_keys(changes)
+        planned_keys = {wanted.key_digest for wanted in self.in_scope if wanted.key not in refused_keys}
+        planned_ids = {copy.id for change in changes for copy in change.drop}
+        planned_ids |= {change.keep.id for change in changes if change.keep and change.key not in refused_keys}
+        ours = (copy.file for copy in self.classified.our_copies if copy.mark.key_digest not in planned_keys)
+        for file in (*ours, *self.classified.others):
+            if file.id not in planned_ids and file.status not in _WITHOUT_CHUNKS:
+                yield file
+
+    def _why_not(self, holder: LiveFile) -> str:
+        """Why a copy may not go whose text another file has, or may have, and the ways out."""
+        copy = next((copy for copy in self.classified.our_copies if copy.file is holder), None)
+        upload = self.context.common.snapshot.uploads.get(holder.id)
+        name = f"{holder.id} of {holder.owner}" if holder.owner else f"{holder.id}, which is unmanaged,"
+        has, way_out = "has the same text", "--allow-gap allows that"
+        if copy:
+            name = copy.key
+            if not self.context.is_in_scope(name) and name not in self.context.store.skipped:
+                has = "is out of scope and has the same text"
+                way_out = f"plan {self.context.store.key}/{name} as well, or allow that with --allow-gap"
+        if holder.id in self.context.common.snapshot.texts and not (upload and upload.sha256):
+            has = f"may have the same text ({not_compared_text(self.context)})"
+        return f"{name} {has}, and search would no longer find it; {way_out}"
+
+    def order(self, changes: Sequence[FileChange]) -> list[FileChange]:
+        """The changes, ordered around the removals, with those that attach again what they would hide."""
+        shared_texts = self._shared(changes)
+        attached_keys = {change.key for change in changes if change.attaches}
+        wanted_by_key = {wanted.key: wanted for wanted in self.in_scope} if shared_texts else {}
+        ordered: list[FileChange] = []
+        for change in changes:
+            ordered.append(self._order_around_removals(change, wanted_by_key, shared_texts, attached_keys))
+            attached_keys |= {change.key} if ordered[-1].attaches else set()  # a key is attached again only once
+        attached_texts = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
+        changed_keys = {change.key for change in ordered if change.desired}
+        unchanged = [wanted for key, wanted in wanted_by_key.items() if key not in changed_keys]
+        return ordered + list(self._attach_again(unchanged, shared_texts - attached_texts))
+
+    def _shared(self, changes: Sequence[FileChange]) -> set[str]:
+        """The texts that one file loses and another file keeps or gets."""
+        refused_keys = _refused_keys(changes)
+        keys_by_text: dict[str, set[str]] = {}
+        for wanted in self.in_scope:
+            if wanted.key not in refused_keys:
+                for text in self._desired_texts(wanted.file):
+                    keys_by_text.setdefault(text, set()).add(wanted.key)
+        # A change that removes a text and attaches it to the same key does so in the right order already.
+        return {
+            text
+            for change in changes
+            for text in self._removed_texts(change)
+            if keys_by_text.get(text, set()) - ({change.key} if change.attaches else set())
+        }
+
+    def _order_around_removals(
+        self,
+        change: FileChange,
+        wanted_by_key: dict[str, DigestedFile],
+        shared_texts: set[str],
+        attached_keys: Collection[str],
+    ) -> FileChange:
+        """The change; if it removes or attaches a shared text, its copies go before that text is attached anywhere.
+
+        The reason SHARED_CHUNKS makes the applier detach the copies first, and attach after all removals.
+        """
+        desired_texts = self._desired_texts(change.desired)
+        if change.action is Action.REFUSE or not shared_texts & (self._removed_texts(change) | desired_texts):
+            return change
+        reasons = (*change.reasons, Reason.SHARED_CHUNKS)
+        if change.attaches:
+            return replace(change, reasons=reasons, gap=bool(change.drop))
+        if change.action is Action.AWAIT:
+            return replace(change, drop=())  # the next plan removes them, and then attaches the awaited copy again
+        if change.key in attached_keys:
+            return replace(change, keep=None)  # its copy is re-attached later, so do not wait for it
+        kept_texts = self._live_texts(change.keep) if change.keep else _NONE
+        if change.keep and shared_texts & (desired_texts if change.takes_over else kept_texts):
+            wanted = wanted_by_key[change.key]
+            reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
+            changed = replace(change, action=Action.REPLACE, reasons=reasons, desired=wanted.file, drop=drop)
+            return replace(changed, reuse=reuse, gap=True)
         return change
-    reasons = (*change.reasons, Reason.SHARED_CHUNKS)
-    if change.attaches:
-        return replace(change, reasons=reasons, gap=bool(change.drop))
-    if change.action is Action.AWAIT:
-        return replace(change, drop=())  # the next plan removes them, and then attaches the awaited copy again
-    if change.key in attached_keys:
-        return replace(change, keep=None)  # its copy is re-attached later, so do not wait for it
-    if change.keep and _text_of(change.keep.mark) in shared_texts:
-        wanted = wanted_by_key[change.key]
-        reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
-        changed = replace(change, action=Action.REPLACE, reasons=reasons, desired=wanted.file, drop=drop)
-        return replace(changed, reuse=reuse, gap=True)
-    return change
 
-
-def _attach_again(
-    unchanged: Sequence[DigestedFile], texts: set[str], classified: ClassifiedFiles, context: StorePlanContext
-) -> Iterator[FileChange]:
-    """Attaches again, for each text, the first unchanged file that has it."""
-    remaining = set(texts)
-    for wanted in unchanged:
-        copies = classified.ours.get(wanted.key_digest, ())
-        copy = newest_copy(copies, CopyState.OK, context.now)
-        if copy and wanted.file.sha256 in remaining:
-            remaining.remove(wanted.file.sha256)
-            yield FileChange(
-                store=context.store.key,
-                key=wanted.key,
-                action=Action.REPLACE,
-                reasons=(Reason.SHARED_CHUNKS,),
-                desired=wanted.file,
-                keep=copy.recorded,
-                drop=(copy.recorded,),
-                preserve=preserved_attributes(copy.file.attributes, context.store.ignore_attributes),
-                tries=copy.mark.tries,
-                reuse=copy.id,
-                gap=True,
-            )
+    def _attach_again(self, unchanged: Sequence[DigestedFile], texts: set[str]) -> Iterator[FileChange]:
+        """Attaches again, for each text, the first unchanged file that has it, and declared Files that may have it."""
+        remaining = set(texts)
+        for wanted in unchanged:
+            copies = self.classified.ours.get(wanted.key_digest, ())
+            copy = newest_copy(copies, CopyState.OK, self.context.now)
+            if copy and remaining & self._desired_texts(wanted.file):
+                remaining.discard(wanted.file.sha256)
+                yield FileChange(
+                    store=self.context.store.key,
+                    key=wanted.key,
+                    action=Action.REPLACE,
+                    reasons=(Reason.SHARED_CHUNKS,),
+                    desired=wanted.file,
+                    keep=copy.recorded,
+                    drop=(copy.recorded,),
+                    preserve=preserved_attributes(copy.file.attributes, self.context.store.ignore_attributes),
+                    tries=copy.mark.tries,
+                    reuse="" if wanted.declared_id else copy.id,
+                    gap=True,
+                )

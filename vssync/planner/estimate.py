@@ -241,7 +241,7 @@ def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) ->
     reads = _count_reads(waits, store.live) if waits else 0
     stamp = 2 if _is_stamped(plan, store, capabilities) else 0
     attaches = _count_gap_checks(store, capabilities) + _count_attaches(store, capabilities)
-    return _count_setup(store) + attaches + batches + files + reads + stamp
+    return _count_setup(store) + attaches + batches + files + reads + _count_drop_checks(store) + stamp
 
 
 def _count_setup(store: StorePlan) -> int:
@@ -291,6 +291,13 @@ def _count_gap_checks(store: StorePlan, capabilities: Capabilities) -> int:
             gaps[number, is_detached_separately] += sum(change.gap or copy.id == existing_id for copy in change.drop)
     left = ((count, store.live - count) for count in gaps.values() if count)
     return sum(1 + _cheapest_read(count, files) for count, files in left)  # the store is read for its size
+
+
+def _count_drop_checks(store: StorePlan) -> int:
+    """Requests that check whether removed copies are gone, before files that share their text are attached again."""
+    is_shared = any(Reason.SHARED_CHUNKS in change.reasons for change in store.files)
+    is_dropped = any(change.drop and not change.attaches for change in store.files)
+    return 1 + _count_pages(store.live) if is_shared and is_dropped else 0
 
 
 def _count_reads(files: int, total: int) -> int:

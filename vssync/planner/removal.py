@@ -8,7 +8,7 @@ is not ours to remove.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from vssync.model.marks import STORE_APPLIED, STORE_PROTECT, Removal, without_ours
@@ -16,7 +16,7 @@ from vssync.model.plan import Action, FieldChange, FileChange, Note, NoteKind, R
 from vssync.model.state import Contents, DesiredStore, LiveStore
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
 from vssync.planner.context import PlanContext, StorePlanContext
-from vssync.planner.decide_store import denied_text, newer_mark_problem
+from vssync.planner.decide_store import denied_text, is_denied, newer_mark_problem
 from vssync.planner.find_stores import StoreMatch, StoreMatches
 from vssync.planner.store_files import deletion_of, draft_files, note_others, sort_changes
 from vssync.text import count_noun
@@ -25,6 +25,38 @@ from vssync.text import count_noun
 class _RemovalDecision(NamedTuple):
     change: StoreChange | None = None
     files: tuple[FileChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _LeavingStore:
+    """A live store that is to go, under the key that it has in the plan; `contents` are also grouped by owner."""
+
+    key: str
+    live: LiveStore
+    contents: Contents
+    classified: ClassifiedFiles
+    context: PlanContext
+
+    @classmethod
+    def of(cls, key: str, live: LiveStore, context: PlanContext) -> _LeavingStore:
+        """The store with what it holds: of an expired one, which cannot be listed, nothing is known."""
+        contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
+        return cls(key, live, contents, classify_files(contents.files, (context.owner,)), context)
+
+    def plan(self, decision: _RemovalDecision, notes: Sequence[Note]) -> StorePlan:
+        """The plan of what was decided."""
+        return StorePlan(
+            key=self.key,
+            name=self.live.name,
+            id=self.live.id,
+            change=decision.change,
+            files=decision.files,
+            notes=tuple(notes),
+            owned=len(self.classified.ours),
+            live=self.contents.size,
+            unlisted=self.contents.unlisted,
+            applied=self.live.metadata.get(STORE_APPLIED, ""),
+        )
 
 
 def plan_undeclared(
@@ -39,13 +71,12 @@ def plan_undeclared(
     for key, live in (*matches.undeclared, *(duplicates if options.allow_store_deletes else ())):
         unique_key = f"{key}@{live.id}" if key in used_keys | matches.removed.keys() else key
         used_keys.add(unique_key)
-        contents, classified = _contents_of(live, context)
+        store = _LeavingStore.of(unique_key, live, context)
         decision = _RemovalDecision()
         if options.allow_store_deletes and context.scope.includes_all_files(key):
-            decision = _delete_store(unique_key, live, Reason.NOT_IN_MANIFEST, context)
-        left_note = Note(NoteKind.LEFT_STORE, count=contents.size, detail=contents.problem)
-        notes = () if decision.change else (left_note, *note_others(classified))
-        yield _store_plan(unique_key, live, context, decision, notes)
+            decision = _delete_store(store, Reason.NOT_IN_MANIFEST)
+        left_note = Note(NoteKind.LEFT_STORE, count=store.contents.size, detail=store.contents.problem)
+        yield store.plan(decision, () if decision.change else (left_note, *note_others(store.classified)))
 
 
 def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -> Iterator[StorePlan]:
@@ -53,7 +84,7 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
     Of several, all but the first are called `key@id`.
     """
-    if context.snapshot.stores_denied and not (store.external and store.id and match.live):
+    if is_denied(store, match, context.snapshot):
         refusal = _refuse((Reason.DENIED,), denied_text(store, context.snapshot))
         yield StorePlan(store.key, store.name, desired=store.settings, change=refusal.change)
         return
@@ -61,79 +92,44 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     # An expired store without our mark need not be removed: it holds nothing that could still be used.
     candidates = match.live if match.lacks_mark else (*match.live, *match.expired)
     for live in candidates:
-        key = f"{store.key}@{live.id}" if yielded else store.key
-        decision = _remove(key, store, live, match, context)
+        leaving = _LeavingStore.of(f"{store.key}@{live.id}" if yielded else store.key, live, context)
+        decision = _remove(leaving, store, match)
         if decision.change or decision.files:
-            _, classified = _contents_of(live, context)
             is_deleted = decision.change is not None and decision.change.action is Action.DELETE
-            notes = () if is_deleted else note_others(classified)
-            plan = _store_plan(key, live, context, decision, notes)
+            plan = leaving.plan(decision, () if is_deleted else note_others(leaving.classified))
             yield plan if yielded else replace(plan, desired=store.settings)
             yielded += 1
     if not yielded:
         yield StorePlan(store.key, store.name, desired=store.settings)
 
 
-def _store_plan(
-    key: str,
-    live: LiveStore,
-    context: PlanContext,
-    decision: _RemovalDecision,
-    notes: Sequence[Note],
-) -> StorePlan:
-    change, files = decision
-    contents, classified = _contents_of(live, context)
-    return StorePlan(
-        key=key,
-        name=live.name,
-        id=live.id,
-        change=change,
-        files=files,
-        notes=tuple(notes),
-        owned=len(classified.ours),
-        live=contents.size,
-        unlisted=contents.unlisted,
-        applied=live.metadata.get(STORE_APPLIED, ""),
-    )
-
-
-def _contents_of(live: LiveStore, context: PlanContext) -> tuple[Contents, ClassifiedFiles]:
-    """What a store holds, also grouped by owner; nothing for an expired one, which cannot be listed."""
-    contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
-    return contents, classify_files(contents.files, (context.owner,))
-
-
-def _remove(
-    key: str, store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext
-) -> _RemovalDecision:
+def _remove(leaving: _LeavingStore, store: DesiredStore, match: StoreMatch) -> _RemovalDecision:
     """What becomes of one live store that has the name, the id or the mark of a store to remove."""
-    contents, classified = _contents_of(live, context)
-    is_release = store.removed is Removal.KEEP
+    is_release, shortfall = store.removed is Removal.KEEP, leaving.contents.shortfall
     if store.external:
-        if contents.shortfall:
-            return _refuse((Reason.UNLISTED,), contents.shortfall)
-        if len(match.live) > 1 and classified.our_copies:
+        if shortfall:
+            return _refuse((Reason.UNLISTED,), shortfall)
+        if len(match.live) > 1 and leaving.classified.our_copies:
             detail = f"several stores are named {store.name}; choose one with `id:`"
-            return _refuse((Reason.UNMARKED,), f"{live.id} holds files of ours, and {detail}")
+            return _refuse((Reason.UNMARKED,), f"{leaving.live.id} holds files of ours, and {detail}")
         if is_release:
-            return _release(key, live, context, is_marked=False)
-        return _RemovalDecision(files=_delete_files(store, contents, context))
+            return _release(leaving, is_marked=False)
+        return _RemovalDecision(files=_delete_files(store, leaving))
     if match.lacks_mark:
-        return _refuse_unmarked(store, live, context)
-    return _release(key, live, context) if is_release else _delete_store(key, live, Reason.REMOVED, context)
+        return _refuse_unmarked(leaving, store)
+    return _release(leaving) if is_release else _delete_store(leaving, Reason.REMOVED)
 
 
 def _refuse(reasons: tuple[Reason, ...], detail: str) -> _RemovalDecision:
     return _RemovalDecision(StoreChange(Action.REFUSE, reasons, detail=detail))
 
 
-def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext) -> _RemovalDecision:
+def _refuse_unmarked(leaving: _LeavingStore, store: DesiredStore) -> _RemovalDecision:
     """Refuses to remove a store that has the right name or id, but not the mark.
 
     `removed: keep` is not refused if none of its files carries our mark: then nothing is left to do.
     """
-    contents, classified = _contents_of(live, context)
-    ours = len(classified.our_copies)
+    live, contents, ours = leaving.live, leaving.contents, len(leaving.classified.our_copies)
     if store.removed is Removal.KEEP and not ours:
         return _refuse((Reason.UNLISTED,), contents.shortfall) if contents.shortfall else _RemovalDecision()
     owner, key = live.claim
@@ -150,16 +146,16 @@ def _refuse_unmarked(store: DesiredStore, live: LiveStore, context: PlanContext)
     )
     by = "with this id" if store.id else "found under this name"
     detail = f"The store {by}, {live.id}, carries {has}{its_files}, so nothing is removed; {way_out}"
-    return _refuse((Reason.UNMARKED if owner in ("", context.owner) else Reason.OTHER_OWNER,), detail)
+    return _refuse((Reason.UNMARKED if owner in ("", leaving.context.owner) else Reason.OTHER_OWNER,), detail)
 
 
-def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContext) -> _RemovalDecision:
+def _delete_store(leaving: _LeavingStore, reason: Reason) -> _RemovalDecision:
     """The deletion of a store of ours with its files, or its refusal.
 
     Files that the service counts but does not list are treated as others', since their owner is unknown.
     """
-    contents, classified = _contents_of(live, context)
-    options = context.options
+    key, live, contents, classified = leaving.key, leaving.live, leaving.contents, leaving.classified
+    options = leaving.context.options
     if problem := newer_mark_problem(live):
         return _refuse((reason, Reason.UNREADABLE), problem)
     if live.metadata.get(STORE_PROTECT):
@@ -185,9 +181,9 @@ def _delete_store(key: str, live: LiveStore, reason: Reason, context: PlanContex
     return _RemovalDecision(StoreChange(Action.DELETE, (reason,)), sort_changes(deletions))
 
 
-def _delete_files(store: DesiredStore, contents: Contents, context: PlanContext) -> tuple[FileChange, ...]:
+def _delete_files(store: DesiredStore, leaving: _LeavingStore) -> tuple[FileChange, ...]:
     """The deletions of all our files in a store, as if the manifest chose none."""
-    changes = draft_files(contents, StorePlanContext(context, store)).changes
+    changes = draft_files(leaving.contents, StorePlanContext(leaving.context, store)).changes
     return tuple(
         replace(
             change,
@@ -197,26 +193,24 @@ def _delete_files(store: DesiredStore, contents: Contents, context: PlanContext)
     )
 
 
-def _release(key: str, live: LiveStore, context: PlanContext, *, is_marked: bool = True) -> _RemovalDecision:
+def _release(leaving: _LeavingStore, *, is_marked: bool = True) -> _RemovalDecision:
     """The writes that take our marks from the files of a store and, after that, from the store itself."""
-    contents, classified = _contents_of(live, context)
-    capabilities = context.capabilities
+    live, contents, capabilities = leaving.live, leaving.contents, leaving.context.capabilities
+    our_copies = leaving.classified.our_copies
     problem = newer_mark_problem(live) if is_marked else ""
     reason = Reason.UNREADABLE
     if contents.shortfall:
         problem, reason = contents.shortfall, Reason.UNLISTED
     elif live.is_expired:
         problem, reason = "an expired store cannot be changed; `removed: delete` deletes it", Reason.EXPIRED
-    elif (is_marked and not capabilities.store_updates) or (
-        classified.our_copies and not capabilities.attribute_updates
-    ):
+    elif (is_marked and not capabilities.store_updates) or (our_copies and not capabilities.attribute_updates):
         problem, reason = "the service cannot take marks away: it changes nothing in place", Reason.IMPOSSIBLE
     if problem:
         return _refuse((Reason.RELEASED, reason), problem)
     fields = (FieldChange("protect", True, False),) if live.metadata.get(STORE_PROTECT) else ()
     released = StoreChange(Action.UPDATE, (Reason.RELEASED,), fields, without_ours(live.metadata))
     change = released if is_marked else None
-    return _RemovalDecision(change, sort_changes(_release_files(key, classified.our_copies)))
+    return _RemovalDecision(change, sort_changes(_release_files(leaving.key, our_copies)))
 
 
 def _release_files(store_key: str, copies: Sequence[OwnedCopy]) -> Iterator[FileChange]:

@@ -85,7 +85,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     deletions = _delete_unclaimed(unclaimed, in_scope, claims.moved_ids, assigned, context)
     decided = _join_finished_moves([*decided, *claims.changes], deletions)
     decided = list(_keep_declared(decided, wanted_files))
-    changes = order_equal_texts(decided, wanted_files, classified, context)
+    changes = order_equal_texts(decided, in_scope, classified, context)
     attached_keys = {change.key for change in changes if change.attaches}  # some again, for their shared text
     unchanged = [wanted for wanted in as_desired if wanted.key not in attached_keys]
     gone_notes = _notes_on_gone_uploads(unchanged, assigned, context)
@@ -119,9 +119,14 @@ def _notes_on_gone_uploads(
     wanted_files: Sequence[DigestedFile], assigned: AssignedCopies, context: StorePlanContext
 ) -> list[Note]:
     """A note on each key of which a copy is listed although its File does not exist."""
-    gone = context.common.snapshot.gone_uploads
-    gone_ids = ((wanted, {copy.id for copy in assigned.by_key[wanted.key_digest]} & gone) for wanted in wanted_files)
-    return [Note(NoteKind.UPLOAD_GONE, wanted.key, detail=min(ids)) for wanted, ids in gone_ids if ids]
+    notes = []
+    for wanted in wanted_files if context.common.snapshot.gone_uploads else ():
+        copy_ids = {copy.id for copy in assigned.by_key[wanted.key_digest]}
+        for file_id in sorted(copy_ids & context.common.snapshot.gone_uploads):
+            again = f"--replace {context.store.key}/{wanted.key} uploads the file again"
+            way_out = "declare another File, or a `path`" if wanted.declared_id else again
+            notes.append(Note(NoteKind.UPLOAD_GONE, wanted.key, detail=f"{file_id} does not exist any more: {way_out}"))
+    return notes
 
 
 def _undesired_copies(

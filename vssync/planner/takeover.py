@@ -198,12 +198,13 @@ def _held_back_note(wanted: DigestedFile, candidate: Candidate, context: StorePl
         return Note(NoteKind.ADOPTABLE, wanted.key, detail=candidate.file.id)
     if candidate.likeness is not Likeness.UNCOMPARED or context.is_adopting:
         return None
-    detail = f"{candidate.file.id} has its name and size and no mark, and {_not_compared_text(context)}"
+    detail = f"{candidate.file.id} has its name and size and no mark, and {not_compared_text(context)}"
     way_out = f"detach it, or upload a copy beside it: --replace {context.store.key}/{wanted.key}"
     return Note(NoteKind.INCOMPARABLE, wanted.key, detail=f"{detail}\n{way_out}")
 
 
-def _not_compared_text(context: StorePlanContext) -> str:
+def not_compared_text(context: StorePlanContext) -> str:
+    """That a file was not compared; where that takes a flag, how much would be read."""
     size, verdict = context.common.snapshot.uncompared_bytes, "its content was not compared"
     return f"{verdict}: --compare reads {format_size(size)}" if size else verdict
 
@@ -219,7 +220,7 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
         detail = f"{file.id} ({upload.filename}, {format_size(upload.size)}) is detached; its upload stays"
     elif candidate.likeness is Likeness.UNCOMPARED:
         reasons = [Reason.UNMARKED, Reason.UNCOMPARED]
-        detail = f"matched by name and size; {_not_compared_text(context)}"
+        detail = f"matched by name and size; {not_compared_text(context)}"
     # Searches always see the attributes that a file is attached with; they may not see an update of them. While that is
     # unknown, the file is attached again: the test needs a marked file.
     is_reattached = not is_different and capabilities.updates_reach_search is not True

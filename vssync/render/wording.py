@@ -58,6 +58,8 @@ REASONS = {
     Reason.EXPIRED: "expired",
     Reason.UNWANTED: "no longer wanted",
     Reason.OTHER_OWNER: "another owner's",
+    Reason.DECLARED: "declared by id now",
+    Reason.FILE_GONE: "File does not exist",
     Reason.ATTACHED: "attached for another key",
     Reason.PROTECTED: "protected",
     Reason.NOT_ALLOWED: "needs a flag",
@@ -118,8 +120,6 @@ def note_text(note: Note) -> str:
             return f"owner: {note.detail}"
         case NoteKind.ADOPTABLE:
             return f"{note.detail} stands in its place, without a mark: take it over with --adopt, or detach it"
-        case NoteKind.UPLOAD_GONE:
-            return f"{note.detail} does not exist any more: --replace ADDRESS uploads the file again"
         case NoteKind.NO_TEXT:
             return f"{note.detail}: the service found nothing to search in"
         case NoteKind.LINE_ENDS:
