@@ -94,9 +94,9 @@ def share(world: World) -> None:
 PLAYS: tuple[Callable[[World], Any], ...] = (*SCENARIOS, many, strange_kinds, among_others, leave, expire, share)
 
 
-LONG: dict[Callable[[World], Any], tuple[str, ...]] = {
-    many: ("local", "oci", "compatible")
-}  # in which worlds every run of the tests plays it; the slow ones have all
+LONG: dict[Callable[[World], Any], tuple[str, ...]] = {  # in which worlds every run plays it; the slow tests in all
+    many: ("local", "oci", "compatible"),
+}
 
 
 def cases() -> Iterator[Any]:
