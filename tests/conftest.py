@@ -49,6 +49,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each worker has half of the files until it is done with them: what a file's tests share is made once."""
+    from xdist.scheduler import WorkStealingScheduling  # type: ignore[import-untyped]
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     _live_test.is_running = item.get_closest_marker("live") is not None
     if item.get_closest_marker("oci") and not importlib.util.find_spec("oci"):
