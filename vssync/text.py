@@ -77,6 +77,16 @@ def format_elapsed(seconds: float) -> str:
     return f"{minutes} min" + (f" {rest} s" if rest else "") if minutes else f"{rest} s"
 
 
+def size_in_utf16(text: str) -> int:
+    """Characters as forges count at worst: an emoji is two."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def size_in_bytes(text: str) -> int:
+    """Bytes in UTF-8."""
+    return len(text.encode())
+
+
 def display_width(text: str) -> int:
     """The terminal columns a text takes; East Asian letters take two, combining marks none."""
     if text.isascii():

@@ -21,8 +21,8 @@ from vssync.model.service import ServiceSpec
 from vssync.model.state import Contents, Desired, DesiredFile, DesiredStore, LiveFile, Snapshot
 from vssync.planfile import dump, load
 from vssync.planner.assemble import make_plan
+from vssync.render.comment import plan_markdown
 from vssync.render.layout import View
-from vssync.render.markdown import plan_markdown
 from vssync.render.plan_text import plan_text
 
 FILES = 100_000

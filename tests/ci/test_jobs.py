@@ -11,10 +11,11 @@ import pytest
 
 from tests.ci.fake_github import REPOSITORY, FakeGitHub
 from tests.ci.fake_gitlab import FakeGitLab
-from vssync.ci.body import fit, size_in_utf16
 from vssync.ci.forge import EventKind, Severity, open_forge
 from vssync.ci.gitlab import FOLDER
 from vssync.errors import UsageProblem
+from vssync.render.markdown import fit_markdown
+from vssync.text import size_in_utf16
 
 ZEROS = "0" * 40
 PULL = {
@@ -190,5 +191,5 @@ DETAILS = "<details><summary>s</summary>\n\n| a |\n|---|\n\n</details>\n"
     ],
 )
 def test_a_body_is_cut_between_blocks(text: str, most: int, expected: str) -> None:
-    assert fit(text, most, "END") == expected
+    assert fit_markdown(text, most, "END") == expected
     assert size_in_utf16(expected) <= most

@@ -13,9 +13,10 @@ from vssync.model.plan import Options, Revision
 from vssync.model.service import ServiceSpec
 from vssync.model.state import Desired, Guards, Limit
 from vssync.planner.against import ManifestComparison, compare_manifests
-from vssync.render.against import comparison_markdown, comparison_text
+from vssync.render.against import comparison_text
+from vssync.render.comment import comparison_markdown, plan_markdown
 from vssync.render.layout import View
-from vssync.render.markdown import plan_markdown, report_markdown
+from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
 from vssync.render.status import status_text

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.render import builders
-from tests.render.builders import create, deleted, plan, store
+from tests.render.builders import create, deleted, plan, replaced, store
 from vssync.model.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
+from vssync.render.comment import plan_markdown
 from vssync.render.layout import View
 from vssync.render.markdown import (
     MarkdownBlock,
@@ -18,7 +19,6 @@ from vssync.render.markdown import (
     fenced_block,
     inline_code,
     join_markdown,
-    plan_markdown,
     report_markdown,
 )
 
@@ -42,7 +42,6 @@ def test_a_huge_plan_fits(full: bool, limit: int) -> None:
     shown = plan_markdown(huge(), View(full=full))
     assert len(shown.encode()) < limit
     assert "**10,000 to delete**" in shown
-    assert "**10,000 files to delete:**" in shown
     assert "and 100 more stores" in shown
     assert "tenant-039: 50 of 60" in shown
     assert shown.count("```") % 2 == 0, "every block of code is closed"
@@ -59,20 +58,19 @@ def test_a_store_that_goes_is_bold(action: Action) -> None:
 @pytest.mark.parametrize(("stores", "folded"), [(20, False), (21, True)])
 def test_a_long_table_of_stores_is_folded_away(stores: int, folded: bool) -> None:
     shown = plan_markdown(plan(*(store(create(), key=f"store-{n:02}") for n in range(stores))), View())
-    assert ("<details><summary>21 stores</summary>\n\n| store |" in shown) is folded
+    assert ("<details><summary>21 stores: 21 to add</summary>\n\n| store |" in shown) is folded
 
 
-def test_a_comment_names_two_hundred_deletions_first() -> None:
-    made = plan(store(*(create(f"new/{n}.md") for n in range(300)), *(deleted(f"old/{n}.md") for n in range(150))))
-    shown = plan_markdown(made, View())
-    assert "The first 200 of 450, deletions first" in shown
-    assert shown.count("\n-   guide/old/") == 150
-    assert shown.count("\n+   guide/new/") == 50
+def test_deletions_come_first_and_new_files_are_not_pushed_out() -> None:
+    gone = [deleted(f"old/{n}.md") for n in range(150)]
+    shown = plan_markdown(plan(store(*(replaced(f"new/{n}.md") for n in range(300)), *gone)), View())
+    assert shown.count("\n-   old/") == shown.count("\n+/- new/") == 60
+    assert shown.index("\n-   90 more files\n") < shown.index("\n+/- new/") < shown.index("\n+/- 240 more files\n")
 
 
-@pytest.mark.parametrize(("view", "named"), [(View(), 200), (View(full=True), 201)], ids=["comment", "summary"])
+@pytest.mark.parametrize(("view", "named"), [(View(), 120), (View(full=True), 201)], ids=["comment", "summary"])
 def test_a_summary_names_all(view: View, named: int) -> None:
-    shown = plan_markdown(plan(store(*(create(f"new/{n}.md") for n in range(201)))), view)
+    shown = plan_markdown(plan(store(*(deleted(f"old/{n}.md") for n in range(201)))), view)
     assert shown.count(".md") == named
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import cycle
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from vssync.model.plan import (
     BatchChange,
     FieldChange,
     FileChange,
+    GuardChange,
     Note,
     NoteKind,
     Plan,
@@ -42,11 +44,19 @@ from vssync.model.state import (
     SearchHit,
 )
 from vssync.planner.against import ManifestComparison
-from vssync.render.against import comparison_json, comparison_markdown, comparison_text
+from vssync.render.against import comparison_json, comparison_text
 from vssync.render.batches import LiveBatchRow, batches_json, batches_text
+from vssync.render.comment import (
+    FewerMatches,
+    JobReview,
+    ManifestReview,
+    comparison_markdown,
+    plan_markdown,
+    review_markdown,
+)
 from vssync.render.json import plan_gitlab, plan_json, report_json
 from vssync.render.layout import View
-from vssync.render.markdown import plan_markdown, report_markdown
+from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
 from vssync.render.search import search_json, search_text
@@ -143,6 +153,19 @@ def nasty_comparison(text: str) -> ManifestComparison:
     return ManifestComparison(made, revision, revision, (FieldChange(text, text, text),), left_out, (text,))
 
 
+def nasty_manifest(text: str, **given: Any) -> ManifestReview:
+    review = ManifestReview(text, nasty_plan(text), f"{text}\n{text}", nasty_comparison(text), root=text, notes=(text,))
+    settings = (GuardChange(text, text, text, text, text), GuardChange("", text, None, text))
+    fewer = {text: (FewerMatches(f"{text}:3:4", text, 1, 2),)}
+    return replace(review, settings=settings, labels={text: (text, text)}, fewer=fewer, **given)
+
+
+def nasty_review(text: str) -> JobReview:
+    manifests = (nasty_manifest(text), ManifestReview(text, error=text))
+    made = JobReview(manifests, "drift", text, text, (text, text), text, text)
+    return replace(made, run_url="https://git.example/run", files_url="https://git.example/blob/")
+
+
 TEXTS: dict[str, Callable[[str, View], str]] = {
     "plan": lambda text, view: plan_text(nasty_plan(text), view),
     "status": lambda text, view: status_text(nasty_plan(text), view),
@@ -156,6 +179,9 @@ MARKDOWN: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_markdown(nasty_plan(text), View()),
     "report": lambda text: report_markdown(nasty_report(text), View()),
     "against": lambda text: comparison_markdown(nasty_comparison(text), View()),
+    "comment": lambda text: review_markdown(nasty_review(text))[0],
+    "summary": lambda text: review_markdown(nasty_review(text))[1],
+    "fork": lambda text: review_markdown(replace(nasty_review(text), manifests=(nasty_manifest(text, plan=None),)))[0],
 }
 JSON: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_json(nasty_plan(text)),
@@ -222,7 +248,8 @@ def test_markdown_holds_foreign_text_in_code_only(text: str, name: str) -> None:
 
 
 _CODE = re.compile(r"<code>[^<>]*</code>")
-_OURS = re.compile(r"<!-- vssync:(plan|report):[\w./-]*(?<!-) -->|</?details( open)?>|</?summary>|<br>|</?code>")
+_OURS = re.compile(r"<!-- vssync:(plan|report|drift):[\w./-]*(?<!-) -->|</?details( open)?>|</?summary>|<br>|</?code>")
+_OPEN_AND_CLOSE = ("strong_open", "strong_close", "link_open", "link_close")
 
 
 def assert_in_code(token: Token) -> None:
@@ -239,7 +266,9 @@ def assert_in_code(token: Token) -> None:
             if child.type == "html_inline":
                 assert _OURS.fullmatch(child.content)
                 inside = child.content == "<code>" or (inside and child.content != "</code>")
-            assert child.type in ("text", "softbreak", "html_inline", "strong_open", "strong_close")
+            if child.type == "link_open":
+                assert re.fullmatch(r"https://git\.example/[\w./~%-]*(#L\d+)?", str(child.attrs["href"]))
+            assert child.type in ("text", "softbreak", "html_inline", *_OPEN_AND_CLOSE)
             assert inside or "evil" not in child.content
     else:
         assert token.type != "code_block"

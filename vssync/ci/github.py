@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.body import clean, fit, size_in_bytes
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
 from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
+from vssync.render.markdown import clean_markdown, fit_markdown
+from vssync.text import size_in_bytes
 
 _MOST_SUMMARY = 1_000_000  # bytes; GitHub takes 1 MiB a step
 _MOST_PUSHES = 300
@@ -85,13 +86,14 @@ class GitHub(RestForge):
         if path := self._environ.get("GITHUB_STEP_SUMMARY"):
             room = _MOST_SUMMARY - (os.path.getsize(path) if os.path.exists(path) else 0)
             if room > 0:
-                _append(path, fit(clean(text), room, "Cut: the job's log has all.", size=size_in_bytes) + "\n")
+                cut = "Cut: the job's log has all."
+                _append(path, fit_markdown(clean_markdown(text), room, cut, size=size_in_bytes) + "\n")
 
     def annotate(self, severity: Severity, message: str, *, file: str = "", line: int = 0) -> None:
         """Prints a workflow command ("Workflow commands for GitHub Actions"); the runner shows ten of a kind a step."""
         properties = {"file": file, "line": str(line) if file and line else ""}
         given = ",".join(f"{name}={_escape(value, ',:')}" for name, value in properties.items() if value)
-        self._emit(f"::{severity}{' ' + given if given else ''}::{_escape(clean(message))}")
+        self._emit(f"::{severity}{' ' + given if given else ''}::{_escape(clean_markdown(message))}")
 
     def set_output(self, name: str, value: str) -> None:
         """Writes into GITHUB_OUTPUT, behind a delimiter that no value can hold."""

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.body import clean
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
 from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import UsageProblem
 from vssync.files import write_file
+from vssync.render.markdown import clean_markdown
 from vssync.text import escape_control
 
 FOLDER = ".vssync-ci"  # of what the job's artifacts hold; hidden, so that no pattern of a manifest chooses it
@@ -83,7 +83,7 @@ class GitLab(RestForge):
 
     def write_summary(self, text: str) -> None:
         """Adds to `summary.md` of the artifacts: GitLab's page of a job shows its log only."""
-        self._write("summary.md", f"{self._files.get('summary.md', '')}{clean(text)}\n")
+        self._write("summary.md", f"{self._files.get('summary.md', '')}{clean_markdown(text)}\n")
 
     def annotate(self, severity: Severity, message: str, *, file: str = "", line: int = 0) -> None:
         """Prints it, and adds it to `code-quality.json` ("Code Quality report format"), which GitLab shows at lines."""

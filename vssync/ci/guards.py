@@ -17,7 +17,7 @@ from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.marks import short_digest
-from vssync.model.plan import Plan, StorePlan
+from vssync.model.plan import GuardChange, Plan, StorePlan
 from vssync.model.state import Guards, Limit, Scalar, StoreSettings
 from vssync.planner.environment_diff import compare_values
 from vssync.planner.guards import allowed_number, check_guards, count_deletions, count_replacements
@@ -27,17 +27,6 @@ _LABEL = re.compile(
 )
 _MAX_SCOPE = 50 - len("vssync//max-replace=9999999")  # GitHub's labels have at most 50 characters
 _FIELDS = {"max-delete": "max_delete", "max-replace": "max_replace"}
-
-
-@dataclass(frozen=True, slots=True)
-class GuardChange:
-    """A setting that decides what an apply may do, and that a change changes; `store` is empty for the manifest's."""
-
-    field: str
-    store: str
-    base: Scalar | None
-    head: Scalar | None
-    location: str = ""  # in the head's manifest, such as vssync.yaml:12:5
 
 
 def compare_guards(base: Manifest | None, head: Manifest) -> tuple[GuardChange, ...]:

@@ -17,9 +17,9 @@ import httpx
 
 from vssync.api.connect import open_http
 from vssync.api.http import read_bounded, url_path
-from vssync.ci.body import clean, fit
 from vssync.ci.forge import LABEL_PREFIX, MAX_COMMITS, Forge, Job, Label, PullRequest, Severity
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
+from vssync.render.markdown import clean_markdown, fit_markdown
 from vssync.text import escape_control, shorten_middle
 
 log = logging.getLogger(__name__)
@@ -300,10 +300,10 @@ class RestForge(Forge):
         return self._account
 
     def _fit(self, marker: str, body: str) -> str:
-        text = clean(body if body.startswith(marker) else f"{marker}\n{body}")
+        text = clean_markdown(body if body.startswith(marker) else f"{marker}\n{body}")
         # A line that begins with a slash could be a quick action, which GitLab would carry out as the token's account.
         text = re.sub(r"(?m)^/", " /", text)
-        return fit(text, self._max_text, f"Cut here: [the job]({self.event.job_url}) shows everything.")
+        return fit_markdown(text, self._max_text, f"Cut here: [the job]({self.event.job_url}) shows everything.")
 
 
 def current_labels(

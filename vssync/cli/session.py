@@ -84,8 +84,8 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
 
 def format_plan(plan: Plan, options: CommandOptions) -> str:
     """A plan as text, Markdown, JSON or GitLab's report."""
+    from vssync.render.comment import plan_markdown
     from vssync.render.json import plan_gitlab, plan_json
-    from vssync.render.markdown import plan_markdown
     from vssync.render.plan_text import plan_text
 
     if options.output_format in ("json", "gitlab"):
@@ -95,7 +95,8 @@ def format_plan(plan: Plan, options: CommandOptions) -> str:
 
 def format_comparison(comparison: ManifestComparison, options: CommandOptions) -> str:
     """A comparison in the same forms."""
-    from vssync.render.against import comparison_json, comparison_markdown, comparison_text
+    from vssync.render.against import comparison_json, comparison_text
+    from vssync.render.comment import comparison_markdown
     from vssync.render.json import plan_gitlab
 
     if options.output_format in ("json", "gitlab"):

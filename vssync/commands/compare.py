@@ -72,7 +72,8 @@ def compare_equal_texts(session: Session, snapshot: Snapshot, plan: Plan) -> Sna
     """The snapshot with the texts that files without a mark, or declared by id, share with what the plan removes.
 
     Only where equal texts share chunks; the same snapshot if there is nothing more to look for. A File is read if it
-    has the size of such a text. One that is gone, or is not read, may have each text of that size.
+    has the size of such a text. One that is gone, or is not read, may have each text of that size. A connector's, which
+    nobody can read, is taken to have none: it would hold back every removal from its store.
     """
     if not session.capabilities.shares_chunks or plan.options.allow_gap:
         return snapshot
@@ -88,7 +89,8 @@ def compare_equal_texts(session: Session, snapshot: Snapshot, plan: Plan) -> Sna
         texts, comparisons = dict(snapshot.texts), []
         for file_id in sorted(unknown.file_ids):
             upload = uploads.get(file_id)
-            equal_in_size = _texts_of_size(_size_of(upload), sizes)
+            is_connectors = upload is not None and upload.is_connector_file
+            equal_in_size = frozenset[str]() if is_connectors else _texts_of_size(_size_of(upload), sizes)
             texts[file_id] = texts.get(file_id, frozenset()) | equal_in_size
             if upload and equal_in_size:
                 comparisons.append(PendingComparison(unknown.store_id, upload, ()))

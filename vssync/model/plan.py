@@ -136,6 +136,17 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardChange:
+    """A setting that decides what an apply may do, and that a change changes; `store` is empty for the manifest's."""
+
+    field: str
+    store: str
+    base: Scalar | None
+    head: Scalar | None
+    location: str = ""  # in the head's manifest, such as vssync.yaml:12:5
+
+
+@dataclass(frozen=True, slots=True)
 class FileChange:
     """What will be done to one key of a store.
 

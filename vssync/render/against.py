@@ -14,28 +14,22 @@ from vssync.model.plan import Plan
 from vssync.planner.against import ManifestComparison, is_made_up
 from vssync.render import wording
 from vssync.render.layout import View, wrap_sentences
-from vssync.render.markdown import MarkdownBlock, fenced_block, inline_code, plan_markdown
 from vssync.render.plan_text import plan_text
 from vssync.text import escape_control
 
-_NOTES, _GOVERNING = "Not compared", "Settings that decide what an apply may do"
+GOVERNING = "Settings that decide what an apply may do"
+_NOTES = "Not compared"
 _LEFT_OUT = "Left out, where that changed"
 
 
 def comparison_text(comparison: ManifestComparison, view: View) -> str:
     """The comparison for a terminal."""
-    basis = wrap_sentences(escape_control(_basis(comparison)), 0, view)
+    basis = wrap_sentences(escape_control(basis_text(comparison)), 0, view)
     blocks = [
         [f"{title}:", *(f"  {part}" for line in lines for part in wrap_sentences(line, 2, view))]
-        for title, lines in _sections(comparison)
+        for title, lines in comparison_sections(comparison).items()
     ]
-    return plan_text(_shown_plan(comparison), view, [basis, *blocks])
-
-
-def comparison_markdown(comparison: ManifestComparison, view: View) -> str:
-    """The comparison for reviewers, in place of an earlier comment on a plan."""
-    blocks = [fenced_block(lines, before=f"**{title}:**\n\n") for title, lines in _sections(comparison)]
-    return plan_markdown(_shown_plan(comparison), view, [MarkdownBlock(_basis(comparison, inline_code)), *blocks])
+    return plan_text(shown_plan(comparison), view, [basis, *blocks])
 
 
 def comparison_json(comparison: ManifestComparison) -> str:
@@ -46,15 +40,15 @@ def comparison_json(comparison: ManifestComparison) -> str:
     return "".join(lines).rstrip("\n")
 
 
-def _basis(comparison: ManifestComparison, quote: Callable[[str], str] = str) -> str:
+def basis_text(comparison: ManifestComparison, quote: Callable[[str], str] = str) -> str:
     """What is compared with what, and what that says."""
     to = f"{quote(str(comparison.after))} against" if comparison.after else "Against"
     before = quote(str(comparison.before))
     return f"{to} {before}: what an apply would do if that is what is live. No service was asked."
 
 
-def _sections(comparison: ManifestComparison) -> list[tuple[str, list[str]]]:
-    """What stands above a plan, each with its title: none of it is ever cut."""
+def comparison_sections(comparison: ManifestComparison) -> dict[str, list[str]]:
+    """What stands above a plan, by its title: none of it is ever cut."""
     governing = [
         f"{field.name}: {wording.format_value(field.before)} -> {wording.format_value(field.after)}"
         for field in comparison.governing
@@ -65,11 +59,11 @@ def _sections(comparison: ManifestComparison) -> list[tuple[str, list[str]]]:
         for store in comparison.plan.stores
         if store.key in before
     ]
-    sections = ((_NOTES, comparison.notes), (_GOVERNING, governing), (_LEFT_OUT, left_out))
-    return [(title, list(map(escape_control, lines))) for title, lines in sections if lines]
+    sections = ((_NOTES, comparison.notes), (GOVERNING, governing), (_LEFT_OUT, left_out))
+    return {title: list(map(escape_control, lines)) for title, lines in sections if lines}
 
 
-def _shown_plan(comparison: ManifestComparison) -> Plan:
+def shown_plan(comparison: ManifestComparison) -> Plan:
     """The plan as it is shown: a store is live "at 4f2a91c", and what it leaves out is told above."""
     place = f"at {comparison.before.commit[:7]}"
     stores = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from vssync.model.plan import FieldChange
@@ -46,6 +46,7 @@ UNLIMITED = 1_000_000
 _MANY, _SCREEN = 400, 48  # from so many rows on, everything is cut down to so many lines
 _STORES = 40
 _FAILURES = 50  # fewer are never folded
+_SHARED = 3  # stores that share a change: it is shown once
 
 # Of the 256 colours, whose look no theme changes, those that can be read on white as on black.
 COLORS = {"+": 28, "+/-": 31, "-/+": 31, "~": 130, "-": 161, "=": 63, "x": 161, ".": 63, "!": 161}
@@ -81,37 +82,41 @@ class Columns:
         return f"  {sign}{' ' * (KEY - 2 - len(line.sign))}" if line.sign else " " * line.indent
 
     def _column_text(self, line: TextLine) -> str:
-        right = f"{line.right:>{_RIGHT}}" if line.right else ""
+        right = _right_text(line)
         if line.middle:
             left = pad_right(shorten_middle(line.left, self.key), self.key)
-            room = self.text if right else self.text + _RIGHT
-            return f"{left}  {pad_right(shorten_middle(line.middle, room), self.text)}{right}"
+            room = self.text + _RIGHT - len(right)
+            return f"{left}  {pad_right(shorten_middle(line.middle, room), room)}{right}"
         room = (self.margin if right else self.screen) - line.indent - len(right)
         left = shorten_middle(line.left, room)
         return f"{pad_right(left, room)}{right}" if right else left
 
 
-def lay_out_columns(lines: list[TextLine], view: View) -> Columns:
-    """Columns as wide as these lines need: 80 where that is enough, never more than the view has."""
+def lay_out_columns(lines: list[TextLine], view: View, *, narrow: bool = False) -> Columns:
+    """Columns as wide as these lines need, in what the view has: at least 80, unless they are to be `narrow`."""
     keys = max((display_width(line.left) for line in lines if line.middle), default=0)
-    text = max((display_width(line.middle) - (0 if line.right else _RIGHT) for line in lines), default=0)
+    text = max((display_width(line.middle) + len(_right_text(line)) - _RIGHT for line in lines), default=0)
     screen = UNLIMITED if view.full else max(view.width, _NARROW)
     narrowest, widest = _TEXT if screen >= 80 else (0, (screen - KEY - _RIGHT) // 2)
-    text = min(max(text, narrowest), UNLIMITED if view.full else widest)
-    margin = min(screen, max(80, KEY + keys + 2 + text + _RIGHT))
+    text = min(max(text, 0 if narrow else narrowest), UNLIMITED if view.full else widest)
+    margin = min(screen, max(0 if narrow else 80, KEY + keys + 2 + text + _RIGHT))
     return Columns(screen, margin, margin - KEY - 2 - text - _RIGHT, text, view.color)
+
+
+def _right_text(line: TextLine) -> str:
+    return f"  {line.right}".rjust(_RIGHT) if line.right else ""
 
 
 def field_lines(fields: tuple[FieldChange, ...], view: View) -> list[str]:
     """Field changes as aligned lines: `plan      "basic" -> "standard"`."""
     width = max(view.width, _NARROW)
-    names = [shorten_middle(escape_control(field.name), UNLIMITED if view.full else width // 4) for field in fields]
+    names = [shorten_middle(escape_control(change.name), UNLIMITED if view.full else width // 4) for change in fields]
     widest = max(map(display_width, names), default=0)
     lines = []
-    for name, field in zip(names, fields, strict=True):
-        outside = "  (changed outside vssync)" if field.drifted else ""
+    for name, change in zip(names, fields, strict=True):
+        outside = "  (changed outside vssync)" if change.drifted else ""
         room = width - BELOW - widest - len(outside) - len("   -> ")
-        before, after = wording.format_value(field.before), wording.format_value(field.after)
+        before, after = wording.format_value(change.before), wording.format_value(change.after)
         if not view.full and display_width(before) + display_width(after) > room:
             before, after = shorten_apart(before, after, max(9, room // 2))
         lines.append(f"{pad_right(name, widest)}  {before} -> {after}{outside}")
@@ -180,8 +185,9 @@ def _group_order(group: list[PlanRow]) -> tuple[bool, int, int, str]:
 
 def _row_lines(row: PlanRow, view: View) -> list[TextLine]:
     size = format_size(row.size) if row.size else ""
+    right = f"{size} in {count_noun(row.stores, 'store')}".strip() if row.stores > 1 else size
     details = (TextLine(text, indent=BELOW) for text in _detail_text(row, view, wrap_sentences))
-    return [TextLine(row.key, row.text, size, row.sign), *details]
+    return [TextLine(row.key, row.shown_text, right, row.sign), *details]
 
 
 def _detail_text(row: PlanRow, view: View, wrap: Callable[[str, int, View], list[str]]) -> list[str]:
@@ -222,7 +228,7 @@ def _counted_lines(rows: list[PlanRow], texts: list[str], detail: GroupDetail) -
 
 def _differing_text(rows: list[PlanRow], view: View) -> list[str]:
     """Rows whose changes differ from file to file: the names of their fields, or one explanation as an example."""
-    if names := sorted({escape_control(field.name) for row in rows for field in row.fields}):
+    if names := sorted({escape_control(change.name) for row in rows for change in row.fields}):
         return [f"{join_words(names[:4])}{', ...' if names[4:] else ''}: other values"]
     return wrap_before_count(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
 
@@ -267,10 +273,37 @@ def _partition_by(rows: Iterable[Item], key: Callable[[Item], object]) -> list[l
 
 @dataclass(frozen=True, slots=True)
 class StoreBlock:
-    """A store's own line, and a row for each object to show."""
+    """A store's own line, and a row for each object to show.
+
+    `files` is how many it holds or will hold, `urls` where files can be read, by key.
+    """
 
     head: TextLine
     rows: tuple[PlanRow, ...]
+    files: int = 0
+    is_new: bool = False
+    urls: Mapping[str, str] = field(default_factory=dict)
+
+
+def fold_across_stores(blocks: list[StoreBlock]) -> list[StoreBlock]:
+    """The blocks with a first one of the changes that at least three stores share; without stores that have no other.
+
+    What needs attention stays with its store.
+    """
+    changes = [(index, row) for index, block in enumerate(blocks) for row in block.rows if row.sign not in ("", "!")]
+    groups = _partition_by(
+        changes, lambda entry: (entry[1].group_key, entry[1].key, entry[1].size, entry[1].variant_key)
+    )
+    shared = [group for group in groups if len(group) >= _SHARED]
+    folded = {id(row) for group in shared for _, row in group}
+    sharing = {index for group in shared for index, _ in group}
+    if not sharing:
+        return blocks
+    files = count_noun(sum(blocks[index].files for index in sharing), "file")
+    rows = tuple(replace(group[0][1], count=len(group) * group[0][1].count, stores=len(group)) for group in shared)
+    first = StoreBlock(TextLine(count_noun(len(sharing), "store"), right=files, indent=0), rows)
+    rest = [replace(block, rows=tuple(row for row in block.rows if id(row) not in folded)) for block in blocks]
+    return [first, *(block for index, block in enumerate(rest) if block.rows or block.is_new or index not in sharing)]
 
 
 def show_blocks(blocks: list[StoreBlock], view: View) -> list[list[str]]:
@@ -285,7 +318,7 @@ def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
 
     Where nothing does, there is one line a store, those with most to show first, and one for the rest.
     """
-    many = sum(len(block.rows) for block in blocks) > _MANY
+    many = sum(len(block.rows) for block in blocks) > _MANY or len(blocks) > _STORES
     few = sum(row.sign == "!" for block in blocks for row in block.rows) < _FAILURES
     for detail in (ALL,) if view.full else STEPS:
         fitted = [[block.head, *group_lines(block.rows, detail, view, unfold_failures=few)] for block in blocks]

@@ -1,21 +1,22 @@
-"""A plan and a report as a comment on a pull request, and, with `view.full`, as a job's summary.
+"""Markdown for reviewers: blocks that are cut to fit their place, rows below a summary, and foreign text as code.
 
-Totals come first, then what a reviewer must not miss: refusals, failures, deletions. Names come last.
+Names of stores and files stand in code only: elsewhere a forge would take them for mentions, links and references.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
-from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.report import Report
-from vssync.planner.estimate import count_changes
-from vssync.render import plan_text, wording
+from vssync.render import wording
 from vssync.render.layout import (
     ALL,
+    BELOW,
+    KEY,
     StoreBlock,
     TextLine,
     View,
@@ -27,133 +28,106 @@ from vssync.render.layout import (
 )
 from vssync.render.plan_lines import PlanRow
 from vssync.render.report import already_lines, apply_line, end_lines, report_blocks, upload_lines
-from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
+from vssync.text import (
+    count_noun,
+    escape_ci_commands,
+    escape_control,
+    size_in_bytes,
+    size_in_utf16,
+)
 
-_COMMENT, _SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
-_WIDTH = 100
-_NAMES = 200
-_STORES, _FOLDERS = 100, 20
-_UNFOLDED = 20  # stores: a longer table would push what follows out of sight
-_OPEN = 40  # so few rows need not be unfolded
+COMMENT, SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
+WIDTH = 100
+_ROWS, _STORES, _FOLDERS = 120, 40, 3  # that are shown, in all; folders of what is not
+_OPEN, _OPEN_STORES = 40, 10  # so few rows need not be unfolded; so many stores with a risk are
+_LINKS = 10
+_CUT = "Truncated: `vssync plan --full` shows everything."
+_RISKY = ("!", "-", wording.GAP_SIGN, "=", "x")
+_BY_RISK = (*_RISKY, "+/-", "~", "+", ".", "")
+_PLAIN = re.compile(r"(?:[A-Za-z0-9 ,()%;/'-]|[.:?](?= |$)|(?<=\d)[.:](?=\d))*")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_TAGS = re.compile(r"<(/?)(?:details|table)\b", re.IGNORECASE)
 
-
-def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ()) -> str:
-    """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
-
-    After a preface, the last line of the totals comes first, its deletions in bold; the others stand below it.
-    """
-    view = replace(view, width=_WIDTH, color=False)
-    *others, last = plan_text.total_lines(plan, bold=True)
-    totals = "\n\n".join([last, "<br>\n".join([*others, *plan_text.legend(plan)])]).strip()
-    refusals = plan_text.refusal_lines(plan)[1:]
-    blocks = [
-        *preface,
-        MarkdownBlock(totals),
-        *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
-        *_table_blocks(plan, full=view.full),
-        *_deletion_blocks(plan),
-        *(fenced_block(lines) for lines in plan_text.batch_blocks(plan, view)),
-    ]
-    return _document("plan", plan, blocks, plan_text.plan_blocks(plan, full=view.full), view)
+Measure = Callable[[str], int]
 
 
 def report_markdown(report: Report, view: View) -> str:
-    """A report for those who approved the plan, under the same limits."""
-    view = replace(view, width=_WIDTH, color=False)
+    """A report for those who approved the plan, under 65,536 characters, or under a mebibyte with `view.full`."""
+    view = replace(view, width=WIDTH, color=False)
     stores = report_blocks(report)
     failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
-    lines = _fitted_lines([StoreBlock(head, rows) for head, rows in failed if rows], view)
+    lines = [line for block in fit_blocks([StoreBlock(*each) for each in failed if each[1]], view) for line in block]
+    shown = lay_out_columns(lines, view).format_lines(lines)
     lists = [already_lines(report.already, view), *upload_lines(report, view)]
     blocks = [
+        title_block("report", report.plan.owner, wording.heading_line(report.plan.owner, report.plan.service)),
         MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
-        *([fenced_block(lines, before="**Not done:**\n\n")] if lines else []),
+        *([fenced_block(shown, before="**Not done:**\n\n")] if shown else []),
         *(fenced_block(lines) for lines in lists if lines),
     ]
-    return _document("report", report.plan, blocks, stores, view)
+    return join_markdown(chain(blocks, detail_blocks(stores, full=view.full)), SUMMARY if view.full else COMMENT)
 
 
-def _document(kind: str, plan: Plan, blocks: list[MarkdownBlock], stores: list[StoreBlock], view: View) -> str:
-    """The blocks that fit below a title, then the stores' rows; those that do not fit are not even laid out."""
-    heading = inline_code(wording.heading_line(plan.owner, plan.service))
-    title = MarkdownBlock(f"{comment_marker(kind, plan.owner)}\n### vssync {kind}: {heading}")
-    all_blocks = chain([title], blocks, _fold_blocks(stores, view))
-    return escape_ci_commands(join_markdown(all_blocks, _SUMMARY if view.full else _COMMENT))
+def title_block(kind: str, owner: str, heading: str) -> MarkdownBlock:
+    """The marker of a comment on one manifest, and its heading."""
+    return MarkdownBlock(f"{comment_marker(kind, owner)}\n### vssync {kind}: {inline_code(heading)}")
 
 
-def _fitted_lines(blocks: list[StoreBlock], view: View) -> list[str]:
-    lines = [line for block in fit_blocks(blocks, view) for line in block]
-    return lay_out_columns(lines, view).format_lines(lines)
+def detail_blocks(blocks: Iterable[StoreBlock], *, full: bool) -> Iterator[MarkdownBlock]:
+    """The rows of each store below a summary, those with a risk first and open.
+
+    Of many rows, as much is shown of each store, and of each kind of change, as there is room for.
+    """
+    blocks = sorted((block for block in blocks if block.rows), key=_risk_of)
+    stores, rest = (blocks, []) if full else (blocks[:_STORES], blocks[_STORES:])
+    sizes = [len(block.rows) for block in stores]
+    few = sum(sizes) <= _OPEN
+    for index, (block, share) in enumerate(zip(stores, sizes if full else fair_shares(sizes, _ROWS), strict=True)):
+        opened = few or (index < _OPEN_STORES and any(row.sign in _RISKY for row in block.rows))
+        yield _store_details(block, share, View(width=WIDTH, full=full), opened=opened)
+    if rest:
+        yield MarkdownBlock(f"And {count_noun(len(rest), 'more store')}: {tally_blocks(rest)}.")
 
 
-def _table_blocks(plan: Plan, *, full: bool) -> list[MarkdownBlock]:
-    """The stores with something to show, folded away when many; of very many, those with most deletions first."""
-    stores = plan_text.stores_to_show(plan, full=full)
-    quiet = [MarkdownBlock(line) for line in plan_text.quiet_lines(plan, full=full)]
-    if len(stores) > _STORES:
-        stores = sorted(stores, key=lambda store: -count_changes(store).delete)
-    rows = [
-        _table_row(inline_code(store.key), inline_code(wording.place_of(store, id, created="to be created")), (store,))
-        for store, id in ((store, wording.short_id(store.id)) for store in stores[:_STORES])
-    ]
-    if rest := stores[_STORES:]:
-        rows.append(_table_row(f"and {count_noun(len(rest), 'more store')}", "", tuple(rest)))
-    head = "| store | id | to add | to change | to replace | to delete | also | unchanged |"
-    head += "\n|---|---|--:|--:|--:|--:|---|--:|"
-    if len(rows) <= _UNFOLDED:
-        return [*([MarkdownBlock(head, tuple(rows))] if rows else []), *quiet]
-    summary = f"<details><summary>{count_noun(len(stores), 'store')}</summary>\n\n"
-    return [MarkdownBlock(summary + head, tuple(rows), "\n</details>"), *quiet]
+def _risk_of(block: StoreBlock) -> tuple[int, int]:
+    worst = min(_BY_RISK.index(row.sign) for row in block.rows)
+    return worst, -sum(row.count for row in block.rows if row.sign == _BY_RISK[worst])
 
 
-def _table_row(name: str, id: str, stores: tuple[StorePlan, ...]) -> str:
-    counts = count_changes(*stores)
-    delete = f"**{counts.delete:,}**" if counts.delete else "0"
-    files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
-    own = [plan_text.store_verb(store, bold=True) for store in stores[:1] if len(stores) == 1]
-    left_out = sum(len(keys) for store in stores for keys in store.left_out.values())
-    omitted = [f"{left_out:,} left out"] if left_out else []
-    also = ", ".join(filter(None, [*own, *wording.rare_parts(counts), *omitted]))
-    return f"| {' | '.join([name, id, *files, also, f'{counts.unchanged:,}'])} |"
+def _store_details(block: StoreBlock, share: int, view: View, *, opened: bool) -> MarkdownBlock:
+    kinds = [kind for sign in _BY_RISK if (kind := [row for row in block.rows if row.sign == sign])]
+    shown = list(zip(kinds, fair_shares([len(kind) for kind in kinds], share), strict=True))
+    lines = [line for kind, count in shown for line in _kind_lines(kind, count, view)]
+    columns = lay_out_columns(lines, view, narrow=True)
+    # A diff's colours need the sign at the very left.
+    texts = [line[2:] for line in columns.format_lines(lines)]
+    named = [row.key for kind, count in shown for row in kind[:count] if row.key in block.urls]
+    links = " ".join(f"[{inline_code(key)}]({block.urls[key]})" for key in named[:_LINKS])
+    start = f"<details{' open' if opened else ''}><summary>"
+    summary = f"{inline_code(block.head.left)}: {tally_blocks([block])}".removesuffix(": ")
+    after = f"\n\n{links}" if links else ""
+    return fenced_block(texts, "diff", before=f"{start}{summary}</summary>\n\n", after=f"{after}\n\n</details>")
 
 
-def _deletion_blocks(plan: Plan) -> list[MarkdownBlock]:
-    """The files to delete, by store and folder."""
-    by_store = [
-        (store, [PlanRow("-", escape_control(file.key), "") for file in store.files if file.action is Action.DELETE])
-        for store in plan.stores
-    ]
-    going = sorted(((store, rows) for store, rows in by_store if rows), key=lambda entry: -len(entry[1]))
-    if not going:
-        return []
-    lines = []
-    for store, rows in going[:_STORES]:
-        lines.append(TextLine(escape_control(store.key), right=count_noun(len(rows), "file"), indent=0))
-        folders = by_folder(rows, _FOLDERS if len(going) <= 5 else 3)
-        lines += [TextLine(name or "./", right=count_noun(count, "file"), indent=2) for name, count in folders]
-    if rest := going[_STORES:]:
-        files = sum(len(rows) for _, rows in rest)
-        lines.append(TextLine(f"and {count_noun(len(rest), 'more store')}", right=count_noun(files, "file"), indent=0))
-    total = sum(len(rows) for _, rows in going)
-    shown = lay_out_columns(lines, View(width=_WIDTH)).format_lines(lines)
-    return [fenced_block(shown, before=f"**{count_noun(total, 'file')} to delete:**\n\n")]
+def _kind_lines(rows: list[PlanRow], count: int, view: View) -> list[TextLine]:
+    """The first rows of one sign, then how many more there are, and in which folders."""
+    lines = group_lines(tuple(rows[:count]), ALL, view)
+    if rest := rows[count:]:
+        more = count_noun(sum(row.count for row in rest), f"more {rest[0].noun}")
+        lines.append(TextLine(more, sign=rest[0].sign, indent=KEY))
+        folders = by_folder(rest, _FOLDERS)
+        lines += [TextLine(f"{name or './'}  {count_noun(files, 'file')}", indent=BELOW) for name, files in folders]
+    return lines
 
 
-def _fold_blocks(blocks: list[StoreBlock], view: View) -> Iterator[MarkdownBlock]:
-    """Every row, store by store, while there are few; otherwise a summary and the first names."""
-    total = sum(len(block.rows) for block in blocks)
-    if total <= _NAMES or view.full:
-        for block in filter(lambda block: block.rows, blocks):
-            lines = group_lines(block.rows, ALL, view)
-            # A diff's colours need the sign at the very left.
-            shown = [line[2:] for line in lay_out_columns(lines, view).format_lines(lines)]
-            summary = f"{inline_code(block.head.left)}: {tally_blocks([block])}".removesuffix(": ")
-            yield details_block(summary, shown, opened=total <= _OPEN)
-        return
-    yield details_block("By store, reason and folder", _fitted_lines(blocks, view))
-    signed = [(row.sign, block.head.left.split("  ")[0], row.key) for block in blocks for row in block.rows if row.sign]
-    signed.sort(key=lambda row: row[0] not in ("!", "-"))
-    names = [f"{sign:<3} {shorten_middle(f'{store}/{key}', 2 * _WIDTH)}" for sign, store, key in signed[:_NAMES]]
-    yield details_block(f"The first {len(names):,} of {total:,}, deletions first", names)
+def fair_shares(sizes: Sequence[int], room: int) -> list[int]:
+    """How much is shown of each of several lists where there is room for so much in all: of all the same, or all."""
+    shares = [0] * len(sizes)
+    smallest_first = sorted(range(len(sizes)), key=sizes.__getitem__)
+    for position, index in enumerate(smallest_first):
+        shares[index] = min(sizes[index], room // (len(sizes) - position))
+        room -= shares[index]
+    return shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,50 +141,46 @@ class MarkdownBlock:
     def to_text(self) -> str:
         return "\n".join([*filter(None, [self.before]), *self.lines, *filter(None, [self.after])])
 
-    def truncate(self, room: int) -> MarkdownBlock | None:
-        """The block in at most `room` bytes, saying how many lines are missing; None when not even one fits."""
-        if _size_in_bytes(self.to_text()) <= room:
+    def truncate(self, room: int, size: Measure = size_in_bytes) -> MarkdownBlock | None:
+        """The block in at most `room`, saying how many lines are missing; None when not even one fits."""
+        if size(self.to_text()) <= room:
             return self
         least = MarkdownBlock(self.before, (_missing_lines(len(self.lines)),), self.after)
-        left = room - _size_in_bytes(least.to_text()) - 1
-        fitting = sum(used <= left for used in accumulate(_size_in_bytes(line) + 1 for line in self.lines))
+        left = room - size(least.to_text()) - 1
+        fitting = sum(used <= left for used in accumulate(size(line) + 1 for line in self.lines))
         lines = (*self.lines[:fitting], _missing_lines(len(self.lines) - fitting))
         return MarkdownBlock(self.before, lines, self.after) if fitting else None
 
 
-def join_markdown(blocks: Iterable[MarkdownBlock], room: int) -> str:
-    """The blocks in at most `room` bytes, an empty line between them; the first ones are the last to be cut."""
-    end = MarkdownBlock("Truncated: `vssync plan --full` shows everything.")
-    room -= _size_in_bytes(end.to_text()) + 2
+def join_markdown(
+    blocks: Iterable[MarkdownBlock], room: int, size: Measure = size_in_bytes, *, cut: str = _CUT, ending: str = ""
+) -> str:
+    """The blocks in at most `room`, an empty line between them; the first ones are the last to be cut.
+
+    Where they are, `cut` says so; `ending` stands below in any case.
+    """
+    room -= sum(size(text) + 2 for text in (cut, ending) if text)
     texts: list[str] = []
     for block in blocks:
-        cut = block.truncate(room)
-        if cut is None:
-            return "\n\n".join([*texts, end.to_text()])
-        texts.append(cut.to_text())
-        room -= _size_in_bytes(texts[-1]) + 2
-    return "\n\n".join(texts)
+        fitting = block.truncate(room, size)
+        if fitting is None:
+            texts.append(cut)
+            break
+        texts.append(fitting.to_text())
+        room -= size(texts[-1]) + 2
+    return "\n\n".join([*texts, *filter(None, [ending])])
 
 
 def _missing_lines(lines: int) -> str:
     return f"... and {count_noun(lines, 'more line')}"
 
 
-def _size_in_bytes(text: str) -> int:
-    return len(text.encode("utf-8"))
-
-
 def fenced_block(lines: list[str], language: str = "text", *, before: str = "", after: str = "") -> MarkdownBlock:
-    """Lines as a block of code, behind a fence that none of them can close."""
+    """Lines as a block of code, behind a fence that none of them can close; none is a command to a CI runner."""
+    lines = list(map(escape_ci_commands, lines))
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     return MarkdownBlock(f"{before}{fence}{language}", tuple(lines), fence + after)
-
-
-def details_block(summary: str, lines: list[str], *, opened: bool = False) -> MarkdownBlock:
-    """Lines below a summary that a reader opens; `summary` is HTML."""
-    start = f"<details{' open' if opened else ''}><summary>{summary}</summary>\n\n"
-    return fenced_block(lines, "diff", before=start, after="\n\n</details>")
 
 
 def inline_code(text: str) -> str:
@@ -219,6 +189,47 @@ def inline_code(text: str) -> str:
     return f"<code>{''.join(safe)}</code>"
 
 
+def prose(text: str) -> str:
+    """A message with its names in code: those between backticks; all of it, if anything else might mean something."""
+    parts = escape_control(text).split("`")
+    if len(parts) % 2 and all(map(_PLAIN.fullmatch, parts[::2])) and text[:1].isalnum():
+        return "".join(inline_code(part) if index % 2 else part for index, part in enumerate(parts))
+    return inline_code(text)
+
+
 def comment_marker(kind: str, owner: str) -> str:
     """A hidden line by which a later run finds the comment it should replace."""
     return f"<!-- vssync:{kind}:{re.sub('[^A-Za-z0-9._/-]|-(?=-)', '_', owner)} -->"
+
+
+def clean_markdown(text: str) -> str:
+    """A text without what a forge refuses or a terminal obeys: control characters and halves of characters."""
+    text = text.replace("\r\n", "\n")
+    bad = {char for char in set(text) if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"}
+    return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in bad})
+
+
+def fit_markdown(text: str, most: int, ending: str, size: Measure = size_in_utf16) -> str:
+    """A Markdown text of at most this size, cut between two blocks and then with this ending.
+
+    Of a first block that is too long itself nothing is left but its first line, such as a marker.
+    """
+    if size(text) <= most:
+        return text
+    room = most - size(ending) - 2
+    lines = text.split("\n")
+    kept, used, fence, depth = int(size(lines[0]) <= room), 0, "", 0
+    for number, line in enumerate(lines):
+        used += size(line) + 1
+        if used > room:
+            break
+        if mark := _FENCE.match(line):
+            if not fence:
+                fence = mark[1]
+            elif mark[1].startswith(fence) and not line[mark.end() :].strip():
+                fence = ""
+        elif not fence:
+            depth += sum(-1 if slash else 1 for slash in _TAGS.findall(line))
+            if not line.strip() and depth <= 0:
+                kept = number
+    return "\n".join(lines[:kept]).rstrip() + f"\n\n{ending}"

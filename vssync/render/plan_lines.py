@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from posixpath import commonprefix
 
 from vssync.model.convergence import OPEN_NOTES
 from vssync.model.plan import (
@@ -25,13 +26,15 @@ from vssync.render import wording
 from vssync.text import count_noun, escape_control
 
 STORE = "(the store)"
+_NEW_FILES = 10  # of one folder: more are shown as one row
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
     """One object: a sign, its key (or "3 files"), the reason or the outcome, its size, and the details below it.
 
-    Rows with the same `group_key` are counted together.
+    Rows with the same `group_key` are counted together. One may stand for the same object in several `stores`, or for
+    the new files of a folder; `count` is of all of them, `size` of those in one store.
     """
 
     sign: str
@@ -42,6 +45,13 @@ class PlanRow:
     fields: tuple[FieldChange, ...] = ()
     below: tuple[str, ...] = ()
     noun: str = "file"
+    stores: int = 1
+
+    @property
+    def shown_text(self) -> str:
+        """The reason or the outcome, with the number of a folder's new files."""
+        files = self.count // self.stores
+        return count_noun(files, self.text) if self.sign == "+" and files > 1 else self.text
 
     @property
     def group_key(self) -> tuple[str, str, str]:
@@ -69,6 +79,30 @@ def plan_rows(store: StorePlan, *, full: bool) -> tuple[PlanRow, ...]:
         *(PlanRow("", key, f"left out: {why}") for key, why in omitted if full),
         *([total] if omitted and not full else []),
     )
+
+
+def fold_new_folders(rows: tuple[PlanRow, ...]) -> tuple[PlanRow, ...]:
+    """The rows, but one for all files below a folder if they are more than ten, and all new."""
+    new = {id(row) for row in rows if row.sign == "+" and row.text == wording.REASONS[Reason.MISSING]}
+    counts, mixed = Counter[str](), set[str]()
+    for row in rows:
+        counts.update(_folders_above(row.key)) if id(row) in new else mixed.update(_folders_above(row.key))
+    entire = {folder for folder, count in counts.items() if count > _NEW_FILES and folder not in mixed}
+    groups: dict[object, list[PlanRow]] = {}
+    for row in rows:
+        outermost = next(filter(entire.__contains__, _folders_above(row.key)), None)
+        groups.setdefault(id(row) if outermost is None else outermost, []).append(row)
+    return tuple(group[0] if len(group) == 1 else _folder_row(group) for group in groups.values())
+
+
+def _folder_row(rows: list[PlanRow]) -> PlanRow:
+    folder = folder_of(commonprefix([row.key for row in rows]))
+    return replace(rows[0], key=folder, size=sum(row.size or 0 for row in rows), count=len(rows))
+
+
+def _folders_above(key: str) -> list[str]:
+    """The folders that a key lies in, outermost first; none for one at the root."""
+    return [key[: end + 1] for end, char in enumerate(key) if char == "/"]
 
 
 def _store_row(change: StoreChange) -> PlanRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vssync.model.convergence import count_uncompared, find_convergence
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
@@ -15,17 +15,18 @@ from vssync.render.layout import (
     TextLine,
     View,
     fit_totals,
+    fold_across_stores,
     lay_out_columns,
     show_blocks,
     wrap_sentences,
 )
-from vssync.render.plan_lines import BatchRow, batch_rows, has_gap, plan_rows
+from vssync.render.plan_lines import BatchRow, batch_rows, fold_new_folders, has_gap, plan_rows
 from vssync.text import count_noun, escape_ci_commands, escape_control, pad_right
 
 _VARIANTS = 8  # of what changes in a batch
 _ORPHANS, _ALREADY = 40, 20
 _LEAVING_OUT = 3  # stores of which nothing else is shown than what they leave out; more are summed up in one line
-_GOING = (Action.DELETE, Action.REPLACE)  # of a store: an application that has its id can no longer search it
+GOING = (Action.DELETE, Action.REPLACE)  # of a store: an application that has its id can no longer search it
 
 
 def plan_text(plan: Plan, view: View, preface: Sequence[list[str]] = ()) -> str:
@@ -79,16 +80,20 @@ def quiet_lines(plan: Plan, *, full: bool) -> list[str]:
 
 
 def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
-    """Each store with something to show: its key, its id, how many files it holds or will hold, what is to be done."""
+    """Each store with something to show: its key, its id, how many files it holds or will hold, what is to be done.
+
+    Unless `full` is set, folders of new files are one row, and what several stores share is told once.
+    """
     blocks = []
     for store in stores_to_show(plan, full=full):
         created = wording.is_created(store)
         name = f' as "{escape_control(store.name)}"' if created and store.name != store.key else ""
         where = wording.place_of(store, wording.short_id(store.id), created="to be created")
-        files = count_noun(store.wanted if created else store.live, "file")
-        head = TextLine(f"{escape_control(store.key)}  {where}{name}", right=files, indent=0)
-        blocks.append(StoreBlock(head, plan_rows(store, full=full)))
-    return blocks
+        files = store.wanted if created else store.live
+        head = TextLine(f"{escape_control(store.key)}  {where}{name}", right=count_noun(files, "file"), indent=0)
+        rows = plan_rows(store, full=full)
+        blocks.append(StoreBlock(head, rows if full else fold_new_folders(rows), files, created))
+    return blocks if full else fold_across_stores(blocks)
 
 
 def batch_blocks(plan: Plan, view: View) -> list[list[str]]:
@@ -147,17 +152,17 @@ def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
     scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
     cost = estimate_cost(plan)
     lines = [scope, _batches_line(plan, cost), wording.cost_line(cost)]
-    return [*filter(None, lines), wording.plan_line(counts, _store_parts(plan, bold=bold), bold_delete=bold)]
+    return [*filter(None, lines), wording.plan_line(counts, store_parts(plan.stores, bold=bold), bold_delete=bold)]
 
 
-def _store_parts(plan: Plan, *, bold: bool) -> list[str]:
-    """What a plan does to stores: "1 store to change"."""
-    actions = Counter(store.change.action for store in plan.stores if store.change)
+def store_parts(stores: Iterable[StorePlan], *, bold: bool) -> list[str]:
+    """What is done to these stores: "1 store to change"."""
+    actions = Counter(store.change.action for store in stores if store.change)
     parts = []
     for action, verb in wording.TO_DO.items():
         if count := actions[action]:
             part = f"{count_noun(count, 'store')} {verb.replace('needs', 'need') if count > 1 else verb}"
-            parts.append(f"**{part}**" if bold and action in _GOING else part)
+            parts.append(f"**{part}**" if bold and action in GOING else part)
     return parts
 
 
@@ -177,4 +182,4 @@ def store_verb(store: StorePlan, *, bold: bool = False) -> str:
     if store.change is None:
         return ""
     text = f"store {wording.TO_DO[store.change.action]}"
-    return f"**{text}**" if bold and store.change.action in _GOING else text
+    return f"**{text}**" if bold and store.change.action in GOING else text

@@ -191,14 +191,16 @@ def left_out_text(left_out: Mapping[str, Sequence[str]], before: Mapping[str, Se
     With what was left out `before`, it says what changed, and that first: "left out: 9 draft (+3), 0 empty (-2)".
     """
     counts = {kind: len(left_out.get(kind, ())) for kind in {*left_out, *(before or {})}}
-    deltas = {kind: "" if before is None else _delta(before.get(kind, ()), left_out.get(kind, ())) for kind in counts}
+    deltas = {
+        kind: "" if before is None else delta_text(before.get(kind, ()), left_out.get(kind, ())) for kind in counts
+    }
     kinds = sorted(counts, key=lambda kind: (not deltas[kind], -counts[kind], _kind_text(kind)))
     parts = [f"{counts[kind]:,} {_kind_text(kind)}{deltas[kind]}" for kind in kinds[:_KINDS]]
     parts += [f"{sum(counts[kind] for kind in kinds[_KINDS:]):,} others"] if kinds[_KINDS:] else []
     return f"left out: {', '.join(parts)}"
 
 
-def _delta(before: Sequence[str], after: Sequence[str]) -> str:
+def delta_text(before: Sequence[str], after: Sequence[str]) -> str:
     """How many keys came and went: " (+3, -1)"; empty for none."""
     came, went = {*after} - {*before}, {*before} - {*after}
     changes = ", ".join(f"{sign}{len(keys):,}" for sign, keys in (("+", came), ("-", went)) if keys)

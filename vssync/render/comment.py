@@ -1,0 +1,376 @@
+"""Plans and comparisons for reviewers: the comment on all manifests that a job looked at, or the Markdown of one plan.
+
+What a reviewer must not miss comes first and is cut last: settings that decide what an apply may do, refusals, errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import chain
+from urllib.parse import quote
+
+from vssync.model.plan import Action, GuardChange, Plan, Refusal, StorePlan
+from vssync.planner.against import LeftOut, ManifestComparison
+from vssync.planner.estimate import count_changes
+from vssync.render import plan_text, wording
+from vssync.render.against import GOVERNING, basis_text, comparison_sections, shown_plan
+from vssync.render.layout import StoreBlock, View, wrap_sentences
+from vssync.render.markdown import (
+    COMMENT,
+    SUMMARY,
+    WIDTH,
+    MarkdownBlock,
+    comment_marker,
+    detail_blocks,
+    fenced_block,
+    inline_code,
+    join_markdown,
+    prose,
+    title_block,
+)
+from vssync.text import count_noun, escape_control, join_first, join_words, shorten_middle, size_in_utf16
+
+GITHUB_COMMENT = 65_536  # characters; GitLab takes 1,000,000
+_NAME = 80  # characters of a name outside the details
+_NAMED, _MANIFESTS = 3, 10
+_STORES = 100
+_UNFOLDED = 20  # stores: a longer table would push what follows out of sight
+_RARE = ("also", "left out")  # columns that are shown where they say something
+_CUT = "Cut here: the job's summary shows more."
+_VERBS = {"plan": ("changes", "change"), "apply": ("changes", "change"), "drift": ("differs", "differ")}
+_SENTENCE = 300
+_COMMAND, _COUNTED = " vssync plan", " today."  # in a refusal's ways out: what to type, and what patterns match
+_LOCATION = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?(?::[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class FewerMatches:
+    """A pattern of a manifest that matches fewer files than on the base."""
+
+    location: str
+    pattern: str
+    files: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestReview:
+    """What a job found out about one manifest. Locations are paths in the repository, as `vssync.yaml:9:5`.
+
+    Without a `plan` the comparison with the base stands for it, or `error` says why there is neither. `labels` are
+    those that would lift a store's refusals, `fewer` the patterns that lost files, both by store. `notes` are whole
+    sentences.
+    """
+
+    name: str
+    plan: Plan | None = None
+    error: str = ""
+    comparison: ManifestComparison | None = None
+    settings: tuple[GuardChange, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fewer: Mapping[str, tuple[FewerMatches, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    root: str = ""  # the folder in the repository in which its files' paths begin
+
+    @property
+    def shown(self) -> Plan | None:
+        """The plan to show."""
+        return self.plan or (shown_plan(self.comparison) if self.comparison else None)
+
+    @property
+    def left_out_before(self) -> Mapping[str, LeftOut]:
+        """What stores left out on the base, where that changed."""
+        return self.comparison.left_out_before if self.comparison else {}
+
+
+@dataclass(frozen=True, slots=True)
+class JobReview:
+    """What a job found out, of all its manifests, and where it ran; `kind` is plan, apply or drift.
+
+    `files_url` is where the commit's files can be read, such as `https://github.com/o/r/blob/4f2a91c/`; `base` is the
+    branch that the comparisons are with.
+    """
+
+    manifests: tuple[ManifestReview, ...]
+    kind: str = "plan"
+    environment: str = ""
+    repository: str = ""
+    untouched: tuple[str, ...] = ()
+    commit: str = ""
+    base: str = ""
+    time: datetime | None = None
+    run_url: str = ""
+    files_url: str = ""
+
+    @property
+    def asked_no_service(self) -> bool:
+        """Whether there was nothing but comparisons, as for a fork, which gets no key."""
+        return any(review.comparison for review in self.manifests) and not any(each.plan for each in self.manifests)
+
+
+def review_markdown(job: JobReview, most: int = GITHUB_COMMENT) -> tuple[str, str]:
+    """A comment of at most so many characters, and a longer text for the job's summary, of at most a mebibyte."""
+    marker = comment_marker(job.kind, f"{job.repository}/{job.environment}")
+    start, ending = f"{marker}\n### {_heading(job)}", _footer(job)
+    cut = f"Cut here: the [job's summary]({job.run_url}) shows more." if job.run_url else _CUT
+
+    def blocks(*, full: bool) -> Iterator[MarkdownBlock]:
+        return chain([MarkdownBlock(start)], _first_blocks(job), _plan_blocks(job, full=full))
+
+    comment = join_markdown(blocks(full=False), most, size_in_utf16, cut=cut, ending=ending)
+    return comment, join_markdown(blocks(full=True), SUMMARY, cut="Cut here: it is too long.", ending=ending)
+
+
+def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ()) -> str:
+    """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
+
+    After a preface, the last line of the totals comes first, its deletions in bold; the others stand below it.
+    """
+    *others, last = plan_text.total_lines(plan, bold=True)
+    totals = "\n\n".join([last, "<br>".join([*others, *plan_text.legend(plan)])]).strip()
+    refusals = plan_text.refusal_lines(plan)[1:]
+    first = [
+        title_block("plan", plan.owner, wording.heading_line(plan.owner, plan.service)),
+        *preface,
+        MarkdownBlock(totals),
+        *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
+    ]
+    blocks = _plan_blocks(JobReview((ManifestReview("", plan),)), full=view.full)
+    return join_markdown(chain(first, blocks), SUMMARY if view.full else COMMENT)
+
+
+def comparison_markdown(comparison: ManifestComparison, view: View) -> str:
+    """A comparison for reviewers, in place of an earlier comment on a plan."""
+    sections = comparison_sections(comparison).items()
+    blocks = [fenced_block(lines, before=f"**{title}:**\n\n") for title, lines in sections]
+    return plan_markdown(shown_plan(comparison), view, [MarkdownBlock(basis_text(comparison, inline_code)), *blocks])
+
+
+def _heading(job: JobReview) -> str:
+    """How many manifests change: "vssync, prod: 2 of 3 knowledge bases change, 1 refused"."""
+    plans = [plan for review in job.manifests if (plan := review.shown)]
+    changing, refused = sum(not plan.empty for plan in plans), sum(bool(plan.refusals) for plan in plans)
+    failed = sum(bool(review.error) for review in job.manifests)
+    total = len(job.manifests) + len(job.untouched)
+    one, many = _VERBS[job.kind]
+    what = f"{changing:,} of {count_noun(total, 'knowledge base')} {one if changing == 1 else many}"
+    if total == 1 and job.manifests:
+        what = f"{_code(job.manifests[0].name)} {one if changing else f'does not {many}'}"
+    ends = [f"{count:,} {word}" for count, word in ((refused, "refused"), (failed, "failed")) if count]
+    is_word = re.fullmatch(r"[A-Za-z0-9-]{1,40}", job.environment)
+    place = f", {job.environment if is_word else _code(job.environment)}" if job.environment else ""
+    return f"vssync{place}: {', '.join([what, *ends])}"
+
+
+def _footer(job: JobReview) -> str:
+    """What was not touched, and what this was made from, where and when."""
+    parts = []
+    if job.untouched:
+        parts.append(f"{join_first([_code(name) for name in job.untouched], _NAMED)}: not touched.")
+    when = f", {job.time:%H:%M} UTC" if job.time else ""
+    commit = f" of {_code(job.commit[:7])}" if job.commit else ""
+    is_held = any(review.error or (review.shown and review.shown.refusals) for review in job.manifests)
+    merge = "; a merge applies it" if job.kind == "plan" and not is_held else ""
+    against = f" against {_code(job.base)}, without asking the service" if job.asked_no_service else " against live"
+    parts.append(f"Plan{commit}{against}{when}{merge}.")
+    parts += [f"[run]({job.run_url})"] if job.run_url else []
+    return " ".join(parts)
+
+
+def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:
+    """What a reviewer must not miss."""
+    if job.asked_no_service:
+        yield MarkdownBlock(f"What an apply would do if {_code(job.base or 'the base')} is live: no service was asked.")
+    if lines := [_setting_line(change, review, job) for review in job.manifests for change in _settings(review)]:
+        yield MarkdownBlock(f"**{GOVERNING}:**\n", tuple(lines))
+    for review in job.manifests:
+        yield from _refusal_blocks(review, job)
+    for review in job.manifests:
+        if review.error:
+            sentences = map(escape_control, review.error.splitlines())
+            lines = [part for line in sentences for part in wrap_sentences(line, 0, View(width=WIDTH))]
+            verb = "compared" if job.asked_no_service else "planned"
+            what = "nothing was written" if review.plan else f"could not be {verb}"
+            yield fenced_block(lines, before=f"**{_code(review.name)}: {what}**\n\n")
+
+
+def _settings(review: ManifestReview) -> Iterable[GuardChange]:
+    if review.settings or not review.comparison:
+        return review.settings
+    return [GuardChange(change.name, "", change.before, change.after) for change in review.comparison.governing]
+
+
+def _setting_line(change: GuardChange, review: ManifestReview, job: JobReview) -> str:
+    label = " / ".join(filter(None, (review.name, change.store)))
+    before, after = (_code(wording.format_value(value)) for value in (change.base, change.head))
+    place = f", {_link(change.location, job)}" if change.location else ""
+    return f"- {_code(label)} {_code(change.field)}: {before} to {after}{place}"
+
+
+def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[MarkdownBlock]:
+    """Each store's refusals as a quote: what would be lost, where that comes from, and the way out."""
+    plan = review.shown
+    if plan is None:
+        return
+    stores = {store.key: store for store in plan.stores}
+    for key in dict.fromkeys(refusal.store for refusal in plan.refusals):
+        refusals = [refusal for refusal in plan.refusals if refusal.store == key]
+        messages = [_sentence(refusal.message.removeprefix(f"{key}: ")) for refusal in refusals]
+        label = _code(" / ".join(filter(None, (review.name, key))))
+        lines = [f"**Refused: {label}**: {message}" for message in messages]
+        files = stores[key].files if key in stores else ()
+        lost = [_code(change.key) for change in files if change.action is Action.DELETE]
+        lines += [f"It would lose {join_first(lost, _NAMED)}."] if lost else []
+        lines += [_fewer_line(fewer, job) for fewer in review.fewer.get(key, ())]
+        lines += _ways_out(refusals, review.labels.get(key, ()), told=bool(review.fewer.get(key)))
+        yield MarkdownBlock(f"> {'<br>'.join(lines)}")
+
+
+def _fewer_line(fewer: FewerMatches, job: JobReview) -> str:
+    place, pattern = _link(fewer.location, job), _code(fewer.pattern)
+    base = _code(job.base) if job.base else "the base"
+    return f"{place} {pattern} matches {count_noun(fewer.files, 'file')} here, {fewer.before:,} on {base}."
+
+
+def _ways_out(refusals: Sequence[Refusal], labels: Sequence[str], *, told: bool) -> list[str]:
+    """The label that lifts a refusal; hints; without either, what to type. `told`: what patterns match is known."""
+    ways = [way for refusal in refusals for way in refusal.way_out]
+    hints = [way for way in ways if _COMMAND not in way and not (told and way.endswith(_COUNTED))]
+    lines = [_way(way) for way in dict.fromkeys(hints or ([] if labels else ways))]
+    noun = "label" if len(labels) == 1 else "labels"
+    return [*lines, *([f"Meant? Add the {noun} {join_words(list(map(_code, labels)))}."] if labels else [])]
+
+
+def _way(text: str) -> str:
+    purpose, command, arguments = text.partition(_COMMAND)
+    return f"{_sentence(purpose.strip())} {_code(command.strip() + arguments)}" if command else _sentence(text)
+
+
+def _plan_blocks(job: JobReview, *, full: bool) -> Iterator[MarkdownBlock]:
+    """The table of stores, notes, each store's details, batches in progress, and costs."""
+    view = View(width=WIDTH, full=full)
+    shown = [(review, plan) for review in job.manifests if (plan := review.shown)]
+    yield from _table_blocks([entry for review, plan in shown for entry in _entries(review, plan, full=full)])
+    for review, plan in shown:
+        for line in plan_text.quiet_lines(plan, full=full):
+            yield MarkdownBlock(f"{_code(review.name)}: {prose(line)}" if review.name else prose(line))
+    notes = [f"- {_code(review.name)}: {_sentence(note)}" for review in job.manifests for note in _notes(review)]
+    if notes:
+        yield MarkdownBlock("**Notes:**\n", tuple(notes))
+    yield from detail_blocks(
+        (block for review, plan in shown for block in _blocks(review, plan, job, full=full)), full=full
+    )
+    for _, plan in shown:
+        yield from map(fenced_block, plan_text.batch_blocks(plan, view))
+    costs = [_cost_text(review, plan) for review, plan in shown if review.name and not plan.empty]
+    if costs and not job.asked_no_service:
+        yield MarkdownBlock("<br>".join(costs[:_MANIFESTS]))
+
+
+def _notes(review: ManifestReview) -> tuple[str, ...]:
+    return (*review.notes, *(review.comparison.notes if review.comparison else ()))
+
+
+def _blocks(review: ManifestReview, plan: Plan, job: JobReview, *, full: bool) -> Iterator[StoreBlock]:
+    """The blocks of a plan under its manifest's name, with the addresses of its files."""
+    urls = _urls(review, plan, job)
+    for block in plan_text.plan_blocks(plan, full=full):
+        left = " / ".join(filter(None, (escape_control(review.name), block.head.left)))
+        yield replace(block, head=replace(block.head, left=left), urls=urls)
+
+
+def _cost_text(review: ManifestReview, plan: Plan) -> str:
+    lines = [*plan_text.total_lines(plan)[:-1], *plan_text.legend(plan)]
+    return f"{_code(review.name)}: {' '.join(lines)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _StoreEntry:
+    """A row of the table: a store, and what it left out before, where that changed."""
+
+    name: str
+    store: StorePlan
+    before: LeftOut | None
+
+
+def _entries(review: ManifestReview, plan: Plan, *, full: bool) -> list[_StoreEntry]:
+    keys = {store.key for store in plan_text.stores_to_show(plan, full=full)} | review.left_out_before.keys()
+    name = f"{review.name} / " if review.name else ""
+    stores = (store for store in plan.stores if store.key in keys)
+    return [_StoreEntry(f"{name}{store.key}", store, review.left_out_before.get(store.key)) for store in stores]
+
+
+def _table_blocks(entries: list[_StoreEntry]) -> list[MarkdownBlock]:
+    """The stores with something to show, of many folded away, and those with most deletions first."""
+    if not entries:
+        return []
+    if len(entries) > _UNFOLDED:
+        entries = sorted(entries, key=lambda entry: _risk_of(entry.store))
+    rows = [[_code(entry.name), *_cells([entry])] for entry in entries[:_STORES]]
+    if rest := entries[_STORES:]:
+        rows.append([f"and {count_noun(len(rest), 'more store')}", *_cells(rest)])
+    titles = ("store", "add", "change", "replace", "delete", "also", "left out", "unchanged")
+    kept = [index for index, title in enumerate(titles) if title not in _RARE or any(row[index] for row in rows)]
+    head = _table_line([titles[index] for index in kept])
+    head += "\n" + _table_line(["---" if titles[index] in ("store", "also") else "--:" for index in kept])
+    lines = tuple(_table_line([row[index] for index in kept]) for row in rows)
+    if len(rows) <= _UNFOLDED:
+        return [MarkdownBlock(head, lines)]
+    stores = [entry.store for entry in entries]
+    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=True)]
+    summary = f"{count_noun(len(entries), 'store')}{': ' if totals else ''}{', '.join(totals)}"
+    summary = f"<details><summary>{summary}</summary>\n\n"
+    return [MarkdownBlock(summary + head, lines, "\n</details>")]
+
+
+def _risk_of(store: StorePlan) -> tuple[bool, int]:
+    """Sorts a store that goes, then those with the most deletions, before others."""
+    stays = store.change is None or store.change.action not in plan_text.GOING
+    return stays, -count_changes(store).delete
+
+
+def _table_line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(entries: list[_StoreEntry]) -> list[str]:
+    stores = [entry.store for entry in entries]
+    counts = count_changes(*stores)
+    delete = f"**{counts.delete:,}**" if counts.delete else "0"
+    own = [plan_text.store_verb(store, bold=True) for store in stores] if len(stores) == 1 else []
+    also = ", ".join(filter(None, [*own, *wording.rare_parts(counts)]))
+    left_out = [key for store in stores for keys in store.left_out.values() for key in keys]
+    changed = [entry for entry in entries if entry.before is not None]
+    before = [key for entry in changed for keys in (entry.before or {}).values() for key in keys]
+    after = [key for entry in changed for keys in entry.store.left_out.values() for key in keys]
+    omitted = f"{len(left_out):,}{wording.delta_text(before, after)}" if left_out or changed else ""
+    files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
+    return [*files, also, omitted, f"{counts.unchanged:,}"]
+
+
+def _urls(review: ManifestReview, plan: Plan, job: JobReview) -> dict[str, str]:
+    """Where the files of a plan can be read, by their key as rows show it."""
+    files = [change for store in plan.stores for change in store.files if change.desired and change.desired.path]
+    paths = {escape_control(file.key): file.desired.path for file in files if file.desired} if job.files_url else {}
+    root = f"{review.root.strip('/')}/".removeprefix("./").lstrip("/")
+    return {key: f"{job.files_url}{quote(root + path, errors='replace')}" for key, path in paths.items()}
+
+
+def _link(location: str, job: JobReview) -> str:
+    """A place in a file, and the way to it."""
+    match = _LOCATION.fullmatch(location)
+    line = f"#L{match['line']}" if match and match["line"] else ""
+    file = match["file"] if match else location
+    shown = _code(f"{file}:{match['line']}" if match and match["line"] else file)
+    return f"[{shown}]({job.files_url}{quote(file, errors='replace')}{line})" if job.files_url else shown
+
+
+def _sentence(text: str) -> str:
+    return prose(shorten_middle(escape_control(text), _SENTENCE))
+
+
+def _code(text: str) -> str:
+    return inline_code(shorten_middle(escape_control(text), _NAME))
