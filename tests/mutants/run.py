@@ -158,7 +158,7 @@ MUTANTS = (
     Mutant(
         "delete-in-the-run-that-restores-a-mark",
         "vssync/planner/assemble.py",
-        "store_files.refuse_removals(draft) if decision.files is PlannedFiles.WITHOUT_REMOVALS else draft",
+        "store_files.refuse_removals(draft) if decision.planned_files is PlannedFiles.WITHOUT_REMOVALS else draft",
         "draft",
         ("tests/guarantees/test_lost_stores.py",),
     ),
