@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,8 +33,7 @@ FOREVER = "99999999"  # seconds
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
+def place(tmp_path: Path) -> Place:
     place = Place(tmp_path)
     place.write({"vssync.yaml": MANIFEST, **FILES})
     assert place.apply().converged

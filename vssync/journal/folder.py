@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
@@ -63,8 +62,9 @@ def _state_folder(environment: Mapping[str, str], checkout: Path) -> Path:
     if not base.is_absolute():
         raise UsageProblem(f"{STATE_DIR_VARIABLE}={configured}: must be an absolute path")
     real_checkout = checkout.resolve()
-    # Its parents are checked too: a link inside the checkout may lead out of it.
-    is_inside = any(part.resolve().is_relative_to(real_checkout) for part in (base, *base.parents))
+    # Where a link is in it, its parents are checked too: one inside the checkout may lead out of it.
+    parts = (base,) if base.resolve() == base else (base, *base.parents)
+    is_inside = any(part.resolve().is_relative_to(real_checkout) for part in parts)
     if is_inside and (configured or (checkout / ".git").exists()):
         raise UsageProblem(
             f"{base}: this state folder lies in the manifest's checkout, which others may write; name one outside: "
@@ -133,6 +133,8 @@ def exclusive_lock(
     the lock of a process that died. Raises Refused when it is not free after `timeout` seconds, VssyncError when the
     folder cannot be written.
     """
+    from filelock import FileLock, Timeout
+
     lock = FileLock(prepare_folder(folder) / "lock", mode=0o600, thread_local=False)
     try:
         try:
@@ -164,6 +166,8 @@ def lock_holder(folder: Path) -> int:
     """
     if not (folder / "lock").exists():
         return 0
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
     try:
         lock.acquire(timeout=0)

@@ -87,9 +87,20 @@ def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition
     if not definition and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
         return (Diagnostic(("version",), message, f"upgrade vssync, or write `version: {MANIFEST_VERSION}`"),)
-    start = schema["definitions"][definition] if definition else schema
-    errors = SchemaValidator(_inline_references(start, schema, {})).iter_errors(tree)
+    errors = _validator(schema, definition).iter_errors(tree)
     return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
+
+
+_VALIDATORS: dict[tuple[int, str], tuple[Mapping[str, Any], Validator]] = {}  # with the schema, so that its id stays
+
+
+def _validator(schema: Mapping[str, Any], definition: str) -> Validator:
+    """Made once: a program that opens many manifests has one schema for all."""
+    place = (id(schema), definition)
+    if place not in _VALIDATORS:
+        start = schema["definitions"][definition] if definition else schema
+        _VALIDATORS[place] = schema, SchemaValidator(_inline_references(start, schema, {}))
+    return _VALIDATORS[place][1]
 
 
 def _inline_references(node: Any, schema: Mapping[str, Any], inlined: dict[str, Any]) -> Any:
