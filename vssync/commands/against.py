@@ -8,12 +8,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from vssync.commands.plan import options_of, with_sources, without_collector
+from vssync.commands.plan import options_of, with_sources
 from vssync.commands.session import Settings, load_manifest
 from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.model.plan import Options
 from vssync.planner.against import ManifestComparison, compare_manifests
-from vssync.sources.load import MANIFEST_NAMES, LoadedManifest, LoadOptions, find_manifest, load_sources
+from vssync.sources.load import (
+    MANIFEST_NAMES,
+    LoadedManifest,
+    LoadOptions,
+    find_manifest,
+    load_sources,
+    without_collector,
+)
 from vssync.sources.paths import from_disk
 from vssync.sources.revision import Checkout, checked_out, resolve_revision
 from vssync.text import count_noun

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from vssync.model.state import DesiredStore, Snapshot, extension_of
 from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
 from vssync.providers import TEXT_EXTENSIONS
-from vssync.sources.load import LoadedManifest, find_manifest
+from vssync.sources.load import LoadedManifest, find_manifest, without_collector
 from vssync.sources.paths import find_work_tree, has_git, on_disk
 from vssync.staleness import check_stale, replaced_since
 from vssync.text import count_noun, format_size
@@ -121,18 +120,6 @@ def with_other_line_ends(content: bytes) -> bytes:
     if b"\0" in content:
         return content
     return content.replace(b"\r\n", b"\n") if b"\r\n" in content else content.replace(b"\n", b"\r\n")
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """A plan has many objects and no cycles: with 100,000 files, the collector would take up to half of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def load_plan(path: Path) -> Plan:

@@ -77,7 +77,7 @@ class _Resolver:
 
     def __init__(self, owner_name: str, readings: Mapping[str, Reading]) -> None:
         self._owner_name, self._readings = owner_name, readings
-        self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
+        self._distinct: dict[tuple[object, ...], Attributes] = {}
         self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
         # (where an attribute is written, its name or "" for all) -> (what is wrong, paths of files)
         self._attribute_problems: dict[tuple[TreePath, str], tuple[Diagnostic, list[str]]] = {}
@@ -137,7 +137,7 @@ class _Resolver:
             self._note_problem(file, error.attribute, looked_up, str(error), hint)
             return None
         if attributes is not file.settings.constant_attributes:
-            typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
+            typed = (*attributes.items(), *map(type, attributes.values()))  # since 1 equals true
             attributes = self._distinct.setdefault(typed, attributes)
         if id(attributes) not in self._checked:
             self._checked.add(id(attributes))

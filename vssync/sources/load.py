@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -101,6 +103,19 @@ def find_manifest(path: Path) -> Path:
     return file
 
 
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """For many objects and no cycles: with 100,000 files, the collector would take up to half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@without_collector()
 def load_sources(
     path: Path,
     *,
