@@ -29,6 +29,8 @@ FILES: Files = {
     "services/x/docs/d.md": "d\n",
     "services/x/main.go": "x\n",
     "shared/terms.md": "t\n",
+    ".github/workflows/vssync.yml": "on: push\n",  # as `init --ci github` writes it
+    "teams/.old/vssync.yaml": A,
 }
 PATHS = ["teams/a/vssync.yaml", "teams/b/vssync.yaml", "teams/c/vssync.yml"]
 

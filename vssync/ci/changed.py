@@ -25,8 +25,11 @@ class ManifestsByTouch(NamedTuple):
 
 
 def find_manifests(git: GitHistory, named: Iterable[str] = ()) -> tuple[str, ...]:
-    """The paths of the manifests named, or else of all that git tracks (every `vssync.yaml` or `.yml`), sorted."""
-    usual = (path for path in git.tracked if basename(path) in MANIFEST_NAMES)
+    """The paths of the manifests named, or else of all that git tracks (every `vssync.yaml` or `.yml`), sorted.
+
+    Hidden folders are not searched: `.github/workflows/vssync.yml` is no manifest.
+    """
+    usual = (path for path in git.tracked if basename(path) in MANIFEST_NAMES and "/." not in f"/{path}")
     given = (ManifestHistory(git, name).names for name in named)
     return tuple(sorted({next(filter(git.is_tracked, names), names[0]) for names in given} or {*usual}))
 
