@@ -104,6 +104,23 @@ def test_an_answer_that_fails_or_is_none_leaves_no_earlier_comment(make: MakePro
     assert "docs/0.md" not in comment
 
 
+def test_a_bug_leaves_no_earlier_comment_and_shows_no_text_of_its_own(make: MakeProject) -> None:
+    project = make()
+    project.open(7, NEW)
+    assert project.review(7).code == 0
+
+    def fail() -> None:
+        raise ZeroDivisionError("sk-secret")
+
+    project.fake.interludes.append(("GET .*/labels", fail))
+    with pytest.raises(ZeroDivisionError):
+        project.review(7)
+    (comment,) = project.comments(7)
+    assert "ZeroDivisionError" in text_of(comment)
+    assert "docs/0.md" not in comment
+    assert "sk-secret" not in comment
+
+
 def test_a_comment_deleted_by_hand_is_written_again(make: MakeProject) -> None:
     project = make()
     assert isinstance(project.fake, FakeGitHub)

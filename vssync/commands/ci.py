@@ -123,7 +123,7 @@ class CiRun:
             self.warn(f"{problem}: {error}")
             return otherwise
 
-    def review(self, kind: str, reviews: Iterable[ManifestReview], untouched: tuple[str, ...] = ()) -> JobReview:
+    def review(self, kind: str, reviews: list[ManifestReview], untouched: Iterable[ManifestHistory] = ()) -> JobReview:
         """What is known about these manifests, as the text on all of them shows it."""
         event = self.forge.event
         sha = event.head_sha or event.sha
@@ -132,7 +132,7 @@ class CiRun:
             kind,
             environment=self.settings.env or "",
             repository="/".join((event.repository, *self.paths)),
-            untouched=untouched,
+            untouched=tuple(history.name for history in untouched),
             commit=sha,
             base=event.branch,
             time=self.now,
@@ -160,9 +160,10 @@ def run_job(name: str, run: CiRun) -> int:
     """
     try:
         return {"plan": _plan, "apply": _apply, "drift": _drift}[name](run)
-    except VssyncError as error:  # also of the forge, which may answer now
-        if isinstance(error, UsageProblem):
+    except Exception as raised:  # also of the forge, which may answer now, and a bug, whose text may hold anything
+        if isinstance(raised, UsageProblem):
             raise
+        error = raised if isinstance(raised, VssyncError) else VssyncError(f"{type(raised).__name__}: see the log")
         annotate_error(run.forge, error)
         comment, summary = review_markdown(run.review(name, [ManifestReview(JOB, error=str(error))]))
         run.forge.write_summary(summary)
@@ -187,8 +188,7 @@ def _plan(run: CiRun) -> int:
     unknown = tuple(str(label) for label in labels if not label.owner)
     if unknown and looks:
         looks[0].review = replace(looks[0].review, notes=(*looks[0].review.notes, *unknown))
-    job = run.review("plan", [look.review for look in looks], tuple(history.name for history in untouched))
-    comment, summary = review_markdown(job)
+    comment, summary = review_markdown(run.review("plan", [look.review for look in looks], untouched))
     run.forge.write_summary(summary)
     run.forge.set_output("changes", _flag(not (look.review.shown and look.review.shown.empty) for look in looks))
     for number in numbers:
@@ -262,8 +262,7 @@ def _apply(run: CiRun) -> int:
             looks[index] = _catch(run, chosen[index][0], partial(_write, run, look))
             if look.report and look.report.interrupted:
                 break
-    job = run.review("apply", [look.review for look in looks], tuple(history.name for history in untouched))
-    job = replace(job, nothing_written=not is_ready)
+    job = replace(run.review("apply", [look.review for look in looks], untouched), nothing_written=not is_ready)
     _tell_apply(run, looks, job, since or run.git.range_between(event.before, run.git.head))
     return _worst(looks)
 
