@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import ipaddress
 import os
 import sys
 import time
 from collections.abc import Generator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -36,6 +39,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail the tests that would be skipped because something is not installed",
     )
+
+
+def pytest_configure() -> None:
+    gc.set_threshold(20_000, 50, 100)  # what is collected lives to the end, and looking through it all takes time
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each worker has half of the files until it is done with them: what a file's tests share is made once."""
+    from xdist.scheduler import WorkStealingScheduling  # type: ignore[import-untyped]
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -83,7 +102,7 @@ _SENDING = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
     """An audit hook also sees what a replaced `connect` does not: fixtures of a whole file, UDP, questions to DNS."""
-    if _live_test.is_running:
+    if not event.startswith("socket.") or _live_test.is_running:
         return
     if event in _RESOLVING:
         host = arguments[0]
@@ -106,6 +125,14 @@ def _is_here(host: str) -> bool:
 sys.addaudithook(_only_loopback)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_disks() -> Iterator[None]:
+    """Only a power cut tells a file that was flushed from one that was not. What fails there, a test puts in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
     if _live_test.is_running:
@@ -118,6 +145,20 @@ def no_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
         real(seconds)
 
     monkeypatch.setattr(time, "sleep", sleep)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_looking_for_cookies() -> Iterator[None]:
+    """httpx has http.cookiejar look for them in each answer, for a tenth of a request's time; what is set is kept."""
+    look = httpx.Cookies.extract_cookies
+
+    def extract_cookies(cookies: httpx.Cookies, response: httpx.Response) -> None:
+        if "set-cookie" in response.headers:
+            look(cookies, response)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx.Cookies, "extract_cookies", extract_cookies)
+        yield
 
 
 _PRIVATE = ("VSSYNC_", "OCI_", "OPENAI_", "AWS_", "AZURE_", "KUBERNETES_")
@@ -148,10 +189,17 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+@pytest.fixture(scope="session")
+def new_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Numbered here: `mktemp` looks through all folders for the next number, and there would be one a test."""
+    return map(tmp_path_factory.mktemp("homes").joinpath, map(str, count()))
+
+
 @pytest.fixture(autouse=True)
-def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own_home(monkeypatch: pytest.MonkeyPatch, new_homes: Iterator[Path]) -> Path:
     """A home of its own, and no proxy on the way to this machine."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(new_homes)
+    home.mkdir()
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO
 from unittest.mock import patch
@@ -111,7 +112,14 @@ def _become(caller: Path) -> None:
     sys.argv = ["vssync", *map(os.fsdecode, arguments)]
     if SKIPS_WAITS in os.environ:
         _skip_waits()
-    importlib.import_module("vssync.cli.main").main()
+    try:
+        importlib.import_module("vssync.cli.main").main()
+    except SystemExit as end:  # ends as the interpreter does, but takes none of what it was forked with apart
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)
 
 
 def _skip_waits() -> None:

@@ -94,7 +94,7 @@ def shared() -> dict[str, str]:
 
 def test_the_real_home_and_credentials_are_hidden(shared: dict[str, str], own_home: Path) -> None:
     assert Path.home() == own_home
-    assert Path(shared["XDG_STATE_HOME"]).parent == own_home.parent
+    assert Path(shared["XDG_STATE_HOME"]).parent == own_home.parent.parent
     shaping = ("OPENAI_", "OCI_", "VSSYNC_ENV", "VSSYNC_STATE_DIR", "KUBERNETES_", "COLUMNS", "TERM", "LC_", "LANG")
     assert not [name for name in shared if name.startswith(shaping)]
     assert not [name for name in os.environ if name.lower().endswith("_proxy")]

@@ -155,7 +155,7 @@ def test_a_store_whose_files_cannot_be_listed_is_not_destroyed(filled_folder: Pa
     for flags in ((), ("--delete-unmanaged", "999"), ("--delete-unlisted", "another")):
         result, before, after = run_against(filled_folder, faults, *DESTROY, *flags)
         assert says in flowing(result.out)
-        assert "what its 203 files are, and whose, is not known" in flowing(result.out)
+        assert "neither the content nor the owner of its 203 files is known" in flowing(result.out)
         assert (result.code, after) == (3, before)
 
 
@@ -166,7 +166,7 @@ def test_a_store_whose_files_cannot_be_listed_is_destroyed_by_name(
     copy = Path(shutil.copytree(filled_folder, tmp_path / "copy"))
     named = ("--delete-unlisted", "docs", "--delete-unlisted", "other")  # which an earlier test may have left
     result, (_, uploads), (held, files) = run_against(copy, faults, *DESTROY, *named)
-    assert "what its 203 files are, and whose, is not known" in flowing(result.out)
+    assert "neither the content nor the owner of its 203 files is known" in flowing(result.out)
     assert (result.code, held, files) == (0, set(), uploads)
 
 

@@ -24,6 +24,8 @@ class VssyncError(Exception):
     """An error that a user can understand and act on; shown as one message without a traceback."""
 
     exit_code = 1
+    attempts = 1  # how often the request was sent, where it is about one
+    is_ambiguous = False  # whether it was a write that may have taken effect
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,16 +82,11 @@ class Answer:
 
 
 class ServiceError(VssyncError):
-    """The service refused a request or could not be reached; `attempts` is how often the request was sent.
-
-    `is_ambiguous`: it was a write, and may have taken effect.
-    """
+    """The service refused a request or could not be reached."""
 
     def __init__(self, message: str, answer: Answer) -> None:
         super().__init__(message)
         self.answer = answer
-        self.attempts = 1
-        self.is_ambiguous = isinstance(self, LostReply)
 
 
 class NotFound(ServiceError):
@@ -110,6 +107,8 @@ class NotDeleted(ServiceError):
 
 class LostReply(ServiceError):
     """A write was sent and no reply came that can be read: check before you send it again."""
+
+    is_ambiguous = True
 
     @property
     def is_from_service(self) -> bool:

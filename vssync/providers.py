@@ -174,7 +174,7 @@ class Provider:
         return self.extensions is None
 
     @property
-    def vouched_extensions(self) -> frozenset[str]:
+    def proven_extensions(self) -> frozenset[str]:
         """The kinds of files that it reads for sure, or where it may be any service, that such services read."""
         return self.extensions if self.extensions is not None else self.documents
 

@@ -20,7 +20,7 @@ def escape_control(text: str) -> str:
     return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in invisible})
 
 
-def is_placeholder(text: str) -> bool:
+def is_unedited(text: str) -> bool:
     """Whether a setting still holds words to be replaced, such as `<your-key>` or `CHANGE`."""
     return _PLACEHOLDER.search(text) is not None
 

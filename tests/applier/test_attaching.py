@@ -369,5 +369,5 @@ def test_where_batches_fail_files_are_attached_one_by_one(place: Place) -> None:
     report = place.apply(faults=(f"status=500:POST:{BATCHES}",), watcher=told)
     assert report.converged
     (line,) = [line for line in told.lines if "one by one" in line]
-    way_out = "with `batches: false` under `service.capabilities`, plans know it"
+    way_out = "set `batches: false` under `service.capabilities`, so that plans know"
     assert line.startswith(f"batches cannot be created here, so files are attached one by one ({way_out}): POST ")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,8 +33,7 @@ FOREVER = "99999999"  # seconds
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
+def place(tmp_path: Path) -> Place:
     place = Place(tmp_path)
     place.write({"vssync.yaml": MANIFEST, **FILES})
     assert place.apply().converged
@@ -104,7 +102,7 @@ def statuses(report: Report) -> set[Status]:
         (f"local,ghost-files={FOREVER}", Status.UNKNOWN, "still listed 60 s after it was deleted"),
         ("local,denies-deletions=on", Status.FAILED, "answered `deleted: false`"),
         ("local,refuses-deleting=store-files", Status.FAILED, "may see but not delete it"),
-        ("local,breaks-listings=on", Status.UNKNOWN, "its end was not seen: GET .*database is locked"),
+        ("local,breaks-listings=on", Status.UNKNOWN, "not confirmed: GET .*database is locked"),
     ],
 )
 def test_a_file_is_removed_once_its_store_lists_it_no_more(
@@ -208,9 +206,9 @@ def test_a_listing_in_part_is_no_proof_that_a_store_does_not_hold_an_upload() ->
     ledger = SimpleNamespace(pending_deletes=lambda: {attached.id: "the upload of a.md"})
     deletion = Deletion("b", "old.md", store.id, "file-old")
     run: Any = SimpleNamespace(client=client, pool=Pool(1), ledger=ledger, deletions=[deletion])
-    look = deletions._look(run)
-    assert not look.shows(deletion)
-    assert deletions._find_holders_after_deletions(run, [store.id], look, [attached.id]) == {attached.id: [store]}
+    final = deletions._read_final_state(run)
+    assert not final.lists(deletion)
+    assert deletions._find_holders_after_deletions(run, [store.id], final, [attached.id]) == {attached.id: [store]}
 
 
 def test_an_expired_store_that_cannot_be_listed_keeps_no_uploads(place: Place) -> None:

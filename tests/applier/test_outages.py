@@ -8,7 +8,8 @@ import pytest
 
 from tests.applier.test_attaching import ALONE, FILES, MANIFEST, SMALL_BATCHES, applied, count, undone
 from tests.applier.world import Place, Told, live
-from vssync.model.plan import Action
+from vssync.applier.wait import VISIBILITY_GRACE
+from vssync.model.plan import Action, Options
 from vssync.model.report import Status
 
 
@@ -116,3 +117,45 @@ def test_where_batches_cannot_be_read_the_files_are_looked_at(
     singles = sum(method == "POST" and path.endswith("/files") for method, path in seen) - len(FILES)
     assert singles == len(FILES) - 16 * batches  # none that a batch holds is attached again
     assert next(iter(place.plan().changes()), None) is None
+
+
+@pytest.mark.parametrize("batches_in_flight", [1, 8])
+@pytest.mark.parametrize("status", [404, 403, 500])
+def test_files_that_an_unreadable_batch_ignored_are_attached_one_by_one(
+    place: Place, status: int, batches_in_flight: int
+) -> None:
+    place.provider = f"local,ignores-files=on,unreadable-batches={status}"
+    place.write({"vssync.yaml": SMALL_BATCHES})
+    place.batches_in_flight = batches_in_flight
+    before = place.clock.now
+    report, seen = applied(place, "delay=0:GET:/none")
+    assert (report.converged, report.orphans) == (True, ())
+    assert place.clock.now - before < 2 * VISIBILITY_GRACE
+    assert count(seen, "POST", "/file_batches") == min(batches_in_flight, 4)
+    assert next(iter(place.plan().changes()), None) is None
+
+
+BATCHES = "/vector_stores/*/file_batches"
+TWO_STORES = "version: 1\nowner: picky\nstores:\n"
+CHUNKED = "{guards: {max_replace: 100%}, chunking: {size: 400, overlap: 100}, "
+
+
+@pytest.mark.parametrize(
+    ("provider", "stores", "fault", "named"),
+    [
+        ("local,ignores-files=on", ("docs",), f"status=403:POST:{BATCHES}:2+", 64),  # the first is accepted
+        ("local,ignores-files=on", ("docs",), f"status=500:POST:{BATCHES}:2+", 64),
+        ("local", ("docs",), f"status=403:POST:{BATCHES}", 64),
+        ("local", ("docs", "more"), f"status=403:POST:{BATCHES}", 0),  # the other store holds the same uploads
+    ],
+)
+def test_uploads_that_no_store_holds_are_named(
+    place: Place, provider: str, stores: tuple[str, ...], fault: str, named: int
+) -> None:
+    place.write({"vssync.yaml": TWO_STORES + "".join(f'  {key}: {{files: [{{path: "*.md"}}]}}\n' for key in stores)})
+    assert "more" not in stores or place.apply().converged
+    place.write({"vssync.yaml": (place.docs / "vssync.yaml").read_text().replace("docs: {", f"docs: {CHUNKED}")})
+    place.provider = provider
+    report = place.apply(options=Options(allow_gap=True), faults=(fault, "status=500:POST:/vector_stores/*/files"))
+    orphans = {orphan.file_id for orphan in report.orphans}
+    assert (len(orphans), orphans) == (named, live(place).loose)

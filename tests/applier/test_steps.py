@@ -58,7 +58,11 @@ def test_a_new_file_carries_its_attributes_and_mark() -> None:
 
 def test_a_replaced_copy_goes_after_the_new_one_is_completed() -> None:
     (put,) = puts(steps([B], [live_copy()]))
-    assert (put.existing_id, put.before_attach, put.afterwards) == ("", (), (Drop("a.md", "f1", deletes_upload=True),))
+    assert (put.existing_id, put.before_attach, put.after_completion) == (
+        "",
+        (),
+        (Drop("a.md", "f1", deletes_upload=True),),
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,7 @@ def test_the_upload_of_another_owner_stays_after_a_takeover() -> None:
 
 def test_a_dead_copy_is_detached_before_its_file_is_attached_again() -> None:
     (put,) = puts(steps([A], [live_copy(status=FAILED)]))
-    assert (put.existing_id, put.before_attach, put.afterwards) == (
+    assert (put.existing_id, put.before_attach, put.after_completion) == (
         "f1",
         (Drop("a.md", "f1", deletes_upload=False),),
         (),
@@ -92,7 +96,7 @@ def test_what_serves_stays_until_the_file_attached_again_is_completed() -> None:
     made = steps([A], [live_copy(B, id="f0", at=1), live_copy(status=FAILED)])
     (put,) = puts(made)
     assert put.before_attach == (Drop("a.md", "f1", deletes_upload=False),)
-    assert (put.afterwards, made.drops) == ((Drop("a.md", "f0", deletes_upload=True),), ())
+    assert (put.after_completion, made.drops) == ((Drop("a.md", "f0", deletes_upload=True),), ())
 
 
 def test_an_adopted_file_attached_again_stays_adopted_and_unread() -> None:

@@ -57,10 +57,22 @@ def test_the_public_names() -> None:
     "code", ["import vssync", "from vssync.cli.main import cli; cli(['plan', '--help'], standalone_mode=False)"]
 )
 def test_neither_the_import_nor_a_help_waits_for_what_it_does_not_need(code: str) -> None:
-    heavy = {"deepdiff", "falcon", "httpx", "jsonschema", "msgspec", "rich", "yaml"}
-    shown = f"{code}\nimport sys, json; print('\\n' + json.dumps(sorted(sys.modules)))"
+    assert not {"deepdiff", "falcon", "httpx", "jsonschema", "msgspec", "rich", "yaml"} & imported(code)
+
+
+def test_a_plan_waits_for_nothing_that_draws_bars_or_locks(folder: Path) -> None:
+    words = ["vssync", "plan", "--env", "prod", "-f", str(folder)]
+    code = f"import sys; sys.argv = {words}\nfrom vssync.cli.main import main\ntry: main()\nexcept SystemExit: pass"
+    found = imported(code)
+    assert "httpx" in found
+    assert not {"deepdiff", "filelock", "msgspec", "pygments", "rich"} & found
+
+
+def imported(code: str) -> set[str]:
+    """The modules that are there once this code has run."""
+    shown = f"{code}\nimport sys, json; print('\\n' + json.dumps([name for name in sys.modules if sys.modules[name]]))"
     end = subprocess.run([sys.executable, "-c", shown], check=True, capture_output=True, text=True, timeout=60)
-    assert not heavy & set(json.loads(end.stdout.splitlines()[-1]))
+    return set(json.loads(end.stdout.splitlines()[-1]))
 
 
 def test_the_guides_example(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -33,8 +32,7 @@ def compared(left: World, right: World) -> StoreDiff:
 
 
 @pytest.mark.parametrize("spoken", PROVIDERS)
-def test_a_promotion_to_another_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoken: str) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
+def test_a_promotion_to_another_service(tmp_path: Path, spoken: str) -> None:
     with (
         closing(World(tmp_path / "dev", "local")) as left,
         closing(World(tmp_path / "prod", spoken, PROVIDERS[spoken])) as right,

@@ -15,9 +15,9 @@ from tests.sources.test_git import DAY, git, start_repository
 from tests.support import Silent, open_test_session
 from vssync.api.parse import attribute_filter
 from vssync.commands import plan as planning
+from vssync.commands.plan import with_other_line_ends
 from vssync.commands.status import trace_files
 from vssync.errors import ManifestError
-from vssync.manifest.texts import with_other_line_ends
 from vssync.model.marks import KEY
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason
 from vssync.model.service import ServiceSpec

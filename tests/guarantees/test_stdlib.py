@@ -14,6 +14,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> stdlib_cycle.Tree:
     return stdlib_cycle.copy(tmp_path_factory.mktemp("library"))
 
 
+@pytest.mark.slow
 def test_a_tree_nobody_here_wrote_converges(tree: stdlib_cycle.Tree) -> None:
     plan, report = stdlib_cycle.run(tree.root, Silent())
     assert tree.full > 500

@@ -89,7 +89,7 @@ def ideal_requests(tmp_path_factory: pytest.TempPathFactory) -> int:
     return calls
 
 
-SOON = 4  # seeds of every run of the tests; the slow ones have the others
+SOON = 2  # seeds of every run of the tests; the slow ones have the others
 
 
 @pytest.mark.parametrize(

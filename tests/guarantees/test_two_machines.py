@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,9 +85,8 @@ class Machine:
 
 
 @pytest.fixture
-def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Machine, Machine]]:
+def machines(tmp_path: Path) -> Iterator[tuple[Machine, Machine]]:
     """Each has another version of the same file; the store holds both, each left by an apply that met the other."""
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
     clock = Clock()
     with open_service(tmp_path / "live", clock=clock.monotonic) as service:
         first, second = (Machine(tmp_path / name, service, clock) for name in ("first", "second"))

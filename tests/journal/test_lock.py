@@ -49,7 +49,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_second_is_refused_and_told_who_is_at_work(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
-    who = rf"locked: process {holder.pid} on {os.uname().nodename}, since 20\d\d-"
+    who = rf"locked: process {holder.pid} on {os.uname().nodename} \(since 20\d\d-"
     with pytest.raises(Refused, match=who), exclusive_lock(tmp_path / "state"):
         pass
 
@@ -58,7 +58,7 @@ def test_the_second_is_refused_and_told_who_is_at_work(tmp_path: Path, holder: s
 def test_who_holds_it_may_not_be_told(tmp_path: Path, holder: subprocess.Popen[str], text: bytes) -> None:
     (tmp_path / "state" / "holder.json").write_bytes(text)
     with (
-        pytest.raises(Refused, match="locked: an unknown process, is working on"),
+        pytest.raises(Refused, match="locked: an unknown process is working on"),
         exclusive_lock(tmp_path / "state"),
     ):
         pass
@@ -130,7 +130,7 @@ def test_every_command_that_writes_is_refused_meanwhile(
     at_work: subprocess.Popen[str], command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(command) == 3
-    assert f"vssync: locked: process {at_work.pid} on {os.uname().nodename}, since 20" in capsys.readouterr().err
+    assert f"vssync: locked: process {at_work.pid} on {os.uname().nodename} (since 20" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ends", ["well", "killed"])
@@ -149,7 +149,7 @@ def test_a_command_waits_as_long_as_it_is_told_and_says_for_whom(
 
     monkeypatch.setattr("click.echo", echo)
     assert run(["apply", "--yes", "--lock-timeout", "60"]) == 0
-    assert said[0].startswith(f"Waiting for process {at_work.pid} on {os.uname().nodename}, since 20")
+    assert said[0].startswith(f"Waiting for process {at_work.pid} on {os.uname().nodename} (since 20")
     assert "(the store)                        created" in said[-1]
 
 

@@ -107,7 +107,7 @@ def test_defaults_hold_every_field_of_a_store(tmp_path: Path) -> None:
     assert (acme.expires_after_days, acme.prune, acme.protect) == (30, False, True)
     assert acme.ignore_attributes == ("by",)
     assert acme.guards == Guards(Limit(share=0.125), Limit(count=7))
-    assert [spec.formats.rows for spec in loaded.manifest.stores] == [
+    assert [spec.formats.declared for spec in loaded.manifest.stores] == [
         {".rst": ".rst", ".md": None},
         {".rst": None, ".md": ".txt"},
     ]

@@ -19,7 +19,7 @@ from vssync.manifest.diagnostics import Documents
 from vssync.manifest.rules import (
     FIELDS_APART_FROM_SELECTION,
     INERT_ITEMS,
-    stores_with_unknown_files,
+    stores_of_unknown_selection,
     without_invalid_parts,
 )
 from vssync.manifest.schema import validate_tree
@@ -159,7 +159,7 @@ def test_what_is_left_of_a_store_with_a_mistake(path: tuple[str | int, ...], is_
     tree = {"stores": {"s": {"files": [{"path": "a"}, {"path": "b"}], "prune": False}}}
     invalid = ("stores", "s", *path)
     assert without_invalid_parts(tree, [invalid])["stores"]["s"] == left
-    assert stores_with_unknown_files([invalid]) == (frozenset("s") if is_unknown else frozenset())
+    assert stores_of_unknown_selection([invalid]) == (frozenset("s") if is_unknown else frozenset())
 
 
 @settings(max_examples=100)

@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant(
         "a-confirmed-deletion-is-done",
         "vssync/applier/deletions.py",
-        "    if look.shows(deletion):\n",
+        "    if final.lists(deletion):\n",
         "    if False:\n",
         DELETIONS,
     ),
@@ -96,13 +96,13 @@ MUTANTS = (
     ),
     Mutant(
         "remove-without-reading-the-kept-copy",
-        "vssync/applier/await_ingestion.py",
+        "vssync/applier/settle.py",
         "elif live.status is FileStatus.COMPLETED:",
         "elif True:",
     ),
     Mutant(
         "batch-is-done-so-its-files-are",
-        "vssync/applier/await_ingestion.py",
+        "vssync/applier/settle.py",
         "listed = store.client.list_batch_files(store.id, batch.batch_id)",
         "listed = [LiveFile(each.file_id, FileStatus.COMPLETED, 0, mark=each.put.mark) for each in batch.files]",
         ("tests/applier/test_attaching.py", *QUICK),
@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "attach-what-a-joined-store-holds",
         "vssync/applier/feed.py",
-        "files = take_over_found(self._store, files)",
+        "files = take_over_concurrent(self._store, files)",
         "pass",
         ("tests/guarantees/test_twins.py",),
     ),
@@ -159,7 +159,7 @@ MUTANTS = (
     Mutant(
         "delete-in-the-run-that-restores-a-mark",
         "vssync/planner/assemble.py",
-        "store_files.refuse_removals(draft) if decision.files is PlannedFiles.WITHOUT_REMOVALS else draft",
+        "store_files.refuse_removals(draft) if decision.planned_files is PlannedFiles.WITHOUT_REMOVALS else draft",
         "draft",
         ("tests/guarantees/test_lost_stores.py",),
     ),
@@ -194,7 +194,7 @@ MUTANTS = (
     Mutant(
         "metadata-that-is-lost-is-not-missed",
         "vssync/applier/writes.py",
-        "if not (lost := find_lost(sent, live)):",
+        "if not (lost := lost_metadata(sent, live)):",
         "if True:",
         ("tests/applier/test_stores.py",),
     ),
@@ -222,13 +222,13 @@ MUTANTS = (
     Mutant(
         "already-attached-is-a-refusal",
         "vssync/applier/attach.py",
-        'return code == "file_already_attached"',
-        "return False",
+        '"file_already_attached":\n        return True',
+        '"file_already_attached":\n        return False',
         ("tests/applier/test_attaching.py",),
     ),
     Mutant(
         "a-deadline-for-each-file-of-a-batch",
-        "vssync/applier/await_ingestion.py",
+        "vssync/applier/settle.py",
         "INGESTION_DEADLINE if has_ended else 0.0",
         "INGESTION_DEADLINE",
         ("tests/applier/test_waiting.py",),
@@ -268,8 +268,8 @@ MUTANTS = (
     Mutant(
         "take-an-upload-that-a-store-holds",
         "vssync/applier/run.py",
-        "if not gone and each.file_id not in held",
-        "if not gone",
+        "if upload.file_id not in holders",
+        "if True",
         ("tests/journal/test_writer.py", *CRASH),
     ),
     Mutant(
@@ -360,7 +360,7 @@ MUTANTS = (
     ),
     Mutant(
         "remember-for-ever-what-is-attached",
-        "vssync/applier/await_ingestion.py",
+        "vssync/applier/settle.py",
         "store.writes.journal.record_held(file.file_id)",
         "pass",
         JOURNAL,

@@ -226,7 +226,7 @@ def _put(files: Files, put: Put, outcome: FileStatus) -> Effects:
     files = {**files, file_id: replace(new, status=outcome)}
     yield files
     if outcome is FileStatus.COMPLETED:
-        files = yield from _detach(files, put.afterwards)
+        files = yield from _detach(files, put.after_completion)
     return files
 
 

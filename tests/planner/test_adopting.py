@@ -264,7 +264,7 @@ def test_where_searches_may_not_see_updates_the_same_file_is_attached_anew(
 ) -> None:
     store = planned("going on", [upload], adopt=True, capabilities=Capabilities(updates_reach_search=reaches))
     (put,) = plan_steps(Plan(OWNER, ServiceSpec("local"), (store,)))[0].puts
-    assert (put.existing_id, [drop.file_id for drop in put.before_attach], put.afterwards) == ("s1", ["s1"], ())
+    assert (put.existing_id, [drop.file_id for drop in put.before_attach], put.after_completion) == ("s1", ["s1"], ())
     assert not any(drop.deletes_upload for drop in put.before_attach)
     assert (put.mark.origin, put.mark.content) == (Origin.ADOPTED, content)
     assert put.mark.name_digest == short_digest(upload.filename)

@@ -108,7 +108,10 @@ def test_a_declared_file_goes_to_its_key(
     for _ in range(3):
         made = plan(store, [(live_store(store), Contents(tuple(held.values())))])
         drops = [
-            drop for steps in plan_steps(made) for put in steps.all_puts for drop in put.before_attach + put.afterwards
+            drop
+            for steps in plan_steps(made)
+            for put in steps.all_puts
+            for drop in put.before_attach + put.after_completion
         ]
         assert not {drop.file_id for drop in drops if drop.deletes_upload} & {file.file_id for file in files}
         for steps in plan_steps(made):

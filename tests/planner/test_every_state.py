@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations_with_replacement
+from typing import Any
 
 import pytest
 
@@ -102,12 +103,22 @@ def others(files: Files) -> list[LiveFile]:
     return [file for file in files.values() if file not in ours(files)]
 
 
-@pytest.mark.parametrize("outcome", [DONE, FAILED])
-@pytest.mark.parametrize(
-    ("file", "capabilities"),
-    [(UPLOADED, Capabilities()), (DECLARED, Capabilities()), (UPLOADED, Capabilities(shares_chunks=True))],
-    ids=["uploaded", "declared", "shared chunks"],
-)
+CASES = {
+    "uploaded": (UPLOADED, Capabilities()),
+    "declared": (DECLARED, Capabilities()),
+    "shared chunks": (UPLOADED, Capabilities(shares_chunks=True)),
+}
+
+
+def cases() -> Iterator[Any]:
+    """Of every run: each with ingestion that succeeds, and one with ingestion that fails; the slow ones have all."""
+    for name, values in CASES.items():
+        for outcome in (DONE, FAILED):
+            marks = [] if outcome is DONE or name == "uploaded" else [pytest.mark.slow]
+            yield pytest.param(*values, outcome, id=f"{name}-{outcome}", marks=marks)
+
+
+@pytest.mark.parametrize(("file", "capabilities", "outcome"), list(cases()))
 def test_no_state_loses_the_last_completed_copy_and_every_run_ends(
     file: DesiredFile, capabilities: Capabilities, outcome: FileStatus
 ) -> None:

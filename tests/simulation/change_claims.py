@@ -51,12 +51,21 @@ class Subject:
         return any(self.is_right(copy) and copy.status == "completed" for copy in self.copies)
 
 
+def subject_of(claim: Claim, case: Case) -> Subject:
+    """Made once for all claims of a change."""
+    place = id(claim.within("FileChange"))
+    if place not in case.subjects:
+        case.subjects[place] = Subject(claim, case)
+    made: Subject = case.subjects[place]
+    return made
+
+
 @checks("FileChange.store", "FileChange.key")
 def check_address(claim: Claim, case: Case) -> str:
     if claim.name == "FileChange.store":
         plan = claim.within("StorePlan") or {"key": claim.within("File").get("address", "").partition("/")[0]}
         return differs(claim.value, plan["key"])
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     is_known = of.file or of.copies or any(file.is_provisional or file.has_odd_mark for file in of.named)
     return "" if is_known else "neither the manifest nor the store has such a file"
 
@@ -88,7 +97,7 @@ def check_changes(claim: Claim, case: Case) -> str:
 
 @checks("FileChange.action")
 def check_action(claim: Claim, case: Case) -> str:
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     if claim.value == "delete":
         is_surplus = of.file is None or len(of.copies) > 1
         is_surplus |= any(copy.is_provisional or _has_moved(copy, of) for copy in of.named)
@@ -176,8 +185,7 @@ def _has_drifted(copy: TrueFile, of: Subject) -> bool:
 
 @checks("FileChange.reasons[]")
 def check_reasons(claim: Claim, case: Case) -> str:
-    of = Subject(claim, case)
-    return false_reason(claim.value, _FILE_REASONS, of)
+    return false_reason(claim.value, _FILE_REASONS, subject_of(claim, case))
 
 
 def false_reason(reasons: list[str], known: Mapping[str, Callable[[Any], bool]], of: Any) -> str:
@@ -189,7 +197,7 @@ def false_reason(reasons: list[str], known: Mapping[str, Callable[[Any], bool]],
 @checks("FileChange.drop[]")
 def check_drop(claim: Claim, case: Case) -> str:
     """A change in place of old copies names all of them."""
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     ids = {copy["id"] for copy in claim.value}
     others = {copy.id for copy in of.copies} - {copy.id for copy in of.keep}
     if of.change["action"] in PUTS and not others <= ids:
@@ -209,7 +217,7 @@ def check_fields(claim: Claim, case: Case) -> str:
         pairs |= {f"metadata.{name}": (live.metadata.get(name), value) for name, value in store.metadata.items()}
         missing = {name for name, (is_, should_be) in pairs.items() if is_ != should_be} - said
         return f"{missing} differs, too" if missing else ""
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     if of.change["action"] != "update" or not of.keep or of.file is None or of.store is None:
         return ""
     live_values, wanted = _compared(of.keep[-1], of)
@@ -229,7 +237,7 @@ def check_field(claim: Claim, case: Case) -> str:
     field = claim.holder
     if not claim.within("FileChange"):
         return _check_setting(claim, field, case)
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     if not of.keep or of.file is None:
         return "it is about no copy"
     copy, (live, wanted) = of.keep[-1], _compared(of.keep[-1], of)
@@ -272,7 +280,7 @@ def _check_setting(claim: Claim, field: Values, case: Case) -> str:
 
 @checks("FileChange.preserve{}")
 def check_preserve(claim: Claim, case: Case) -> str:
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     ignored = of.store.ignored if of.store else frozenset()
     if of.change["reasons"] == ["released"]:  # all that is there but our own
         ignored = frozenset(name for copy in of.named for name in copy.attributes if not name.startswith("vssync_"))
@@ -282,7 +290,7 @@ def check_preserve(claim: Claim, case: Case) -> str:
 
 @checks("FileChange.tries")
 def check_tries(claim: Claim, case: Case) -> str:
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     tries = {int(copy.mark_parts[7]) for copy in of.named if copy.mark_parts}
     retries = {number + 1 for number in tries}
     is_retry = not {"ingest_failed", "stalled"}.isdisjoint(of.change["reasons"])
@@ -292,7 +300,7 @@ def check_tries(claim: Claim, case: Case) -> str:
 
 @checks("FileChange.reuse")
 def check_reuse(claim: Claim, case: Case) -> str:
-    of, uploads = Subject(claim, case), {**case.run.before.uploads, **case.run.after.uploads}
+    of, uploads = subject_of(claim, case), {**case.run.before.uploads, **case.run.after.uploads}
     if not claim.value or of.file is None:
         return "" if not claim.value else "it is about no file"
     return "" if uploads.get(claim.value, ("",))[0] == of.file.sha256 else "there is no such File with these bytes"
@@ -301,7 +309,7 @@ def check_reuse(claim: Claim, case: Case) -> str:
 @checks("FileChange.gap")
 def check_gap(claim: Claim, case: Case) -> str:
     """Whether search finds nothing of it for a while: no other completed copy serves until the new one does."""
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     attached = of.change.get("reuse") or (of.file.file_id if of.file else "")
     ids = {copy.id for copy in of.copies} | {copy.id for copy in of.named}
     left = [copy for copy in of.copies if copy.status == "completed" and copy.id != attached]
@@ -318,7 +326,7 @@ def check_gap(claim: Claim, case: Case) -> str:
 
 @checks("FileChange.was")
 def check_was(claim: Claim, case: Case) -> str:
-    of = Subject(claim, case)
+    of = subject_of(claim, case)
     if not claim.value:
         return "it was moved" if "moved" in of.change["reasons"] else ""
     digest = claim.value[1:] if claim.value.startswith("~") else digest16(claim.value)

@@ -64,8 +64,19 @@ def _title(kind: str) -> str:
     return "report" if kind == "destroy" else kind
 
 
+_NO_SCHEMA: Schema = {}
+_RESOLVED: dict[tuple[int, str], tuple[Schema, str, bool]] = {}  # by the schema, all of which live to the end
+
+
 def _resolve(root: Schema, schema: Schema, name: str) -> tuple[Schema, str, bool]:
     """The schema that counts, the name of what it describes, and whether it may be null."""
+    place = (id(schema), name)
+    if place not in _RESOLVED:
+        _RESOLVED[place] = _resolve_anew(root, schema, name)
+    return _RESOLVED[place]
+
+
+def _resolve_anew(root: Schema, schema: Schema, name: str) -> tuple[Schema, str, bool]:
     is_nullable = False
     while "$ref" in schema or ("oneOf" in schema and "properties" not in schema):
         if "oneOf" in schema:
@@ -112,7 +123,7 @@ def _suffix(schema: Schema) -> str:
 
 
 def _items(schema: Schema) -> Schema:
-    items: Schema = schema.get("items") or schema.get("additionalProperties") or {}
+    items: Schema = schema.get("items") or schema.get("additionalProperties") or _NO_SCHEMA
     return items
 
 

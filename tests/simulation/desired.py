@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def read_desired(session: Session) -> Wanted:
         if session.settings.env or session.settings.variables:
             raise _NotUnderstoodError
         text = path.read_text("utf-8")
-        tree = yaml.safe_load(text) if "${" not in text else {"unknown": text}
+        tree = yaml.load(text, yaml.CSafeLoader) if "${" not in text else {"unknown": text}
         return _read(tree, path.parent)
     except _NotUnderstoodError:
         return _as_loaded(session)
@@ -184,11 +185,16 @@ def _matching(root: Path, entry: dict[str, Any]) -> Iterator[str]:
 
 
 def _matches(pattern: str, name: str) -> bool:
+    return _expression(pattern).fullmatch(name) is not None
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
     if set(pattern) & set("[]!\\"):
         raise _NotUnderstoodError
     signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
     parts = re.split(r"(\*\*/|\*\*|[*?{},])", pattern)
-    return re.fullmatch("".join(signs.get(part, re.escape(part)) for part in parts), name) is not None
+    return re.compile("".join(signs.get(part, re.escape(part)) for part in parts))
 
 
 def _as_loaded(session: Session) -> Wanted:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from tests.simulation.claims import Claim, claims_of
@@ -89,6 +90,7 @@ def checker_of(claim: str) -> Checker | None:
     return CHECKERS.get(claim) or CHECKERS.get(f"*.{claim.partition('.')[2]}")
 
 
+@cache
 def is_unchecked(claim: str) -> bool:
     """Whether a claim is only told."""
     return claim in UNCHECKED or f"*.{claim.rpartition('.')[2]}" in UNCHECKED
@@ -113,6 +115,8 @@ class Case:
 
     run: Run
     _deviations: dict[int, list[str]] = field(default_factory=dict)
+    subjects: dict[int, Any] = field(default_factory=dict)  # what a checker made out about an object of the document
+    _stores: dict[tuple[str, int], TrueStore | None] = field(default_factory=dict)
 
     @property
     def wanted(self) -> Wanted:
@@ -121,6 +125,12 @@ class Case:
     def store(self, key: str, state: State | None = None) -> TrueStore | None:
         """The live store of a key: the pinned one, that with the mark, or by name; one that can be used goes first."""
         state = state or self.run.after
+        place = (key, id(state))
+        if place not in self._stores:
+            self._stores[place] = self._find_store(key, state)
+        return self._stores[place]
+
+    def _find_store(self, key: str, state: State) -> TrueStore | None:
         key, _, store_id = key.partition("@")
         wanted = self.wanted.stores.get(key)
         if not store_id and key in self.wanted.removed:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import httpx
 DAY = 86_400
 
 
+@cache
 def digest16(text: str) -> str:
     """How marks hold the identity of a key: 16 hex digits of SHA-256 over its NFC form."""
     return hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -122,7 +123,11 @@ class TrueStore:
         return found
 
     def file(self, file_id: str) -> TrueFile | None:
-        return next((file for file in self.files if file.id == file_id), None)
+        return self._files_by_id.get(file_id)
+
+    @cached_property
+    def _files_by_id(self) -> dict[str, TrueFile]:
+        return {file.id: file for file in self.files}
 
 
 @dataclass(frozen=True, slots=True)

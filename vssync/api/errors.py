@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -111,12 +112,14 @@ def retry_after(headers: httpx.Headers) -> float | None:
         with suppress(KeyError, ValueError):
             seconds = float(headers[name]) / scale
             return min(max(0.0, seconds), _YEAR) if isfinite(seconds) else None
-    until = _parse_date(headers.get("retry-after", ""))
-    now = _parse_date(headers.get("date", "")) or datetime.now(UTC)
+    until = parse_date(headers.get("retry-after", ""))
+    now = parse_date(headers.get("date", "")) or datetime.now(UTC)
     return min(max(0.0, (until - now).total_seconds()), _YEAR) if until else None
 
 
-def _parse_date(text: str) -> datetime | None:
+@lru_cache(maxsize=16)
+def parse_date(text: str) -> datetime | None:
+    """A header's date, which many answers share; None for what is none."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

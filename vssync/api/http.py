@@ -12,10 +12,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from math import inf
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +31,7 @@ from vssync.providers import Bucket, Hint, Provider
 
 log = logging.getLogger(__name__)
 Files = Mapping[str, tuple[str, Any, str]]
+_parse_url = lru_cache(maxsize=256)(httpx.URL)  # what is asked for again and again is parsed once
 
 
 class Plane(StrEnum):
@@ -202,7 +203,7 @@ class Sender:
         access = self._planes[call.plane]
         request = self._http.build_request(
             call.method,
-            access.url + call.path,
+            _parse_url(access.url + call.path),
             params=call.params or None,
             json=call.body,
             data=call.form,
@@ -263,12 +264,11 @@ class Sender:
 
 def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:
     body = response.content if raw else json.loads(response.content or b"{}")
-    date, poll_after = (response.headers.get(name, "") for name in ("date", "openai-poll-after-ms"))
+    date = errors.parse_date(response.headers.get("date", ""))
+    poll_after = response.headers.get("openai-poll-after-ms", "")
     is_number = poll_after.isascii() and poll_after.isdecimal()  # as OpenAI's SDK reads it
-    reply = Reply(body, poll_after=min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None)
-    with suppress(ValueError, OverflowError):
-        return replace(reply, date=int(parsedate_to_datetime(date).timestamp()))
-    return reply
+    hint = min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None
+    return Reply(body, int(date.timestamp()) if date else None, hint)
 
 
 def url_path(*segments: str) -> str:

@@ -23,6 +23,7 @@ from vssync.model.state import TYPE_WAYS_OUT, UNSUPPORTED
 
 _MAX_RETRIES = 3  # to attach what a lost reply left missing
 _REJECTED = (400, 404, 413, 415, 422)  # statuses by which a service refuses files; others are not about the files
+_Attempt = tuple[list[InFlightBatch], Sequence[PendingFile]]  # the batches made, and the files still to be attached
 
 
 def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MAX_RETRIES) -> list[InFlightBatch]:
@@ -32,28 +33,26 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
     """
     batches: list[InFlightBatch] = []
     if attached := tuple(file for file in files if file.is_attached):
-        # A batch of their own, so that they are settled like all others.
+        # They get a batch of their own, so that they are settled like all others.
         batches.append(_record_batch(store, InFlightBatch(attached)))
         files = [file for file in files if not file.is_attached]
     while files and not store.run.is_broken:
         if store.stop_reason:
             for file in files:
-                settle_unattached(store, file, result_of_unattached(file.put, store.stop_cause))
+                settle_unattached(store, file, result_of_unattached(file.put, store.short_stop_reason))
             break
-        sent, files = _attach_once(store, files, retries)
-        batches += sent
+        made, files = _attach_once(store, files, retries)
+        batches += made
     return batches
 
 
-def _attach_once(
-    store: StoreContext, files: Sequence[PendingFile], retries: int
-) -> tuple[list[InFlightBatch], Sequence[PendingFile]]:
-    """The batches of the files that were attached, and the files that are still to be: in another form, or without
-    those that were refused.
+def _attach_once(store: StoreContext, files: Sequence[PendingFile], retries: int) -> _Attempt:
+    """Attaches files in the form that the service is thought to take; files remain where it turns out to take another,
+    or refuses some of them.
     """
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(requests := _split_into_requests(files, capabilities)) > 1:
-        # Each by a call of its own, which handles the errors of its files. One listing polls them all, as one batch.
+        # A call for each request handles its errors; then all are joined in one batch, so that one listing polls them.
         for_each: Callable[..., Iterable[list[InFlightBatch]]] = store.run.pool.map if capabilities.one_by_one else map
         batches_of_each = for_each(lambda request: attach(store, request, retries), requests)
         attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
@@ -65,7 +64,7 @@ def _attach_once(
     except ServiceError as error:
         return _handle_refusal(store, files, error, retries, capabilities)
     except VssyncError as error:  # the journal cannot be written, so nothing was sent
-        return leave_unattached(store, files, error), ()
+        return settle_by_error(store, files, error), ()
     return [_record_batch(store, batch)], ()
 
 
@@ -86,7 +85,7 @@ def _record_batch(store: StoreContext, batch: InFlightBatch) -> InFlightBatch:
     """Records that the service accepted files, and returns their batch as sent now."""
     store.refusals.reset()
     store.run.ledger.record_attached(file.file_id for file in batch.files)
-    attached = Result(Status.UNKNOWN, "attached, and the run ended before it was seen completed; plan again")
+    attached = Result(Status.UNKNOWN, "attached, but the run ended before it was completed; plan again")
     store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in batch.files], attached)
     for file in batch.files:
         store.run.service.record_accepted_type(file.put.file.extension)
@@ -107,15 +106,9 @@ def _send_when_visible(store: StoreContext, files: Sequence[PendingFile], capabi
             errors.append(error)
             return None
 
-    batch = poll_until(
-        store.run,
-        send,
-        Waiting(
-            f"{store.key} and its new files to become visible to the service",
-            "they fail",
-            timeout=VISIBILITY_GRACE - store.visibility_wait_used,
-        ),
-    )
+    timeout = VISIBILITY_GRACE - store.visibility_wait_used
+    waiting = Waiting(f"{store.key} and its new files to become visible to the service", "they fail", timeout)
+    batch = poll_until(store.run, send, waiting)
     if errors:
         store.visibility_wait_used += store.client.clock.monotonic() - began
     if batch is None:
@@ -130,19 +123,19 @@ def _may_become_visible(store: StoreContext, files: Sequence[PendingFile], error
     if not store.client.can_list_files(store.id):
         return False
     is_batch = not error.answer.path.endswith("/files")
-    if is_batch and MissingCapability.BATCHES in store.run.settings.declared_capabilities:
+    if is_batch and MissingCapability.BATCHES in store.run.settings.confirmed_capabilities:
         return True
     return store.client.has_route(store.id, "file_batches" if is_batch else "files")
 
 
 def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities: Capabilities) -> InFlightBatch:
     """Sends the one request that attaches these files: a batch, or the request for a single file."""
-    sent = Result(Status.UNKNOWN, "sent to be attached, and the answer was not seen; plan again")
+    sent = Result(Status.UNKNOWN, "sent to be attached, but the run ended before the reply; plan again")
     store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in files], sent)
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
         store.run.watcher.on_batch_sent(store.key)
-        # Some services answer with the store's id: then the batch cannot be read, only its files.
+        # Some services answer with the store's id; then only the files can be read, and not the batch.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.uniform_batches:
         # Its files share a provisional mark; the attributes of each are written when it is completed.
@@ -156,22 +149,20 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 
 def _handle_refusal(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, relied_on: Capabilities
-) -> tuple[list[InFlightBatch], Sequence[PendingFile]]:
-    """Settles the file that was refused, or attaches refused files in halves; returns what `_attach_once` does.
+) -> _Attempt:
+    """Settles the file that was refused, or attaches refused files in halves.
 
     `relied_on` are the capabilities that the refused request made use of.
     """
     file_ids = [file.file_id for file in files]
     missing = missing_from_create_error(error, file_ids)
-    was_used = {
-        MissingCapability.BATCHES: relied_on.batches,
-        MissingCapability.BATCH_FILES: relied_on.batches and relied_on.batch_files,
-        MissingCapability.ATTRIBUTES: True,
-    }
+    was_used = missing is MissingCapability.ATTRIBUTES or (
+        relied_on.batches and (relied_on.batch_files or missing is not MissingCapability.BATCH_FILES)
+    )
     try:
         if missing is MissingCapability.BATCHES and not store.client.can_list_files(store.id):
-            return leave_unattached(store, files, error), ()  # the store is gone, which says nothing of these files
-        if missing and was_used.get(missing):
+            return settle_by_error(store, files, error), ()  # the store is gone, which says nothing of these files
+        if missing and was_used:
             if missing is MissingCapability.BATCHES:
                 give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
@@ -179,14 +170,15 @@ def _handle_refusal(
                 return [], files
         named_id = file_named_by(error, file_ids)
         named = next((file for file in files if file.file_id == named_id), None)
-        if _is_already_attached(store, named or files[0] if named or len(files) == 1 else None, error):
+        concerned = files[0] if len(files) == 1 else named
+        if _is_already_attached(store, concerned, error):
             return _attach_missing(store, files, error, retries), ()
     except ServiceError as lookup_error:
-        return leave_unattached(store, files, lookup_error), ()
+        return settle_by_error(store, files, lookup_error), ()
     if error.answer.status not in _REJECTED:
-        return leave_unattached(store, files, error), ()
+        return settle_by_error(store, files, error), ()
     if len(files) > 1 and named:
-        _settle_by_error(store, named, error)
+        _settle_refused(store, named, error)
         return [], _without_refused_types(store, [file for file in files if file is not named])
     if len(files) > 1 and missing is not MissingCapability.ATTRIBUTES:
         remaining = _without_refused_types(store, files)
@@ -194,22 +186,22 @@ def _handle_refusal(
             return [], remaining
         first, second = _split(store, files)
         return attach(store, first, retries) + attach(store, second, retries), ()
-    for file in files:
-        _settle_by_error(store, file, error)
+    for file in files:  # one; or all, where the service keeps no attributes
+        _settle_refused(store, file, error)
     return [], ()
 
 
 def give_up_batches(store: StoreContext, problem: str, error: ServiceError) -> None:
-    """Makes the run attach files one by one from now on; tells the user, and what to declare so that plans know it."""
+    """Makes the run attach files one by one from now on; tells the user, and what to declare so that plans know."""
     if store.run.capabilities.batches:
         store.run.service.record_missing(MissingCapability.BATCHES)
-        way_out = "with `batches: false` under `service.capabilities`, plans know it"
+        way_out = "set `batches: false` under `service.capabilities`, so that plans know"
         store.run.announce(f"batches {problem}, so files are attached one by one ({way_out}): {error}")
 
 
-def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
-    """Settles a file by the error of the request to attach it."""
-    result = _result_of_refusal(file, error)
+def _settle_refused(store: StoreContext, file: PendingFile, error: ServiceError) -> None:
+    """Settles a file that was refused, and undoes what was done to attach it."""
+    result = _result_of_attach_error(file, error)
     if error.answer.code == UNSUPPORTED:
         store.run.service.record_refused_type(file.put.file.extension, file.put.key)
         result = replace(result, detail=f"{result.detail}; {TYPE_WAYS_OUT}")
@@ -217,8 +209,8 @@ def _settle_by_error(store: StoreContext, file: PendingFile, error: ServiceError
     _settle_and_undo(store, file, result)
 
 
-def _result_of_refusal(file: PendingFile, error: VssyncError) -> Result:
-    """The result of a file by the error of the request to attach it, which may have been about others."""
+def _result_of_attach_error(file: PendingFile, error: VssyncError) -> Result:
+    """The result of a file that was not attached because of an error, which may be about another file."""
     result = result_of_error(error)
     if result.status is not Status.FAILED:
         return result
@@ -238,14 +230,13 @@ def _is_already_attached(store: StoreContext, file: PendingFile | None, error: S
 
     Some services have an error code for that. Otherwise the store is asked, unless the refusal is about a file's type.
     """
-    code = error.answer.code
-    if file is None or code in ("file_already_attached", UNSUPPORTED):
-        return code == "file_already_attached"
-    return store.client.is_attached(store.id, file.file_id)
+    if error.answer.code == "file_already_attached":
+        return True
+    return file is not None and error.answer.code != UNSUPPORTED and store.client.is_attached(store.id, file.file_id)
 
 
 def _without_refused_types(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """Settles those of the refused files whose type this run has learned to be refused; returns the others."""
+    """Settles those of the refused files whose type this run knows to be refused; returns the others."""
     remaining = []
     for file in files:
         if store.is_refused_type(file.put.file.extension):
@@ -272,42 +263,37 @@ def _attach_missing(
             return store.client.is_attached(store.id, files[0].file_id)
         return bool(find_attached(store, wanted))
 
+    subject = f"files of {store.key} to appear (no usable reply when they were attached)"
+    consequence = "they are attached again" if retries else "they are given up in this run"
+    waiting = Waiting(subject, consequence, ERROR_GRACE if is_from_service else VISIBILITY_GRACE)
     try:
-        poll_until(
-            store.run,
-            is_any_attached,
-            Waiting(
-                f"files of {store.key} to appear (no usable reply when they were attached)",
-                "they are attached again" if retries else "they are given up in this run",
-                timeout=ERROR_GRACE if is_from_service else VISIBILITY_GRACE,
-            ),
-        )
+        poll_until(store.run, is_any_attached, waiting)
         attached = find_attached(store, wanted)
         if is_from_service:  # it reported a failure, so files that are missing have failed, and are not unknown
             error = ServiceError(error.answer.message, error.answer)
-    except VssyncError:
+    except VssyncError:  # what is attached cannot be read, so nothing is attached again
         attached, retries = set[str](), 0
     missing = [file for file in files if file.file_id not in attached]
     batch = InFlightBatch(tuple(file for file in files if file.file_id in attached))
     batches = [_record_batch(store, batch)] if attached else []
     if missing and retries:
-        # After a second error of the service, batches are given up.
+        # The service's second error in a row: batches are given up.
         if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:
             give_up_batches(store, "cannot be created here", error)
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
         return batches + attach(store, missing, retries - 1)
-    return batches + leave_unattached(store, missing, error)
+    return batches + settle_by_error(store, missing, error)
 
 
-def leave_unattached(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
+def settle_by_error(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
     """Settles files by an error that is not about them. Their uploads stay: the next run can use them.
 
-    Returns no batches, so that callers can return that.
+    Returns the batches that they are in: none.
     """
     store.record_refusal(error, [file.put.key for file in files])
     for file in files:
-        settle_unattached(store, file, _result_of_refusal(file, error))
+        settle_unattached(store, file, _result_of_attach_error(file, error))
     return []
 
 
@@ -322,8 +308,8 @@ def _settle_and_undo(store: StoreContext, file: PendingFile, result: Result) -> 
 
     A new upload is deleted: now where no other store can hold it, else at the end of the run if no store does.
     An upload of ours that was detached to be attached again is deleted at the end of the run if no store holds it.
-    A File of others that was detached is attached again, without attributes, which may be what the service refused: it
-    then lacks our mark. Any other File of others stays as it is.
+    A File of others that was detached is attached again without attributes, as the service may have refused those, and
+    so without our mark. Any other File of others stays as it is.
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger

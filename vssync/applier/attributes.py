@@ -1,4 +1,4 @@
-"""Writes attributes and marks of attached files, and finds out what the service makes of them.
+"""Writes attributes and marks of attached files, and checks what the service did with them.
 
 A service may lose a mark, keep old attributes, change their values, or keep updates from its searches.
 """
@@ -25,16 +25,16 @@ from vssync.planner.attributes import preserved_attributes
 from vssync.sources.paths import on_disk
 
 _SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
-_QUERY_WORDS, _QUERY_BYTES = 40, 4096  # of a search for one file; the bytes are read from its beginning
+_QUERY_WORDS, _QUERY_BYTES = 40, 4096  # of a search for one file; read from its beginning
 _STALE_SEARCH = (
     "searches here do not filter by attributes that are changed in place: put `capabilities: {updates_reach_search: "
-    "false}` under `service`, so that plans attach such a file anew"
+    "false}` under `service`, so that plans attach such a file again"
 )
 _UNLISTED_MARKS = (
     "the service leaves attributes out of listings, by which plans recognize their files: vssync cannot be used here; "
     "`vssync doctor --probe` shows what else is missing"
 )
-_MAX_LISTINGS = 3  # in a run, that may lack the file before we stop asking
+_MAX_LISTINGS = 3  # of a run, to see whether listings have attributes: each may lack the file that is looked for
 _LISTING_TIMEOUT = 15.0  # seconds for a listing to follow a write
 
 
@@ -68,12 +68,11 @@ def _release_file(store: StoreContext, step: Update) -> Result:
 
 
 def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mark: Mark) -> None:
-    """Makes sure that a file carries its mark, and records in the mark how the service changed the attributes.
+    """Makes sure that a file carries its mark, and that listings show it.
 
-    (`echo`: digest of the attributes that the service reports instead of those that were sent.)
-
-    Where the file is as it was sent, this takes no request, except for the first files of a run: a listing must show
-    their attributes. A missing or old mark is sent once more, and an `echo` takes a write of its own.
+    If the service reports other attributes than were sent, the mark gets their digest (`echo`), by a write of its own.
+    A missing or old mark is sent once more. Where the file is as it was sent, this takes no request, except that
+    listings are read for the first files of a run.
 
     Raises MarkLost where the service keeps no attributes or lists none, VssyncError where it keeps the old ones.
     """
@@ -92,10 +91,7 @@ def ensure_attributes(store: StoreContext, live: LiveFile, sent: Attributes, mar
 
 
 def _ensure_listed(store: StoreContext, file_id: str) -> None:
-    """Makes sure that listings have the attributes of files; asks until one file of the run is listed with them.
-
-    Raises MarkLost where listings leave the attributes out.
-    """
+    """Raises MarkLost where listings leave attributes out: reads them until one file of the run is listed with them."""
 
     def is_listed_with_attributes() -> bool | None:
         """None if this file is not among the newest listed, or the listing failed."""
@@ -108,15 +104,10 @@ def _ensure_listed(store: StoreContext, file_id: str) -> None:
     with service.listing_lock:
         if service.lists_attributes is None and service.attribute_listings < _MAX_LISTINGS:
             service.attribute_listings += 1
+            subject = f"the listing of {store.key} to have the attributes of its files"
+            waiting = Waiting(subject, "no more files are brought in or updated", _LISTING_TIMEOUT)
             service.lists_attributes = poll_until(
-                store.run,
-                is_listed_with_attributes,
-                Waiting(
-                    f"the listing of {store.key} to have the attributes of its files",
-                    "no more files are brought in or updated",
-                    timeout=_LISTING_TIMEOUT,
-                ),
-                is_done=lambda is_listed: is_listed is not False,
+                store.run, is_listed_with_attributes, waiting, is_done=lambda is_listed: is_listed is not False
             )
     if service.lists_attributes is False:
         raise MarkLost(f"{file_id}: {_UNLISTED_MARKS}")
@@ -147,7 +138,7 @@ def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark
 
 
 def probe_search_updates(store: StoreContext, step: Update) -> None:
-    """Learns whether updates reach searches from a completed file to be updated, before the planned updates."""
+    """Before the planned updates: learns from the file of one, if completed, whether updates reach searches."""
     if step.file and store.run.capabilities.updates_reach_search is None:
         with suppress(VssyncError):
             live = store.client.get_file(store.id, step.file_id)
@@ -158,29 +149,23 @@ def probe_search_updates(store: StoreContext, step: Update) -> None:
 def learn_whether_updates_reach_search(
     store: StoreContext, file: DesiredFile, file_id: str, attributes: Attributes, mark: Mark
 ) -> None:
-    """Learns whether updates reach searches, from a completed file with these attributes and this mark; once in a run.
+    """Learns whether updates reach searches, by means of a completed file that has these attributes; once in a run.
 
-    Writes a mark with `tries` one higher, as a value that no other file has, searches by it, and restores the old mark.
-    If restoring fails, the mark counts a try too many, which matters only to a file that has failed in five runs.
+    Writes a mark with one more of `tries`, as a value that no other file has, searches by it, and restores the mark.
+    If restoring fails, the mark counts a try too many, which matters only to a file that failed in several runs.
     """
     run = store.run
-    if run.capabilities.updates_reach_search is not None or not run.service.claim("updates_reach_search"):
+    if run.capabilities.updates_reach_search is not None or not run.service.reserve("updates_reach_search"):
         return
     updated = replace(mark, tries=mark.tries + 1)
-    query = _words_of(run.settings.root, file)
+    query = _query_for(run.settings.root, file)
+    subject = f"searches of {store.key} to follow a change of attributes"
+    waiting = Waiting(subject, "they count as not following", _SEARCH_TIMEOUT)
     with suppress(VssyncError):
         store.writes.set_attributes(store.id, file_id, attributes, updated)
         try:
-            reaches = poll_until(
-                run,
-                lambda: _finds(store, query, updated),
-                Waiting(
-                    f"searches of {store.key} to follow a change of attributes",
-                    "they count as not following",
-                    timeout=_SEARCH_TIMEOUT,
-                ),
-            )
-            if reaches or _finds(store, query, mark):  # a search that finds neither mark tells nothing
+            reaches = poll_until(run, lambda: _search_finds(store, query, updated), waiting)
+            if reaches or _search_finds(store, query, mark):  # finding neither mark proves nothing
                 run.service.record_updates_reach_search(reaches=reaches)
                 if not reaches:
                     run.announce(f"{store.key}: {_STALE_SEARCH}")
@@ -188,14 +173,14 @@ def learn_whether_updates_reach_search(
             store.writes.set_attributes(store.id, file_id, attributes, mark)
 
 
-def _finds(store: StoreContext, query: str, mark: Mark) -> bool:
-    """Whether a search that filters by a mark finds a file with it; some services ignore filters."""
+def _search_finds(store: StoreContext, query: str, mark: Mark) -> bool:
+    """Whether a search that filters by a mark finds a file with that mark; some services ignore filters."""
     hits = store.client.search_store(store.id, query, 10, filters=attribute_filter(MARK, str(mark)))
     return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
 
 
-def _words_of(root: Path, file: DesiredFile) -> str:
-    """Words by which a search finds a file: some of its name and of its text."""
+def _query_for(root: Path, file: DesiredFile) -> str:
+    """The words to search for a file by: some of its name and of its text."""
     text = file.filename
     with suppress(OSError), (root / on_disk(file.path)).open("rb") as source:
         text += " " + source.read(_QUERY_BYTES).decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""What the parts of a run share: settings, client, threads, results, and what it learns about the service."""
+"""What the parts of a run share: its settings, its client and threads, and the results of its changes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from vssync.api.client import Client
-from vssync.applier.intake import Intake, RefusalStreak, ServiceRecord
 from vssync.applier.ledger import UploadLedger
+from vssync.applier.observations import IngestionHealth, RefusalStreak, ServiceRecord
 from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
 from vssync.applier.writes import Writes
 from vssync.errors import ServiceError, VssyncError
@@ -35,7 +35,7 @@ class Workload:
 
 
 class Watcher:
-    """Is told of progress; override the methods you need. They are called from several threads, and must be quick."""
+    """Hears of progress; override the methods you need. They are called from several threads, and must be quick."""
 
     __slots__ = ()
 
@@ -52,7 +52,7 @@ class Watcher:
         """`count` more changes ended, whatever their results."""
 
     def on_cleanup(self, uploads: int) -> None:
-        """All changes ended; so many uploads that are no longer needed are about to be deleted."""
+        """All changes ended; this number of uploads that are no longer needed is about to be deleted."""
 
     def on_upload_deleted(self) -> None:
         """One more of those uploads was deleted, or could not be."""
@@ -74,11 +74,11 @@ class RunSettings:
 
     root: Path = Path()
     capabilities: Capabilities = field(default_factory=Capabilities)
-    declared_capabilities: frozenset[str] = frozenset()  # those that the manifest says the service has
+    confirmed_capabilities: frozenset[str] = frozenset()  # names of those that the manifest says the service has
     fail_fast: bool = False
     batches_in_flight: int = 8  # of one store, at once
     new_store_seconds: int = 0  # usually, until a new store can be used; 0: not known
-    stamp: ApplyStamp | None = None  # to leave in stores; its time is set then
+    stamp: ApplyStamp | None = None  # to write to stores, with the time of the writing
 
 
 # Of several results of one change, the worst counts.
@@ -106,39 +106,39 @@ class Result:
 
 DONE = Result(Status.DONE)
 ALREADY_DONE = Result(Status.DONE, already=True)
-_INTERRUPTED = Result(Status.UNKNOWN, "started, and the end was not seen; plan again")
+_INTERRUPTED = Result(Status.UNKNOWN, "started, but its result is not known; plan again")
 
 
-def send_deletion(send: Callable[[], None]) -> str:
-    """Sends a deletion whose end is looked for later. Raises ServiceError where it was refused.
+def send_deletion(send: Callable[[], None]) -> ServiceError | None:
+    """Sends a deletion, to be confirmed later; returns the error of one that may have taken effect despite it.
 
-    Where it may have taken effect despite an error, returns `: error` to append to a message, otherwise "".
+    Raises ServiceError where it was refused.
     """
     try:
         send()
     except ServiceError as error:
         if not error.is_ambiguous:
             raise
-        return f": {error}"
-    return ""
+        return error
+    return None
 
 
 def result_of_error(error: VssyncError) -> Result:
     """The result of a change that ended with an error: failed, or unknown where it may have taken effect."""
-    status = Status.UNKNOWN if getattr(error, "is_ambiguous", False) else Status.FAILED
-    answer = getattr(error, "answer", None)
-    return Result(status, str(error), answer.request_id if answer else "", getattr(error, "attempts", 1))
+    status = Status.UNKNOWN if error.is_ambiguous else Status.FAILED
+    request_id = error.answer.request_id if isinstance(error, ServiceError) else ""
+    return Result(status, str(error), request_id, error.attempts)
 
 
-def result_of_unread(error: VssyncError) -> Result:
-    """The result of a change that was made, and whose end could not be read."""
+def result_of_unconfirmed(error: VssyncError) -> Result:
+    """The result of a change that was made, when an error kept this run from reading what became of it."""
     return replace(result_of_error(error), status=Status.UNKNOWN)
 
 
 def result_of_uncompleted(file: LiveFile | VssyncError) -> Result:
     """The result of a file that failed, was cancelled, did not end in time, or could not be read."""
     if isinstance(file, VssyncError):
-        return result_of_unread(file)
+        return result_of_unconfirmed(file)
     if file.error:
         return Result(Status.FAILED, file.error.with_ways_out)
     if file.status in (FileStatus.FAILED, FileStatus.CANCELLED):
@@ -209,7 +209,7 @@ class Results:
         """One outcome for every change of the plan."""
         outcomes = []
         for store in plan.stores:
-            if store.change or (store.key, "") in self._records:  # without a change: an end that needs attention
+            if store.change or (store.key, "") in self._records:  # recorded without a change: something went wrong
                 outcomes.append(self._outcome(store.key, "", store.change))
             outcomes += [self._outcome(store.key, batch.id, batch) for batch in store.batches]
             outcomes += [self._outcome(store.key, file.key, file) for file in store.files]
@@ -224,17 +224,8 @@ class Results:
             return Outcome(store_key, key, action, Status.SKIPPED, NOT_TRIED)
         result = record.result or record.if_interrupted
         seconds = (self._now() if record.ended is None else record.ended) - record.started
-        return Outcome(
-            store_key,
-            key,
-            action,
-            result.status,
-            result.detail,
-            result.request_id,
-            record.attempts,
-            seconds,
-            result.already,
-        )
+        status, detail, request_id, already = result.status, result.detail, result.request_id, result.already
+        return Outcome(store_key, key, action, status, detail, request_id, record.attempts, seconds, already)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +237,7 @@ class Deletion:
     store_id: str
     file_id: str = ""
     kept_id: str = ""  # the copy that stays in its place
-    problem: str = ""  # the error of the request, if it may have taken effect despite that
+    error: ServiceError | None = None  # of a request that may have taken effect despite it
 
     @property
     def object_id(self) -> str:
@@ -264,7 +255,8 @@ class ApplyRun:
     service: ServiceRecord = field(init=False)
     results: Results = field(init=False)
     ledger: UploadLedger = field(default_factory=UploadLedger, init=False)
-    deletions: list[Deletion] = field(default_factory=list, init=False)  # sent; they end when listings lack the object
+    deletions: list[Deletion] = field(default_factory=list, init=False)  # sent, and not yet confirmed by a listing
+    deleted_stores: set[str] = field(default_factory=set, init=False)  # ids of those that are gone
 
     def __post_init__(self) -> None:
         self.service = ServiceRecord(self.settings.capabilities)
@@ -276,7 +268,7 @@ class ApplyRun:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the service can do, as far as known by now: work on any store may show that a capability is missing."""
+        """What the service can do, as far as this run knows: work on any store may show that something is missing."""
         return self.service.capabilities
 
     @property
@@ -290,8 +282,8 @@ class ApplyRun:
         return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
 
     def announce(self, text: str, *, again_after: float = inf) -> None:
-        """Tells the watcher, unless it was told the same less than `again_after` seconds ago, as for another file."""
-        if self.service.claim(text, self.client.clock.monotonic(), again_after=again_after):
+        """Sends the watcher a message, unless it got the same one within the last `again_after` seconds."""
+        if self.service.reserve(text, self.client.clock.monotonic(), again_after=again_after):
             self.watcher.on_message(text)
 
 
@@ -303,12 +295,13 @@ class StoreContext:
     steps: StoreSteps
     id: str  # at the service; after a replacement the new one (`steps.store_id` is the old)
     made_id: str = ""  # from the reply to our create; empty if that was lost
-    has_lost_create: bool = False  # a request to create the store got no usable reply, and may have made one
+    has_lost_create: bool = False  # a request to create the store got no usable reply, and may have created one
     may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
-    is_awaited: bool = False  # this run made it, and the service does not serve it yet
-    found: Mapping[str, LiveFile] = field(default_factory=dict)  # by key digest, what a joined store had
-    last_progress: float = 0.0  # when files of the store last came to an end, on the monotonic clock
-    intake: Intake = field(default_factory=Intake)
+    is_provisioning: bool = False  # this run made it, and the service does not serve it yet
+    # By key digest, the files that a new store held already when this run came to attach its own.
+    concurrent_copies: Mapping[str, LiveFile] = field(default_factory=dict)
+    last_progress: float = 0.0  # when the service last finished files of the store, on the monotonic clock
+    ingestion: IngestionHealth = field(default_factory=IngestionHealth)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)
     stop_reason: str = ""  # why no more files are sent to the store, as a predicate: "takes no files now: …"
     visibility_wait_used: float = 0.0  # seconds of VISIBILITY_GRACE that waits in this store have used up
@@ -323,6 +316,11 @@ class StoreContext:
         return self.steps.setup is not None and self.steps.setup.action in (Action.CREATE, Action.REPLACE)
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether this run deleted the store."""
+        return self.id in self.run.deleted_stores
+
+    @property
     def client(self) -> Client:
         return self.run.client
 
@@ -331,8 +329,8 @@ class StoreContext:
         return self.run.writes
 
     @property
-    def stop_cause(self) -> str:
-        """Why a file is not sent, without the service's words; the file that got them reports them."""
+    def short_stop_reason(self) -> str:
+        """Why a file is not sent, without the service's message: that is reported of the file that was refused."""
         return f"the store {self.stop_reason.partition(':')[0]}"
 
     def is_refused_type(self, file_type: str) -> bool:
@@ -353,30 +351,29 @@ class StoreContext:
 
     def settle_untried(self, key: str) -> None:
         """Records that a file was not sent, since the store takes no more."""
-        self.settle(key, Result(Status.SKIPPED, f"{NOT_TRIED}: {self.stop_cause}"))
+        self.settle(key, Result(Status.SKIPPED, f"{NOT_TRIED}: {self.short_stop_reason}"))
 
-    def for_each(self, steps: Iterable[KeyedStep], carry_out: Callable[[StoreContext, KeyedStep], Result]) -> None:
+    def for_each(self, steps: Iterable[KeyedStep], execute: Callable[[StoreContext, KeyedStep], Result]) -> None:
         """Carries out steps in parallel and records the result of each; begins none once the run is stopping."""
 
-        def carry_out_and_settle(step: KeyedStep) -> None:
+        def execute_and_settle(step: KeyedStep) -> None:
             if self.run.stopping:
                 return
             self.run.results.record_start(self.key, step.key)
             try:
-                self.settle(step.key, carry_out(self, step))
+                self.settle(step.key, execute(self, step))
             except VssyncError as error:
                 self.settle(step.key, result_of_error(error))
 
-        self.run.pool.map(carry_out_and_settle, steps)
+        self.run.pool.map(execute_and_settle, steps)
 
     def detach_copy(self, drop: Drop, kept_id: str = "") -> None:
         """Detaches one copy, in whose place another may stay; an upload of ours is deleted at the end of the run.
 
-        A lost reply is no failure: the end of the run looks for every copy that was to be detached.
+        A lost reply is not a failure: the end of the run looks for every copy that was to be detached.
         """
         is_ours = drop.deletes_upload
-        problem = send_deletion(lambda: self.writes.detach(self.id, drop.file_id, is_our_upload=is_ours))
-        deletion = Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id, problem)
-        self.run.deletions.append(deletion)
-        if drop.deletes_upload:
+        error = send_deletion(lambda: self.writes.detach(self.id, drop.file_id, is_our_upload=is_ours))
+        self.run.deletions.append(Deletion(self.key, drop.key, self.id, drop.file_id, kept_id or drop.kept_id, error))
+        if is_ours:
             self.run.ledger.schedule_delete(drop.file_id, f"replaced or removed copy of {drop.key}")

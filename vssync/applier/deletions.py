@@ -1,14 +1,15 @@
-"""Sees a run's deletions to their end, takes a last look at what stays, and deletes the uploads that nobody needs.
+"""Confirms a run's deletions, checks once more what stays, and deletes the uploads that nobody needs.
 
-A deletion has ended when a listing lacks what was deleted: services confirm deletions that they make later, or never.
-Two machines may each delete the copy that the other one keeps. So before the first upload is deleted, every copy that
-stays in the place of another is seen completed; else no upload is deleted, and the next run repairs what is missing.
-Deleting a File takes it out of all its stores, so every store is asked first, whoever owns it.
+Only a listing confirms a deletion: services answer "deleted" to what they delete later, or never. Two machines may each
+delete the copy that the other one keeps. So unless every copy that stays in the place of another is completed, no
+upload is deleted, and the next run repairs what is missing. Deleting a File takes it out of all its stores, so every
+store is asked first, whoever owns it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vssync.api.client import Client
@@ -22,110 +23,116 @@ from vssync.model.report import Orphan, Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 from vssync.threads import Pool
 
-_UNSEEN = "the deletion of {} was sent, and its end was not seen: {}"
+_UNCONFIRMED = "the deletion of {} was sent, but not confirmed: {}"
 _LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
 
 
 @dataclass(frozen=True, slots=True)
-class LastLook:
+class FinalState:
     """What the service shows after a run's deletions."""
 
     stores: Mapping[str, LiveStore]  # all, by id
     files: Mapping[str, Mapping[str, LiveFile]]  # by id, of each store from which a file was detached
-    errors: Mapping[str, VssyncError]  # of listing the files of the others of these stores
-    is_short: bool  # files that were counted and not listed were asked for one by one
+    errors: Mapping[str, VssyncError]  # by id, of those of these stores whose files could not be listed
+    is_short: bool  # a listing had fewer files than its store counts
 
-    def shows(self, deletion: Deletion) -> bool:
+    def lists(self, deletion: Deletion) -> bool:
         """Whether what was deleted is still listed."""
-        shown = self.files.get(deletion.store_id, {}) if deletion.file_id else self.stores
-        return deletion.object_id in shown
+        listed = self.files.get(deletion.store_id, {}) if deletion.file_id else self.stores
+        return deletion.object_id in listed
 
-    def count_shown(self, deletions: Collection[Deletion]) -> int:
+    def count_listed(self, deletions: Collection[Deletion]) -> int:
         """How many of these are still listed."""
-        return sum(map(self.shows, deletions))
+        return sum(map(self.lists, deletions))
 
 
-def finish_deletions(run: ApplyRun, plan: Plan, stores: list[StoreContext]) -> tuple[Orphan, ...]:
-    """Records the result of each deletion whose end is not as it should be, and deletes the scheduled uploads.
+def finish_deletions(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) -> tuple[Orphan, ...]:
+    """Records the result of each deletion that went wrong, and deletes the scheduled uploads.
 
-    `stores` are those of this run; the list is changed: it loses those that are gone. Returns the uploads that stay
-    because stores of others hold them; any other that stays is left to the ledger, with the reason.
+    `stores` are those of this run. Returns the uploads that stay because stores of others hold them; any other that
+    stays is left to the ledger, with the reason.
     """
     pending = run.ledger.pending_deletes()
     if not (run.deletions or pending):
         return ()
     try:
-        look = _wait_for_ends(run)
+        final = _wait_for_deletions(run)
     except VssyncError as error:
-        record_unseen_deletions(run, str(error))
+        record_unconfirmed_deletions(run, str(error))
         _note_why_kept(run, pending, str(error))
         return ()
-    is_as_planned = True
+    may_delete_uploads = True
     for deletion in run.deletions:
-        bad_result, keeps_uploads = _check_end(run, look, deletion)
-        is_as_planned = is_as_planned and not keeps_uploads
+        bad_result, keeps_uploads = _check_deletion(run, final, deletion)
+        may_delete_uploads = may_delete_uploads and not keeps_uploads
         if bad_result:
             run.results.record_result(deletion.store_key, deletion.key, bad_result)
         elif not deletion.file_id:
-            stores[:] = [store for store in stores if store.id != deletion.store_id]
-        if look.shows(deletion) and deletion.file_id in pending:
+            run.deleted_stores.add(deletion.store_id)
+        if final.lists(deletion) and deletion.file_id in pending:
             del pending[deletion.file_id]
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
     run.deletions.clear()
-    if is_as_planned:
-        return _delete_unheld(run, plan, [store.id for store in stores], look, pending)
-    _note_why_kept(run, pending, "not everything that stays was seen completed")
+    if may_delete_uploads:
+        store_ids = [store.id for store in stores if not store.is_deleted]
+        return _delete_unheld(run, plan, store_ids, final, pending)
+    _note_why_kept(run, pending, "not every copy that stays is known to be completed")
     return ()
 
 
-def _check_end(run: ApplyRun, look: LastLook, deletion: Deletion) -> tuple[Result | None, bool]:
-    """What is wrong with the end of a deletion, if anything, and whether that keeps all uploads from being deleted."""
+def _check_deletion(run: ApplyRun, final: FinalState, deletion: Deletion) -> tuple[Result | None, bool]:
+    """What went wrong with a deletion, if anything, and whether that keeps all uploads from being deleted."""
+    error = final.errors.get(deletion.store_id) if deletion.file_id else None
     try:
-        if deletion.kept_id and not _is_completed(run, look, deletion):
+        if deletion.kept_id and not _is_completed(run, final, deletion):
             return Result(Status.FAILED, _LOST.format(deletion.kept_id)), True
-        if deletion.file_id and (error := look.errors.get(deletion.store_id)):
-            raise error
-    except VssyncError as error:
-        return Result(Status.UNKNOWN, _UNSEEN.format(deletion.object_id, error)), True
-    if look.shows(deletion):
-        return Result(Status.UNKNOWN, f"{deletion.object_id}: {STILL_LISTED}{deletion.problem}"), False
+    except VssyncError as read_error:
+        error = read_error
+    if error:
+        return Result(Status.UNKNOWN, _UNCONFIRMED.format(deletion.object_id, error)), True
+    if final.lists(deletion):
+        cause = f": {deletion.error}" if deletion.error else ""
+        return Result(Status.UNKNOWN, f"{deletion.object_id}: {STILL_LISTED}{cause}"), False
     return None, False
 
 
-def record_unseen_deletions(run: ApplyRun, reason: str) -> None:
-    """Records that nobody saw the end of the deletions that were sent."""
+def record_unconfirmed_deletions(run: ApplyRun, reason: str) -> None:
+    """Records that it is not known what became of the deletions that were sent."""
     for deletion in run.deletions:
-        result = Result(Status.UNKNOWN, _UNSEEN.format(deletion.object_id, reason))
+        result = Result(Status.UNKNOWN, _UNCONFIRMED.format(deletion.object_id, reason))
         run.results.record_result(deletion.store_key, deletion.key, result)
 
 
-def _wait_for_ends(run: ApplyRun) -> LastLook:
+def _wait_for_deletions(run: ApplyRun) -> FinalState:
     """Reads listings until they are whole and nothing deleted is in them, or time is up; returns the last reading.
 
-    What a short listing lacks may be in the next one, though it is gone.
+    A short listing confirms nothing: the next one may list again what this one lacks.
     """
     clock = run.client.clock
-    whole_by = clock.monotonic() + DELETION_WAIT
+    deadline = clock.monotonic() + DELETION_WAIT
+
+    def is_confirmed(state: FinalState) -> bool:
+        return not state.count_listed(run.deletions) and not (state.is_short and clock.monotonic() < deadline)
+
+    waiting = Waiting("deleted objects to leave the listings", "what is still listed counts as not done", DELETION_WAIT)
     return poll_until(
         run,
-        lambda: _look(run),
-        Waiting(
-            "deleted objects to leave the listings", "what is still listed counts as not done", timeout=DELETION_WAIT
-        ),
-        is_done=lambda look: not (look.count_shown(run.deletions) or (look.is_short and clock.monotonic() < whole_by)),
-        progress_of=lambda look: look.count_shown(run.deletions),
+        lambda: _read_final_state(run),
+        waiting,
+        is_done=is_confirmed,
+        progress_of=lambda state: state.count_listed(run.deletions),
     )
 
 
-def _look(run: ApplyRun) -> LastLook:
+def _read_final_state(run: ApplyRun) -> FinalState:
     stores = {store.id: store for store in run.client.list_stores()}
     by_store: dict[str, list[str]] = {}
     for deletion in run.deletions:
         if deletion.file_id:
             by_store.setdefault(deletion.store_id, []).append(deletion.file_id)
     denied = run.client.stores_denied
-    if denied and not (stores and by_store.keys() <= stores.keys()):  # since the plan
-        raise denied  # pinned stores cannot stand for every store: there is none, or one of this run is not among them
+    if denied and not (stores and by_store.keys() <= stores.keys()):
+        raise denied  # only pinned stores are listed: there are none, or a store of this run is not among them
     pending = run.ledger.pending_deletes()
 
     files: dict[str, Mapping[str, LiveFile]] = {}
@@ -141,11 +148,11 @@ def _look(run: ApplyRun) -> LastLook:
             errors[store_id] = error
 
     run.pool.map(list_files, by_store)
-    return LastLook(stores, files, errors, is_short=Verdict.SHORT in verdicts)
+    return FinalState(stores, files, errors, is_short=Verdict.SHORT in verdicts)
 
 
 def _list_or_ask(client: Client, store: LiveStore, file_ids: Collection[str]) -> tuple[Mapping[str, LiveFile], Verdict]:
-    """A store's files. Of `file_ids`, those that a listing lacks which is not whole are asked for one by one."""
+    """A store's files. Where the listing is not whole, those of `file_ids` that it lacks are asked for one by one."""
     listing = client.list_all_files(store)
     files = {file.id: file for file in listing.files}
     unseen = () if listing.verdict is Verdict.WHOLE else set(file_ids) - files.keys()
@@ -153,9 +160,9 @@ def _list_or_ask(client: Client, store: LiveStore, file_ids: Collection[str]) ->
     return files | {file_id: client.get_file(store.id, file_id) for file_id in attached}, listing.verdict
 
 
-def _is_completed(run: ApplyRun, look: LastLook, deletion: Deletion) -> bool:
+def _is_completed(run: ApplyRun, final: FinalState, deletion: Deletion) -> bool:
     """Whether the copy that stays is completed. The listing may be late: unless it says so, the file is read."""
-    file = look.files.get(deletion.store_id, {}).get(deletion.kept_id)
+    file = final.files.get(deletion.store_id, {}).get(deletion.kept_id)
     if file is None or file.status is not FileStatus.COMPLETED:
         try:
             file = run.client.get_file(deletion.store_id, deletion.kept_id)
@@ -170,11 +177,11 @@ def _note_why_kept(run: ApplyRun, pending: Collection[str], reason: str) -> None
 
 
 def _delete_unheld(
-    run: ApplyRun, plan: Plan, store_ids: Collection[str], look: LastLook, pending: Mapping[str, str]
+    run: ApplyRun, plan: Plan, store_ids: Collection[str], final: FinalState, pending: Mapping[str, str]
 ) -> tuple[Orphan, ...]:
-    """Deletes those of the uploads that no store holds, and names those that stores of others hold."""
+    """Deletes those of the uploads that no store holds, and returns those that stores of others hold."""
     try:
-        holders = _find_holders_after_deletions(run, store_ids, look, pending)
+        holders = _find_holders_after_deletions(run, store_ids, final, pending)
     except VssyncError as error:
         _note_why_kept(run, pending, str(error))
         return ()
@@ -203,16 +210,25 @@ def _delete_unheld(
 
 
 def _find_holders_after_deletions(
-    run: ApplyRun, store_ids: Collection[str], look: LastLook, file_ids: Collection[str]
+    run: ApplyRun, store_ids: Collection[str], final: FinalState, file_ids: Collection[str]
 ) -> Mapping[str, list[LiveStore]]:
-    """The stores that hold each of these Files. A store of this run counts, though it may be listed late."""
-    unlisted = [run.client.get_store(store_id) for store_id in store_ids if store_id not in look.stores]
-    stores = [*look.stores.values(), *unlisted]
-    holders = dict(find_holders(run.client, run.pool, [each for each in stores if each.id not in look.files], file_ids))
+    """The stores that hold each of these Files, also those of this run that are not listed yet."""
+    unlisted = [run.client.get_store(store_id) for store_id in store_ids if store_id not in final.stores]
+    stores = [*final.stores.values(), *unlisted]
+    unread = [store for store in stores if store.id not in final.files]
+    holders = dict(find_holders(run.client, run.pool, unread, file_ids))
     for store in stores:
-        for file_id in look.files.get(store.id, {}).keys() & file_ids:
+        for file_id in final.files.get(store.id, {}).keys() & file_ids:
             holders.setdefault(file_id, []).append(store)
     return holders
+
+
+def close_held_uploads(run: ApplyRun) -> None:
+    """Takes uploads that this run did not attach, and that other stores hold, for none that a report should name."""
+    with suppress(VssyncError):  # then they are named, and `gc` looks again
+        if loose_ids := run.ledger.loose_ids():
+            for file_id in find_holders(run.client, run.pool, run.client.list_stores(), loose_ids):
+                run.ledger.record_closed(file_id)
 
 
 def _is_of_manifest(store: LiveStore, owner: str) -> bool:
@@ -228,7 +244,7 @@ def find_holders(
     Raises ServiceError, which names the store, where one cannot be asked and is not to be skipped.
     """
 
-    def held_by(store: LiveStore) -> Collection[str]:
+    def ask(store: LiveStore) -> Collection[str]:
         try:
             return _held_by(client, store, file_ids)
         except ServiceError as error:
@@ -244,8 +260,8 @@ def find_holders(
 
     asked = list(stores) if file_ids else []
     holders: dict[str, list[LiveStore]] = {}
-    for store, held in zip(asked, pool.map(held_by, asked), strict=True):
-        for file_id in held:
+    for store, held_ids in zip(asked, pool.map(ask, asked), strict=True):
+        for file_id in held_ids:
             holders.setdefault(file_id, []).append(store)
     return holders
 

@@ -1,7 +1,7 @@
 """Feeds a store with files: a few batches in flight; one file first of each type the service has not yet accepted.
 
 Files that failed are tried again. Where a store ingests nothing, one file at a time is tried with growing pauses, and
-all others stay as they are: the next run begins anew.
+all others stay as they are: the next run starts afresh.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 
-from vssync.applier.attach import attach, leave_unattached, settle_unattached
-from vssync.applier.await_ingestion import FileToRetry, wait_and_settle
+from vssync.applier.attach import attach, settle_by_error, settle_unattached
 from vssync.applier.context import StoreContext, result_of_error
-from vssync.applier.intake import PAUSES
+from vssync.applier.observations import PAUSES
+from vssync.applier.settle import FileToRetry, wait_and_settle
 from vssync.applier.steps import Put
-from vssync.applier.stores import look_for_twins, update_metadata
+from vssync.applier.stores import look_for_twins, update_store
 from vssync.applier.upload import (
     InFlightBatch,
     PendingFile,
     detach_to_reattach,
+    keep_attachable,
     prepare_files,
     result_of_unattached,
-    take_over_found,
-    without_lingering,
+    take_over_concurrent,
 )
-from vssync.applier.wait import await_new_store
+from vssync.applier.wait import wait_for_new_store
 from vssync.applier.writes import MetadataLost
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
@@ -35,20 +35,14 @@ from vssync.text import count_noun, format_elapsed
 
 _MAX_TRIALS = 3  # of a file type; if they neither prove nor refute it, its other files are sent nevertheless
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
-_NOTHING_PREPARED: Mapping[str, PendingFile] = {}
 
 
 class StoreFeed:
     """The files of one store on their way: waiting, in flight, or failed with tries left."""
 
-    def __init__(
-        self,
-        store: StoreContext,
-        puts: Sequence[Put],
-        prepared: Mapping[str, PendingFile] = _NOTHING_PREPARED,
-    ) -> None:
+    def __init__(self, store: StoreContext, puts: Sequence[Put], prepared: Mapping[str, PendingFile]) -> None:
         self._store = store
-        self._prepared = prepared  # by key, of puts that need only be attached
+        self._prepared = prepared  # by key, those of the puts that need only be attached
         self._batch_size = store.run.capabilities.batch_size
         self._waiting: deque[Put] = deque()
         self._unproven: dict[str, deque[Put]] = {}  # by type: one file is tried at a time until the type is proven
@@ -63,14 +57,14 @@ class StoreFeed:
 
     def run(self) -> None:
         """Feeds the store until every file has its result, or the run or the store stops."""
-        intake = self._store.intake
+        ingestion = self._store.ingestion
         while not self._is_ending:
-            if intake.has_outage:
+            if ingestion.has_outage:
                 self._settle_all()
-                if intake.has_outage and not self._probe_outage():
+                if ingestion.has_outage and not self._probe_outage():
                     break
             elif self._has_room and (puts := self._next_puts()):
-                self._send(puts)
+                self._prepare_and_attach(puts)
             elif self._uploaded:
                 self._attach(self._uploaded.popleft())
             elif self._in_flight:
@@ -107,10 +101,10 @@ class StoreFeed:
         room = min(self._batch_size - len(chosen), len(self._waiting))
         return chosen + [self._waiting.popleft() for _ in range(room)]
 
-    def _send(self, puts: Sequence[Put]) -> None:
+    def _prepare_and_attach(self, puts: Sequence[Put]) -> None:
         prepared = [self._prepared[put.key] for put in puts if put.key in self._prepared]
         files = [*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])]
-        if self._store.is_awaited:
+        if self._store.is_provisioning:
             self._uploaded.append(files)
         else:
             self._attach(files)
@@ -120,7 +114,7 @@ class StoreFeed:
 
         The other store had time to be listed while the files were uploaded.
         """
-        if not await_new_store(self._store):
+        if not wait_for_new_store(self._store):
             for file in files:
                 self._store.settle_untried(file.put.key)
             return
@@ -128,10 +122,10 @@ class StoreFeed:
             try:
                 look_for_twins(self._store)
             except VssyncError as error:
-                leave_unattached(self._store, files, error)
+                settle_by_error(self._store, files, error)
                 self._store.stop_reason = f"may not be the only one of its key: {error}"
                 return
-            files = take_over_found(self._store, files)
+            files = take_over_concurrent(self._store, files)
         self._in_flight.extend(attach(self._store, files))
         self._note.update(self._in_flight)
 
@@ -147,7 +141,7 @@ class StoreFeed:
 
     def _try_again(self) -> None:
         """Attaches the failed files once more, after a pause, unless the run or the store stops meanwhile."""
-        if self._store.intake.failing:
+        if self._store.ingestion.failing:
             attempts = max(failed.file.attempts for failed in self._failed)
             reason = f"{count_noun(len(self._failed), 'file')} failed, and will be tried again"
             if not self._pause(PAUSES[attempts - 1], reason):
@@ -169,27 +163,27 @@ class StoreFeed:
             return PendingFile(put, file_id, attempts=attempts, detached=(file_id,))
 
         pending = self._store.run.pool.map(detach, failed)
-        self._attach(without_lingering(self._store, [file for file in pending if file]))
+        self._attach(keep_attachable(self._store, [file for file in pending if file]))
 
     def _probe_outage(self) -> bool:
         """Tries one file after another, with growing pauses, until one is completed; whether one was.
 
-        A file that was not sent yet comes first, unless its old copy must go before: it would be out of searches.
+        A file that was not sent yet comes first, unless its old copy must be detached for it: searches would miss both.
         """
-        intake = self._store.intake
+        ingestion = self._store.ingestion
         for pause in PAUSES:
             fresh = next((put for put in self._waiting if not put.before_attach), None)
             if not fresh and not self._failed:
                 break
-            if not self._pause(pause, f"ingestion fails ({intake.error}), and one file will be tried"):
+            if not self._pause(pause, f"ingestion fails ({ingestion.error}), and one file will be tried"):
                 break
             if fresh:
                 self._waiting.remove(fresh)
-                self._send([fresh])
+                self._prepare_and_attach([fresh])
             else:
                 self._reattach([self._failed.pop(0)], is_probe=True)
             self._settle_all()
-            if not intake.has_outage:
+            if not ingestion.has_outage:
                 return True
         return False
 
@@ -202,22 +196,22 @@ class StoreFeed:
 
     def _give_up(self) -> None:
         """Settles what is left: files that failed, and files that were not sent because of an outage or a refusal."""
-        store, intake = self._store, self._store.intake
+        store, ingestion = self._store, self._store.ingestion
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
         uploaded = (file.put for file in chain(*self._uploaded))
         untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
-        if intake.has_outage and not store.stop_reason and (untried or not intake.has_completed):
-            store.stop_reason = f"ingests nothing now: {intake.error}; apply again later"
-        cause = store.stop_cause if store.stop_reason else "the run ended before; apply again"
+        if ingestion.has_outage and not store.stop_reason and (untried or not ingestion.has_completed):
+            store.stop_reason = f"ingests nothing now: {ingestion.error}; apply again later"
+        cause = store.short_stop_reason if store.stop_reason else "the run ended before; apply again"
         for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
             settle_unattached(store, file, result_of_unattached(file.put, cause))
         if store.stop_reason:
             store.run.announce(f"{store.key}: {store.stop_reason}")
             for put in untried:
                 store.settle_untried(put.key)
-        elif intake.failing:
-            store.run.announce(f"{store.key}: {intake.summary}")
+        elif ingestion.failing:
+            store.run.announce(f"{store.key}: {ingestion.summary}")
 
 
 class UnfinishedBatchNote:
@@ -231,17 +225,19 @@ class UnfinishedBatchNote:
         self._store = store
         self._written: tuple[str, ...] = ()
         self._next_write = 0.0
+        self._has_failed = False  # to write a note
 
     def update(self, batches: Iterable[InFlightBatch]) -> None:
         """Notes that these batches are under way, unless the last note says the same or was written just now."""
         batch_ids = tuple(batch.batch_id for batch in batches if batch.batch_id)
         now = self._store.client.clock.monotonic()
-        if batch_ids and batch_ids != self._written and now >= self._next_write and self._is_enabled:
+        is_due = now >= self._next_write and not self._has_failed
+        if batch_ids and batch_ids != self._written and is_due and self._is_needed:
             self._next_write = now + _NOTE_INTERVAL
             self._write(batch_ids)
 
     @cached_property
-    def _is_enabled(self) -> bool:
+    def _is_needed(self) -> bool:
         settings, capabilities = self._store.steps.settings, self._store.run.capabilities
         if settings and not settings.external and capabilities.store_updates and capabilities.batches:
             with suppress(VssyncError):
@@ -260,12 +256,12 @@ class UnfinishedBatchNote:
             return {name: value for name, value in metadata.items() if name != STORE_BATCHES} | note
 
         try:
-            update_metadata(self._store.run, self._store.id, add)
+            update_store(self._store.run, self._store.id, add)
             self._written = batch_ids
         except MetadataLost as error:
             self._store.run.results.record_result(self._store.key, "", result_of_error(error))
-            self._is_enabled, self._written = False, ()
+            self._has_failed, self._written = True, ()
         except VssyncError as error:
-            if getattr(error, "is_ambiguous", False):
+            if error.is_ambiguous:
                 self._written = batch_ids
-            self._is_enabled = bool(self._written)  # a service that took one note takes others
+            self._has_failed = not self._written  # one note was written, so others can be

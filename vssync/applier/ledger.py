@@ -15,7 +15,7 @@ from vssync.model.state import DesiredFile, UploadIdentity
 
 
 class UploadState(Enum):
-    """What a run is to do with an upload."""
+    """Where an upload is, and what the run does with it."""
 
     SPARE = auto()  # an earlier run made it and no store holds it: used instead of sending the same bytes again
     LOOSE = auto()  # this run made, took or detached it, and has not attached it yet
@@ -63,7 +63,7 @@ class UploadLedger:
         self._suspects: list[Orphan] = []
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
-        """Begins with the uploads that earlier runs left and no store holds; `shared` is wanted more than once."""
+        """Begins with the uploads that earlier runs left and no store holds; those in `shared` are used repeatedly."""
         self._owner_name = owner.partition("/")[0]
         for upload in spares:
             detached = "upload that an earlier run took out of its store"
@@ -90,7 +90,8 @@ class UploadLedger:
                     if store_id not in stores:
                         stores.add(store_id)  # at once, so that `withdraw` knows of it
                         return file_id, False
-            spares = self._spares.get(identity, [])  # used by one thread at a time: the others wait for the lock
+            # No lock is needed: only one thread wants this upload, or the others wait for the send lock.
+            spares = self._spares.get(identity, [])
             while spares and not is_usable(spares[0]):
                 self.record_closed(spares.pop(0))
             file_id = spares.pop(0) if spares else send()
@@ -137,7 +138,7 @@ class UploadLedger:
             self._suspects.append(Orphan("", detail, suspected=True))
 
     def is_known(self, file_id: str) -> bool:
-        """Whether this run has a use for a File, or had one."""
+        """Whether a File is or was among this run's uploads."""
         with self._lock:
             return file_id in self._entries
 
@@ -146,6 +147,11 @@ class UploadLedger:
         with self._lock:
             entry = self._entries.get(file_id)
             return entry is not None and entry.state is UploadState.LOOSE
+
+    def loose_ids(self) -> list[str]:
+        """The ids of the uploads that no store holds, as far as this run knows."""
+        with self._lock:
+            return [id_ for id_, entry in self._entries.items() if entry.state is UploadState.LOOSE]
 
     def is_proven_by_name(self, file: DesiredFile) -> bool:
         """Whether a file's upload name holds a digest of owner and content, so that no other File can have it."""

@@ -1,4 +1,4 @@
-"""Carries out a plan: makes the requests and decides nothing, since what to do is in the steps.
+"""Carries out a plan: makes the requests of its steps, and decides nothing.
 
 Stores are applied in parallel, the steps within each in the order of `StoreSteps`. Every change gets an outcome.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import compress
 
 from vssync.api.errors import is_unreadable
 from vssync.applier.attributes import probe_search_updates, update_attributes
@@ -20,7 +21,12 @@ from vssync.applier.context import (
     result_of_error,
     result_of_uncompleted,
 )
-from vssync.applier.deletions import find_holders, finish_deletions, record_unseen_deletions
+from vssync.applier.deletions import (
+    close_held_uploads,
+    find_holders,
+    finish_deletions,
+    record_unconfirmed_deletions,
+)
 from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity
 from vssync.applier.steps import BatchStep, Drop, Put, StoreSteps, Wait, plan_steps
@@ -37,11 +43,11 @@ from vssync.applier.upload import PendingFile, prepare_files
 from vssync.applier.wait import (
     DELETION_WAIT,
     Waiting,
-    await_new_store,
     find_attached,
     poll_until,
     wait_for_batch,
     wait_for_files,
+    wait_for_new_store,
 )
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation, UnattachedUpload
@@ -62,7 +68,7 @@ def carry_out(run: ApplyRun, plan: Plan) -> Report:
     """
     started = run.client.clock.monotonic()
     all_steps = plan_steps(plan)
-    unchecked_ids = _begin(run, plan, all_steps)
+    unchecked_ids = _prepare_run(run, plan, all_steps)
     stores: list[StoreContext] = []
     held: tuple[Orphan, ...] = ()
     interrupted = False
@@ -76,35 +82,37 @@ def carry_out(run: ApplyRun, plan: Plan) -> Report:
         )
         verify_new_stores(run, [store for store in stores if store.is_new])
         held = finish_deletions(run, plan, stores)
+        close_held_uploads(run)
         verify_single_copies(run, stores)
-        stamp_stores(run, plan, {store.key: store.id for store in stores if store.steps.has_writes})
+        written = [store for store in stores if store.steps.has_writes and not store.is_deleted]
+        stamp_stores(run, plan, {store.key: store.id for store in written})
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)
-        record_unseen_deletions(run, "plan again")
+        record_unconfirmed_deletions(run, "plan again")
     run.watcher.on_ending()
     report = Report(
         plan=plan,
         outcomes=run.results.outcomes(plan),
         orphans=run.ledger.orphans(),
         held=held,
-        store_ids=tuple(sorted((store.key, store.id) for store in stores)),
+        store_ids=tuple(sorted((store.key, store.id) for store in stores if not store.is_deleted)),
         seconds=run.client.clock.monotonic() - started,
         requests=run.client.sender.request_count,
         repeated=run.client.sender.retry_count,
         interrupted=interrupted,
         throttled=run.client.sender.limits.throttled_seconds,
     )
-    # Converged: forget all uploads but orphans, and those not checked. Otherwise the next run may need any of them.
+    # A run that did not converge forgets no upload: the next one may need any of them.
     kept_ids = {orphan.file_id for orphan in report.orphans} | unchecked_ids
     run.writes.journal.end(keep_only=kept_ids if report.converged else None)
     return report
 
 
-def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> set[str]:
-    """Opens the ledger with what earlier runs left and what this one wants more than once; announces the work.
+def _prepare_run(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> set[str]:
+    """Opens the ledger and the journal, and tells the watcher how much there is to do.
 
-    Returns the ids of earlier uploads that this run cannot use, because the stores cannot be listed.
+    Returns the ids of uploads of earlier runs that this one cannot use, because the stores cannot be listed.
     """
     if any(store.owned for store in plan.stores):  # a listing showed a mark
         run.service.lists_attributes = True
@@ -119,7 +127,8 @@ def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> set[
     puts = [put for steps in all_steps for put in steps.all_puts]
     wanted = Counter(upload_identity(put.file) for put in puts if not put.existing_id)
     run.ledger.open(plan.owner, spares, [identity for identity, times in wanted.items() if times > 1])
-    if not plan.empty or not (plan.options.targets or plan.options.excludes):  # else others may be left as they were
+    is_partial = bool(plan.options.targets or plan.options.excludes)
+    if not (plan.empty and is_partial):  # such a run does not finish what an interrupted one left undone
         journal.mark_as_apply()
     cost = estimate_cost(plan)
     workload = Workload(cost.bytes, cost.batches, {steps.key: steps.change_count for steps in all_steps})
@@ -130,23 +139,22 @@ def _begin(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -> set[
 def _find_unheld(run: ApplyRun, uploads: Sequence[UnattachedUpload]) -> tuple[UnattachedUpload, ...]:
     """Those uploads that exist and that no store holds. Raises ServiceError where the stores cannot be listed.
 
-    A store that cannot be read may hold one, which is then attached in a second store as well. That is harmless: while
-    there is such a store, no upload is deleted.
+    An upload that is held by a store which cannot be read counts as unheld, and may be attached to a second store. That
+    is harmless: while there is such a store, no upload is deleted.
     """
 
-    def is_gone(file_id: str) -> bool:
-        """Whether a File does not exist; False where nobody can say."""
+    def exists(upload: UnattachedUpload) -> bool:
         try:
-            run.client.get_upload(file_id)
+            run.client.get_upload(upload.file_id)
         except VssyncError as error:
-            return isinstance(error, NotFound)
-        return False
+            return not isinstance(error, NotFound)  # presumably, where that cannot be read
+        return True
 
     ids = [upload.file_id for upload in uploads]
-    held = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
-    run.writes.journal.forget(held)
-    are_gone = run.pool.map(is_gone, ids)
-    return tuple(each for each, gone in zip(uploads, are_gone, strict=True) if not gone and each.file_id not in held)
+    holders = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
+    run.writes.journal.forget(holders)
+    existing = compress(uploads, run.pool.map(exists, uploads))
+    return tuple(upload for upload in existing if upload.file_id not in holders)
 
 
 def _wait_for_requests_in_flight(run: ApplyRun) -> None:
@@ -179,34 +187,33 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
     stores.append(store)
     if steps.setup and not steps.adopts:
         run.results.record_result(steps.key, "", DONE)
-    store.for_each(steps.cancels, cancel_batch)
-    StoreFeed(store, steps.puts).run()
-    if store.is_awaited and not run.stopping:  # no file of it had to wait
-        await_new_store(store)
+    store.for_each(steps.cancels, _cancel_batch)
+    StoreFeed(store, steps.puts, {}).run()
+    if store.is_provisioning and not run.stopping:  # it has no files, so the feed did not wait for it
+        wait_for_new_store(store)
     awaited_ids = {wait.file_id for wait in steps.copy_waits}
     if (completed := [step for step in steps.updates if step.file_id not in awaited_ids]) and not run.stopping:
         probe_search_updates(store, completed[0])
     store.for_each(steps.updates, update_attributes)
-    store.for_each(steps.batch_waits, await_batch)
+    store.for_each(steps.batch_waits, _wait_for_earlier_batch)
     if steps.copy_waits and not run.stopping:
-        wait_for_copies(store, steps.copy_waits)
+        _wait_for_copies(store, steps.copy_waits)
     late = _prepare_late(store, steps.late_puts)
     # A drop takes chunks of late files along (see `StoreSteps.late_puts`): all must be ready to be attached again.
     if len(late) == len(steps.late_puts):
-        store.for_each(steps.drops, drop_copy)
-        wait_for_drops(store, steps.drops if late else ())
+        store.for_each(steps.drops, _drop_copy)
+        _wait_for_drops(store, steps.drops if late else ())
     StoreFeed(store, [pending.put for pending in late.values()], late).run()
     if steps.adopts:
         _settle_store(store, end_adoption)
-    if steps.teardown:
-        _tear_down(store)
-
-
-def _tear_down(store: StoreContext) -> None:
-    """Deletes a store, and the files that go with it share its result; or releases it, so that only our mark goes."""
-    if store.steps.teardown and store.steps.teardown.action is Action.UPDATE:
+    if steps.teardown and steps.teardown.action is Action.UPDATE:
         _settle_store(store, release_store)
-        return
+    elif steps.teardown:
+        _delete_store(store)
+
+
+def _delete_store(store: StoreContext) -> None:
+    """Deletes a store; the files that go with it share its result."""
     leaving, results = store.steps.leaving, store.run.results
     for drop in leaving:
         results.record_start(store.key, drop.key)
@@ -216,10 +223,10 @@ def _tear_down(store: StoreContext) -> None:
         store.settle(drop.key, of_files)
 
 
-def _settle_store(store: StoreContext, carry_out: Callable[[StoreContext], Result]) -> Result:
-    """Carries out a change of the store itself, and records its result, which is returned."""
+def _settle_store(store: StoreContext, execute: Callable[[StoreContext], Result]) -> Result:
+    """Carries out a change of the store itself, and records and returns its result."""
     try:
-        result = carry_out(store)
+        result = execute(store)
     except VssyncError as error:
         result = result_of_error(error)
     store.run.results.record_result(store.key, "", result)
@@ -227,30 +234,31 @@ def _settle_store(store: StoreContext, carry_out: Callable[[StoreContext], Resul
 
 
 def _prepare_late(store: StoreContext, puts: Sequence[Put]) -> dict[str, PendingFile]:
-    """The files, by key, ready to be attached; their old copies are gone.
+    """The files, by key, ready to be attached.
 
-    Detach reattached files first: dropping the other copies destroys chunks they share (see `StoreSteps.late_puts`). A
-    run that is killed then would leave files that are listed as completed and have no chunks.
+    Files to be attached again are detached first of all: detaching the old copies of others destroys the chunks that
+    they share (see `StoreSteps.late_puts`), and a run that is killed then would leave files that are listed as
+    completed and have no chunks.
     """
     prepared: dict[str, PendingFile] = {}
-    for has_file in (True, False):
-        group = [put for put in puts if bool(put.existing_id) is has_file and not store.run.stopping]
+    for is_existing in (True, False):
+        group = [put for put in puts if bool(put.existing_id) is is_existing and not store.run.stopping]
         prepared |= {file.put.key: file for file in prepare_files(store, group)}
     return prepared
 
 
-def cancel_batch(store: StoreContext, step: BatchStep) -> Result:
+def _cancel_batch(store: StoreContext, step: BatchStep) -> Result:
     """Cancels a batch and waits until it has ended; the error is ignored where it had ended before."""
     try:
         store.writes.cancel_batch(store.id, step.key)
     except ServiceError:
         if not store.client.get_batch(store.id, step.key).batch.status.ended:
             raise
-    return await_batch(store, step)
+    return _wait_for_earlier_batch(store, step)
 
 
-def await_batch(store: StoreContext, step: BatchStep) -> Result:
-    """Waits until a batch has ended; its files are left to the steps that concern them."""
+def _wait_for_earlier_batch(store: StoreContext, step: BatchStep) -> Result:
+    """Waits until a batch that an earlier run sent has ended; its files are left to the steps that concern them."""
     try:
         if wait_for_batch(store, step.key):
             return DONE
@@ -262,7 +270,7 @@ def await_batch(store: StoreContext, step: BatchStep) -> Result:
     return Result(Status.UNKNOWN, detail)
 
 
-def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
+def _wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
     """Waits for up-to-date copies, and detaches the superseded ones of each that is completed."""
     file_ids = [step.file_id for step in steps]
     files: Mapping[str, LiveFile | VssyncError]
@@ -282,27 +290,21 @@ def wait_for_copies(store: StoreContext, steps: Sequence[Wait]) -> None:
     store.for_each(steps, settle_copy)
 
 
-def wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
+def _wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
     """Waits until no dropped copy is listed any more: a late deletion would take shared chunks along, too.
 
-    Where that takes too long, or cannot be seen, the end of the run reports that deletion.
+    A deletion that takes too long, or cannot be confirmed, is reported at the end of the run.
     """
     file_ids = {drop.file_id for drop in drops}
     if not file_ids or store.run.service.deletes_late:
         return
+    subject = f"files to leave {store.key}, since others have the same text"
+    waiting = Waiting(subject, "those are attached all the same", DELETION_WAIT)
     with suppress(VssyncError):
-        store.run.service.deletes_late = not poll_until(
-            store.run,
-            lambda: not find_attached(store, file_ids),
-            Waiting(
-                f"files to leave {store.key}, since others have the same text",
-                "those are attached all the same",
-                timeout=DELETION_WAIT,
-            ),
-        )
+        store.run.service.deletes_late = not poll_until(store.run, lambda: not find_attached(store, file_ids), waiting)
 
 
-def drop_copy(store: StoreContext, step: Drop) -> Result:
+def _drop_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; if another copy of its key is kept, only after that copy was read as completed."""
     try:
         is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED

@@ -39,17 +39,17 @@ class Put:
     chunking: Chunking
     existing_id: str = ""  # of a File to attach instead of an upload
     before_attach: tuple[Drop, ...] = ()  # old copies that must go first
-    afterwards: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
-    was_uncompleted: bool = False  # the existing File, when planned: if it is completed by now, it stays attached
+    after_completion: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
+    may_have_completed: bool = False  # the existing File, since the plan: then it stays attached
 
     @property
     def is_reattached(self) -> bool:
-        """Whether the File is in the store already, and is detached only to be attached anew."""
+        """Whether the File is in the store already, and is detached only to be attached again."""
         return any(drop.file_id == self.existing_id for drop in self.before_attach)
 
     @property
     def max_attempts(self) -> int:
-        """How often this run may try to ingest it: once, after all other files, where many runs failed to."""
+        """How often this run may try to ingest it: once where many runs failed to."""
         return 1 if self.mark.tries > _MANY_RUNS else _MAX_ATTEMPTS
 
 
@@ -82,7 +82,7 @@ class BatchStep:
 
 @dataclass(frozen=True, slots=True)
 class StoreSteps:
-    """All steps of one store; from `setup` on in the order in which they are taken, except where a comment differs."""
+    """All steps of one store. From `setup` on they are in the order in which they are taken, but for `late_puts`."""
 
     key: str
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
@@ -93,7 +93,7 @@ class StoreSteps:
     cancels: tuple[BatchStep, ...] = ()  # superseded batches to cancel: their files would only be removed again
     # Files to bring in. Old copies go afterwards; or first, with a gap (no completed copy is searchable meanwhile).
     puts: tuple[Put, ...] = ()
-    unproven: frozenset[str] = frozenset()  # their types that no store is known to take: one file is tried first
+    unproven: frozenset[str] = frozenset()  # file types that the service may not support: one file is tried first
     updates: tuple[Update, ...] = ()  # attributes in place; independent of the puts
     batch_waits: tuple[BatchStep, ...] = ()  # batches of earlier runs end before their files are read or removed
     copy_waits: tuple[Wait, ...] = ()  # up-to-date copies still being ingested; their superseded copies go afterwards
@@ -138,6 +138,7 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     ignored = store_plan.desired.ignore_attributes if store_plan.desired else ()
     steps = [step for file_change in store_plan.files for step in _plan_file_steps(owner, ignored, file_change)]
     late_keys = {change.key for change in store_plan.files if Reason.SHARED_CHUNKS in change.reasons}
+    # Files with a single attempt come last.
     puts = sorted((step for step in steps if isinstance(step, Put)), key=lambda put: -put.max_attempts)
     is_release = change is not None and change.action is Action.UPDATE and Reason.RELEASED in change.reasons
     setup = change if change and change.action in _SETUP and not is_release else None
@@ -214,8 +215,10 @@ def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
         chunking=file.chunking,
         existing_id=existing_id,
         before_attach=tuple(_drop(owner, change.key, copy, reattached_id=existing_id) for copy in drop_first),
-        afterwards=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
-        was_uncompleted=any(copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first),
+        after_completion=tuple(_drop(owner, change.key, copy) for copy in change.drop if copy not in drop_first),
+        may_have_completed=any(
+            copy.id == existing_id and copy.status is not FileStatus.COMPLETED for copy in drop_first
+        ),
     )
 
 

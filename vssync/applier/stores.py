@@ -20,12 +20,12 @@ from vssync.applier.context import (
     Result,
     StoreContext,
     result_of_error,
-    result_of_unread,
+    result_of_unconfirmed,
     send_deletion,
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
-from vssync.applier.writes import MetadataEdit, MetadataLost, find_lost, unknown_if_unread
+from vssync.applier.writes import MetadataEdit, MetadataLost, ambiguous_if_unread, lost_metadata
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
@@ -53,38 +53,37 @@ _BEST_LAST = (FileStatus.FAILED, FileStatus.CANCELLED, FileStatus.UNKNOWN, FileS
 _MAX_ATTEMPTS, _MAX_ERRORS = 3, 2  # to create a store: without a reply, and with an error of the service as reply
 
 
-def set_up_store(run: ApplyRun, store_steps: StoreSteps) -> StoreContext:
+def set_up_store(run: ApplyRun, steps: StoreSteps) -> StoreContext:
     """Creates or updates a store where the steps say so. Raises VssyncError where that fails."""
-    change, settings = store_steps.setup, store_steps.settings
-    store = StoreContext(run, store_steps, store_steps.store_id)
+    change, settings = steps.setup, steps.settings
+    store = StoreContext(run, steps, steps.store_id)
     if change is None or settings is None:
         return store
     if store.is_new:
         _create(store, settings, change)
         store.may_have_twin = True
-        with unknown_if_unread(f"{store.key}: {store.id} was created"):
-            store.is_awaited = not run.client.can_list_files(store.id)
-        if store.is_awaited:
+        with ambiguous_if_unread(f"{store.key}: {store.id} was created"):
+            store.is_provisioning = not run.client.can_list_files(store.id)
+        if store.is_provisioning:
             seconds = run.settings.new_store_seconds
             when = f"makes it available in {format_estimate(seconds)}" if seconds else "does not serve it yet"
             run.announce(f"{store.key}: created; the service {when}, and files are uploaded meanwhile")
         return store
-    mark = str(_mark_of(store).as_adopting()) if store_steps.adopts else change.metadata[STORE_OWNER]
+    mark = str(_mark_of(store).as_adopting()) if steps.adopts else change.metadata[STORE_OWNER]
     changed = {field.name.removeprefix("metadata.") for field in change.fields if field.name.startswith("metadata.")}
-    names = changed | {STORE_OWNER, STORE_PROTECT}
+    written = changed | {STORE_OWNER, STORE_PROTECT}
 
     def merge(metadata: Mapping[str, str]) -> dict[str, str]:
-        others = {name: value for name, value in metadata.items() if name not in names}
-        ours = {name: value for name, value in change.metadata.items() if name in names}
-        return {**others, **ours, STORE_OWNER: mark}
+        kept = {name: value for name, value in metadata.items() if name not in written}
+        ours = {name: value for name, value in change.metadata.items() if name in written}
+        return {**kept, **ours, STORE_OWNER: mark}
 
-    expiry = _expiry(settings)
-    update_metadata(run, store.id, merge, key=settings.key, name=settings.name, expires_after=expiry)
+    update_store(run, store.id, merge, key=settings.key, name=settings.name, expires_after=_expiry(settings))
     return store
 
 
-def update_metadata(run: ApplyRun, store_id: str, edit: MetadataEdit, key: str = "", **settings: object) -> LiveStore:
-    """As `Writes.update_metadata`. Once the service lost the metadata of a store, none is updated in this run."""
+def update_store(run: ApplyRun, store_id: str, edit: MetadataEdit, key: str = "", **settings: object) -> LiveStore:
+    """Updates a store as `Writes.update_metadata` does; none any more once the service has lost a store's metadata."""
     if not run.capabilities.store_updates:
         raise VssyncError(f"{store_id}: not updated, since the service lost the metadata of another store")
     try:
@@ -113,7 +112,7 @@ def end_adoption(store: StoreContext) -> Result:
         )
     mark = _mark_of(store)
     if not mark.is_adopting:  # else the plan left files to adopt later, and the mark stays as `set_up_store` wrote it
-        update_metadata(run, store.id, lambda metadata: {**metadata, STORE_OWNER: str(mark)})
+        update_store(run, store.id, lambda metadata: {**metadata, STORE_OWNER: str(mark)})
     return DONE
 
 
@@ -130,7 +129,7 @@ def release_store(store: StoreContext) -> Result:
         return Result(
             Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again with the same options"
         )
-    live = update_metadata(run, store_id, without_ours)
+    live = update_store(run, store_id, without_ours)
     if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
         return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
     return DONE
@@ -139,7 +138,7 @@ def release_store(store: StoreContext) -> Result:
 def delete_store(store: StoreContext) -> Result:
     """Deletes a store, or the one that was replaced, if everything else was done; then our uploads in it may go.
 
-    Its files go with it, so none is detached by itself.
+    Its files go with it, so none is detached by itself. A replaced store whose files cannot be listed is kept.
     """
     run, steps, store_id = store.run, store.steps, store.steps.store_id
     statuses = run.results.statuses(store.key)
@@ -148,15 +147,15 @@ def delete_store(store: StoreContext) -> Result:
     if steps.teardown and steps.teardown.action is Action.REPLACE and Reason.UNLISTED in steps.teardown.reasons:
         # If this fails, it keeps our mark: later plans use the new store, and show this one as a second.
         with suppress(VssyncError):
-            update_metadata(run, store_id, without_ours)
+            update_store(run, store_id, without_ours)
         run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
         return DONE
     # For an expired or replaced store the plan has no file list, so list it now.
     planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
     uploads = planned if steps.leaving else _uploads_in(run, store_id)
-    problem = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
+    error = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
     keys = ("", *(drop.key for drop in steps.leaving))
-    run.deletions += [Deletion(store.key, change_key, store_id, problem=problem) for change_key in keys]
+    run.deletions += [Deletion(store.key, change_key, store_id, error=error) for change_key in keys]
     for file_id in uploads:
         run.ledger.schedule_delete(file_id, f"upload in {store.key}'s deleted store")
     return DONE
@@ -204,16 +203,11 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
             store.has_lost_create = True
             is_last = attempts >= (_MAX_ERRORS if error.is_from_service else _MAX_ATTEMPTS)
             problem = "the service reported an error" if error.is_from_service else "no usable reply came"
-            with unknown_if_unread(f"{settings.key}: it may have been created"):
-                live = poll_until(
-                    run,
-                    find,
-                    Waiting(
-                        f"{settings.key} to be listed ({problem} when it was created)",
-                        "its files are not tried" if is_last else "it is created again",
-                        timeout=ERROR_GRACE if error.is_from_service else VISIBILITY_GRACE,
-                    ),
-                )
+            subject = f"{settings.key} to be listed ({problem} when it was created)"
+            consequence = "its files are not tried" if is_last else "it is created again"
+            timeout = ERROR_GRACE if error.is_from_service else VISIBILITY_GRACE
+            with ambiguous_if_unread(f"{settings.key}: it may have been created"):
+                live = poll_until(run, find, Waiting(subject, consequence, timeout))
             if live is None and is_last:
                 raise
     store.id = live.id
@@ -231,8 +225,8 @@ def _expiry(settings: StoreSettings) -> dict[str, Any] | None:
 def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
     """Raises VssyncError for a new store that does not carry its mark; if the response has none, reads it."""
     sent = {STORE_OWNER: mark}
-    with unknown_if_unread(f"{key}: {live.id} was written"):
-        is_lost = find_lost(sent, live) and find_lost(sent, run.client.get_store(live.id))
+    with ambiguous_if_unread(f"{key}: {live.id} was written"):
+        is_lost = lost_metadata(sent, live) and lost_metadata(sent, run.client.get_store(live.id))
     if is_lost:
         way_out = f"declare this one with `id: {live.id}` and `external: true`"
         raise VssyncError(f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: {way_out}")
@@ -270,7 +264,7 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
 
         try:
             if run.capabilities.store_updates:
-                update_metadata(run, written[store.key], add)
+                update_store(run, written[store.key], add)
         except MetadataLost as error:
             run.results.record_result(store.key, "", result_of_error(error))
         except VssyncError:  # nothing depends on a stamp
@@ -284,17 +278,17 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
 def look_for_twins(store: StoreContext) -> None:
     """Before the first attach to a new store: looks for a twin, another machine's store of the same key.
 
-    The run goes on in the twin if `twin_order` prefers it.
-
-    What is in the store that stays is kept in `found`, so that it is not attached again: another run may also have
-    joined this one's store. Raises VssyncError where the stores cannot be listed, or not all files of the one to join.
+    The run goes on in the one that `order_of_use` prefers. Another run may have joined that too, so what is in it is
+    kept in `concurrent_copies`, and not attached again. Raises VssyncError where the stores cannot be listed, or not
+    all files of the one to join.
     """
     listed = store.client.list_stores()
-    twins, filled = _list_twins(store, listed), [live for live in listed if live.id == store.id and live.counts.total]
+    twins = _list_twins(store, listed)
+    filled = next((live for live in listed if live.id == store.id and live.counts.total), None)
     store.may_have_twin = False
     if not (twins or filled):
         return
-    own = filled[0] if filled else store.client.get_store(store.id)
+    own = filled or store.client.get_store(store.id)
     contents_by_id = {live.id: _read_contents(store, live) for live in (*twins, own)}
     owners = (_mark_of(store).owner,)
     first = min((own, *twins), key=lambda live: order_of_use(live, contents_by_id[live.id], owners))
@@ -303,23 +297,18 @@ def look_for_twins(store: StoreContext) -> None:
     contents = contents_by_id[first.id] or Contents()
     worst_first = sorted(contents.files, key=lambda file: _BEST_LAST.index(file.status))
     marked = [(file.mark, file) for file in worst_first if isinstance(file.mark, Mark) and file.mark.owner in owners]
-    store.found = {mark.key_digest: file for mark, file in marked if not mark.is_provisional}
+    store.concurrent_copies = {mark.key_digest: file for mark, file in marked if not mark.is_provisional}
 
 
 def _join(store: StoreContext, store_id: str, joined: Contents | None, own: Contents | None) -> None:
-    """Goes on in another store of this key, and deletes the one that this run made.
-
-    `made_id` stays set if the deletion worked, so that a late listing does not count it as a twin; otherwise it is
-    cleared.
-    """
+    """Goes on in another store of this key, and deletes the one that this run made. Raises VssyncError if it cannot."""
     if joined is None or joined.shortfall:
         problem = joined.shortfall if joined else "its files cannot be listed"
         raise VssyncError(f"another run made {store_id} at the same time, and {problem}; apply again later")
-    made_id, store.made_id = store.made_id, ""
-    if made_id and own and not (own.files or own.unlisted):
+    if store.made_id and own and not (own.files or own.unlisted):
         with suppress(VssyncError):  # if it stays, `verify_new_stores` reports it
-            store.writes.delete_store(made_id, ())
-            store.made_id = made_id
+            store.writes.delete_store(store.made_id, ())
+            store.run.deleted_stores.add(store.made_id)
     maker = "another run, or a request of this one without a reply," if store.has_lost_create else "another run"
     store.run.announce(f"{store.key}: {maker} made {store_id} at the same time; this run goes on in that store")
     store.id = store_id
@@ -334,15 +323,13 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         return
     ids = {store.id for store in new_stores}
     try:
+        waiting = Waiting("new stores to be listed", "the report gives their ids", VISIBILITY_GRACE)
         listed = poll_until(
-            run,
-            run.client.list_stores,
-            Waiting("new stores to be listed", "the report gives their ids", timeout=VISIBILITY_GRACE),
-            is_done=lambda stores: ids <= {live.id for live in stores},
+            run, run.client.list_stores, waiting, is_done=lambda stores: ids <= {live.id for live in stores}
         )
     except VssyncError as error:
         for store in new_stores:  # each was made; whether it is the only one is not known
-            run.results.record_result(store.key, "", result_of_unread(error))
+            run.results.record_result(store.key, "", result_of_unconfirmed(error))
         return
     for store in new_stores:
         status = Status.UNKNOWN
@@ -363,13 +350,13 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
 def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
     """At the end, reports each file that another run attached as well: the next apply removes one of the copies.
 
-    Only the newest files are listed: as many as this run attached, and one page of others, since the plan was made.
+    Only the newest files are listed: as many as this run attached, and a page of those that others may have attached.
     """
 
     def verify(store: StoreContext) -> None:
         steps = store.steps
         puts = {put.mark.key_digest: put for put in steps.all_puts}
-        old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.afterwards)}
+        old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.after_completion)}
         old_ids |= {drop.file_id for drop in steps.drops}
         ids_by_key: dict[str, list[str]] = {}
         with suppress(VssyncError):  # nothing that was done depends on it
@@ -387,7 +374,7 @@ def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
 
 def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:
     """Other stores with the mark of this owner and key; one that this run replaces or deleted does not count."""
-    own_ids, claim = (store.id, store.made_id, store.steps.store_id), _mark_of(store).claim
+    own_ids, claim = {store.id, store.steps.store_id, *store.run.deleted_stores}, _mark_of(store).claim
     return [live for live in stores if live.id not in own_ids and not live.is_expired and live.claim == claim]
 
 

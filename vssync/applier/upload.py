@@ -18,7 +18,7 @@ from vssync.model.state import TYPE_WAYS_OUT, FileStatus, IngestError, Upload
 from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
-_APPEARS_WITHIN = 10.0  # seconds until a File should be listed; if it takes longer, `gc` finds the one sent in vain
+_APPEARS_WITHIN = 10.0  # seconds until a File should be listed; then it is sent again, and `gc` finds the first
 NO_CHUNKING = PROVISIONAL  # in a mark: a digest that no chunking has, so a plan attaches the file again
 _SERVICE_CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
@@ -29,9 +29,9 @@ class PendingFile:
 
     put: Put
     file_id: str
-    is_attached: bool = False  # already: the run only sees how it ends
+    is_attached: bool = False  # already, so the run only waits for it
     attempts: int = 1  # of this run to ingest it
-    error: IngestError | None = None  # in the answer to the attach: some services tell it nowhere else
+    error: IngestError | None = None  # in the answer to the attach: some services report it nowhere else
     detached: tuple[str, ...] = ()  # Files that must be gone from the store before this one is attached
 
     @property
@@ -66,13 +66,13 @@ def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]
     Records the results of those for which that failed, and leaves them out.
     """
     pending = store.run.pool.map(lambda put: _prepare(store, put), puts)
-    return without_lingering(store, [file for file in pending if file])
+    return keep_attachable(store, [file for file in pending if file])
 
 
-def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """The files whose detached copies have left the store; the others fail.
+def keep_attachable(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
+    """Waits until detached copies have left the store; returns the files that can be attached, and fails the others.
 
-    Some servers stall after answering 404, even in the middle of a deletion; so ask only after the last detach.
+    Call it after the last detach: some servers stall after answering 404, even in the middle of a deletion.
     """
     error: VssyncError | None = None
     detached = [file_id for file in files for file_id in file.detached]
@@ -91,7 +91,7 @@ def without_lingering(store: StoreContext, files: Sequence[PendingFile]) -> list
 
 
 def _settle_unprepared(store: StoreContext, put: Put, unused_id: str, error: VssyncError) -> None:
-    """Records the failure of a file that could not be prepared; an upload that was made for it goes at the end."""
+    """Records the failure of a file that could not be prepared; an upload made for it is deleted at the end."""
     store.record_refusal(error, [put.key])
     if unused_id and not put.existing_id:
         store.run.ledger.schedule_delete(unused_id, f"upload of {put.key} that was not used")
@@ -109,15 +109,15 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
         store.settle_untried(put.key)
         return None
     store.run.results.record_start(store.key, put.key)
-    begun = Result(Status.UNKNOWN, "interrupted while it was prepared; plan again")
-    store.run.results.set_result_if_interrupted(store.key, [put.key], begun)
-    if put.mark.key_digest in store.found:
+    preparing = Result(Status.UNKNOWN, "interrupted while it was prepared; plan again")
+    store.run.results.set_result_if_interrupted(store.key, [put.key], preparing)
+    if put.mark.key_digest in store.concurrent_copies:
         return _take_over(store, put)
-    file_id, detached = "", ""
+    file_id, detached_id = "", ""
     try:
-        if put.was_uncompleted and _may_stay(store, put) and _is_completed_as_wanted(store, put):
+        if put.may_have_completed and _may_stay(store, put) and _is_completed_as_wanted(store, put):
             others = tuple(drop for drop in put.before_attach if drop.file_id != put.existing_id)
-            put = replace(put, before_attach=(), afterwards=(*put.afterwards, *others))
+            put = replace(put, before_attach=(), after_completion=(*put.after_completion, *others))
             return PendingFile(put, put.existing_id, is_attached=True)
         if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
@@ -127,16 +127,17 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             )
             put = replace(put, existing_id="", mark=new_mark)
         file_id = put.existing_id or _reuse_or_upload(store, put)
-        _mark_others_as_outdated(store, put.before_attach)
+        if store.run.capabilities.shares_chunks:
+            _mark_without_chunks(store, put.before_attach[1:])
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
                 detach_to_reattach(store, put, drop.file_id)
-                detached = drop.file_id
+                detached_id = drop.file_id
             else:
                 store.detach_copy(drop, file_id)
     except VssyncError as error:
-        if detached:
-            put_back(store, put, PendingFile(put, detached).entry)
+        if detached_id:
+            put_back(store, put, PendingFile(put, detached_id).entry)
         _settle_unprepared(store, put, file_id, error)
         return None
     result = result_of_unattached(put, "the run ended before; apply again")
@@ -144,36 +145,35 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     return PendingFile(put, file_id, detached=tuple(drop.file_id for drop in put.before_attach))
 
 
-def _mark_others_as_outdated(store: StoreContext, drops: Sequence[Drop]) -> None:
-    """Marks the copies that lose their chunks with the first (see `StoreSteps.late_puts`) as having none.
+def _mark_without_chunks(store: StoreContext, drops: Sequence[Drop]) -> None:
+    """Marks copies that lose their chunks when another is detached (see `StoreSteps.late_puts`) as having none.
 
-    If the run is killed after the first was detached, no copy looks right, so the next plan re-attaches each. The
-    service must be able to update attributes.
+    If the run is killed after that, no copy looks right, so the next plan attaches each again.
     """
-    for drop in drops[1:] if store.run.capabilities.shares_chunks else ():
-        with suppress(VssyncError):
+    for drop in drops:
+        with suppress(VssyncError):  # the service may be unable to update attributes
             live = store.client.get_file(store.id, drop.file_id)
             if isinstance(live.mark, Mark):
                 mark = replace(live.mark, chunking_digest=NO_CHUNKING)
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
-def take_over_found(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
-    """The files, for a store that this run just joined: copies that another run attached there replace uploads."""
-    taken: list[PendingFile] = []
+def take_over_concurrent(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
+    """The files to attach, with copies that another run attached to the same new store in place of uploads."""
+    remaining: list[PendingFile] = []
     for file in files:
-        if file.put.mark.key_digest not in store.found:
-            taken.append(file)
-        elif found := _take_over(store, file.put):
-            taken.append(found)
+        if file.put.mark.key_digest not in store.concurrent_copies:
+            remaining.append(file)
+        elif copy := _take_over(store, file.put):
+            remaining.append(copy)
             if not file.put.existing_id:
                 store.run.ledger.schedule_delete(file.file_id, f"upload of {file.put.key} that was not used")
-    return taken
+    return remaining
 
 
 def _take_over(store: StoreContext, put: Put) -> PendingFile | None:
     """The copy that another run attached; None for another version, which is for the next plan to deal with."""
-    live = store.found[put.mark.key_digest]
+    live = store.concurrent_copies[put.mark.key_digest]
     assert isinstance(live.mark, Mark)
     is_same = DigestedFile.of(put.file).matches(OwnedCopy(live, live.mark))
     if is_same and live.mark.attributes_digest == put.mark.attributes_digest:
@@ -200,10 +200,10 @@ def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
 
 
 def put_back(store: StoreContext, put: Put, entry: AttachmentEntry) -> None:
-    """Attaches a File of others again that was detached to be attached anew, which failed.
+    """Attaches a File of others again that was detached, and could not be attached as the plan wants it.
 
-    Whoever attached it first can then still search it. An upload of ours stays detached: the next run uses it. A File
-    that the store did not hold before this run stays out.
+    Its owners can then still search it. An upload of ours stays detached: the next run uses it. A File that the store
+    did not hold before this run stays out.
     """
     if put.is_reattached and put.mark.origin is not Origin.UPLOADED:
         with suppress(VssyncError):
@@ -292,18 +292,10 @@ def _upload_once(store: StoreContext, put: Put) -> str:
     def recover(lost: LostReply) -> str:
         """The File that was made although the reply was lost, where its name proves it. Raises `lost` otherwise."""
         with suppress(VssyncError, Interrupted):
-            if ledger.is_proven_by_name(file):
-                file_id = poll_until(
-                    store.run,
-                    find,
-                    Waiting(
-                        f"files of {store.key} whose upload got no reply to be listed",
-                        "they are uploaded again",
-                        timeout=_APPEARS_WITHIN,
-                    ),
-                )
-                if file_id:
-                    return file_id
+            subject = f"files of {store.key} whose upload got no reply to be listed"
+            waiting = Waiting(subject, "they are uploaded again", _APPEARS_WITHIN)
+            if ledger.is_proven_by_name(file) and (file_id := poll_until(store.run, find, waiting)):
+                return file_id
         raise lost
 
     try:

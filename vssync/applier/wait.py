@@ -1,4 +1,4 @@
-"""Waits until the service is done with something: one request a poll, growing pauses, a limit without progress."""
+"""Waits until the service is done with something: with growing pauses, up to a limit of time without progress."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from math import ceil, inf
 from typing import TypeVar
 
 from vssync.api.parse import BatchPoll
-from vssync.applier.context import ApplyRun, StoreContext, result_of_unread
-from vssync.applier.writes import unknown_if_unread
+from vssync.applier.context import ApplyRun, StoreContext, result_of_unconfirmed
+from vssync.applier.writes import ambiguous_if_unread
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.state import FileStatus, LiveBatch, LiveFile
@@ -19,7 +19,7 @@ from vssync.text import format_elapsed
 Reading = TypeVar("Reading")
 # Seconds:
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # between two polls, unless the service asks for another; they double
-_MILESTONES, _ANNOUNCE_EVERY = (5.0, 15.0), 60.0  # without progress, at which a wait is announced
+_MILESTONES, _ANNOUNCE_EVERY = (5.0, 15.0), 60.0  # without progress, after which a wait is announced
 INGESTION_DEADLINE = 600.0  # without progress, after which a run no longer waits for a file or batch
 VISIBILITY_GRACE = 120.0  # for which a new object may stay invisible
 ERROR_GRACE = 15.0  # for which a write that was answered with an error is looked for: it may have taken effect
@@ -27,15 +27,14 @@ _BATCH_GRACE = 30.0  # for which a new batch may stay invisible
 _MIN_WAIT = 60.0  # left of a timeout that was used up before the wait began
 DELETION_WAIT = 60.0  # without progress, of each wait for deletions
 
-_IF_UNFINISHED = "the run goes on without those in progress, and the next plan waits for them"
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
 _COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
-_NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
+NOT_VISIBLE = LiveFile("", FileStatus.UNKNOWN, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a wait is for, what follows if it is in vain, and how many seconds it lasts without progress.
+    """What a wait is for, what follows if it times out, and the seconds that it lasts without progress.
 
     `since` is the time of the last progress, on the monotonic clock, if that was before the wait: the time since then
     counts as waited, but at least a minute of the timeout is left.
@@ -63,10 +62,9 @@ def poll_until(
     """
     clock, timeout = run.client.clock, waiting.timeout
     last: Hashable = None
-    waited = 0.0
+    waited = pause = idle = 0.0  # `waited` counts towards the timeout, `idle` is what the user is told
     if waiting.since is not None:
         waited = min(clock.monotonic() - waiting.since, max(0.0, timeout - _MIN_WAIT))
-    pause = idle = 0.0
     while True:
         reading = read()
         if is_done(reading):
@@ -82,18 +80,22 @@ def poll_until(
         pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, pause * 2))
         if hint is not None:
             pause = hint if has_moved else max(pause, hint)
-        next_minute = max(1, ceil(idle / _ANNOUNCE_EVERY)) * _ANNOUNCE_EVERY
-        if any(idle <= milestone < idle + pause for milestone in (*_MILESTONES, next_minute)):
-            is_first = idle <= _MILESTONES[0]
-            verb = "Waiting" if is_first else f"After {format_elapsed(idle)} still waiting"
-            limit = format_elapsed(timeout) + (" without progress" if progress_of else "")
-            # Many threads may wait for the same, so the beginning is told once in a run, each later line once a minute.
-            again_after = inf if is_first else _ANNOUNCE_EVERY
-            text = f"{verb} for {waiting.subject}, at most {limit}; then {waiting.consequence}"
-            run.announce(text, again_after=again_after)
+        _announce(run, waiting, idle, pause, " without progress" if progress_of else "")
         idle += pause
         clock.sleep(pause)
         waited += pause  # not by the clock: a machine that slept meanwhile has not waited so long
+
+
+def _announce(run: ApplyRun, waiting: Waiting, idle: float, pause: float, condition: str) -> None:
+    """Tells the user of a wait that is about to pause, if a milestone falls into the pause."""
+    next_minute = max(1, ceil(idle / _ANNOUNCE_EVERY)) * _ANNOUNCE_EVERY
+    if any(idle <= milestone < idle + pause for milestone in (*_MILESTONES, next_minute)):
+        is_first = idle <= _MILESTONES[0]
+        verb = "Waiting" if is_first else f"After {format_elapsed(idle)} still waiting"
+        limit = format_elapsed(waiting.timeout) + condition
+        text = f"{verb} for {waiting.subject}, at most {limit}; then {waiting.consequence}"
+        # Many threads may wait for the same: say that it begins once in a run, and that it goes on once a minute.
+        run.announce(text, again_after=inf if is_first else _ANNOUNCE_EVERY)
 
 
 def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> bool:
@@ -112,14 +114,15 @@ def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = Non
                 raise
             return BatchPoll(LiveBatch(batch_id, FileStatus.UNKNOWN, 0), None)
 
-    return poll_until(
+    last = poll_until(
         store.run,
         read,
-        Waiting(_ingestion_of(store), _IF_UNFINISHED, since=since),
+        _for_ingestion(store, since),
         is_done=lambda poll: poll.batch.status.ended,
         progress_of=lambda poll: poll.batch.counts,
         hint_of=lambda poll: poll.poll_after,
-    ).batch.status.ended
+    )
+    return last.batch.status.ended
 
 
 def wait_for_files(
@@ -129,16 +132,16 @@ def wait_for_files(
     listed: Iterable[LiveFile] = (),
     since: float | None = None,
     timeout: float = INGESTION_DEADLINE,
+    visible_by: float = inf,
 ) -> dict[str, LiveFile | VssyncError]:
     """Each of these files once all have ended, or nothing moved among them for too long; `listed` were just read.
 
     A poll lists the store, unless to read each file takes fewer requests: then a file may have an error instead. Where
     the listing lacks some, the first of them is read, and if the store has it, the next ones, too. A 404 means not
-    visible yet. Raises ServiceError where the store cannot be listed.
+    visible yet; the wait ends if none is at the time `visible_by`. Raises ServiceError where the store is not listed.
     """
-    states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, _NOT_VISIBLE)
+    states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, NOT_VISIBLE)
     states |= {file.id: file for file in listed if file.id in states}
-    total = 0  # files of the store
 
     def find_unfinished() -> list[str]:
         return [file_id for file_id, file in states.items() if isinstance(file, LiveFile) and not file.status.ended]
@@ -147,7 +150,7 @@ def wait_for_files(
         try:
             return store.client.get_file(store.id, file_id)
         except NotFound:
-            return _NOT_VISIBLE
+            return NOT_VISIBLE
         except VssyncError as error:
             return error
 
@@ -161,28 +164,31 @@ def wait_for_files(
             states.update(shown)
             unlisted = [file_id for file_id in unfinished if file_id not in shown]
             read_each(unlisted[:1])
-            if unlisted and states[unlisted[0]] is not _NOT_VISIBLE:
+            if unlisted and states[unlisted[0]] is not NOT_VISIBLE:
                 read_each(unlisted[1:PAGE_SIZE])
         else:
             read_each(unfinished)
         return len(find_unfinished())
 
+    def is_given_up() -> bool:
+        return store.client.clock.monotonic() >= visible_by and all(file is NOT_VISIBLE for file in states.values())
+
     if unfinished := find_unfinished():
-        if len(unfinished) > 1:
-            total = store.client.get_store(store.id).counts.total
+        total = store.client.get_store(store.id).counts.total if len(unfinished) > 1 else 0
         poll_until(
             store.run,
             count_unfinished,
-            Waiting(_ingestion_of(store), _IF_UNFINISHED, timeout=timeout, since=since),
-            is_done=lambda count: not count,
+            _for_ingestion(store, since, timeout),
+            is_done=lambda count: not count or is_given_up(),
             progress_of=lambda count: count,
         )
-        read_each(find_unfinished())  # at last: a listing may be late
+        read_each(find_unfinished())  # once more, since a listing may be late
     return states
 
 
-def _ingestion_of(store: StoreContext) -> str:
-    return f"the service to ingest files of {store.key}"
+def _for_ingestion(store: StoreContext, since: float | None, timeout: float = INGESTION_DEADLINE) -> Waiting:
+    consequence = "the run goes on without those in progress, and the next plan waits for them"
+    return Waiting(f"the service to ingest files of {store.key}", consequence, timeout, since)
 
 
 def find_attached(store: StoreContext, file_ids: Collection[str]) -> set[str]:
@@ -197,8 +203,8 @@ def find_attached(store: StoreContext, file_ids: Collection[str]) -> set[str]:
 def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[str]:
     """Waits until the store has none of these detached files any more; returns those that stay too long.
 
-    After one file did not go in time, later ones are checked almost without waiting. An odd status, such as 400, counts
-    as gone: the service said that it detached the file. Raises ServiceError where nothing can be read.
+    Once one file did not go in time, later ones are checked almost without waiting. An unexpected status such as 400
+    counts as gone: the service said that it detached the file. Raises ServiceError where nothing can be read.
     """
     total = store.client.get_store(store.id).counts.total
 
@@ -211,7 +217,7 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
             return False
 
     def find_remaining() -> set[str]:
-        doubtful = list(file_ids)
+        unconfirmed = list(file_ids)
         if total <= PAGE_SIZE * len(file_ids):
             try:
                 listed = {file.id for file in store.client.list_files(store.id)}
@@ -220,43 +226,33 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
                     raise
             else:
                 is_short = len(listed) < total
-                doubtful = [file_id for file_id in file_ids if is_short or file_id in listed]
-        return set(compress(doubtful, store.run.pool.map(is_attached, doubtful)))  # some listings show what is gone
+                unconfirmed = [file_id for file_id in file_ids if is_short or file_id in listed]
+        # Also those that are listed: some listings show what is gone.
+        return set(compress(unconfirmed, store.run.pool.map(is_attached, unconfirmed)))
 
-    remaining = poll_until(
-        store.run,
-        find_remaining,
-        Waiting(
-            f"files to leave {store.key}",
-            "those that are to be attached again fail",
-            timeout=0.0 if store.run.service.deletes_late else DELETION_WAIT,
-        ),
-        is_done=lambda attached: not attached,
-        progress_of=len,
-    )
+    timeout = 0.0 if store.run.service.deletes_late else DELETION_WAIT
+    waiting = Waiting(f"files to leave {store.key}", "those that are to be attached again fail", timeout)
+    remaining = poll_until(store.run, find_remaining, waiting, is_done=lambda attached: not attached, progress_of=len)
     store.run.service.deletes_late |= bool(remaining)
     store.run.ledger.record_attached(remaining)
     return remaining
 
 
-def await_new_store(store: StoreContext) -> bool:
-    """Waits until a store that this run made can be used; whether it can be. Otherwise it is recorded why it gets no
-    files: it was made, and what is in it cannot be seen.
+def wait_for_new_store(store: StoreContext) -> bool:
+    """Waits until a store that this run made can be used; returns whether it can. If not, the store gets that result,
+    and no files.
     """
-    if not store.is_awaited:
+    if not store.is_provisioning:
         return True
+    waiting = Waiting(f"the new store of {store.key} to answer", "its files are left for the next apply")
     try:
-        with unknown_if_unread(f"{store.key}: {store.id} was created"):
-            is_ready = poll_until(
-                store.run,
-                lambda: store.client.can_list_files(store.id),
-                Waiting(f"the new store of {store.key} to answer", "its files are left for the next apply"),
-            )
+        with ambiguous_if_unread(f"{store.key}: {store.id} was created"):
+            is_ready = poll_until(store.run, lambda: store.client.can_list_files(store.id), waiting)
         if not is_ready:
             raise VssyncError(f"{store.key}: the new store {store.id} does not answer yet; apply again later")
     except VssyncError as error:
-        store.run.results.record_result(store.key, "", result_of_unread(error))
+        store.run.results.record_result(store.key, "", result_of_unconfirmed(error))
         store.stop_reason = "cannot be used yet; apply again later"
         return False
-    store.is_awaited = False
+    store.is_provisioning = False
     return True

@@ -63,9 +63,8 @@ class Writes:
             self.client.delete_upload(file_id)
 
     def create_batch(self, store_id: str, entries: Sequence[AttachmentEntry]) -> BatchPoll:
-        with self.journal.around(
-            Write(Operation.ATTACH, store_id, tuple(entry.file_id for entry in entries))
-        ) as record_id:
+        file_ids = tuple(entry.file_id for entry in entries)
+        with self.journal.around(Write(Operation.ATTACH, store_id, file_ids)) as record_id:
             poll = self.client.create_batch(store_id, entries)
             record_id(poll.batch.id)
         return poll
@@ -104,9 +103,9 @@ class Writes:
 
         Where `key` is given, the journal remembers that the store of this id has this key in the manifest.
 
-        A write replaces the whole map (OpenAI spec). So it is read just before: of what others write to it, only what
-        comes between these two requests is lost. The store is as it was written, or this raises MetadataLost, or
-        VssyncError where it carries another mark.
+        A write replaces the whole map (OpenAI spec), so it is read just before: what others write between these two
+        requests is lost. Raises MetadataLost where the store lacks what was written, VssyncError where it carries
+        another mark.
         """
         live = self.client.get_store(store_id)
         if (metadata := edit(live.metadata)) is None:
@@ -115,10 +114,10 @@ class Writes:
         for _ in range(2):
             with self.journal.around(Write(Operation.UPDATE_STORE, store_id, key=key)):
                 live = self.client.update_store(store_id, {**settings, "metadata": sent})
-            if find_lost(sent, live):
-                with unknown_if_unread(f"{store_id} was updated"):
+            if lost_metadata(sent, live):
+                with ambiguous_if_unread(f"{store_id} was updated"):
                     live = self.client.get_store(store_id)
-            if not (lost := find_lost(sent, live)):
+            if not (lost := lost_metadata(sent, live)):
                 return live
         way_out = f"declare it with `id: {store_id}` and `external: true`, and " if STORE_OWNER in lost else ""
         raise MetadataLost(
@@ -132,8 +131,8 @@ class Writes:
             self.client.delete_store(store_id)
 
 
-def find_lost(sent: Mapping[str, str], live: LiveStore) -> set[str]:
-    """What a store lacks of the metadata that was sent; what others sent may have changed meanwhile.
+def lost_metadata(sent: Mapping[str, str], live: LiveStore) -> set[str]:
+    """The names of metadata that a store lacks, or of ours that have another value: others may have changed theirs.
 
     Raises VssyncError where it carries another mark.
     """
@@ -148,8 +147,8 @@ def find_lost(sent: Mapping[str, str], live: LiveStore) -> set[str]:
 
 
 @contextmanager
-def unknown_if_unread(context: str) -> Iterator[None]:
-    """Turns an error of the reads after a write into LostReply: what became of the write is unknown, and not failed."""
+def ambiguous_if_unread(context: str) -> Iterator[None]:
+    """Turns an error of the reads after a write into LostReply: the write has not failed, its effect is unknown."""
     try:
         yield
     except ServiceError as error:

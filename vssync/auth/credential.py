@@ -12,7 +12,7 @@ import httpx
 from vssync.endpoints import Endpoint
 from vssync.errors import VssyncError
 from vssync.providers import AuthKind
-from vssync.text import is_placeholder
+from vssync.text import is_unedited
 
 
 class CredentialError(VssyncError):
@@ -74,7 +74,7 @@ def bearer_credential(endpoint: Endpoint, environment: Mapping[str, str]) -> Bea
         raise CredentialError(
             f"{source}: holds a character that no key has, such as a space, a line end or a typographic quote"
         )
-    if is_placeholder(key):
+    if is_unedited(key):
         raise CredentialError(f"{source}: still holds a placeholder; put the key itself there")
     return BearerCredential(endpoint, key, source)
 

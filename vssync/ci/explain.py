@@ -187,7 +187,7 @@ class _StoreHistory:
 
     def __init__(self, store: StorePlan, span: _Span, manifests: ManifestHistory) -> None:
         self._span, self._manifests = span, manifests
-        self._keys = (store.key.partition("@")[0], *(store.desired.was if store.desired else ()))
+        self._keys = (store.store_key, *(store.desired.was if store.desired else ()))
         sides = ((self._view(before), self._view(after)) for before, after in span.sides)
         self._sides = [(before, after) for before, after in sides if before or after]
         views = (self._view(span.tip), *(view for side in self._sides for view in side))

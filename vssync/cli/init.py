@@ -110,7 +110,7 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
 def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
     """Says what the new manifest holds and leaves out, or what needs a change in it, with what was `written`."""
     from vssync.commands.init import survey_lines
-    from vssync.manifest.rules import check_filled_in
+    from vssync.manifest.rules import find_unedited_fields
     from vssync.sources.load import load_sources
 
     try:
@@ -121,7 +121,7 @@ def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
         return error.exit_code
     file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
     table = survey_lines(survey, desired.stores[0])
-    placeholders = [f"`{diagnostic.path[-1]}`" for diagnostic in check_filled_in(desired.service)]
+    placeholders = [f"`{diagnostic.path[-1]}`" for diagnostic in find_unedited_fields(desired.service)]
     verdict = [] if placeholders else [format_valid(desired)]
     click.echo("\n".join([*table, *([""] if table else []), *written, *verdict]))
     command = f"vssync {'plan' if PROVIDERS[desired.service.provider].embedded else 'doctor'}{file_option}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import NoReturn
 
@@ -29,6 +30,7 @@ for verb in VERBS:  # each a command in a module of its name
 
 def main() -> NoReturn:
     """Runs the program, and ends the process."""
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # httpx's own program, which loads rich and pygments
     process.replace_streams()
     process.signals.listen()
     try:

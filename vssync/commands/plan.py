@@ -19,13 +19,13 @@ from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import AccessDenied, ManifestError, NotFound, Refused, UsageProblem, VssyncError
 from vssync.files import write_file
 from vssync.manifest.diagnostics import locate_values
-from vssync.manifest.resolve import provenance
-from vssync.manifest.texts import is_text, with_other_line_ends
+from vssync.manifest.resolve import trace_provenance
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import FileChange, Options, Plan, Reason
 from vssync.model.state import DesiredStore, Snapshot, extension_of
 from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
+from vssync.providers import TEXT_EXTENSIONS
 from vssync.sources.load import LoadedManifest, find_manifest
 from vssync.sources.paths import find_work_tree, has_git, on_disk
 from vssync.staleness import check_stale, replaced_since
@@ -108,9 +108,19 @@ def _other_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
     for path in paths:
         file = root / on_disk(path)
         with suppress(OSError):  # it went since it was hashed, and the next plan says so
-            if is_text(extension_of(path)) and file.stat().st_size <= _MAX_TEXT_BYTES:
+            if extension_of(path) in TEXT_EXTENSIONS and file.stat().st_size <= _MAX_TEXT_BYTES:
                 digests[path] = hashlib.sha256(with_other_line_ends(file.read_bytes())).hexdigest()
     return digests
+
+
+def with_other_line_ends(content: bytes) -> bytes:
+    """A text with the other line ends, as git would check it out with the opposite `core.autocrlf`.
+
+    Git takes a text in UTF-16 for binary, and changes nothing in it.
+    """
+    if b"\0" in content:
+        return content
+    return content.replace(b"\r\n", b"\n") if b"\r\n" in content else content.replace(b"\n", b"\r\n")
 
 
 @contextmanager
@@ -207,7 +217,7 @@ def _locate_missing_files(plan: Plan, loaded: LoadedManifest) -> Plan:
     def locate(change: FileChange) -> FileChange:
         if Reason.FILE_GONE not in change.reasons or not change.desired:
             return change
-        entry = provenance(loaded.manifest, change.store, change.desired, {})["file"].path
+        entry = trace_provenance(loaded.manifest, change.store, change.desired, {})["file"].path
         path: TreePath = (*entry, "file_id")
         location = locate_values(loaded.manifest.documents, [path])[path]
         return replace(change, detail=f"{location}: {change.detail}")
@@ -231,7 +241,7 @@ def with_source_locations(plan: Plan, loaded: LoadedManifest) -> Plan:
 def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     """A line for each pattern of a store, those that match the fewest files first to be listed."""
     spec = next(spec for spec in loaded.manifest.stores if spec.store.key == store.key)
-    counts = Counter(provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
+    counts = Counter(trace_provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
     patterns = {entry.layer.path: entry.pattern.text for entry in spec.entries if entry.pattern is not None}
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
     locations = locate_values(loaded.manifest.documents, listed)

@@ -6,7 +6,7 @@ from vssync.commands.session import Session
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.plan import Options
 from vssync.model.state import SearchHit, Snapshot
-from vssync.planner.decide_store import denied_text
+from vssync.planner.decide_store import describe_denial
 from vssync.planner.find_stores import match_stores
 
 
@@ -22,7 +22,7 @@ def search_stores(session: Session, question: str, max_results: int, store: str 
     if missing:
         absent = "the store does not exist yet; run `vssync apply` first"
         is_denied = session.client.stores_denied
-        reasons = (f"{spec.key}: {denied_text(spec, Snapshot(0)) if is_denied else absent}" for spec in missing)
+        reasons = (f"{spec.key}: {describe_denial(spec, Snapshot(0)) if is_denied else absent}" for spec in missing)
         raise VssyncError("\n".join(reasons))
     results = session.pool.map(lambda key: session.client.search_store(live_ids[key], question, max_results), keys)
     hits = [hit for store_hits in results for hit in store_hits]

@@ -19,7 +19,7 @@ from vssync.endpoints import Caller, Endpoint, project_problem, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
 from vssync.journal.folder import journal_folder, read_search_capability
 from vssync.manifest.diagnostics import Diagnostic, raise_if_any
-from vssync.manifest.rules import check_filled_in
+from vssync.manifest.rules import find_unedited_fields
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.providers import PROVIDERS
 from vssync.sources.load import MANIFEST_NAME, LoadedManifest, LoadOptions, find_manifest, load_sources
@@ -151,7 +151,7 @@ def load_manifest(
         options=LoadOptions(hashed=hashed, on_hashed=on_hashed),
     )
     service = loaded.desired.service
-    diagnostics = check_filled_in(service)
+    diagnostics = find_unedited_fields(service)
     if problem := project_problem(service, settings.caller, settings.environment):
         diagnostics = (*diagnostics, Diagnostic(("service", "project"), problem))
     raise_if_any(loaded.manifest.documents, diagnostics)

@@ -9,7 +9,7 @@ from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.diagnostics import locate_values
-from vssync.manifest.resolve import provenance
+from vssync.manifest.resolve import trace_provenance
 from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
 from vssync.model.plan import Action, Options
@@ -42,7 +42,7 @@ def inspect_file(session: Session, address: str) -> FileInspection:
         raise UsageProblem(f"{address}: neither the manifest nor the store {store.name} has such a file")
     entry = store.skipped.get(key, "")
     if desired:
-        entry = locate_value(loaded, provenance(loaded.manifest, store_key, desired, {})["file"].path)
+        entry = locate_value(loaded, trace_provenance(loaded.manifest, store_key, desired, {})["file"].path)
     batches = {file_id: batch.id for batch in contents.batches for file_id in batch.file_ids or ()} if contents else {}
     return FileInspection(
         address=address,

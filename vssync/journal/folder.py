@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 from vssync.endpoints import Endpoint
@@ -51,7 +50,7 @@ def journal_folder(
 def _state_folder(environment: Mapping[str, str], checkout: Path) -> Path:
     """The state folder, by default in the user's home. Raises UsageProblem where there is none outside the checkout.
 
-    The default may lie in a checkout without git: a manifest in the home itself, beside the state folder.
+    Inside a checkout without git the default is allowed: the manifest may be in the home folder itself.
     """
     configured = environment.get(STATE_DIR_VARIABLE, "")
     try:
@@ -63,8 +62,9 @@ def _state_folder(environment: Mapping[str, str], checkout: Path) -> Path:
     if not base.is_absolute():
         raise UsageProblem(f"{STATE_DIR_VARIABLE}={configured}: must be an absolute path")
     real_checkout = checkout.resolve()
-    # Its parents are checked too: a link inside the checkout may lead out of it.
-    is_inside = any(part.resolve().is_relative_to(real_checkout) for part in (base, *base.parents))
+    # Where a link is in it, its parents are checked too: one inside the checkout may lead out of it.
+    parts = (base,) if base.resolve() == base else (base, *base.parents)
+    is_inside = any(part.resolve().is_relative_to(real_checkout) for part in parts)
     if is_inside and (configured or (checkout / ".git").exists()):
         raise UsageProblem(
             f"{base}: this state folder lies in the manifest's checkout, which others may write; name one outside: "
@@ -119,7 +119,7 @@ def _check_kind(is_expected: Callable[[int], bool], path: Path, expected: str) -
 def write_error(path: Path, error: OSError) -> VssyncError:
     """The error for a state folder, or a file in it, that cannot be written."""
     return VssyncError(
-        f"{path}: cannot be written: {error.strerror}; make room, or name a folder that can: {STATE_DIR_VARIABLE}"
+        f"{path}: cannot be written: {error.strerror}; make room, or name another folder: {STATE_DIR_VARIABLE}"
     )
 
 
@@ -133,6 +133,8 @@ def exclusive_lock(
     the lock of a process that died. Raises Refused when it is not free after `timeout` seconds, VssyncError when the
     folder cannot be written.
     """
+    from filelock import FileLock, Timeout
+
     lock = FileLock(prepare_folder(folder) / "lock", mode=0o600, thread_local=False)
     try:
         try:
@@ -145,7 +147,7 @@ def exclusive_lock(
         (folder / _HOLDER).write_text(json.dumps(holder))
     except Timeout:
         raise Refused(
-            f"locked: {_describe_holder(folder)}, is working on this manifest. Nothing was written. Wait for it, or "
+            f"locked: {_describe_holder(folder)} is working on this manifest. Nothing was written. Wait for it, or "
             "set --lock-timeout SECONDS."
         ) from None
     except OSError as error:
@@ -164,6 +166,8 @@ def lock_holder(folder: Path) -> int:
     """
     if not (folder / "lock").exists():
         return 0
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
     try:
         lock.acquire(timeout=0)
@@ -179,7 +183,7 @@ def _describe_holder(folder: Path) -> str:
     holder = _read_holder(folder)
     try:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
-        return f"process {holder['pid']} on {holder['host']}, since {since}"
+        return f"process {holder['pid']} on {holder['host']} (since {since})"
     except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return "an unknown process"
 
@@ -194,7 +198,7 @@ def _read_holder(folder: Path) -> dict[str, Any]:
 
 
 def read_search_capability(folder: Path) -> bool | None:
-    """Whether searches filter by updated attributes, as an apply of this machine found out; None where none did."""
+    """Whether searches filter by updated attributes, as an apply on this machine found out; None if none has."""
     try:
         reaches = json.loads((folder / _LEARNED).read_text()).get("updates_reach_search")
     except (OSError, ValueError, AttributeError, RecursionError):
@@ -203,7 +207,7 @@ def read_search_capability(folder: Path) -> bool | None:
 
 
 def remember_search_capability(folder: Path, *, reaches: bool) -> None:
-    """Remembers whether they do, for later plans. Raises VssyncError where the folder cannot be written."""
+    """Remembers whether searches filter by updated attributes. Raises VssyncError where that cannot be written."""
     path = prepare_folder(folder) / _LEARNED
     try:
         write_file(path, json.dumps({"updates_reach_search": reaches}) + "\n")

@@ -11,7 +11,7 @@ from vssync.text import count_noun
 def describe_interrupted(summary: JournalSummary, holder: int = 0) -> str:
     """A few lines about the last run and what is left over, or "" where every run came to its own end.
 
-    `holder` is the id of the process that has the lock. Where it is the last run's, this is still at work, and its
+    `holder` is the id of the process that has the lock. If that is the last run's, the run is still at work, and its
     uploads are not left over: it is about to attach them.
     """
     if not summary.interrupted:

@@ -11,8 +11,8 @@ Each line is a JSON object of one of these forms; a run's id stands in `run`, se
 
 A process can die at any byte. So a line that cannot be read counts as not written, and a write without its `after` may
 have taken effect. When a journal is rewritten with fewer lines, a `began` says how many writes were `done`, and a
-`before` is marked `rewritten`: which uploads it left unattached is in the `upload` lines. However long it is kept, it
-holds no more than the unattached uploads, the last interrupted runs, the last writes with an unknown result, and the
+`before` is marked `rewritten`, since `upload` lines then say which uploads it left unattached. However long it is kept,
+it holds no more than the unattached uploads, the last interrupted runs, the last writes with an unknown result, and the
 last stores that were made, adopted or joined here and not deleted here.
 """
 
@@ -54,12 +54,12 @@ class WriteResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What is about to be sent. `name`, `size` and `sha256` are those of an upload where they are known."""
+    """What is about to be sent. `size` and `sha256` are those of an upload where they are known."""
 
     operation: Operation
     store: str = ""
     files: tuple[str, ...] = ()  # ids of the Files it concerns
-    name: str = ""  # also of a store that is created, and the id of a batch that is cancelled
+    name: str = ""  # of the upload or of a new store; a batch that is cancelled has its id here
     size: int = 0
     sha256: str = ""
     ours: bool = False  # `files` are uploads of ours, and leave their store
@@ -225,10 +225,10 @@ class JournalState:
                 return
 
 
-def read_records(text: bytes) -> JournalState:
+def read_records(data: bytes) -> JournalState:
     """The state that the bytes of a journal add up to; what cannot be read as a line counts as not written."""
     state = JournalState()
-    for line in text.split(b"\n")[:-1]:  # after the last line end, a line was cut off while it was written
+    for line in data.split(b"\n")[:-1]:  # the last is empty, or was cut off while it was written
         try:
             state.add_line(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):

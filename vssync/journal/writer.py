@@ -86,8 +86,7 @@ class Journal:
         try:
             yield created.append
         except (VssyncError, Interrupted) as error:
-            is_unknown = getattr(error, "is_ambiguous", False)
-            self._write_after(number, WriteResult.UNKNOWN if is_unknown else WriteResult.FAILED, *created)
+            self._write_after(number, WriteResult.UNKNOWN if error.is_ambiguous else WriteResult.FAILED, *created)
             raise
         self._write_after(number, WriteResult.DONE, *created)
 
@@ -97,7 +96,7 @@ class Journal:
         return self._error is not None
 
     def mark_as_apply(self) -> None:
-        """Makes the next plan say so if this run is interrupted; the line comes with the first write."""
+        """Lets the next plan report this run if it is interrupted; the line is written with the first write."""
         self._is_apply = True
 
     def wait_until_idle(self, timeout: float) -> tuple[Write, ...]:
@@ -110,7 +109,7 @@ class Journal:
         """Forgets uploads of earlier runs that a store holds or that are gone; their lines go at once."""
         with self._lock:
             self._state.forget(file_ids)
-            self._try(self._compact)
+            self._unless_broken(self._compact)
 
     def remember_store(self, store_id: str, key: str) -> None:
         """Remembers that a store is that of this key in the manifest, though no request of this run made it."""
@@ -125,14 +124,14 @@ class Journal:
     def end(self, keep_only: Collection[str] | None = None) -> None:
         """Records that the run came to its own end. With `keep_only`, all other unattached uploads are forgotten.
 
-        An apply that had nothing to write says so too where an earlier run was interrupted: it is not to go on.
+        An apply that had nothing to write records it if an earlier run was interrupted: nothing is left of that to do.
         """
         with self._lock:
             if self._has_begun or (self._is_apply and self._state.runs):
                 self._state.add_line({"run": self._run, "ended": int(self._now())})
             if keep_only is not None:
                 self._state.forget(set(self._state.unattached) - set(keep_only))
-            self._try(self._compact)
+            self._unless_broken(self._compact)
 
     def close(self) -> None:
         """Closes the file."""
@@ -145,7 +144,7 @@ class Journal:
             del self._in_flight[number]
             self._became_idle.notify_all()
             if self._file.tell() > max(COMPACT_ABOVE, COMPACT_GROWTH * self._compact_size):
-                self._try(self._compact)
+                self._unless_broken(self._compact)
 
     def _append(self, line: Mapping[str, Any]) -> None:
         def write() -> None:
@@ -154,11 +153,11 @@ class Journal:
                 remaining = remaining[self._file.write(remaining) :]
             os.fsync(self._file.fileno())
 
-        self._try(write)
+        self._unless_broken(write)
         self._state.add_line(line)
 
-    def _try(self, write: Callable[[], None]) -> None:
-        """Runs what writes to the journal, unless that failed before: a later line would follow a torn one."""
+    def _unless_broken(self, write: Callable[[], None]) -> None:
+        """Calls what writes to the journal, unless a write has failed: a later line would follow a torn one."""
         if self._error is None:
             try:
                 write()

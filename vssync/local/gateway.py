@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from enum import StrEnum
 from errno import EACCES, EROFS
+from functools import lru_cache
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,13 @@ class Gateway:
     def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
         """The date is the service's own, so that clients measure ages by one clock."""
         is_oci = self._engine.options.dialect.errors is ErrorStyle.OCI
-        resp.set_header("date", formatdate(self._engine.clock(), usegmt=True))
+        resp.set_header("date", http_date(int(self._engine.clock())))
         resp.set_header("opc-request-id" if is_oci else "x-request-id", f"req_{secrets.token_hex(16)}")
+
+
+@lru_cache(maxsize=16)
+def http_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def find_address(path: str, host: str) -> OciAddress | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
-from vssync.manifest import environments
 from vssync.manifest.diagnostics import (
     API_CHUNKING,
     Diagnostic,
@@ -16,15 +16,21 @@ from vssync.manifest.diagnostics import (
     locate_diagnostics,
     raise_if_any,
 )
-from vssync.manifest.environments import Environment, Tree
+from vssync.manifest.environments import (
+    Environment,
+    applies_in,
+    apply_defaults,
+    merge_trees,
+    resolve_environment,
+    resolve_variables,
+)
 from vssync.manifest.globs import MANIFEST_FOLDER, Pattern, compile_filter, compile_pattern
 from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
-from vssync.manifest.rules import check_pattern, check_rules, stores_with_unknown_files, without_invalid_parts
+from vssync.manifest.rules import check_pattern, check_rules, stores_of_unknown_selection, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
 from vssync.manifest.spec import (
     SKIP_REASONS,
-    AttributeValue,
     FileEntries,
     FileEntry,
     Formats,
@@ -33,21 +39,21 @@ from vssync.manifest.spec import (
     Override,
     StoreSpec,
 )
-from vssync.manifest.yaml_loader import Document, TreePath
+from vssync.manifest.yaml_loader import Document, Tree, TreePath
 from vssync.model.marks import Removal
 from vssync.model.service import ServiceSpec
-from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit, Scalar
+from vssync.model.state import AUTO, Chunking, DesiredStore, Guards, Limit
 from vssync.providers import COMPATIBLE, PROVIDERS
 
 
 def check_document(document: Document, schema: Tree, definition: str = "") -> Document:
     """Validates a document against the schema (for an included file, against `definition`).
 
-    Returns the document with the problems found, and with our names for the API's own names of chunk sizes. Raises
-    ManifestError if a part is invalid without which the rest cannot be checked.
+    Returns the document with the problems found, and with chunk sizes under our names. Raises ManifestError if the rest
+    cannot be checked without an invalid part.
     """
     if any(name in document.text for name in API_CHUNKING.values()):
-        document = replace(document, tree=_with_short_names(document.tree))
+        document = replace(document, tree=_rename_chunk_sizes(document.tree))
     diagnostics = validate_tree(document.tree, schema, definition)
     if not diagnostics:
         return document
@@ -57,13 +63,14 @@ def check_document(document: Document, schema: Tree, definition: str = "") -> Do
     return replace(document, problems=problems)
 
 
-def _with_short_names(value: Any, is_chunking: bool = False) -> Any:
+def _rename_chunk_sizes(value: Any, is_chunking: bool = False) -> Any:
+    """The value with our names in place of the API's in every `chunking`, except where it has both."""
     if isinstance(value, list):
-        return [_with_short_names(item) for item in value]
+        return [_rename_chunk_sizes(item) for item in value]
     if not isinstance(value, dict):
         return value
-    names = {long: short for short, long in API_CHUNKING.items() if is_chunking and short not in value}
-    return {names.get(name, name): _with_short_names(item, name == "chunking") for name, item in value.items()}
+    renamed = {theirs: ours for ours, theirs in API_CHUNKING.items() if is_chunking and ours not in value}
+    return {renamed.get(name, name): _rename_chunk_sizes(item, name == "chunking") for name, item in value.items()}
 
 
 def _is_removable(path: TreePath) -> bool:
@@ -86,27 +93,27 @@ def resolve_includes(main: Document, env: str | None, variables: Mapping[str, st
     documents = Documents(main)
     tree, environment = _merge_documents(documents, env, variables)
     expander = Expander(environment.placeholders)
-    texts: dict[TreePath, str] = {("include", number): text for number, text in enumerate(tree.get("include") or ())}
-    texts = {path: expander.expand_text(text, path) for path, text in texts.items()}
+    texts: dict[TreePath, str] = {}
+    for number, text in enumerate(tree.get("include") or ()):
+        texts["include", number] = expander.expand_text(text, ("include", number))
     raise_if_any(documents, expander.diagnostics)
-    raise_if_any(
-        documents, [flaw for path, text in texts.items() for flaw in check_pattern(path, text, base=MANIFEST_FOLDER)]
-    )
+    checks = (check_pattern(path, text, base=MANIFEST_FOLDER) for path, text in texts.items())
+    raise_if_any(documents, [*chain.from_iterable(checks)])
     return {path: compile_pattern(text) for path, text in texts.items()}
 
 
 def build_manifest(documents: Documents, schema: Tree, env: str | None, variables: Mapping[str, str]) -> Manifest:
     """The manifest for one environment, with its problems; `variables` are from the command line.
 
-    The invalid parts (an entry, an override, a field of a store) are taken out, and the rest is checked. Raises
-    ManifestError if a part is invalid without which nothing else can be checked.
+    Invalid parts (an entry, an override, a field of a store) are taken out, and the rest is checked. Raises
+    ManifestError if nothing else can be checked without an invalid part.
     """
     with adding_problems(documents.problems):
         tree, environment = _merge_documents(documents, env, variables)
     documents = replace(documents, environment_key=environment.key)
 
     expander = Expander(environment.placeholders)
-    stores = environments.apply_defaults(tree, _defaults_of_included(documents))
+    stores = apply_defaults(tree, _defaults_of_included(documents))
     root = expander.expand_text(tree.get("root") or ".", ("root",))
     expanded = {
         "version": MANIFEST_VERSION,
@@ -130,7 +137,7 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     groups = (placeholder_diagnostics, schema_diagnostics, rule_diagnostics)
     located = (locate_diagnostics(documents, diagnostics) for diagnostics in groups)
     problems = _without_repeated_locations(documents.problems, *located)
-    return _typed_manifest(valid, environment.name, documents, problems, stores_with_unknown_files(_paths(*groups)))
+    return _typed_manifest(valid, environment.name, documents, problems, stores_of_unknown_selection(_paths(*groups)))
 
 
 def _paths(*groups: tuple[Diagnostic, ...]) -> tuple[TreePath, ...]:
@@ -154,10 +161,10 @@ def _merge_documents(
     """The manifest's tree, merged with its environment's but without placeholders filled in. Raises ManifestError."""
     base = {**documents.main.tree, "stores": _all_stores(documents)}
     declared = base.get("environments") or {}
-    environment_key, diagnostics = environments.resolve_environment(base, env)
+    environment_key, diagnostics = resolve_environment(base, env)
     raise_if_any(documents, diagnostics)
-    tree = environments.merge_trees(base, declared.get(environment_key) or {})
-    values, diagnostics = environments.resolve_variables(tree, variables, env or "")
+    tree = merge_trees(base, declared.get(environment_key) or {})
+    values, diagnostics = resolve_variables(tree, variables, env or "")
     raise_if_any(replace(documents, environment_key=environment_key), diagnostics)
     return tree, Environment(env or "", environment_key, tuple(declared), values)
 
@@ -190,15 +197,17 @@ def _defaults_of_included(documents: Documents) -> dict[str, Tree]:
 
 
 def _typed_manifest(
-    tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], unknown_files: frozenset[str]
+    tree: Tree, env: str, documents: Documents, problems: tuple[Problem, ...], unknown_selections: frozenset[str]
 ) -> Manifest:
     service = ServiceSpec(**{name: value for name, value in tree["service"].items() if value is not None})
-    specs = [_store_spec(key, store, service.provider, env) for key, store in sorted(tree["stores"].items())]
-    for index, spec in enumerate(specs):
-        if spec.store.key in unknown_files:
-            # Flaws of files may only follow from the mistake. So skip every flaw that `skip` can name, and take files
-            # of every kind.
-            specs[index] = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, formats=Formats(COMPATIBLE))
+    specs: list[StoreSpec] = []
+    for key, store in sorted(tree["stores"].items()):
+        spec = _store_spec(key, store, service.provider, env)
+        if key in unknown_selections:
+            # What is wrong with its files may only follow from the mistake. So skip all that `skip` can name, and take
+            # files of every kind.
+            spec = replace(spec, has_unknown_selection=True, skip=SKIP_REASONS, formats=Formats(COMPATIBLE))
+        specs.append(spec)
     return Manifest(
         owner_name=tree["owner"],
         env=env,
@@ -219,7 +228,7 @@ def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
         store=_desired_store(key, tree),
         layer=_layer(path, tree),
         entries=FileEntries(
-            _entry((*path, "files", number), entry) for number, entry in entries if environments.applies_in(entry, env)
+            _entry((*path, "files", number), entry) for number, entry in entries if applies_in(entry, env)
         ),
         overrides=tuple(
             Override(_layer((*path, "overrides", number), override), compile_filter(literal_text(override["match"])))
@@ -272,11 +281,10 @@ def _layer(path: TreePath, tree: Tree) -> Layer:
         chunking = Chunking(int(chunking["size"]), int(chunking["overlap"]))
     return Layer(
         path=path,
-        attributes={name: _attribute(name, value) for name, value in (tree.get("attributes") or {}).items()},
+        attributes={
+            name: Lookup.of(name, value) if isinstance(value, Mapping) else parse_value(value)
+            for name, value in (tree.get("attributes") or {}).items()
+        },
         chunking=AUTO if chunking == "auto" else chunking,
         filename=parse_template(tree.get("filename") or "") or None,
     )
-
-
-def _attribute(name: str, value: Scalar | Tree | None) -> AttributeValue:
-    return Lookup.of(name, value) if isinstance(value, Mapping) else parse_value(value)

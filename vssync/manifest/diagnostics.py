@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, by paths in its tree; their lines and columns are looked up only to report them."""
+"""What is wrong with a manifest, by paths in its tree. Lines and columns are looked up only to report them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.yaml_loader import Document, Position, Positions, TreePath, find_positions
 
-# OpenAI's specification, static chunking: these names are understood in place of ours.
+# Our names of chunk sizes, and those of OpenAI's specification, which a manifest may use in their place.
 API_CHUNKING = {"size": "max_chunk_size_tokens", "overlap": "chunk_overlap_tokens"}
 
 
@@ -74,16 +74,20 @@ class SourceLocation:
 
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
-    locations = _locate(documents, [(diagnostic.path, diagnostic.at_name) for diagnostic in diagnostics])
-    return tuple(
-        Problem(location.file, location.line, location.column, _in_written_name(diagnostic, name), diagnostic.hint)
-        for diagnostic, (location, name) in zip(diagnostics, locations, strict=True)
-    )
-
-
-def _in_written_name(diagnostic: Diagnostic, name: str) -> str:
-    """The message with the name of the field as it is written, if that is one of API_CHUNKING."""
-    return diagnostic.message.replace(f".{diagnostic.path[-1]}`", f".{name}`") if name else diagnostic.message
+    written = [_find_written(documents, diagnostic.path) for diagnostic in diagnostics]
+    wanted: dict[str, tuple[str, list[TreePath]]] = {}
+    for document, path in written:
+        wanted.setdefault(document.file_name, (document.text, []))[1].extend((path, _api_path(path)))
+    positions_by_file = {file_name: find_positions(text, paths) for file_name, (text, paths) in wanted.items()}
+    problems: list[Problem] = []
+    for diagnostic, (document, path) in zip(diagnostics, written, strict=True):
+        message, positions, written_path = diagnostic.message, positions_by_file[document.file_name], path
+        if path not in positions and _api_path(path) in positions:
+            written_path = _api_path(path)
+            message = message.replace(f".{path[-1]}`", f".{written_path[-1]}`")
+        position = _position_of(written_path, diagnostic.at_name, positions)
+        problems.append(Problem(document.file_name, *position, message, diagnostic.hint))
+    return tuple(problems)
 
 
 def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> None:
@@ -94,27 +98,9 @@ def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> N
 
 def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    located = _locate(documents, [(path, False) for path in paths])
-    return {path: location for path, (location, _) in zip(paths, located, strict=True)}
-
-
-def _locate(documents: Documents, targets: list[tuple[TreePath, bool]]) -> list[tuple[SourceLocation, str]]:
-    """The location of each target: a path, and whether its name is meant rather than its value.
-
-    With it, the name of the field if it is written as one of API_CHUNKING; else empty.
-    """
-    places = [_find_place(documents, path) for path, _ in targets]
-    wanted: dict[str, tuple[str, list[TreePath]]] = {}
-    for document, path in places:
-        wanted.setdefault(document.file_name, (document.text, []))[1].extend((path, _api_path(path)))
-    positions = {file_name: find_positions(text, paths) for file_name, (text, paths) in wanted.items()}
-    locations: list[tuple[SourceLocation, str]] = []
-    for (document, path), (_, at_name) in zip(places, targets, strict=True):
-        in_file, api_path = positions[document.file_name], _api_path(path)
-        is_api_name = path not in in_file and api_path in in_file
-        position = _position_of(api_path if is_api_name else path, at_name, in_file)
-        locations.append((SourceLocation(document.file_name, *position), str(api_path[-1]) if is_api_name else ""))
-    return locations
+    problems = locate_diagnostics(documents, [Diagnostic(path, "") for path in paths])
+    locations = (SourceLocation(problem.file, problem.line, problem.column) for problem in problems)
+    return dict(zip(paths, locations, strict=True))
 
 
 def _api_path(path: TreePath) -> TreePath:
@@ -132,20 +118,20 @@ def _position_of(path: TreePath, at_name: bool, positions: Positions) -> Positio
     return 0, 0
 
 
-def _find_place(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
+def _find_written(documents: Documents, path: TreePath) -> tuple[Document, TreePath]:
     """The file in which the value at this path is written, and its path there."""
-    places = tuple(_possible_places(documents, path))
-    for document, path_in_file in places:
+    possible = tuple(_possible_paths(documents, path))
+    for document, path_in_file in possible:
         if _written_depth(document.tree, path_in_file) == len(path_in_file):
             return document, path_in_file
-    # Fall back to the file in which the longest prefix of the path exists; only places where the path is unchanged:
-    # a missing field is missing from the store, not from `defaults`.
-    enclosing = [document for document, path_in_file in places if path_in_file == path]
+    # Fall back to the file in which the longest prefix of the path exists. A missing field is missing from the store,
+    # not from `defaults`, so the path must be the same there.
+    enclosing = [document for document, path_in_file in possible if path_in_file == path]
     return max(enclosing, key=lambda document: _written_depth(document.tree, path)), path
 
 
-def _possible_places(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
-    """Every place where the value of a path may be written, in order of precedence: merging does not record it."""
+def _possible_paths(documents: Documents, path: TreePath) -> Iterator[tuple[Document, TreePath]]:
+    """Where the value at a path may be written, in order of precedence, since merging does not record where it was."""
     main, environment = documents.main, documents.environment_key
     in_store = len(path) > 1 and path[0] == "stores"
     if environment:
@@ -154,13 +140,13 @@ def _possible_places(documents: Documents, path: TreePath) -> Iterator[tuple[Doc
     declaring = [each for each in documents.included if in_store and path[1] in (each.tree["stores"] or ())]
     for document in declaring:
         yield document, path
-    if len(path) > 2:
-        for document in declaring:
-            yield document, ("defaults", *path[2:])
     if in_store and len(path) > 2:
+        default_path = ("defaults", *path[2:])
+        for document in declaring:
+            yield document, default_path
         if environment:
-            yield main, ("environments", environment, "defaults", *path[2:])
-        yield main, ("defaults", *path[2:])
+            yield main, ("environments", environment, *default_path)
+        yield main, default_path
 
 
 def _written_depth(tree: Any, path: TreePath) -> int:

@@ -8,13 +8,18 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean
-from vssync.manifest.placeholders import Placeholder, UnclosedPlaceholder, parse_template, unclosed_diagnostic
+from vssync.manifest.placeholders import (
+    Placeholder,
+    UnclosedPlaceholder,
+    parse_template,
+    unclosed_diagnostic,
+    unknown_placeholder,
+)
 from vssync.manifest.scalars import NonCanonical, is_finite, parse_number, plain_number
 from vssync.manifest.schema import LABEL_PATTERN
-from vssync.manifest.yaml_loader import TreePath
+from vssync.manifest.yaml_loader import Tree, TreePath
 from vssync.model.state import Scalar
 
-Tree = Mapping[str, Any]
 NEVER_INHERITED = ("id", "was", "adopt", "external", "removed")  # fields of one store, never of several
 # Fields that say which live store is meant; the only ones a `removed` store may have besides `removed`.
 IDENTIFYING_FIELDS = ("name", "id", "external", "was")
@@ -47,19 +52,14 @@ def applies_in(entry: Tree, env: str) -> bool:
 
 
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The key under `environments` that `env` matches, and the problem if there is none.
-
-    The key is also empty if `env` is, and the manifest has no environments.
-    """
+    """The key under `environments` that `env` matches, or the problem; neither without environments and `env`."""
     declared = tuple(tree.get("environments") or ())
     choices = f"declared here: {', '.join(declared)}"
     if not (declared or env):
         return "", ()
     if not declared:
-        message, hint = (
-            f"there is no environment `{env}`: the manifest declares none",
-            "choose none, or declare it under `environments`",
-        )
+        message = f"there is no environment `{env}`: the manifest declares none"
+        hint = "choose none, or declare it under `environments`"
     elif not env:
         message, hint = "the manifest has environments, and none was chosen", f"give --env; {choices}"
     elif not LABEL_PATTERN.fullmatch(env):
@@ -117,7 +117,7 @@ def _type_of(value: object) -> str:
 
 def _parse_assignment(name: str, text: str, declaration: Mapping[str, Any]) -> Scalar | Diagnostic:
     path = ("variables", name)
-    if text != text.encode("utf-8", "ignore").decode():
+    if text != text.encode("utf-8", "ignore").decode():  # surrogates stand for other bytes
         return Diagnostic(path, f"the value given for the variable `{name}` is not UTF-8 text", at_name=True)
     kind = _declared_type(declaration)
     if kind == "string":
@@ -154,8 +154,7 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
     for part in template:  # `${env}` and nothing else, so that the order of variables does not matter
         if isinstance(part, Placeholder) and (part.name != "env" or not env):
             if part.name == "env":
-                message = "`${env}` has no value: the manifest has no environments"
-                return Diagnostic(path, message, "declare `environments`")
+                return unknown_placeholder("env", path, ())
             message = f"`${{{part.name}}}` cannot be used in a variable's default"
             return Diagnostic(path, message, "only `${env}` can")
     return "".join(part if isinstance(part, str) else env for part in template)
@@ -173,14 +172,13 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
         if value is None and _field_at(parent) not in ("attributes", "formats"):
             result.pop(name, None)
         elif isinstance(value, Mapping):
-            is_whole = _field_at(path) in ("service", "chunking") or _field_at(parent) == "attributes"
-            if parent == ("stores",) and value.get("removed") and name in result:
-                result[name] = {
-                    inner: old for inner, old in (result[name] or {}).items() if inner in IDENTIFYING_FIELDS
-                }
-            is_merged = not is_whole and isinstance(result.get(name), Mapping)
-            # Even a mapping that replaces is passed through the merge, which drops its nulls.
-            result[name] = merge_trees(result[name] if is_merged else {}, value, path)
+            old = result.get(name)
+            is_replaced = _field_at(path) in ("service", "chunking") or _field_at(parent) == "attributes"
+            if is_replaced or not isinstance(old, Mapping):
+                old = {}
+            elif parent == ("stores",) and value.get("removed"):
+                old = {inner: kept for inner, kept in old.items() if inner in IDENTIFYING_FIELDS}
+            result[name] = merge_trees(old, value, path)  # also where nothing is merged, since it drops nulls
         else:
             # Nulls in `attributes` and `formats` are kept: there they cancel an outer layer's attribute or the
             # provider's row.
@@ -189,7 +187,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
 
 
 def _field_at(path: TreePath) -> str | int:
-    """The field of a store or of `defaults` that stands at this path, or else the top-level field; else empty."""
+    """The field of a store, of `defaults` or of the manifest that a path leads to; empty if it ends elsewhere."""
     if path[:1] == ("stores",) and len(path) == 3:
         return path[2]
     if path[:1] == ("defaults",) and len(path) == 2:
@@ -197,17 +195,17 @@ def _field_at(path: TreePath) -> str | int:
     return path[0] if len(path) == 1 else ""
 
 
-def apply_defaults(tree: Tree, of_included: Mapping[str, Tree]) -> dict[str, dict[str, Any]]:
+def apply_defaults(tree: Tree, included_defaults: Mapping[str, Tree]) -> dict[str, dict[str, Any]]:
     """Every store of a merged manifest, merged into the `defaults` that it inherits.
 
-    `of_included`: store key -> `defaults` of the included file that declares it; they win over the main file's.
+    `included_defaults`: store key -> `defaults` of the included file that declares it; they win over the main file's.
     """
     stores: dict[str, dict[str, Any]] = {}
     for key, store in (tree.get("stores") or {}).items():
         path = ("stores", key)
         is_removed = bool(store and store.get("removed"))
         inherited: dict[str, Any] = {}
-        for defaults in (tree.get("defaults") or {}, of_included.get(key) or {}):
+        for defaults in (tree.get("defaults") or {}, included_defaults.get(key) or {}):
             fields = {
                 name: value
                 for name, value in defaults.items()

@@ -24,7 +24,7 @@ IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked
 _FIXED = re.compile(r"(?:\\[^/]|[^*?\[{\\])*")  # what comes before the first wildcard
 _ESCAPE = re.compile(r"\\([^/])")
 _ESCAPE_OR_CLASS = r"\\[^/]|\[[!^]?\]?(?:\\[^/]|[^\]\\/])*\]"
-_WILDCARD_IN_NAME = re.compile(rf"{_ESCAPE_OR_CLASS}|[*?]")
+_ESCAPE_OR_WILDCARD = re.compile(rf"{_ESCAPE_OR_CLASS}|[*?]")
 _EMPTY_SEGMENTS = re.compile(r"^(?:\./+)+|(?<=/)(?:\./|/)+")  # `docs//a.md`, `./docs/./a.md`
 _TRAILING_FOLDER = re.compile(r"(?:^|/)\.?$")  # `docs/`, `docs/.`, `.`
 _MISPLACED_GLOBSTAR = re.compile(r"[^/{,*]\*\*|\*\*[^/},*]")
@@ -37,7 +37,7 @@ class Pattern:
     """A compiled pattern."""
 
     text: str
-    start: str  # the fixed part, without escapes: how every matching path begins
+    start: str  # the fixed part, without escapes; every matching path begins with it
     is_literal: bool  # matches exactly one path, `start`; never true of a filter
     mentions_hidden: bool  # names a file or folder that starts with a dot
     matches: Callable[[str], object]  # truthy for an NFC path it matches
@@ -85,7 +85,7 @@ def pattern_problem(text: str, *, is_filter: bool = False, base: str = ROOT) -> 
         return f"lies in `{forbidden}`, which is never read", ""
     try:
         compile_pattern(text, is_filter=is_filter)
-    except Exception as error:  # in practice, `{a,b}` with too many alternatives; the libraries' types are their own
+    except Exception as error:  # in practice, `{a,b}` with too many alternatives; wcmatch does not export its errors
         return f"is not a valid pattern: {error}", "write several patterns with fewer alternatives"
     return None
 
@@ -110,8 +110,9 @@ def compile_pattern(text: str, *, is_filter: bool = False) -> Pattern:
     end = fixed.end() if fixed else 0
     start = _ESCAPE.sub(r"\1", path[:end])
     is_literal = end == len(path) and not is_filter
-    may_be_folder = is_filter and not _has_wildcard(path.rpartition("/")[2])
-    paths = (path, f"{path}/**") if may_be_folder else (path,)
+    tokens = _ESCAPE_OR_WILDCARD.findall(path.rpartition("/")[2])
+    has_wildcard = any(not token.startswith("\\") for token in tokens)
+    paths = (path, f"{path}/**") if is_filter and not has_wildcard else (path,)
     expressions = glob.translate(paths, flags=_FLAGS | glob.DOTGLOB if is_filter else _FLAGS)[0]
     return Pattern(
         text=text,
@@ -127,11 +128,6 @@ def compile_filter(text: str) -> Pattern:
     return compile_pattern(text, is_filter=True)
 
 
-def _has_wildcard(name: str) -> bool:
-    """Whether a part of a pattern has a `*`, `?` or `[...]` that is not escaped."""
-    return any(not match[0].startswith("\\") for match in _WILDCARD_IN_NAME.finditer(name))
-
-
 _LAST_CHARACTER = "\U0010ffff"  # sorts after every other
 
 
@@ -142,7 +138,7 @@ class FoundFile:
     path: str
     size: int
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
-    # NFC path of the link, or of what git ignores, that it is or lies behind: only patterns leading there choose it.
+    # NFC path of the link or the ignored folder that the file is or lies in: only patterns that lead there choose it.
     behind: str = ""
     left_out_reason: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
 

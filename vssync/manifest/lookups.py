@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.limits import MAX_VALUE_LENGTH
+from vssync.manifest.front_matter import FrontMatter, FrontMatterBlock, find_front_matter
 from vssync.manifest.placeholders import literal_text
 from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
-from vssync.manifest.texts import Block, FrontMatter, find_front_matter
 from vssync.model.state import Scalar
 from vssync.text import shorten_middle
 
@@ -70,7 +71,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What lookups came to in one file."""
+    """What lookups found in one file."""
 
     values: Mapping[Lookup, Scalar] = field(default_factory=dict)
     dated: frozenset[Lookup] = frozenset()  # lookups whose value is the date of the last commit
@@ -83,44 +84,48 @@ NO_FINDINGS = Findings()
 
 
 def look_up(lookups: Collection[Lookup], text: str, file_name: str, commit_date: str = "") -> Findings:
-    """What these lookups come to in a file.
+    """What these lookups find in a file.
 
     `text` is the beginning of a Markdown file; empty for other files, which have neither front matter nor headings.
     """
     block = find_front_matter(text)
     if not (lookups or block):
         return NO_FINDINGS
-    page = _Page(text, file_name, commit_date, block)
+    file = _FileSources(text, file_name, commit_date, block)
     values: dict[Lookup, Scalar] = {}
     dated: list[Lookup] = []
     fields: set[Source] = set()
     problems: dict[Lookup, Problem] = {}
     for lookup in lookups:
         try:
-            present = [source for source in lookup.sources if page.value_of(source) is not None]
+            present = [source for source in lookup.sources if file.value_of(source) is not None]
             fields.update(lookup.fields.intersection(present))
             if present:
-                values[lookup] = _to_scalar(page.value_of(present[0]), lookup)
+                values[lookup] = _to_scalar(file.value_of(present[0]), lookup)
                 if present[0] == GIT_DATE:
                     dated.append(lookup)
         except ManifestError as error:
             problem = error.problems[0]
             problems[lookup] = replace(problem, message=f"front matter: {problem.message}")
         except ValueError as error:
-            problems[lookup] = page.problem_at(present[0], str(error))
-    is_draft = page.is_draft
+            problems[lookup] = file.problem_at(present[0], str(error))
+    is_draft = file.is_draft
     if not (values or problems or is_draft):
         return NO_FINDINGS
     return Findings(values, frozenset(dated), frozenset(fields), problems, is_draft)
 
 
-class _Page:
+class _FileSources:
     """The sources of one file, each read when it is first asked for."""
 
-    def __init__(self, text: str, file_name: str, commit_date: str, block: Block | None) -> None:
+    def __init__(self, text: str, file_name: str, commit_date: str, block: FrontMatterBlock | None) -> None:
         self._text, self._file_name, self._block = text, file_name, block
-        self._front_matter: FrontMatter | None = None  # once it was asked for
         self._values: dict[Source, Any] = {GIT_DATE: commit_date or None}
+
+    @cached_property
+    def _front_matter(self) -> FrontMatter | None:
+        """The front matter; None without one. Raises ManifestError."""
+        return self._block.parse(self._file_name) if self._block else None
 
     @property
     def is_draft(self) -> bool:
@@ -129,19 +134,11 @@ class _Page:
         if not ("draft" in words or "published" in words):
             return False
         try:
-            fields = self._fields()
+            fields = self._front_matter.fields if self._front_matter else {}
         except ManifestError:  # a typo must not publish a draft
             return _SAYS_DRAFT.search(words) is not None
         values = {(name.lower(), str(value).lower()) for name, value in fields.items()}  # of `draft`, and of `Draft`
         return not values.isdisjoint(_DRAFT_VALUES)
-
-    def _fields(self) -> Mapping[str, Any]:
-        """The fields of the front matter. Raises ManifestError."""
-        if self._block and not self._front_matter:
-            self._front_matter = self._block.parse(self._file_name)
-            if not self._front_matter:
-                self._block = None  # not front matter after all: search it for headings too
-        return self._front_matter.fields if self._front_matter else {}
 
     def value_of(self, source: Source) -> Any:
         """The value of a source; None if the file lacks it or it is empty. Raises ManifestError."""
@@ -150,15 +147,16 @@ class _Page:
         return self._values[source]
 
     def _field(self, path: tuple[str, ...]) -> Any:
-        value: Any = self._fields()
+        value: Any = self._front_matter.fields if self._front_matter else None
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         return None if _is_empty(value) else value
 
     def _heading(self) -> str | None:
+        start = self._block.end if self._block else 0
         with suppress(ManifestError):  # reported only for attributes that are taken from front matter
-            self._fields()  # sets `_block` to None if it is not front matter
-        return find_heading(self._text[self._block.end :] if self._block else self._text) or None
+            start = start if self._front_matter else 0  # text between two `---` that is not front matter
+        return find_heading(self._text[start:]) or None
 
     def problem_at(self, source: Source, message: str) -> Problem:
         """A problem with the value of a source."""

@@ -1,4 +1,7 @@
-"""Placeholders `${...}`, the one syntax for values that are filled in. `$${` is a literal `${`."""
+"""Placeholders `${...}`, the one syntax for values that are filled in, and upload names, which are made with them.
+
+`$${` is a literal `${`.
+"""
 
 from __future__ import annotations
 
@@ -107,11 +110,13 @@ def parse_value(value: Scalar | None) -> Scalar | Template | None:
 
 def fill_template(template: Template, path: str, digest: str = "") -> str:
     """The text with every placeholder replaced by the digest or by its part of a path. Raises MissingFolder."""
-    parts = [
-        part if isinstance(part, str) else digest if part.name == "digest" else path_part(path, part.name)
-        for part in template
-    ]
-    return parts[0] if len(parts) == 1 else "".join(parts)
+    text = ""
+    for part in template:
+        if isinstance(part, str):
+            text += part
+        else:
+            text += digest if part.name == "digest" else path_part(path, part.name)
+    return text
 
 
 class Expander:
@@ -124,25 +129,26 @@ class Expander:
     def expand_stores(self, stores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """All stores filled in, except the placeholders of files (`${path}`), which stay where they are allowed."""
         return {
-            key: self._expand(store, ("stores", key), {**self._values, "store": key}) for key, store in stores.items()
+            key: self._expand_tree(store, ("stores", key), {**self._values, "store": key})
+            for key, store in stores.items()
         }
 
     def expand_text(self, text: str, path: TreePath) -> str:
         """A text outside the stores, filled in and without escapes."""
         return "".join(part for part in self._fill(text, path, self._values, ()) if isinstance(part, str))
 
-    def _expand(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
+    def _expand_tree(self, tree: Any, path: TreePath, values: Mapping[str, Scalar]) -> Any:
         if isinstance(tree, str):
             # `only` holds names of environments: nothing is filled in there.
             is_literal = "${" not in tree or _field_within_store(path) == "only"
-            return tree if is_literal else self._expand_value(tree, path, values)
+            return tree if is_literal else self._expand_field(tree, path, values)
         if isinstance(tree, dict):
-            return {name: self._expand(value, (*path, name), values) for name, value in tree.items()}
+            return {name: self._expand_tree(value, (*path, name), values) for name, value in tree.items()}
         if isinstance(tree, list):
-            return [self._expand(value, (*path, number), values) for number, value in enumerate(tree)]
+            return [self._expand_tree(value, (*path, number), values) for number, value in enumerate(tree)]
         return tree
 
-    def _expand_value(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
+    def _expand_field(self, text: str, path: TreePath, values: Mapping[str, Scalar]) -> Scalar:
         field, whole_match = _field_within_store(path), _TOKEN.fullmatch(text)
         if field == "attributes" and whole_match and whole_match["closed"] and whole_match["name"] in values:
             value = values[whole_match["name"]]  # an attribute that is one placeholder keeps the type of its value
@@ -170,12 +176,12 @@ class Expander:
                 value = values[part.name]
                 filled.append(str(value).lower() if isinstance(value, bool) else str(value))
             else:
-                self.diagnostics.append(_unknown_placeholder(part.name, path, [*values, *deferred]))
+                self.diagnostics.append(unknown_placeholder(part.name, path, [*values, *deferred]))
         return tuple(filled)
 
 
 def _field_within_store(path: TreePath) -> str | int:
-    """The field of a store, entry or override that a path lies in (`key`); inside an attribute's mapping, `join`."""
+    """The field of a store, entry or override that a path lies in, such as `key`; within a lookup, its `join`."""
     inner = path[4:] if path[2] in ("files", "overrides") and len(path) > 4 else path[2:]
     return inner[2] if inner[0] == "attributes" and len(inner) > 2 else inner[0]
 
@@ -185,7 +191,8 @@ def unclosed_diagnostic(path: TreePath) -> Diagnostic:
     return Diagnostic(path, "a placeholder `${` is not closed", _LITERAL_HINT)
 
 
-def _unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
+def unknown_placeholder(name: str, path: TreePath, allowed: Collection[str]) -> Diagnostic:
+    """The diagnostic for a placeholder that is not among those `allowed` at this path."""
     shown = f"`${{{name}}}`"
     if name == "env":
         return Diagnostic(path, f"{shown} has no value: the manifest has no environments", "declare `environments`")
@@ -209,7 +216,8 @@ def path_part(path: str, name: str) -> str:
     if name == "name":
         return last
     if name in ("stem", "ext"):
-        return splitext(last)[name == "ext"]  # a hidden name, `.env`, is all stem
+        stem, extension = splitext(last)  # a hidden name, `.env`, is all stem
+        return stem if name == "stem" else extension
     folders = folder.split("/") if folder else []
     number = int(name.removeprefix("dir."))
     if number >= len(folders):
@@ -242,5 +250,5 @@ def fit_name(text: str) -> str:
 
 
 def _first_bytes(text: str, count: int) -> str:
-    """As many whole characters as fit."""
+    """As many whole characters as fit into so many bytes."""
     return text.encode()[:count].decode("utf-8", "ignore")

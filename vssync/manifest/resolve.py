@@ -1,6 +1,4 @@
-"""The last step: turns selected files and what was read of them into the desired state, and traces where each part of
-a file came from.
-"""
+"""Turns selected files, and what was read of them, into the desired state; traces where each part of a file is set."""
 
 from __future__ import annotations
 
@@ -23,6 +21,7 @@ from vssync.manifest.spec import (
     StoreSpec,
     attribute_origin,
     find_attribute_problems,
+    first_found,
     merge_layers,
     resolve_attributes,
 )
@@ -38,7 +37,7 @@ class Reading:
     sha256: str = ""
     size: int = 0
     findings: Findings = NO_FINDINGS
-    flaw: Problem | None = None  # why its text cannot be read
+    problem: Problem | None = None  # why its text cannot be read
     is_blank: bool = False  # nothing but white space
 
 
@@ -46,7 +45,7 @@ _NOT_READ = Reading()
 
 
 def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
-    """What attributes are looked up in a file; it must be read if there are any."""
+    """The lookups of a file's attributes; the file must be read if there are any."""
     return file.settings.lookups if file.disk_file else frozenset()
 
 
@@ -55,8 +54,8 @@ def resolve_desired(
 ) -> tuple[Desired, tuple[Problem, ...]]:
     """The desired state (stores of unknown selection left out) and the warnings. Raises ManifestError.
 
-    `readings` are by path. A file needs none unless attributes are looked up in it. Of a manifest that `is_past`, the
-    problems are given in place of warnings.
+    `readings` are by path. A file needs none unless attributes are looked up in it. A manifest that `is_past` cannot be
+    fixed any more: its problems are returned as warnings.
     """
     resolver = _Resolver(manifest.owner_name, readings)
     selections = tuple(selection for selection in selections if not selection.spec.has_unknown_selection)
@@ -80,10 +79,10 @@ class _Resolver:
         self._owner_name, self._readings = owner_name, readings
         self._distinct: dict[frozenset[tuple[str, type, Scalar]], Attributes] = {}
         self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
-        # (path an attribute is written at, its name or "" for all) -> (message, hint, paths of files)
-        self._attribute_flaws: dict[tuple[TreePath, str], tuple[str, str, list[str]]] = {}
+        # (where an attribute is written, its name or "" for all) -> (what is wrong, paths of files)
+        self._attribute_problems: dict[tuple[TreePath, str], tuple[Diagnostic, list[str]]] = {}
         # id(settings) -> (settings, front matter fields not yet seen in any file with those settings)
-        self._missing: dict[int, tuple[FileSettings, set[Source]]] = {}
+        self._unseen: dict[int, tuple[FileSettings, set[Source]]] = {}
         self._skipped: dict[str, str] = {}
         self.document_problems: list[Problem] = []
 
@@ -108,16 +107,15 @@ class _Resolver:
             self._report_or_skip(spec, file, "empty" if reading.is_blank else "broken", problems)
             return None
         if lookups_in(file):
-            self._note_fields(settings, reading.findings.fields)
+            self._note_seen(settings, reading.findings.fields)
         attributes = self._resolve_attributes(file, reading.findings.values)
         if attributes is None:
             return None
-        filename, size = file.filename, disk_file.size if disk_file else 0
-        if reading.sha256:
-            size = reading.size
-            if settings.filename_has_digest:
-                digest = upload_digest(self._owner_name, reading.sha256)
-                filename = spec.formats.sent_name(upload_name(settings.filename, file.nfc_path, digest))
+        filename = file.filename
+        if reading.sha256 and settings.filename_has_digest:
+            digest = upload_digest(self._owner_name, reading.sha256)
+            filename = spec.formats.sent_name(upload_name(settings.filename, file.nfc_path, digest))
+        size = disk_file.size if disk_file else 0
         return DesiredFile(
             key=file.key,
             filename=filename,
@@ -125,7 +123,7 @@ class _Resolver:
             chunking=settings.chunking,
             path=disk_file.path if disk_file else "",
             file_id=file.entry.file_id,
-            size=size,
+            size=reading.size if reading.sha256 else size,
             sha256=reading.sha256,
             dated=_dated_attributes(settings, reading.findings) if reading.findings.dated else (),
         )
@@ -136,7 +134,7 @@ class _Resolver:
             attributes = resolve_attributes(file.settings, file.nfc_path, looked_up)
         except MissingFolder as error:
             hint = "ask for fewer folders, or set it to `null` in an override for files that have fewer"
-            self._note_attribute_flaw(file, error.attribute, looked_up, str(error), hint)
+            self._note_problem(file, error.attribute, looked_up, str(error), hint)
             return None
         if attributes is not file.settings.constant_attributes:
             typed = frozenset((name, type(value), value) for name, value in attributes.items())  # since 1 equals true
@@ -145,101 +143,100 @@ class _Resolver:
             self._checked.add(id(attributes))
             for name, message in find_attribute_problems(attributes):
                 hint = "shorten it, or set it to `null` in an override" if name else "set some of them to `null`"
-                self._note_attribute_flaw(file, name, looked_up, message, hint)
+                self._note_problem(file, name, looked_up, message, hint)
         return attributes
 
     def _report_or_skip(
-        self, spec: StoreSpec, file: SelectedFile, reason: str, problems: Mapping[Problem, list[str]]
+        self, spec: StoreSpec, file: SelectedFile, reason: str, problems: Mapping[Problem, str]
     ) -> None:
         """Reports what is wrong with a document; it is skipped where wildcards match it and `skip` says so."""
         if file.entry.has_wildcards and reason in spec.skip:
             note_skipped(self._skipped, file.key, file.nfc_path, reason)
             return
-        for problem, ways_out in problems.items():
-            ways = [ways_out[0], f"add `skip: [{reason}]`"] if file.entry.has_wildcards else ways_out
-            self.document_problems.append(replace(problem, hint=", or ".join(ways)))
+        for problem, override in problems.items():
+            alternative = f"add `skip: [{reason}]`" if file.entry.has_wildcards else override
+            hint = f"{problem.hint}, or {alternative}" if alternative else problem.hint
+            self.document_problems.append(replace(problem, hint=hint))
 
-    def _note_fields(self, settings: FileSettings, fields: Collection[Source]) -> None:
-        if id(settings) not in self._missing:
-            wanted = {source for lookup in settings.lookups for source in lookup.fields}
-            self._missing[id(settings)] = settings, wanted
-        self._missing[id(settings)][1].difference_update(fields)
+    def _note_seen(self, settings: FileSettings, fields: Collection[Source]) -> None:
+        if id(settings) not in self._unseen:
+            self._unseen[id(settings)] = settings, {source for lookup in settings.lookups for source in lookup.fields}
+        self._unseen[id(settings)][1].difference_update(fields)
 
     def warnings(self) -> list[Diagnostic]:
         """A diagnostic for each front matter field that an attribute names and no file it applies to has."""
-        is_present: dict[tuple[TreePath, Source], bool] = {}
-        for settings, missing in self._missing.values():
-            for layer in settings.layers:
-                for name, value in layer.attributes.items():
-                    if isinstance(value, Lookup) and value in settings.lookups:
-                        for source in value.fields:
-                            place = ((*layer.path, "attributes", name), source)
-                            is_present[place] = is_present.get(place, False) or source not in missing
+        fields = [  # where an attribute is written, and a field that it names; whether no file of these settings has it
+            (((*layer.path, "attributes", name), source), source in unseen)
+            for settings, unseen in self._unseen.values()
+            for layer in settings.layers
+            for name, value in layer.attributes.items()
+            if isinstance(value, Lookup) and value in settings.lookups
+            for source in value.fields
+        ]
+        seen = {field for field, is_unseen in fields if not is_unseen}
+        missing = dict.fromkeys(field for field, _ in fields if field not in seen)
         message = "no file that this applies to has the front matter field `{}`"
         return [
             Diagnostic(path, message.format(".".join(source[1:])), "fix the name, or leave it out")
-            for (path, source), is_in_some in is_present.items()
-            if not is_in_some
+            for path, source in missing
         ]
 
-    def _note_attribute_flaw(
+    def _note_problem(
         self, file: SelectedFile, attribute: str, looked_up: Mapping[Lookup, Scalar], message: str, hint: str
     ) -> None:
-        layers, path = file.settings.layers, file.entry.layer.path
-        place = (attribute_origin(layers, attribute, looked_up)[0] if attribute else path, attribute)
-        _, _, file_paths = self._attribute_flaws.setdefault(place, (message, hint, []))
+        """Notes what is wrong with an attribute of a file, or with all of them if `attribute` is empty."""
+        layers, entry_path = file.settings.layers, file.entry.layer.path
+        path = attribute_origin(layers, attribute, looked_up)[0] if attribute else entry_path
+        _, file_paths = self._attribute_problems.setdefault((path, attribute), (Diagnostic(path, message, hint), []))
         file_paths.append(file.nfc_path)
 
     def diagnostics(self) -> list[Diagnostic]:
         """What was wrong with attributes."""
         diagnostics: list[Diagnostic] = []
-        for (written_at, _), (message, hint, file_paths) in self._attribute_flaws.items():
+        for diagnostic, file_paths in self._attribute_problems.values():
             more = f" and {len(file_paths) - 1:,} more" if len(file_paths) > 1 else ""
-            diagnostics.append(Diagnostic(written_at, f"{message} (`{file_paths[0]}`{more})", hint))
+            diagnostics.append(replace(diagnostic, message=f"{diagnostic.message} (`{file_paths[0]}`{more})"))
         return diagnostics
 
 
-def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, list[str]]:
-    """What is wrong with a document, each with one or two ways to fix it."""
+def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, str]:
+    """What is wrong with a document, whose hints say how to fix it, and for each how an override avoids it, if any."""
     if reading.is_blank and file.disk_file:
         message = "the file holds nothing but white space, which no search finds"
-        return {Problem(file.disk_file.path, 0, 0, message): ["exclude it"]}
-    if reading.flaw:
-        return {reading.flaw: [reading.flaw.hint]}
+        return {Problem(file.disk_file.path, 0, 0, message, "exclude it"): ""}
+    if reading.problem:
+        return {reading.problem: ""}
     if not reading.findings.problems:
         return {}
     attributes_by_problem: dict[Problem, list[str]] = {}
-    for name, values in file.settings.choices.items():
+    for name, values in file.settings.candidates.items():
         for value in values:
             if isinstance(value, Lookup) and (problem := reading.findings.problems.get(value)):
                 attributes_by_problem.setdefault(problem, []).append(f"`{name}: null`")
     return {
-        problem: [problem.hint or "fix the document", f"set {join_words(names)} in an override"]
+        replace(problem, hint=problem.hint or "fix the document"): f"set {join_words(names)} in an override"
         for problem, names in attributes_by_problem.items()
     }
 
 
 def _dated_attributes(settings: FileSettings, findings: Findings) -> tuple[str, ...]:
-    """The names of the attributes that are the date of the last commit."""
-    chosen = (
-        (name, next((value for value in values if value in findings.values), None))
-        for name, values in settings.choices.items()
-    )
-    return tuple(name for name, value in chosen if value in findings.dated)
+    """The names of the attributes whose value is the date of the file's last commit."""
+    found = ((name, first_found(values, findings.values)) for name, values in settings.candidates.items())
+    return tuple(name for name, value in found if value in findings.dated)
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a part of a file is written, and the source that its value was looked up in (`git.date`), if any."""
+    """Where a part of a file is set, and the source that its value was looked up in (`git.date`), if any."""
 
     path: TreePath
     source: str = ""
 
 
-def provenance(
+def trace_provenance(
     manifest: Manifest, store_key: str, file: DesiredFile, looked_up: Mapping[Lookup, Scalar]
 ) -> Mapping[str, Provenance]:
-    """For each part of a file (`file`, `chunking`, `filename`, `attributes.lang`), where it came from.
+    """For each part of a file (`file`, `chunking`, `filename`, `attributes.lang`), where it is set.
 
     `looked_up` are the values of the `lookups_to_trace`. Parts that no layer sets are left out.
     """
@@ -251,14 +248,15 @@ def provenance(
                 origins[part] = Provenance((*layer.path, part))
     for name in file.attributes:
         path, value = attribute_origin(layers, name, looked_up)
-        one_source_each = _split_by_source(value) if isinstance(value, Lookup) else ()
-        source = next((lookup.sources[0] for lookup in one_source_each if lookup in looked_up), ())
+        source: Source = ()
+        if isinstance(value, Lookup):
+            source = next((single.sources[0] for single in _split_by_source(value) if single in looked_up), ())
         origins[f"attributes.{name}"] = Provenance(path, ".".join(source))
     return origins
 
 
 def lookups_to_trace(manifest: Manifest, store_key: str, file: DesiredFile) -> frozenset[Lookup]:
-    """A file's lookups; also one lookup per source, so that `provenance` can tell which source gave the value."""
+    """A file's lookups, and one for each of their sources, so that `trace_provenance` knows which has the value."""
     lookups = merge_layers(_entry_and_layers(manifest, store_key, file)[1]).lookups if file.path else frozenset()
     return lookups.union(*map(_split_by_source, lookups))
 

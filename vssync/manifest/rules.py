@@ -10,13 +10,13 @@ from typing import Any
 
 from vssync.limits import MAX_METADATA
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
-from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, Tree, applies_in
+from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, applies_in
 from vssync.manifest.globs import ROOT, pattern_problem
 from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
-from vssync.manifest.yaml_loader import TreePath
+from vssync.manifest.yaml_loader import Tree, TreePath
 from vssync.model.service import ServiceSpec
 from vssync.providers import PROVIDERS
-from vssync.text import is_placeholder, join_words, shorten_middle
+from vssync.text import is_unedited, join_words, shorten_middle
 
 
 def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
@@ -31,9 +31,9 @@ def check_rules(tree: Tree, environment: Environment) -> tuple[Diagnostic, ...]:
     return (*service_rules, *_check_distinct_stores(stores), *chain.from_iterable(store_rules))
 
 
-def check_filled_in(service: ServiceSpec) -> tuple[Diagnostic, ...]:
-    """Each field of a service that still holds an example value to be replaced, such as `<project>`."""
-    questions = {field.name: field.question for field in PROVIDERS[service.provider].wizard_fields}
+def find_unedited_fields(service: ServiceSpec) -> tuple[Diagnostic, ...]:
+    """Each field of a service that still holds words to be replaced, such as `<project>`."""
+    questions = {each.name: each.question for each in PROVIDERS[service.provider].wizard_fields}
     return tuple(
         Diagnostic(
             ("service", name),
@@ -41,7 +41,7 @@ def check_filled_in(service: ServiceSpec) -> tuple[Diagnostic, ...]:
             f"write {questions.get(name, 'your own value')}",
         )
         for name, value in ((field.name, getattr(service, field.name)) for field in fields(service))
-        if isinstance(value, str) and is_placeholder(value)
+        if isinstance(value, str) and is_unedited(value)
     )
 
 
@@ -87,11 +87,9 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
     first_entry: dict[str, int] = {}
     for number, entry in enumerate(entries):
         file_id = entry.get("file_id") if applies_in(entry, environment.name) else None
-        if file_id in first_entry:
-            message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first_entry[file_id]))}`"
+        if file_id and (first := first_entry.setdefault(file_id, number)) != number:
+            message = f"`{file_id}` is declared twice, also in `{format_path((*path, 'files', first))}`"
             yield Diagnostic((*path, "files", number, "file_id"), message)
-        elif file_id:
-            first_entry[file_id] = number
 
 
 def _check_layer(path: TreePath, layer: Tree, ignored: Iterable[str]) -> Iterator[Diagnostic]:
@@ -130,7 +128,7 @@ def _check_entry(path: TreePath, entry: Tree, environment: Environment) -> Itera
 
 
 def check_pattern(path: TreePath, text: str, *, is_filter: bool = False, base: str = ROOT) -> Iterator[Diagnostic]:
-    """What is wrong with a pattern whose placeholders are filled in; parameters as in `pattern_problem`."""
+    """What is wrong with a pattern without placeholders, relative to `base`; filters stand in `exclude`, `match`."""
     if problem := pattern_problem(text, is_filter=is_filter, base=base):
         yield Diagnostic(path, f"`{text}` {problem[0]}", problem[1])
 
@@ -178,32 +176,32 @@ def without_invalid_parts(tree: Tree, invalid: Iterable[TreePath]) -> dict[str, 
 
 
 def _without_invalid_fields(key: str, store: Tree, invalid: Collection[TreePath]) -> Tree:
+    """A store without its fields at these paths, which start in the store."""
     unique_name = f"\0{key}"  # no other store has it
     if () in invalid:
         return {"name": unique_name}
-    fields = {path[0] for path in invalid}
-    if "removed" in fields:
-        fields.add("files")  # the store is to go: what is wrong with its files does not matter
-        invalid = [*invalid, ("files",)]
-    valid = {name: value for name, value in store.items() if name not in fields}
+    if ("removed",) in invalid:
+        invalid = [*invalid, ("files",)]  # the store is to go: what is wrong with its files does not matter
+    invalid_names = {path[0] for path in invalid}
+    valid = {name: value for name, value in store.items() if name not in invalid_names}
     for name, inert in INERT_ITEMS.items():
-        if name in fields and (name,) not in invalid:
+        if name in invalid_names and (name,) not in invalid:
             numbers = {path[1] for path in invalid if path[0] == name}
             valid[name] = [inert if number in numbers else item for number, item in enumerate(store[name])]
-    if "name" in fields:
+    if "name" in invalid_names:
         valid["name"] = unique_name
     return valid
 
 
-def stores_with_unknown_files(invalid: Iterable[TreePath]) -> frozenset[str]:
-    """The stores whose files cannot be determined because these paths are invalid.
+def stores_of_unknown_selection(invalid: Iterable[TreePath]) -> frozenset[str]:
+    """The stores of which nobody can say which files they take, because these paths are invalid.
 
     An invalid `root` does not count: without it, `without_invalid_parts` leaves no store any files.
     """
 
-    def hides_files(field_path: TreePath) -> bool:
+    def affects_selection(field_path: TreePath) -> bool:
         if field_path[:1] == ("files",):
             return len(field_path) == 1  # an invalid entry is replaced by an inert one
         return not field_path or field_path[0] not in FIELDS_APART_FROM_SELECTION
 
-    return frozenset(str(path[1]) for path in invalid if path[0] == "stores" and hides_files(path[2:]))
+    return frozenset(str(path[1]) for path in invalid if path[0] == "stores" and affects_selection(path[2:]))

@@ -10,12 +10,12 @@ from typing import Any
 from jsonschema import Draft7Validator, ValidationError, validators
 from jsonschema.protocols import Validator
 
-from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
+from vssync.manifest.diagnostics import API_CHUNKING, Diagnostic, did_you_mean, format_path
 from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
 from vssync.manifest.yaml_loader import TreePath
 from vssync.text import shorten_middle
 
-TYPE_NAMES = {
+_TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
     "string": "text",
@@ -24,13 +24,13 @@ TYPE_NAMES = {
     "boolean": "true or false",
     "null": "null",
 }
-YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 MANIFEST_VERSION = 1
 MAX_VALUE_WIDTH = 60  # of a value in a message
 LABEL_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # names of owners, stores, environments: as the schema says
 _CHUNKING = "chunking: {size: 800, overlap: 400}"
-# (wrong name, a field known in the same mapping, to tell which mapping it is) -> example to show
-_HABITS = {
+# What people write by mistake or out of habit. (unknown name, a field allowed beside it) -> what to write.
+_EXAMPLES = {
     ("name", "owner"): "owner: product-docs",
     ("vector_stores", "stores"): "stores:\n  guide: {files: [{path: docs/**/*.md}]}",
     ("front_matter", "attributes"): "attributes:\n  title: {from: front_matter}",
@@ -44,20 +44,15 @@ _HABITS = {
     ("path", "files"): "files:\n  - path: docs/**/*.md",
     ("paths", "files"): "files:\n  - path: docs/**/*.md",
     ("exclude", "files"): "files:\n  - {path: docs/**/*.md, exclude: [docs/drafts]}",
-    **dict.fromkeys(
-        (("max_delete", "guards"), ("max_replace", "guards")), "guards: {max_delete: 30%, max_replace: 50%}"
-    ),
+    **{(name, "guards"): "guards: {max_delete: 30%, max_replace: 50%}" for name in ("max_delete", "max_replace")},
     **{(name, "chunking"): _CHUNKING for name in ("chunking_strategy", "chunk_size", "chunk_overlap")},
-    **{
-        (name, each): _CHUNKING
-        for name in ("max_chunk_size_tokens", "chunk_overlap_tokens")
-        for each in ("chunking", "size")
-    },
-    **dict.fromkeys((("type", "size"), ("static", "size")), _CHUNKING),
+    **{(name, "chunking"): _CHUNKING for name in API_CHUNKING.values()},
+    **{(name, "size"): _CHUNKING for name in ("type", "static", *API_CHUNKING.values())},
 }
-_NO_SECRETS = "a manifest holds no secrets: set VSSYNC_API_KEY"
-_NOT_WRITTEN = {  # what people look for in `service`, and where it belongs
-    **dict.fromkeys(("api_key", "key", "token", "bearer", "password", "secret"), _NO_SECRETS),
+_SERVICE_HINTS = {  # what a manifest never holds, and where to set it
+    **dict.fromkeys(
+        ("api_key", "key", "token", "bearer", "password", "secret"), "a manifest holds no secrets: set VSSYNC_API_KEY"
+    ),
     **dict.fromkeys(
         ("auth_command", "token_command", "command"),
         "anybody may propose a manifest, so none names a command to run: use --auth-command or VSSYNC_AUTH_COMMAND",
@@ -66,7 +61,7 @@ _NOT_WRITTEN = {  # what people look for in `service`, and where it belongs
 Violation = Any  # jsonschema's ValidationError, whose stubs call every field optional
 
 
-def _check_pattern(
+def _check_regex(
     _validator: Validator, pattern: str, value: object, _schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
     """The keyword `pattern` as JavaScript reads it: there, `$` does not match before a final line break."""
@@ -74,7 +69,7 @@ def _check_pattern(
         yield ValidationError(f"does not match {pattern}")
 
 
-def _check_to_text(
+def _check_as_written(
     _validator: Validator, is_required: bool, value: object, _schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
     """The keyword `asWritten`, our own: with `true`, a number must read back as written (not `1e3` or `.inf`)."""
@@ -83,7 +78,7 @@ def _check_to_text(
 
 
 _extend: Any = validators.extend  # untyped in jsonschema
-SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_to_text, "pattern": _check_pattern})
+SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_as_written, "pattern": _check_regex})
 
 
 def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition: str = "") -> tuple[Diagnostic, ...]:
@@ -91,10 +86,21 @@ def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition
     version = tree.get("version")
     if not definition and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
-        return (Diagnostic(("version",), message, "upgrade vssync, or write `version: 1`"),)
-    start = schema["definitions"][definition] if definition else schema
-    errors = SchemaValidator(_inline_references(start, schema, {})).iter_errors(tree)
+        return (Diagnostic(("version",), message, f"upgrade vssync, or write `version: {MANIFEST_VERSION}`"),)
+    errors = _validator(schema, definition).iter_errors(tree)
     return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
+
+
+_VALIDATORS: dict[tuple[int, str], tuple[Mapping[str, Any], Validator]] = {}  # with the schema, so that its id stays
+
+
+def _validator(schema: Mapping[str, Any], definition: str) -> Validator:
+    """Made once: a program that opens many manifests has one schema for all."""
+    place = (id(schema), definition)
+    if place not in _VALIDATORS:
+        start = schema["definitions"][definition] if definition else schema
+        _VALIDATORS[place] = schema, SchemaValidator(_inline_references(start, schema, {}))
+    return _VALIDATORS[place][1]
 
 
 def _inline_references(node: Any, schema: Mapping[str, Any], inlined: dict[str, Any]) -> Any:
@@ -122,19 +128,12 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
     subject = f"`{format_path(path)}`"
     if error.validator == "additionalProperties":
         allowed = list(error.schema.get("properties", ()))
-        choices = ", ".join(word for word in allowed if word != "$schema")
         takes_x_fields = "patternProperties" in error.schema
         for name in error.instance:
             if name not in allowed and not (name.startswith("x-") and takes_x_fields):
-                place = f" in {subject}" if path else ""
-                message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{place}"
-                habit = next(
-                    (form for (tried, neighbour), form in _HABITS.items() if tried == name and neighbour in allowed), ""
-                )
-                elsewhere = _NOT_WRITTEN.get(name.replace("-", "_"), "") if "data_url" in allowed else ""
-                hint = elsewhere or did_you_mean(name, allowed) or f"allowed here: {choices}"
-                hint = f"write\n{indent(habit, ' ' * 6)}" if habit else hint
-                yield Diagnostic((*path, name), message, hint, at_name=True)
+                parent = f" in {subject}" if path else ""
+                message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{parent}"
+                yield Diagnostic((*path, name), message, _unknown_field_hint(name, allowed), at_name=True)
     elif error.validator == "required":
         # jsonschema reports each missing name, and lists all required names each time; identical problems are merged in
         # ManifestError.
@@ -149,15 +148,26 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
         yield Diagnostic(path, *_explain(error, subject))
 
 
+def _unknown_field_hint(name: str, allowed: list[str]) -> str:
+    """A hint for a field that is not among those allowed beside it."""
+    examples = (example for (unknown, other), example in _EXAMPLES.items() if unknown == name and other in allowed)
+    if example := next(examples, ""):
+        return f"write\n{indent(example, ' ' * 6)}"
+    is_in_service = "data_url" in allowed
+    hint = _SERVICE_HINTS.get(name.replace("-", "_")) if is_in_service else ""
+    choices = ", ".join(other for other in allowed if other != "$schema")
+    return hint or did_you_mean(name, allowed) or f"allowed here: {choices}"
+
+
 def _type_hint(value: object, allowed_types: list[str]) -> str:
-    """A hint for a value of a wrong type; `allowed_types` are names from TYPE_NAMES."""
+    """A hint for a value of a wrong type; `allowed_types` are names from _TYPE_NAMES."""
     if isinstance(value, dict | list) and "text" in allowed_types:
         if "a number" in allowed_types:
             return 'one plain value: a list may be written as text, "a,b"'
         return 'text that starts with `{` or `[` needs quotes: "{a,b}/*.md"'
     if isinstance(value, str) and "a list" in allowed_types:
         return f"write [{shorten_middle(value, MAX_VALUE_WIDTH)}]"
-    if isinstance(value, str) and (meaning := YAML_1_1_BOOLEANS.get(value.lower())):
+    if isinstance(value, str) and (meaning := _YAML_1_1_BOOLEANS.get(value.lower())):
         return f"`{value}` is text in YAML 1.2; write {meaning}"
     if isinstance(value, bool | int | float) and allowed_types == ["text"]:
         return f'write "{to_text(value)}"'
@@ -195,17 +205,13 @@ def _explain(error: Violation, subject: str, *, is_name: bool = False) -> tuple[
     """The message and the hint for a value (or with `is_name`, a field's name) that breaks a rule of the schema."""
     value, limit = error.instance, error.validator_value
     shown = shorten_middle(str(value), MAX_VALUE_WIDTH)
-    shown = f"`{shown}`" if isinstance(value, str) else shown
-    shown = _type_name(value) if value is None or isinstance(value, bool) else shown
+    if isinstance(value, str):
+        shown = f"`{shown}`"
+    elif value is None or isinstance(value, bool):
+        shown = _type_name(value)
     match error.validator:
         case "type":
-            json_types = [limit] if isinstance(limit, str) else limit
-            allowed_types = [TYPE_NAMES[name] for name in json_types if name != "null"]
-            is_fraction = isinstance(value, float) and "a whole number" in allowed_types
-            message = f"{subject} must be {_join_alternatives(allowed_types)}, not "
-            message += shorten_middle(to_text(value), MAX_VALUE_WIDTH) if is_fraction else _type_name(value)
-            form = error.schema.get("patternErrorMessage") if is_fraction else ""
-            return message, f"allowed: {form}" if form else _type_hint(value, allowed_types)
+            return _explain_type(error, subject)
         case "const" if isinstance(value, str) and value == str(limit):
             return f"{subject} must be {limit}, not text", f"write {limit} without quotes"
         case "enum":
@@ -226,3 +232,14 @@ def _explain(error: Violation, subject: str, *, is_name: bool = False) -> tuple[
     sentence = _SENTENCES.get(error.validator, "is not allowed: {message}")
     sentence = sentence.format(limit=limit, value=shown, size=size, message=error.message)
     return f"{subject} {sentence}", "name at least one" if error.validator == "minItems" else ""
+
+
+def _explain_type(error: Violation, subject: str) -> tuple[str, str]:
+    """The message and the hint for a value of the wrong type."""
+    value, types = error.instance, error.validator_value
+    allowed_types = [_TYPE_NAMES[name] for name in ([types] if isinstance(types, str) else types) if name != "null"]
+    message = f"{subject} must be {_join_alternatives(allowed_types)}, not"
+    if isinstance(value, float) and "a whole number" in allowed_types:
+        forms = error.schema.get("patternErrorMessage")  # of the text that is allowed too, such as `30%`
+        return f"{message} {shorten_middle(to_text(value), MAX_VALUE_WIDTH)}", f"allowed: {forms}" if forms else ""
+    return f"{message} {_type_name(value)}", _type_hint(value, allowed_types)

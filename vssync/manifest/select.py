@@ -1,4 +1,7 @@
-"""Which files a store holds: what its entries select from a listing, before any file is read."""
+"""Which files a store holds, before any of them is read.
+
+An entry *selects* the files that its pattern chooses and its `exclude` does not match.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,16 @@ from unicodedata import normalize
 
 from vssync.errors import Problem
 from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
+from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS
 from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern, escape_pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
-from vssync.manifest.texts import is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
-from vssync.providers import PROVIDERS, Provider
+from vssync.providers import PROVIDERS, TEXT_EXTENSIONS, Provider
 from vssync.text import count_noun
 
-DIGEST_STAND_IN = "0" * 16
+_DIGEST_STAND_IN = "0" * 16
 _MAX_NAMES = 2000  # of files; where there are more, a misspelled pattern is compared with folders only
 
 
@@ -27,7 +30,7 @@ class SelectedFile:
     """One file of a store before it is read."""
 
     key: str
-    filename: str  # the upload name after `formats`, with DIGEST_STAND_IN for `${digest}` until the file is read
+    filename: str  # the upload name after `formats`, with _DIGEST_STAND_IN for `${digest}` until the file is read
     entry: FileEntry
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
@@ -46,15 +49,14 @@ class Selection:
     files: tuple[SelectedFile, ...]  # sorted by key
     # Key -> why a file that a pattern matches is left out: a word of `skip`, or `FoundFile.left_out_reason`.
     skipped: Mapping[str, str]
-    matched: frozenset[str] = frozenset()  # patterns of `exclude` and `match` that matched a file of an entry
-    # Path in the tree -> pattern of `exclude` or `match` that matched nothing.
-    unmatched: Mapping[TreePath, str] = field(default_factory=dict)
+    # By path in the tree, the patterns of `exclude` and `match`, and whether each matched a file of an entry.
+    filters: Mapping[TreePath, tuple[str, bool]] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
 
 
 def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection, ...], tuple[Problem, ...]]:
     """What each store's entries select, and the problems of entries and of the files they select."""
-    selectors = [_StoreSelector(manifest.service.provider, spec) for spec in manifest.stores]
+    selectors = [_StoreSelector(PROVIDERS[manifest.service.provider], spec) for spec in manifest.stores]
     selections = tuple(selector.select(listing) for selector in selectors)
     diagnostics = [diagnostic for selector in selectors for diagnostic in selector.diagnostics]
     problems = tuple(problem for selector in selectors for problem in selector.problems)
@@ -66,10 +68,9 @@ def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing
 
     An `exclude` is reported if it matches nothing in any store: what it was to keep out is published.
     """
-    matched = frozenset[str]().union(*(selection.matched for selection in selections))
-    unmatched = {
-        path: text for selection in selections for path, text in selection.unmatched.items() if text not in matched
-    }
+    filters = [each for selection in selections for each in selection.filters.items()]
+    matched = {text for _, (text, is_matched) in filters if is_matched}
+    unmatched = {path: text for path, (text, _) in filters if text not in matched}
     hints = {text: _spelling_hint(text, listing.paths) or "fix it, or remove it" for text in set(unmatched.values())}
     diagnostics = [
         Diagnostic(
@@ -85,8 +86,9 @@ def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
     """A hint for a pattern that matches nothing: an existing folder or file with a similar name, as a pattern."""
     word = pattern.strip("*/")
     paths = [escape_pattern(path) for path in paths]
-    folders = {path.rpartition("/")[0] for path in paths} - {""}
-    folders |= {"/".join(folder.split("/")[:depth]) for folder in folders for depth in range(1, folder.count("/") + 1)}
+    folders: set[str] = set()
+    for parts in {tuple(path.split("/")[:-1]) for path in paths}:
+        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
     names = folders.union(paths if "." in word and len(paths) <= _MAX_NAMES else ())
     if "/" in word:
         return did_you_mean(word, names)
@@ -94,7 +96,7 @@ def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
     return f"write `**/{word}` for one in any folder" if word in last_parts else did_you_mean(word, last_parts)
 
 
-def _case_pairs(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
+def _warn_of_case(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
     """One warning for all keys that differ only in case: git and the services tell them apart, some disks do not."""
     by_lower: dict[str, str] = {}
     pairs = [(other, key) for key in files if (other := by_lower.setdefault(key.lower(), key)) != key]
@@ -122,9 +124,11 @@ def skip_reason(sent_name: str, size: int, provider: Provider) -> str:
 
 def _formats_hint(extension: str) -> str:
     """The end of a hint: how to make a store take files of an extension that its provider refuses."""
-    sent_as = ".md" if may_have_front_matter(extension) else ".txt" if is_text(extension) else extension
-    condition = " if the service takes it" if sent_as == extension else ""
-    return f", or write `formats: {{{extension}: {sent_as}}}`{condition}"
+    if extension in FRONT_MATTER_EXTENSIONS:
+        return f", or write `formats: {{{extension}: .md}}`"
+    if extension in TEXT_EXTENSIONS:
+        return f", or write `formats: {{{extension}: .txt}}`"
+    return f", or write `formats: {{{extension}: {extension}}}` if the service takes it"
 
 
 def key_of(entry: FileEntry, nfc_path: str) -> str:
@@ -132,18 +136,30 @@ def key_of(entry: FileEntry, nfc_path: str) -> str:
     return normalize("NFC", fill_template(entry.key, nfc_path)) if entry.key else nfc_path
 
 
+def _diagnose_empty(entry: FileEntry, pattern: Pattern, left_out_behind: str) -> Diagnostic:
+    """What is wrong with an entry that selects no file; `left_out_behind` is set if its pattern matches some."""
+    message = f"`{pattern.text}` matches no file"
+    fix = "fix it"
+    if left_out_behind:
+        message = f"`{pattern.text}` matches only files that git ignores or that lie behind a link"
+        fix = f"begin the pattern with `{escape_pattern(left_out_behind)}` if they are meant"
+    elif pattern.is_literal and not entry.exclude:
+        message = f"`{pattern.text}` does not exist"
+    return Diagnostic((*entry.layer.path, "path"), message, f"{fix}, or add `optional: true`")
+
+
 class _StoreSelector:
     """Selects the files of one store; collects `diagnostics` of its entries and `problems` of files."""
 
-    def __init__(self, provider: str, spec: StoreSpec) -> None:
-        self.provider, self.spec = PROVIDERS[provider], spec
+    def __init__(self, provider: Provider, spec: StoreSpec) -> None:
+        self._provider, self._spec = provider, spec
         self.diagnostics: list[Diagnostic] = []
         self.problems: list[Problem] = []
-        self._matched: set[str] = set()
-        self._unmatched: dict[TreePath, str] = {}
+        self._filters: dict[TreePath, tuple[str, bool]] = {}
         self._skipped: dict[tuple[str, str], str] = {}  # (key, path) -> reason
         self._overrides_for: dict[str, list[int]] = {}  # folder -> indexes of overrides that may match files in it
-        self._settings: dict[tuple[int, ...], FileSettings] = {}  # by (entry index, *indexes of matching overrides)
+        # By (`id` of an entry, *indexes of the overrides that match).
+        self._settings: dict[tuple[int, ...], FileSettings] = {}
 
     def select(self, listing: Listing) -> Selection:
         """What the store's entries select; adds a diagnostic for each file whose key another file has."""
@@ -158,44 +174,38 @@ class _StoreSelector:
                 hint = "make their `key` differ, such as by `${path}`" if is_set else "rename one, or give it a `key`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, hint))
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
-        for number, override in enumerate(self.spec.overrides if files else ()):
-            self._note_pattern(override.pattern, (*override.layer.path, "match"), number in matching_overrides)
-        paths = {file.disk_file.nfc_path for file in files if file.disk_file and self._skipped}
+        for number, override in enumerate(self._spec.overrides if files else ()):
+            self._filters[*override.layer.path, "match"] = override.pattern.text, number in matching_overrides
+        paths = {file.disk_file.nfc_path for file in files if file.disk_file} if self._skipped else set()
         skipped: dict[str, str] = {}
         for (key, path), reason in self._skipped.items():
-            if path not in paths:  # no other entry chose the file
+            if path not in paths:  # no other entry selected the file
                 note_skipped(skipped, path if key in first else key, path, reason)
-        warnings = (*_case_pairs(first), *self._warn_without_git(skipped, listing))
-        return Selection(self.spec, tuple(files), skipped, frozenset(self._matched), self._unmatched, warnings)
+        warnings = (*_warn_of_case(first), *self._warn_without_git(skipped, listing))
+        return Selection(self._spec, tuple(files), skipped, self._filters, warnings)
 
     def _warn_without_git(self, skipped: Mapping[str, str], listing: Listing) -> Iterator[Diagnostic]:
         """A warning if files are left out because of .gitignore although git, which cannot be read, may track them."""
         if count := sum(reason == IGNORED_WITHOUT_GIT for reason in skipped.values()):
             message = f"{count_noun(count, 'file')} left out because of .gitignore, without git: {listing.git_problem}"
             hint = "git can say which of them it tracks; until it is asked, the live copies stay"
-            yield Diagnostic(("stores", self.spec.store.key), message, hint)
-
-    def _note_pattern(self, pattern: Pattern, path: TreePath, is_matched: bool) -> None:
-        if is_matched:
-            self._matched.add(pattern.text)
-        else:
-            self._unmatched[path] = pattern.text
+            yield Diagnostic(("stores", self._spec.store.key), message, hint)
 
     def _select_by_entries(self, listing: Listing) -> Iterator[SelectedFile]:
         """Each file once, for the first entry that selects or declares it; another entry that does is reported."""
         selected_by: dict[str, FileEntry] = {}
-        for index, entry in enumerate(self.spec.entries):
+        for entry in self._spec.entries:
             if entry.file_id:
                 key = key_of(entry, "")
                 filename = upload_name(PATH_TEMPLATE, key, "")
-                yield SelectedFile(key, filename, entry, self._settings_for(index, key))
+                yield SelectedFile(key, filename, entry, self._settings_for(entry, key))
                 continue
             # Path of another entry -> files that both select: one diagnostic per pair of entries.
             shared_with: dict[TreePath, list[str]] = {}
             for nfc_path, disk_file in self._files_of(entry, listing):
                 if (other := selected_by.setdefault(nfc_path, entry)) is not entry:
                     shared_with.setdefault(other.layer.path, []).append(nfc_path)
-                elif file := self._select_or_report(index, nfc_path, disk_file):
+                elif file := self._select_or_report(entry, nfc_path, disk_file):
                     yield file
             for other_path, shared in shared_with.items():
                 subject = f"`{shared[0]}`" + (f" and {len(shared) - 1:,} more files are" if len(shared) > 1 else " is")
@@ -206,13 +216,13 @@ class _StoreSelector:
     def _files_of(self, entry: FileEntry, listing: Listing) -> Iterator[tuple[str, FoundFile]]:
         """The files an entry selects; reports an entry that selects none, unless it is optional."""
         assert entry.pattern is not None
-        is_empty, behind = True, ""
+        is_empty, left_out_behind = True, ""
         excluded: list[str] = []
         for nfc_path, disk_file in listing.left_out(entry.pattern):
             if entry.excludes(nfc_path):
                 excluded.append(nfc_path)
                 continue
-            behind = disk_file.behind
+            left_out_behind = disk_file.behind
             with suppress(MissingFolder):
                 self._skipped[key_of(entry, nfc_path), nfc_path] = disk_file.left_out_reason
         for nfc_path, disk_file in listing.chosen_by(entry.pattern):
@@ -222,24 +232,19 @@ class _StoreSelector:
                 is_empty = False
                 yield nfc_path, disk_file
         for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
-            self._note_pattern(exclude, (*entry.layer.path, "exclude", number), any(map(exclude.matches, excluded)))
+            self._filters[*entry.layer.path, "exclude", number] = exclude.text, any(map(exclude.matches, excluded))
         if is_empty and not entry.optional:
-            flaw = "does not exist" if entry.pattern.is_literal and not entry.exclude else "matches no file"
-            message, hint = f"`{entry.pattern.text}` {flaw}", "fix it, or add `optional: true`"
-            if behind:
-                message = f"`{entry.pattern.text}` matches only files that git ignores or that lie behind a link"
-                hint = f"begin the pattern with `{escape_pattern(behind)}` if they are meant, or add `optional: true`"
-            self.diagnostics.append(Diagnostic((*entry.layer.path, "path"), message, hint))
+            self.diagnostics.append(_diagnose_empty(entry, entry.pattern, left_out_behind))
 
-    def _select_or_report(self, index: int, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:
-        """A file that the entry of this index matches; None if it is skipped, or has a problem, which is reported."""
-        entry, settings = self.spec.entries[index], self._settings_for(index, nfc_path)
+    def _select_or_report(self, entry: FileEntry, nfc_path: str, disk_file: FoundFile) -> SelectedFile | None:
+        """A file that an entry selects; None if it is skipped, or has a problem, which is reported."""
+        settings = self._settings_for(entry, nfc_path)
         if disk_file.problem:
             self._add_problem(disk_file, disk_file.problem, "or exclude it" if entry.has_wildcards else "")
             return None
         try:
             key = key_of(entry, nfc_path)
-            name = upload_name(settings.filename, nfc_path, DIGEST_STAND_IN)
+            name = upload_name(settings.filename, nfc_path, _DIGEST_STAND_IN)
         except MissingFolder as error:
             self._add_problem(disk_file, str(error), "choose fewer files, or ask for fewer folders")
             return None
@@ -247,32 +252,31 @@ class _StoreSelector:
             noun = "key" if not key else "upload name"
             self._add_problem(disk_file, f"the {noun} made for it is empty", "fix the template")
             return None
-        sent_name = self.spec.formats.sent_name(name)
+        sent_name = self._spec.formats.sent_name(name)
         is_accepted = self._accept_or_report(entry, key, disk_file, name, sent_name)
         return SelectedFile(key, sent_name, entry, settings, disk_file) if is_accepted else None
 
-    def _settings_for(self, index: int, nfc_path: str) -> FileSettings:
-        """The settings of a file that the entry of this index selects; files with the same layers share them."""
-        overrides, folder = self.spec.overrides, nfc_path[: nfc_path.rfind("/") + 1]
+    def _settings_for(self, entry: FileEntry, nfc_path: str) -> FileSettings:
+        """The settings of a file that an entry selects; files with the same layers share them."""
+        overrides, folder = self._spec.overrides, nfc_path[: nfc_path.rfind("/") + 1]
         if folder not in self._overrides_for:
             starts = enumerate(override.pattern.start for override in overrides)
             self._overrides_for[folder] = [
                 number for number, start in starts if start.startswith(folder) or folder.startswith(start)
             ]
         matching = [number for number in self._overrides_for[folder] if overrides[number].pattern.matches(nfc_path)]
-        settings = self._settings.get((index, *matching))
-        if settings is None:
+        key = (id(entry), *matching)
+        if key not in self._settings:
             layers = (overrides[number].layer for number in matching)
-            settings = merge_layers((self.spec.layer, self.spec.entries[index].layer, *layers))
-            self._settings[index, *matching] = settings
-        return settings
+            self._settings[key] = merge_layers((self._spec.layer, entry.layer, *layers))
+        return self._settings[key]
 
     def _accept_or_report(self, entry: FileEntry, key: str, disk_file: FoundFile, name: str, sent_name: str) -> bool:
         """Whether a service takes a file; else it is reported, or skipped if wildcards match it and `skip` says so.
 
         `name` is the upload name; `sent_name` is `name` after `formats`, empty if a file of its kind is not taken.
         """
-        reason, more = skip_reason(sent_name, disk_file.size, self.provider), ""
+        reason, more = skip_reason(sent_name, disk_file.size, self._provider), ""
         if not reason:
             return True
         if reason == "unsupported":
@@ -281,16 +285,16 @@ class _StoreSelector:
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""
-            message = f"{subject} is not among those of the provider `{self.provider.name}`"
-            if extension in self.spec.formats.rows:
+            message = f"{subject} is not among those of the provider `{self._provider.name}`"
+            if extension in self._spec.formats.declared:
                 message, more = f"`formats` says that {subject} is not taken", ", or change `formats`"
         elif reason == "empty":
             message = "the file is empty, and services refuse empty files"
         else:
-            message = f"the file has {disk_file.size:,} bytes; {self.provider.max_file_bytes:,} are allowed"
+            message = f"the file has {disk_file.size:,} bytes; {self._provider.max_file_bytes:,} are allowed"
         if not entry.has_wildcards:
             self._add_problem(disk_file, message, "remove the entry")
-        elif reason in self.spec.skip:
+        elif reason in self._spec.skip:
             self._skipped[key, disk_file.nfc_path] = reason
         else:
             self._add_problem(disk_file, message, f"exclude it, or add `skip: [{reason}]`{more}")

@@ -21,7 +21,7 @@ from vssync.model.service import ServiceSpec
 from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, extension_of
 from vssync.providers import COMPATIBLE, Provider
 
-# Flaws of files that `skip` may name. It may also name `!draft`, to load drafts, and `draft`, which is the default.
+# Why `skip` may leave out a file. It may also hold `draft`, which is the default, and `!draft`, which loads drafts.
 SKIP_REASONS = frozenset(("unsupported", "empty", "too_large", "broken"))
 AttributeValue = Scalar | Template | Lookup | None
 
@@ -30,8 +30,8 @@ AttributeValue = Scalar | Template | Lookup | None
 class Layer:
     """What a store, an entry or an override sets for the files it covers; None and empty set nothing.
 
-    A null attribute removes the one of an outer layer; a template is filled in for each file; a lookup asks the file,
-    and leaves the outer layer's value where the file has none. `path` is where the layer is written.
+    A null attribute removes the one of an outer layer; a template is filled in for each file; a lookup takes its
+    value from the file, and sets nothing where the file has none. `path` is where the layer is written.
     """
 
     path: TreePath
@@ -49,11 +49,11 @@ class FileEntry:
     exclude: tuple[Pattern, ...] = ()
     optional: bool = False
     file_id: str = ""
-    key: Template = ()  # empty where the path is the key; without placeholders for a `file_id`
+    key: Template = ()  # empty where the path is the key; plain text beside a `file_id`
 
     @property
     def has_wildcards(self) -> bool:
-        """Whether it may match many files, so that `skip` may leave out files that have a flaw."""
+        """Whether it may match many files, so that `skip` may leave out some of them."""
         return self.pattern is not None and not self.pattern.is_literal
 
     def matches(self, nfc_path: str) -> bool:
@@ -71,15 +71,16 @@ class FileEntries:
     def __init__(self, entries: Iterable[FileEntry] = ()) -> None:
         self._all = tuple(entries)
         self._by_id = {entry.file_id: entry for entry in self._all if entry.file_id}
-        self._with_wildcards = tuple(entry for entry in self._all if entry.has_wildcards)
-        literal = ((entry.pattern.start, entry) for entry in self._all if entry.pattern and entry.pattern.is_literal)
-        self._by_nfc_path = {nfc_path: entry for nfc_path, entry in literal if entry.matches(nfc_path)}
+        selecting = [(entry.pattern, entry) for entry in self._all if entry.pattern]
+        literal = [(pattern.start, entry) for pattern, entry in selecting if pattern.is_literal]
+        self._by_nfc_path = {nfc_path: entry for nfc_path, entry in literal if not entry.excludes(nfc_path)}
+        # The innermost folder first: of several entries that match a file behind a link or in an ignored folder, the
+        # one that leads there chose it.
+        by_depth = sorted(selecting, key=lambda pair: len(pair[0].folder), reverse=True)
+        self._with_wildcards = [entry for _, entry in by_depth if entry.has_wildcards]
 
     def __iter__(self) -> Iterator[FileEntry]:
         return iter(self._all)
-
-    def __getitem__(self, index: int) -> FileEntry:
-        return self._all[index]
 
     def entry_of(self, nfc_path: str, file_id: str) -> FileEntry:
         """The entry that declares this `file_id`, or if that is empty, the entry that selected the path."""
@@ -87,10 +88,7 @@ class FileEntries:
             return self._by_id[file_id]
         if entry := self._by_nfc_path.get(nfc_path):
             return entry
-        # Several entries may match a file behind a link or in an ignored folder. The entry that leads there chose the
-        # file, and its folder is the longest.
-        matching = (entry for entry in self._with_wildcards if entry.matches(nfc_path))
-        return max(matching, key=lambda entry: len(entry.pattern.folder) if entry.pattern else 0)
+        return next(entry for entry in self._with_wildcards if entry.matches(nfc_path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +104,12 @@ class Formats:
     """Which files a store takes by the extension of their upload names, and what it sends them as."""
 
     provider: Provider
-    rows: Mapping[str, str | None] = field(default_factory=dict)  # of the manifest, over those of the provider
+    declared: Mapping[str, str | None] = field(default_factory=dict)  # in the manifest; the provider's come second
 
     def sent_as(self, extension: str) -> str | None:
         """The extension to send a file under; None for a kind that is not supported."""
-        if extension in self.rows:
-            return self.rows[extension]
+        if extension in self.declared:
+            return self.declared[extension]
         return extension if self.provider.takes(extension) else None
 
     def sent_name(self, name: str) -> str:
@@ -136,7 +134,7 @@ class StoreSpec:
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()  # as written: SKIP_REASONS that apply, `draft`, `!draft`
     formats: Formats = Formats(COMPATIBLE)
-    # Because of a mistake, nobody can say which files it takes: flaws of files, which may follow from it, are skipped.
+    # Because of a mistake, nobody can say which files it takes; what is wrong with files may follow from the mistake.
     has_unknown_selection: bool = False
 
 
@@ -165,9 +163,8 @@ class Manifest:
 
 
 PATH_TEMPLATE: Template = (Placeholder("path"),)
-# The candidates for each attribute's value; the first that has a value counts: lookups, innermost first, then a plain
-# value.
-Choices = Mapping[str, tuple[AttributeValue, ...]]
+# For each attribute, lookups (the innermost layer's first), then a plain value. The first that the file has is taken.
+Candidates = Mapping[str, tuple[AttributeValue, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +175,7 @@ class FileSettings:
     chunking: Chunking
     filename: Template
     filename_has_digest: bool
-    choices: Choices
+    candidates: Candidates
     constant_attributes: Attributes | None  # the same for each of the files; None where they may differ
     lookups: frozenset[Lookup]  # all that may give an attribute of a file
 
@@ -187,40 +184,41 @@ def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
     """These layers merged; the outermost comes first."""
     chunkings = [layer.chunking for layer in layers if layer.chunking]
     filenames = [layer.filename for layer in layers if layer.filename]
-    choices: dict[str, tuple[AttributeValue, ...]] = {}
+    candidates: dict[str, tuple[AttributeValue, ...]] = {}
     for layer in layers:
         for name, value in layer.attributes.items():
-            choices[name] = (value, *choices.get(name, ())) if isinstance(value, Lookup) else (value,)
-    lookups = frozenset(value for values in choices.values() for value in values if isinstance(value, Lookup))
-    varies = lookups or any(isinstance(value, tuple) for values in choices.values() for value in values)
+            candidates[name] = (value, *candidates.get(name, ())) if isinstance(value, Lookup) else (value,)
+    lookups = frozenset(value for values in candidates.values() for value in values if isinstance(value, Lookup))
+    varies = lookups or any(isinstance(value, tuple) for values in candidates.values() for value in values)
     filename = filenames[-1] if filenames else PATH_TEMPLATE
     return FileSettings(
         layers=layers,
         chunking=chunkings[-1] if chunkings else AUTO,
         filename=filename,
         filename_has_digest=Placeholder("digest") in filename,
-        choices=choices,
-        constant_attributes=None if varies else _choose_values(choices, "", {}),
+        candidates=candidates,
+        constant_attributes=None if varies else _choose_values(candidates, "", {}),
         lookups=lookups,
     )
 
 
+def first_found(values: Iterable[AttributeValue], looked_up: Mapping[Lookup, Scalar]) -> AttributeValue:
+    """The first of an attribute's candidates that a file has: a lookup that found something, or any other value."""
+    return next((value for value in values if not isinstance(value, Lookup) or value in looked_up), None)
+
+
 def resolve_attributes(settings: FileSettings, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
-    """A file's attributes, with what its lookups came to. Raises MissingFolder."""
+    """A file's attributes, with the values that its lookups found. Raises MissingFolder."""
     if settings.constant_attributes is not None:
         return settings.constant_attributes
-    return _choose_values(settings.choices, path, looked_up)
+    return _choose_values(settings.candidates, path, looked_up)
 
 
-def _choose_values(choices: Choices, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
-    """The first value that each attribute has, without those that are null, their templates filled in."""
+def _choose_values(candidates: Candidates, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
+    """The value of each attribute, with templates filled in. Attributes that are null or not found are left out."""
     attributes: dict[str, Scalar] = {}
-    for name, values in choices.items():
-        for value in values:
-            if not isinstance(value, Lookup) or value in looked_up:
-                break
-        else:
-            continue  # every one looks for what the document lacks
+    for name, values in candidates.items():
+        value = first_found(values, looked_up)
         if isinstance(value, Lookup):
             attributes[name] = looked_up[value]
         elif isinstance(value, tuple):

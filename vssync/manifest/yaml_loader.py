@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from vssync.manifest.scalars import parse_scalar
 MAX_DEPTH = 50
 MAX_ALIASED_VALUES = 100_000  # the sum over all aliases of the values that each stands for
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML built without libyaml has the slow one only
+Tree = Mapping[str, Any]
 TreePath = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1; 0 is unknown
 Positions = dict[TreePath, tuple[Position, Position]]  # of a field's name, and of its value
@@ -29,7 +30,7 @@ class Document:
     file_name: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()  # set by `check_document`: invalid parts that can be taken out
+    problems: tuple[Problem, ...] = ()  # set by `check_document`; of parts that can be taken out
 
 
 def parse_document(text: str, file_name: str) -> Document:
@@ -50,7 +51,7 @@ def load_values(text: str, file_name: str, first_line: int = 1) -> Any:
     try:
         builder.read(text)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        earlier = _problem_before(error, text, file_name, first_line)
+        earlier = _find_earlier_problem(error, text, file_name, first_line)
         builder.problems.append(earlier or _syntax_problem(error, text, file_name, first_line))
     if builder.problems:
         raise ManifestError(tuple(builder.problems))
@@ -217,26 +218,24 @@ _NEEDS_QUOTES = tuple(  # likely meant as text, but not YAML, or something else 
         r"\*[^\s,\]]*",  # an alias in YAML, meant as a pattern
         r"\{[^{}:\s]*\}[^\s,\]}]+",  # a mapping in YAML, meant as alternatives
         r"[%@`][^\s,\]]*",
-        r"[^\s\"',\[\]{}]+\[[^\[\]\s]*\][^\s,\]}]*",  # a list in { } or [ ], meant as a set of characters
-        r"[^\s\"',\[\]{}]*\$\{[^{}]*\}[^\s,\]}]*",  # a placeholder inside { }
+        r"[^\s\"',\[\]{}]+\[[^\[\]\s]*\][^\s,\]}]*",  # inside { } or [ ], a list in YAML, meant as a set of characters
+        r"[^\s\"',\[\]{}]*\$\{[^{}]*\}[^\s,\]}]*",  # inside { }, a mapping in YAML, meant as a placeholder
     )
 )
 
 
-def _problem_before(error: Exception, text: str, file_name: str, first_line: int) -> Problem | None:
-    """Our own error in the text before the token that libyaml's scanner complains of; None without one.
+def _find_earlier_problem(error: Exception, text: str, file_name: str, first_line: int) -> Problem | None:
+    """What our own checks refuse before the token at which libyaml's scanner failed; None without such a problem.
 
-    The scanner reads ahead of its events, and may fail (at its limit of nesting) before our own check sees the event.
+    The scanner reads ahead of its events, and may fail (at its limit of nesting) before our check sees the event.
     """
     if not isinstance(error, yaml.scanner.ScannerError):
         return None
     end = min((mark.index for mark in (error.context_mark, error.problem_mark) if mark), default=0)
     try:
         _TreeBuilder(file_name, first_line).read(text[:end])
-    except _UnreadableError as earlier:
-        return earlier.problem
-    except yaml.YAMLError:
-        pass
+    except yaml.YAMLError as earlier:
+        return earlier.problem if isinstance(earlier, _UnreadableError) else None
     return None
 
 
@@ -285,7 +284,7 @@ def parse_json(text: str, file_name: str) -> Any:
             parse_constant=_refuse_constant,
         )
         if _is_too_deep(tree):
-            raise RecursionError
+            raise RecursionError  # as `json` does, at a limit of its own
     except json.JSONDecodeError as error:
         raise ManifestError((Problem(file_name, error.lineno, error.colno, f"not JSON: {error.msg}"),)) from None
     except RecursionError:
@@ -308,7 +307,7 @@ def _half_characters(text: str, file_name: str) -> Iterator[Problem]:
 
 def _is_too_deep(tree: Any) -> bool:
     """Whether collections are nested more than MAX_DEPTH deep; without recursion, which has a limit of its own."""
-    level: list[Any] = [[tree]]
+    level: list[Any] = [[tree]]  # the collections of one depth; of depth 0, a list around the tree
     for _ in range(MAX_DEPTH + 1):
         inner = (value.values() if isinstance(value, dict) else value for value in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]

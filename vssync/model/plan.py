@@ -252,6 +252,16 @@ class StorePlan:
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keys, as `DesiredStore.left_out` has them
 
     @property
+    def action(self) -> Action | None:
+        """What will be done to the store itself; None where that is nothing."""
+        return self.change.action if self.change else None
+
+    @property
+    def store_key(self) -> str:
+        """The key that its manifest gives it, by which it can be addressed: `key` may end in `@id` to be unique."""
+        return self.key.partition("@")[0]
+
+    @property
     def managed(self) -> StoreSettings | None:
         """What is desired of a store that stays managed; None for one that left the manifest or is to be removed."""
         return None if self.desired is None or self.desired.removed else self.desired

@@ -1,4 +1,4 @@
-"""What a change of the manifest and its files means, without a service: the plan that would follow an apply of before.
+"""What a change of the manifest and its files means, found out without a service.
 
 The state that an apply of the earlier manifest would leave is made up here, and the plan is made from it as from a live
 one. So a comparison has the actions, reasons and guards of a plan, and no rules of its own.
@@ -29,8 +29,8 @@ from vssync.planner.assemble import make_plan
 from vssync.planner.context import Scope
 from vssync.planner.environment_diff import compare_values, declared_settings
 
-_BEFORE = "before:"  # begins the ids that are made up
-# What a store's settings allow and forbid; the others are in its own change, or change nothing by themselves.
+_BEFORE = "before:"  # the prefix of ids that are made up
+# The settings that decide what an apply may do to a store. Of the others, those with an effect show in the plan.
 _GOVERNING = ("adopt", "external", "guards", "id", "ignore_attributes", "protect", "prune", "removed")
 
 LeftOut = Mapping[str, tuple[str, ...]]  # keys by kind, as in `DesiredStore.left_out`
@@ -96,19 +96,23 @@ def applied_snapshot(before: Desired | None, after: Desired) -> Snapshot:
     Stores that exist without the manifest, since they are `external` or pinned by `id`, are taken to be empty. What the
     later manifest says to remove, and the earlier one does not have, is taken not to be there.
     """
-    declared = [(store, before.owner) for store in before.stores] if before else []
-    contents = {_store_id(store): _applied_contents(owner, store) for store, owner in declared}
-    live = {_store_id(store): _applied_store(owner, store, len(store.files)) for store, owner in declared}
-    known = {*live, *(store.name for store in live.values())}
+    live: dict[str, LiveStore] = {}
+    contents: dict[str, Contents] = {}
+    for store, owner in [(store, before.owner) for store in before.stores] if before else []:
+        files = tuple(_applied_file(owner, file, store) for file in store.files)
+        live[_store_id(store)] = _applied_store(owner, store, len(files))
+        contents[_store_id(store)] = Contents(files, count=len(files))
+    names = {store.name for store in live.values()}
     for store in after.stores:
-        if (store.external or store.id) and known.isdisjoint([store.id] if store.id else [store.name]):
+        is_known = store.id in live if store.id else store.name in names
+        if (store.external or store.id) and not is_known:
             live[_store_id(store)] = _applied_store("", store, 0)
             contents[_store_id(store)] = Contents()
     return Snapshot(now=0, stores=tuple(live.values()), contents=contents)
 
 
 def is_made_up(id: str) -> bool:
-    """Whether an id is of no service, but of a state that is made up here."""
+    """Whether an id comes from a state that is made up here, not from a service."""
     return id.startswith(_BEFORE)
 
 
@@ -132,11 +136,6 @@ def _applied_store(owner: str, store: DesiredStore, files: int) -> LiveStore:
         description=store.description,
         counts=FileCounts(completed=files, total=files),
     )
-
-
-def _applied_contents(owner: str, store: DesiredStore) -> Contents:
-    files = tuple(_applied_file(owner, file, store) for file in store.files)
-    return Contents(files, count=len(files))
 
 
 def _applied_file(owner: str, file: DesiredFile, store: DesiredStore) -> LiveFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.errors import VssyncError
@@ -27,12 +27,12 @@ from vssync.model.plan import (
     StorePlan,
 )
 from vssync.model.service import Capabilities
-from vssync.model.state import Contents, Desired, DesiredStore, FileStatus, LiveStore, Snapshot, Verdict
+from vssync.model.state import Contents, Desired, DesiredStore, FileStatus, LiveBatch, LiveStore, Snapshot, Verdict
 from vssync.planner import store_files
 from vssync.planner.classify import ClassifiedFiles, classify_files, digest_files
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
-from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store, unused_text
+from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store, describe_unused
 from vssync.planner.estimate import count_extra_requests
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
@@ -42,7 +42,8 @@ from vssync.providers import PROVIDERS
 from vssync.text import count_noun
 
 _DEFAULT_CAPABILITIES = Capabilities()
-_KEYS_UNKNOWN = (PlannedFiles.NONE, PlannedFiles.LISTED)  # files were not all listed, so an address may name any key
+_NOT_ALL_PLANNED = (PlannedFiles.NONE, PlannedFiles.ONLY_LISTED)
+_UNLISTED = Contents(problem="it is expired")  # of the stores in scope, only expired ones are not listed
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
     "or take the line out if `vssync doctor --probe` finds that this one does"
@@ -66,14 +67,15 @@ def make_plan(
     if not capabilities.attributes:
         raise VssyncError(_UNMARKABLE)
     matches = match_stores(desired, snapshot.stores, options, snapshot.created_here)
-    scope, vouched = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].vouched_extensions
-    context = PlanContext(desired.owner, options, capabilities, scope, snapshot, vouched)
+    scope, proven = Scope.of(options, already_replaced), PROVIDERS[desired.service.provider].proven_extensions
+    context = PlanContext(desired.owner, options, capabilities, scope, snapshot, proven)
     stores = {store.key: store for store in desired.stores if store.key in matches.by_key}
     decisions = {key: decide_store(stores[key], match, context) for key, match in sorted(matches.by_key.items())}
     drafts = store_files.share_uploads([_draft(stores[key], decision, context) for key, decision in decisions.items()])
-    complete_drafts = [draft for draft in drafts if decisions[draft.context.store.key].files not in _KEYS_UNKNOWN]
-    _check_addresses(desired, complete_drafts, matches, context)
-    store_plans = [_plan_store(draft, decisions[draft.context.store.key], context) for draft in drafts]
+    decided = list(zip(drafts, decisions.values(), strict=True))
+    complete = [draft for draft, decision in decided if decision.planned_files not in _NOT_ALL_PLANNED]
+    _check_addresses(desired, complete, matches, context)
+    store_plans = [_plan_store(draft, decision, context) for draft, decision in decided]
     duplicates = [(key, live) for key, decision in decisions.items() for live in decision.duplicates]
     store_plans += plan_undeclared(matches, duplicates, context)
     for store in desired.removed:
@@ -95,12 +97,12 @@ def make_plan(
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
     store_context = StorePlanContext(context, store, _is_adopting(store, decision, context))
-    if decision.files is PlannedFiles.NONE:
+    if decision.planned_files is PlannedFiles.NONE:
         return StoreDraft(store_context, digest_files(store), ClassifiedFiles())
     draft = store_files.draft_files(_contents_of(decision, context), store_context)
-    if decision.files is PlannedFiles.LISTED:
+    if decision.planned_files is PlannedFiles.ONLY_LISTED:
         return store_files.limit_to_listed(draft)
-    return store_files.refuse_removals(draft) if decision.files is PlannedFiles.WITHOUT_REMOVALS else draft
+    return store_files.refuse_removals(draft) if decision.planned_files is PlannedFiles.WITHOUT_REMOVALS else draft
 
 
 def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> bool:
@@ -137,14 +139,13 @@ def _check_addresses(
     if not (scope.targets or scope.excludes or scope.replace_requests):
         return
     claims = (live.claim for live in context.snapshot.stores)
-    live_keys = (key for owner, key in claims if key and owner == desired.owner)
-    keys_by_store: dict[str, set[str] | None] = dict.fromkeys(live_keys)
-    undeclared = [(store_key, context.snapshot.contents.get(live.id)) for store_key, live in matches.undeclared]
-    unlisted_stores = {store_key for store_key, contents in undeclared if contents is None or contents.shortfall}
-    for store_key, contents in undeclared:
-        if contents and store_key not in unlisted_stores:
-            classified = classify_files(contents.files, (context.owner,))
-            keys_by_store[store_key] = {*(keys_by_store[store_key] or ()), *classified.our_keys}
+    keys_by_store: dict[str, set[str] | None] = {key: None for owner, key in claims if key and owner == desired.owner}
+    contents = context.snapshot.contents
+    for store_key in {key for key, _ in matches.undeclared}:
+        same_key = [contents.get(live.id, _UNLISTED) for key, live in matches.undeclared if key == store_key]
+        if not any(store.shortfall for store in same_key):
+            files = [file for store in same_key for file in store.files]
+            keys_by_store[store_key] = classify_files(files, (context.owner,)).our_keys
     keys_by_store |= dict.fromkeys(store.key for store in (*desired.stores, *desired.removed))
     for draft in complete_drafts:
         store = draft.context.store
@@ -159,23 +160,19 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     batches = _decide_batches(draft, live, contents)
     duplicates = () if context.options.allow_store_deletes else decision.duplicates
     way_out = "--allow-store-deletes removes it"
-    duplicate_notes = (Note(NoteKind.LEFT_STORE, detail=f"{unused_text(other)}; {way_out}") for other in duplicates)
-    # The files of an expired store that is replaced are lost, so none of them are counted.
-    is_lost = live is not None and live.is_expired and decision.files is PlannedFiles.NEW
-    # Of a refused or replaced store no files are planned, so the service's own count is shown.
-    shows_count = decision.planned_live is None and not is_lost
+    duplicate_notes = (Note(NoteKind.LEFT_STORE, detail=f"{describe_unused(other)}; {way_out}") for other in duplicates)
     return StorePlan(
         key=store.key,
         name=store.name,
         id=live.id if live else "",
         desired=store.settings,
-        change=_store_change(draft, decision, context),
-        files=tuple(_finish_change(change, batches.cancelled_wait_ids, context) for change in draft.changes),
+        change=_scoped_change(draft, decision, context),
+        files=tuple(_replan_lost(change, batches.retry_ids, context) for change in draft.changes),
         batches=batches.changes,
         notes=(*decision.notes, *duplicate_notes, *draft.notes, *batches.notes),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
-        live=live.counts.total if live and shows_count else len(contents.files),
+        live=_count_live(decision, contents),
         unlisted=contents.unlisted,
         wanted=len(store.files),
         unproven=draft.unproven_extensions,
@@ -187,20 +184,26 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     )
 
 
-def _store_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
-    """The store's own change.
+def _count_live(decision: StoreDecision, contents: Contents) -> int:
+    """How many files a store holds: those listed, or as many as the service counts in one that is refused or replaced.
 
-    Only an update of settings can be out of scope. A creation, adoption or refusal always stays: its files depend on
-    it.
+    The files of an expired store that is replaced are lost, so none of them are counted.
     """
+    live = decision.live
+    is_lost = live is not None and live.is_expired and decision.planned_files is PlannedFiles.NEW
+    return len(contents.files) if live is None or decision.planned_live or is_lost else live.counts.total
+
+
+def _scoped_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
+    """The store's own change, unless it is an update of settings out of scope: its files depend on any other."""
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)
     is_update = change is not None and change.action is Action.UPDATE
-    restores_mark = decision.files is PlannedFiles.WITHOUT_REMOVALS
+    restores_mark = decision.planned_files is PlannedFiles.WITHOUT_REMOVALS
     if is_update and not restores_mark and not context.scope.includes_settings(store.key):
         return None
-    if change and decision.files is PlannedFiles.LISTED:
+    if change and decision.planned_files is PlannedFiles.ONLY_LISTED:
         postponed = f"{count_noun(draft.postponed, 'change')} left for later; " if draft.postponed else ""
         detail = f"{change.detail}: {postponed}nothing is added or removed until it lists all; plan again later"
         return replace(change, detail=detail)
@@ -228,10 +231,7 @@ def _live_digest(draft: StoreDraft, contents: Contents) -> str:
 
 
 def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan]:
-    """The stores; if reading them was denied (`status` is not 0), one of them says so.
-
-    This is the first live one, else the first.
-    """
+    """The stores, with a note if reading them was denied (by HTTP `status`): on the first live one, else the first."""
     detail = (
         f"the service answers {status} for them, so only the stores pinned by `id:` are planned; none is created, "
         "deleted or looked for"
@@ -244,14 +244,11 @@ def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan
 
 @dataclass(frozen=True, slots=True)
 class BatchDecisions:
-    """What becomes of a store's unfinished batches.
-
-    `cancelled_wait_ids` are the files that the plan waits for, in a batch that it cancels.
-    """
+    """What becomes of a store's unfinished batches; `retry_ids` are the wanted files in those to cancel."""
 
     changes: tuple[BatchChange, ...] = ()
     notes: tuple[Note, ...] = ()
-    cancelled_wait_ids: frozenset[str] = frozenset()
+    retry_ids: frozenset[str] = frozenset()
 
 
 def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Contents) -> BatchDecisions:
@@ -262,13 +259,13 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
     """
     if live is None or not draft.context.includes_all_files:
         return BatchDecisions()
-    noted_ids, our_ids = read_batch_note(live.metadata), draft.classified.our_ids
-    statuses = {file.id: file.status for file in contents.files}
+    noted_ids, dropped_keys_by_id = read_batch_note(live.metadata), draft.dropped_keys_by_id
+    our_ids, listed_ids = draft.classified.our_ids, draft.classified.attached_ids
+    unfinished_ids = {file.id for file in contents.files if not file.status.ended}
     awaited_ids = {change.keep.id for change in draft.changes if change.action is Action.AWAIT and change.keep}
-    dropped_keys_by_id = draft.dropped_keys_by_id
     changes: list[BatchChange] = []
     notes: list[Note] = []
-    cancelled_wait_ids: set[str] = set()
+    retry_ids: set[str] = set()
     for batch in sorted(contents.batches, key=lambda batch: (batch.created_at, batch.id)):
         if batch.status.ended:
             continue
@@ -276,32 +273,42 @@ def _decide_batches(draft: StoreDraft, live: LiveStore | None, contents: Content
             notes.append(Note(NoteKind.FOREIGN_BATCH, batch.id, count=batch.counts.total))
             continue
         # A batch whose files are not listed may hold any file of the store.
-        candidates = statuses if batch.file_ids is None else batch.file_ids
-        unfinished = {file_id for file_id in candidates if file_id in statuses and not statuses[file_id].ended}
-        if not unfinished:
-            continue  # nothing to wait for, whatever the batch's own status
-        unwanted = set() if batch.file_ids is None else unfinished & dropped_keys_by_id.keys()
-        # Files that are still wanted can be attached again only if all of the batch's files are known.
-        are_all_known = batch.file_ids is not None and statuses.keys() >= set(batch.file_ids)
-        # It is cancelled if most of its unfinished files would only be removed again, and the rest can be re-attached.
-        is_worth_it = len(unwanted) * 2 > len(unfinished) and unfinished - unwanted <= awaited_ids
-        is_cancelled = are_all_known and is_worth_it
-        change = BatchChange(
-            id=batch.id,
-            action=Action.CANCEL if is_cancelled else Action.AWAIT,
-            reasons=(Reason.UNWANTED,) if is_cancelled else (Reason.INGESTING,),
-            counts=batch.counts,
-            unwanted=tuple(sorted({dropped_keys_by_id[file_id] for file_id in unwanted})),
-        )
-        changes.append(change)
-        if is_cancelled:
-            cancelled_wait_ids |= unfinished & awaited_ids
-    return BatchDecisions(tuple(changes), tuple(notes), frozenset(cancelled_wait_ids))
+        unfinished = unfinished_ids if batch.file_ids is None else unfinished_ids.intersection(batch.file_ids)
+        if unfinished:  # else there is nothing to wait for, whatever the batch's own status
+            change = _decide_batch(batch, unfinished, awaited_ids, listed_ids, dropped_keys_by_id)
+            changes.append(change)
+            if change.action is Action.CANCEL:
+                retry_ids |= unfinished & awaited_ids
+    return BatchDecisions(tuple(changes), tuple(notes), frozenset(retry_ids))
 
 
-def _finish_change(change: FileChange, cancelled_wait_ids: frozenset[str], context: PlanContext) -> FileChange:
-    """The change, adjusted: ingested again if its batch is cancelled, uploaded if its File is gone."""
-    if change.keep and change.keep.id in cancelled_wait_ids:
+def _decide_batch(
+    batch: LiveBatch,
+    unfinished: set[str],
+    awaited_ids: set[str],
+    listed_ids: frozenset[str],
+    dropped_keys_by_id: Mapping[str, str],
+) -> BatchChange:
+    """Cancels a batch of ours if most of its unfinished files would only be removed again; else waits for it.
+
+    The files that are still wanted have to be attached again, so all of its files must be known.
+    """
+    file_ids = batch.file_ids or ()
+    unwanted = unfinished.intersection(file_ids, dropped_keys_by_id)
+    can_retry = listed_ids.issuperset(file_ids) and unfinished - unwanted <= awaited_ids
+    is_cancelled = can_retry and len(unwanted) * 2 > len(unfinished)
+    return BatchChange(
+        id=batch.id,
+        action=Action.CANCEL if is_cancelled else Action.AWAIT,
+        reasons=(Reason.UNWANTED,) if is_cancelled else (Reason.INGESTING,),
+        counts=batch.counts,
+        unwanted=tuple(sorted({dropped_keys_by_id[file_id] for file_id in unwanted})),
+    )
+
+
+def _replan_lost(change: FileChange, retry_ids: frozenset[str], context: PlanContext) -> FileChange:
+    """The change, planned anew where its copy is lost: ingested again if its batch is cancelled, uploaded if gone."""
+    if change.keep and change.keep.id in retry_ids:
         change = _retry_after_cancel(change, shares_chunks=context.capabilities.shares_chunks)
     return replace(change, reuse="") if change.reuse in context.snapshot.gone_uploads else change
 
@@ -309,7 +316,7 @@ def _finish_change(change: FileChange, cancelled_wait_ids: frozenset[str], conte
 def _retry_after_cancel(change: FileChange, *, shares_chunks: bool) -> FileChange:
     """A wait turned into a new ingestion of the same File, because the batch that contains it is cancelled.
 
-    This does not count as a try: the file did not fail, and cancelling often must not make the planner give it up.
+    This does not count as a try: the file did not fail, and cancelling often must not make the planner give up on it.
     """
     assert change.keep
     serving = [copy for copy in change.drop if copy.status is FileStatus.COMPLETED]  # oldest first

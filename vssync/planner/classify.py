@@ -20,8 +20,8 @@ _chunking_digest = lru_cache(maxsize=256)(chunking_digest)  # a manifest has few
 class CopyState(Enum):
     """What a copy is good for."""
 
-    OK = "ok"  # completed: searches find it
-    BUSY = "busy"  # being ingested
+    COMPLETED = "completed"  # searches find it
+    INGESTING = "ingesting"
     DEAD = "dead"  # failed, cancelled or stalled
 
 
@@ -64,9 +64,9 @@ class OwnedCopy:
     def state(self, now: int) -> CopyState:
         """The copy's state at `now`; one still in progress counts as dead once it is older than MAX_INGESTION_AGE."""
         if self.file.status is FileStatus.COMPLETED:
-            return CopyState.OK
-        is_busy = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
-        return CopyState.BUSY if is_busy else CopyState.DEAD
+            return CopyState.COMPLETED
+        is_ingesting = not self.file.status.ended and now - self.file.created_at <= MAX_INGESTION_AGE
+        return CopyState.INGESTING if is_ingesting else CopyState.DEAD
 
 
 Copies = Sequence[OwnedCopy]  # copies that one decision covers, oldest first; as a rule all of one key
@@ -107,9 +107,7 @@ class DigestedFile:
         mark = copy.mark
         if self.declared_id:
             return copy.id == self.declared_id
-        if self.file.source and mark.source == self.file.source:
-            return True
-        return mark.content in (self.content, self.file.presumed_content)
+        return mark.source == self.file.source or mark.content in (self.content, self.file.presumed_content)
 
     def has_same_name(self, copy: OwnedCopy) -> bool:
         """Whether a copy was uploaded under the wanted name; a File that others uploaded keeps the name it has."""
@@ -161,7 +159,7 @@ class ClassifiedFiles:
 def classify_files(files: Sequence[LiveFile], owners: Collection[str]) -> ClassifiedFiles:
     """A store's files grouped by owner; `owners` are those whose marks count as ours."""
     classified = ClassifiedFiles(attached_ids=frozenset(file.id for file in files))
-    for file in sorted(files, key=creation_order):
+    for file in sorted(files, key=_creation_order):
         mark = file.mark
         if mark is None:
             classified.unmarked.append(file)
@@ -176,6 +174,11 @@ def classify_files(files: Sequence[LiveFile], owners: Collection[str]) -> Classi
     return classified
 
 
-def creation_order(file: LiveFile) -> tuple[int, str]:
+def oldest_first(*copies: OwnedCopy) -> list[OwnedCopy]:
+    """These copies, in the order in which they were attached."""
+    return sorted(copies, key=lambda copy: _creation_order(copy.file))
+
+
+def _creation_order(file: LiveFile) -> tuple[int, str]:
     """The sort key that puts the newest file last."""
     return file.created_at, file.id

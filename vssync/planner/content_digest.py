@@ -47,22 +47,18 @@ def live_content_digest(
     copies = classified.our_copies
     if any(copy.file.status is not FileStatus.COMPLETED or copy.mark.is_uncompared for copy in copies):
         return UNKNOWN
+    pairs = ((copy, files.get(copy.mark.key_digest)) for copy in copies)
     return _digest_of(
         (
             copy.mark.key_digest,
-            _effective_content(copy, files.get(copy.mark.key_digest)),
+            # Converted from the same source, a copy is as the manifest wants it, although perhaps of other bytes.
+            file.content if file and file.source == copy.mark.source else copy.mark.content,
             copy.id if copy.mark.content == DECLARED else "",
-            digests.of(effective_attributes(copy, files.get(copy.mark.key_digest), ignored_names)),
+            digests.of(effective_attributes(copy, file, ignored_names)),
             copy.mark.chunking_digest,
         )
-        for copy in copies
+        for copy, file in pairs
     )
-
-
-def _effective_content(copy: OwnedCopy, file: DesiredFile | None) -> str:
-    """The manifest's content if the copy was converted from the same source, although perhaps to other bytes."""
-    is_from_same_source = file is not None and file.source and file.source == copy.mark.source
-    return file.content if file and is_from_same_source else copy.mark.content
 
 
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:

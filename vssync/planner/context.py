@@ -36,7 +36,7 @@ class PlanAddress:
         """Whether the address names this store or something in it."""
         return store_key == self.store or bool(_compile_glob(self.store).match(store_key))
 
-    def is_whole_store(self, store_key: str) -> bool:
+    def names_whole_store(self, store_key: str) -> bool:
         """Whether the address names this store with everything in it."""
         return not self.key and self.matches_store(store_key)
 
@@ -45,7 +45,7 @@ class PlanAddress:
         is_in_store = self.matches_store(store_key)
         return is_in_store and (not self.key or key == self.key or _compile_glob(self.key).match(key))
 
-    def meets_any(self, keys_by_store: Mapping[str, Collection[str] | None]) -> bool:
+    def matches_any(self, keys_by_store: Mapping[str, Collection[str] | None]) -> bool:
         """Whether it names any of these stores or keys; where a store has None, any key may be there."""
         return any(
             self.matches_store(store_key)
@@ -81,11 +81,11 @@ class Scope:
     def touches_store(self, store_key: str) -> bool:
         """Whether anything of the store is in scope."""
         is_targeted = not self.targets or any(address.matches_store(store_key) for address in self.targets)
-        return is_targeted and not any(address.is_whole_store(store_key) for address in self.excludes)
+        return is_targeted and not any(address.names_whole_store(store_key) for address in self.excludes)
 
     def includes_settings(self, store_key: str) -> bool:
         """Whether the store's own settings are in scope."""
-        is_targeted = not self.targets or any(address.is_whole_store(store_key) for address in self.targets)
+        is_targeted = not self.targets or any(address.names_whole_store(store_key) for address in self.targets)
         return is_targeted and self.touches_store(store_key)
 
     def includes_all_files(self, store_key: str) -> bool:
@@ -109,10 +109,10 @@ class Scope:
         `keys_by_store` has every store, with None for one whose files were not listed: any key may be there.
         """
         for address in (*self.targets, *self.excludes, *self.replace_requests):
-            if not address.meets_any(keys_by_store):
+            if not address.matches_any(keys_by_store):
                 folder, slash, name = address.key.rpartition("/")
                 deeper = replace(address, key=f"{folder}{slash}**/{name}")
-                hint = f"; `*` does not cross a `/`: write {deeper}" if deeper.meets_any(keys_by_store) else ""
+                hint = f"; `*` does not cross a `/`: write {deeper}" if deeper.matches_any(keys_by_store) else ""
                 message = f"{address}: no store or file has this address. `vssync status` shows the stores"
                 raise UsageProblem(f"{message}{hint}.")
 
@@ -131,7 +131,7 @@ class PlanContext:
     capabilities: Capabilities
     scope: Scope
     snapshot: Snapshot
-    vouched_extensions: frozenset[str] = frozenset()  # those that the provider is known to read
+    proven_extensions: frozenset[str] = frozenset()  # those that the provider is known to read
 
     @property
     def owners(self) -> tuple[str, ...]:

@@ -86,23 +86,23 @@ class _KeyDecision:
     def decide(self) -> tuple[FileChange, ...]:
         """The changes of the first row of the table that fits."""
         right = [copy for copy in self.copies if self.wanted.matches(copy) and self._can_take(copy)]
-        busy = self._newest(right, CopyState.BUSY)
+        ingesting = self._newest(right, CopyState.INGESTING)
         if self.copies and self.context.is_replace_requested(self.wanted.key):
-            if busy:
-                return (self._await_copy(busy),)
+            if ingesting:
+                return (self._await_copy(ingesting),)
             change = self._new_copy(Action.REPLACE, Reason.REQUESTED)
-            return (self._with_attributes(change, self._newest(self.copies, CopyState.OK)),)
-        if current := self._newest(right, CopyState.OK):
+            return (self._with_attributes(change, self._newest(self.copies, CopyState.COMPLETED)),)
+        if current := self._newest(right, CopyState.COMPLETED):
             return self._keep(current)
-        if busy:
-            return (self._await_copy(busy),)
+        if ingesting:
+            return (self._await_copy(ingesting),)
         if not self.context.common.options.retry_failed and any(copy.is_rejected for copy in right):
             return self._leave_rejected(next(copy for copy in reversed(right) if copy.is_rejected))
         if dead := self._newest(right, CopyState.DEAD):
             reason = _FAILURE_REASONS.get(dead.file.status, Reason.STALLED)
             change = self._new_copy(Action.REPLACE, reason, reuse=dead)
             return (replace(change, tries=dead.mark.tries + 1, detail=change.detail or _failure_text(dead)),)
-        if serving := self._newest(self.copies, CopyState.OK):
+        if serving := self._newest(self.copies, CopyState.COMPLETED):
             return (self._replace(serving),)
         return (self._new_copy(Action.CREATE, Reason.MISSING),)
 
@@ -112,11 +112,18 @@ class _KeyDecision:
     def _change(self, action: Action, *reasons: Reason) -> FileChange:
         return FileChange(self.context.store.key, self.wanted.key, action, reasons, self.wanted.file)
 
-    def _can_take(self, copy: OwnedCopy) -> bool:
-        """Whether this copy's mark can be rewritten for this key.
+    def _former_key(self, copy: OwnedCopy) -> str:
+        """The key that a copy is marked for, if that is another one."""
+        return "" if copy.mark.key_digest == self.wanted.key_digest else copy.key
 
-        If the mark has another key, that takes an update of attributes. A declared File is taken in any case, if need
-        be by attaching it again: the store cannot hold it a second time under the right key.
+    def _compare_attributes(self, copy: OwnedCopy) -> AttributeDifference:
+        return compare_attributes(self.wanted.file, copy, self.context.store.ignore_attributes)
+
+    def _can_take(self, copy: OwnedCopy) -> bool:
+        """Whether this copy can be marked for this key.
+
+        If its mark says otherwise, that takes an update of attributes. Only a File that was declared for another key is
+        taken without: it is attached again, since the store cannot hold it a second time under the right key.
         """
         if self.context.common.capabilities.attribute_updates:
             return True
@@ -124,7 +131,7 @@ class _KeyDecision:
         return not self._is_newly_declared(copy) if is_declared else copy.mark.key_digest == self.wanted.key_digest
 
     def _is_newly_declared(self, copy: OwnedCopy) -> bool:
-        """Whether a copy's mark is to say that the manifest declares its File, which it uploaded or adopted before."""
+        """Whether the manifest declares the File of a copy that an earlier one uploaded or adopted."""
         mark = copy.mark
         return copy.id == self.wanted.declared_id and not mark.is_provisional and mark.content != self.wanted.content
 
@@ -154,14 +161,12 @@ class _KeyDecision:
         Where search does not see updates, the file must be attached again for its attributes to change: the same upload
         if a gap is accepted, else a second one, after which the first is dropped.
         """
-        difference = compare_attributes(self.wanted.file, current, self.context.store.ignore_attributes)
-        moved = current.mark.key_digest != self.wanted.key_digest
+        difference, was = self._compare_attributes(current), self._former_key(current)
         taken_over = current.mark.owner != self.context.common.owner
         newly_declared = self._is_newly_declared(current)
-        if not (difference.fields or moved or taken_over or newly_declared):
+        if not (difference.fields or was or taken_over or newly_declared):
             return None
-        shown = _as_shown(difference, moved=moved)
-        was = current.key if moved else ""
+        shown = _as_shown(difference, moved=bool(was))
         reasons = ((Reason.OTHER_OWNER,) if taken_over else ()) + shown.reasons
         reasons += (Reason.DECLARED,) if newly_declared else ()
         capabilities = self.context.common.capabilities
@@ -182,24 +187,24 @@ class _KeyDecision:
             return change.refused(Reason.IMPOSSIBLE, detail=detail)
         return refuse_too_many_attributes(change)
 
-    def _await_copy(self, busy: OwnedCopy) -> FileChange:
+    def _await_copy(self, ingesting: OwnedCopy) -> FileChange:
         """Waits for a right copy, and corrects its attributes meanwhile; the other copies go when it is completed."""
         difference, capabilities = AttributeDifference(), self.context.common.capabilities
         if capabilities.attribute_updates and capabilities.updates_reach_search is not False:
-            difference = compare_attributes(self.wanted.file, busy, self.context.store.ignore_attributes)
+            difference = self._compare_attributes(ingesting)
         change = replace(
             self._change(Action.AWAIT, Reason.INGESTING, *difference.reasons),
-            keep=busy.recorded,
-            drop=tuple(copy.recorded for copy in self.copies if copy is not busy),
+            keep=ingesting.recorded,
+            drop=tuple(copy.recorded for copy in self.copies if copy is not ingesting),
             fields=difference.fields,
-            preserve=preserved_attributes(busy.file.attributes, self.context.store.ignore_attributes),
-            tries=busy.mark.tries,
+            preserve=preserved_attributes(ingesting.file.attributes, self.context.store.ignore_attributes),
+            tries=ingesting.mark.tries,
         )
         return refuse_too_many_attributes(change) if difference.fields else change
 
     def _leave_rejected(self, rejected: OwnedCopy) -> tuple[FileChange, ...]:
         """Uploads nothing; of the copies, the one that the service rejects and the newest completed one stay."""
-        serving, error = self._newest(self.copies, CopyState.OK), rejected.file.error
+        serving, error = self._newest(self.copies, CopyState.COMPLETED), rejected.file.error
         ways_out = TYPE_WAYS_OUT if error and error.code == UNSUPPORTED else "change the file"
         change = replace(
             self._change(Action.REFUSE, Reason.REFUSED),
@@ -211,10 +216,7 @@ class _KeyDecision:
         return (change, self._delete_superseded(serving, others)) if others else (change,)
 
     def _replace(self, serving: OwnedCopy) -> FileChange:
-        """Replaces the serving copy: by the same File if its content and name are right and a gap is accepted.
-
-        Otherwise a new File is uploaded.
-        """
+        """Replaces the serving copy: by a new File, unless content and name are right and a gap is accepted."""
         same_content, same_name = self.wanted.has_same_content(serving), self.wanted.has_same_name(serving)
         is_rechunked = serving.mark.chunking_digest != self.wanted.chunking_digest
         # A name may contain the content digest, so new content alone renames.
@@ -239,15 +241,10 @@ class _KeyDecision:
         """The change with the attributes that differ: a plan shows which outside edits are lost with the old copy."""
         if serving is None or serving.mark.is_provisional:
             return change
-        moved = serving.mark.key_digest != self.wanted.key_digest
-        difference = compare_attributes(self.wanted.file, serving, self.context.store.ignore_attributes)
-        shown = _as_shown(difference, moved=moved)
-        return replace(
-            change,
-            reasons=(*change.reasons, *shown.reasons),
-            fields=(*change.fields, *shown.fields),
-            was=serving.key if moved else "",
-        )
+        was = self._former_key(serving)
+        shown = _as_shown(self._compare_attributes(serving), moved=bool(was))
+        reasons, fields = (*change.reasons, *shown.reasons), (*change.fields, *shown.fields)
+        return replace(change, reasons=reasons, fields=fields, was=was)
 
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
         """A new copy in place of all others; `gap` if no order of writes keeps a completed copy searchable."""
@@ -259,7 +256,7 @@ class _KeyDecision:
         if reuse and reuse.id in gone_uploads:
             reuse = None
         id_to_attach = declared_id or (reuse.id if reuse else "")  # of the File to attach; empty before its upload
-        serving = self._newest(copies, CopyState.OK)
+        serving = self._newest(copies, CopyState.COMPLETED)
         completed = [copy for copy in copies if copy.file.status is FileStatus.COMPLETED]
         is_reattached = any(copy.id == id_to_attach for copy in copies)
         is_served = any(copy.id != id_to_attach for copy in completed)

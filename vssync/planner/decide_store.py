@@ -33,7 +33,7 @@ class PlannedFiles(Enum):
 
     ALL = "all"
     NEW = "new"  # the store will be created, so none is live yet
-    LISTED = "listed"  # not all of them are listed, so nothing is added and nothing removed
+    ONLY_LISTED = "only_listed"  # not all of them are listed, so nothing is added and nothing removed
     WITHOUT_REMOVALS = "without_removals"  # others removed the mark: it is written back before any copy is removed
     NONE = "none"  # the store needs attention first
 
@@ -50,12 +50,12 @@ class StoreDecision:
     change: StoreChange | None = None
     notes: tuple[Note, ...] = ()
     duplicates: tuple[LiveStore, ...] = ()
-    files: PlannedFiles = PlannedFiles.ALL
+    planned_files: PlannedFiles = PlannedFiles.ALL
 
     @property
     def planned_live(self) -> LiveStore | None:
         """The live store whose files are planned; None if the store is new, or its files are not planned."""
-        return None if self.files in (PlannedFiles.NEW, PlannedFiles.NONE) else self.live
+        return None if self.planned_files in (PlannedFiles.NEW, PlannedFiles.NONE) else self.live
 
 
 def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
@@ -65,7 +65,7 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
     """
     if is_denied(store, match, context.snapshot):
         live = match.live[0] if match.live else None
-        return _refuse_store(live, (Reason.DENIED,), denied_text(store, context.snapshot))
+        return _refuse_store(live, (Reason.DENIED,), describe_denial(store, context.snapshot))
     for live in (*match.live, *match.expired):
         if problem := newer_mark_problem(live):
             return _refuse_store(live, (Reason.UNREADABLE,), f"{live.id}: {problem}")
@@ -82,10 +82,10 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         return replace(decision, duplicates=tuple(other for other in others if other.owner == context.owner))
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
-        detail = placed_text(store, context.snapshot, f"{missing}; create it before its files can be managed")
+        detail = with_place(store, context.snapshot, f"{missing}; create it before its files can be managed")
         return _refuse_store(None, (Reason.MISSING,), detail)
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
-    return _refuse_if_not_creatable(StoreDecision(change=change, files=PlannedFiles.NEW), context)
+    return _create_store(None, change, context)
 
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
@@ -108,7 +108,7 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
         notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
     if contents.verdict is Verdict.SHORT:
         short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
-        return StoreDecision(live, short, tuple(notes), files=PlannedFiles.LISTED)
+        return StoreDecision(live, short, tuple(notes), planned_files=PlannedFiles.ONLY_LISTED)
     if store.external:
         return StoreDecision(live, notes=tuple(notes))
     if store.description and store.description != live.description:
@@ -133,7 +133,7 @@ def _decide_duplicates(
     for live in others:
         contents = context.snapshot.contents[live.id]
         if contents.problem:
-            notes.append(Note(NoteKind.LEFT_STORE, detail=f"{unused_text(live)}: {contents.problem}"))
+            notes.append(Note(NoteKind.LEFT_STORE, detail=f"{describe_unused(live)}: {contents.problem}"))
         elif not is_duplicate(live, in_use, contents, context.owners):
             raise Refused(
                 f"{store.key}: two live stores match it: {in_use.name} ({in_use.id}) and {live.name} ({live.id}). "
@@ -148,7 +148,7 @@ def _decide_duplicates(
     return tuple(duplicates), notes
 
 
-def unused_text(live: LiveStore) -> str:
+def describe_unused(live: LiveStore) -> str:
     """What to say of a store that matches besides the one in use."""
     return f"{live.id} matches this store as well, but is not in use"
 
@@ -192,11 +192,15 @@ def _refuse_unless_adopted(
     detail = f"{live.id} has this name and no mark of this key; --adopt takes it over"
     if ours:
         detail = (
-            f"{live.id} carries no mark, and {ours:,} of its {count_noun(total, 'file')} "
-            f"{'carries' if ours == 1 else 'carry'} ours: it lost its mark, or is a copy of another store; if it is "
-            f"the right one, `id: {live.id}` and --adopt take it over"
+            f"{live.id} carries no mark, and {describe_ours(ours, total)}: it lost its mark, or is a copy of another "
+            f"store; if it is the right one, `id: {live.id}` and --adopt take it over"
         )
     return _refuse_store(live, (Reason.UNMARKED, Reason.NOT_ALLOWED), detail)
+
+
+def describe_ours(ours: int, total: int) -> str:
+    """How many of a store's files carry our mark, in a sentence about the store's own mark."""
+    return f"{ours:,} of its {count_noun(total, 'file')} {'carries' if ours == 1 else 'carry'} ours"
 
 
 def _replace_unusable(
@@ -204,7 +208,7 @@ def _replace_unusable(
 ) -> StoreDecision:
     """Replaces a store that accepts no files, or does not list them, if that is allowed.
 
-    The replacement has another id, which whoever searches the store must be told.
+    Whoever searches the store must be told the id of the new one.
     """
     if store.external or store.id:
         detail = f"{problem}; vssync does not replace a store that is `external` or pinned by `id:`"
@@ -220,20 +224,20 @@ def _replace_unusable(
         metadata.pop(name, None)
     fate = f"; {live.id} is kept, without vssync's mark" if reason is Reason.UNLISTED else ""
     change = StoreChange(Action.REPLACE, (reason,), metadata=metadata, detail=f"{problem}; the id changes{fate}")
-    return _refuse_if_not_creatable(StoreDecision(live, change, files=PlannedFiles.NEW), context)
+    return _create_store(live, change, context)
 
 
-def _refuse_if_not_creatable(decision: StoreDecision, context: PlanContext) -> StoreDecision:
-    """The decision to create a store, or its refusal where the service creates none."""
-    if context.capabilities.store_creates or decision.change is None:
-        return decision
+def _create_store(live: LiveStore | None, change: StoreChange, context: PlanContext) -> StoreDecision:
+    """Creates a store, in place of the live one if there is one; refused where the service creates none."""
+    if context.capabilities.store_creates:
+        return StoreDecision(live, change, planned_files=PlannedFiles.NEW)
     detail = "the service creates no stores (`store_creates: false`); create it there, and declare it `external`"
-    return _refuse_store(decision.live, (*decision.change.reasons, Reason.IMPOSSIBLE), detail)
+    return _refuse_store(live, (*change.reasons, Reason.IMPOSSIBLE), detail)
 
 
 def _refuse_store(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> StoreDecision:
     """Refuses to do anything about a store or the files in it."""
-    return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), files=PlannedFiles.NONE)
+    return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), planned_files=PlannedFiles.NONE)
 
 
 def _update_settings(
@@ -308,26 +312,24 @@ def _changed_settings(store: DesiredStore, live: LiveStore, metadata: Mapping[st
 
 
 def is_denied(store: DesiredStore, match: StoreMatch, snapshot: Snapshot) -> bool:
-    """Whether this credential may not read a store, as it may the files of an external one that is pinned by id."""
+    """Whether this credential may not read a store. It may read the files of an external one that is pinned by id."""
     return bool(snapshot.stores_denied) and not (store.external and store.id and match.live)
 
 
-def denied_text(store: DesiredStore, snapshot: Snapshot) -> str:
-    """What to do about a store if this credential may not read stores, only the files of external ones pinned by id."""
+def describe_denial(store: DesiredStore, snapshot: Snapshot) -> str:
+    """What to do about a store that this credential may not read."""
     pin = "`external: true`" if store.id else "`id:` and `external: true`"
     text = (
-        "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
+        f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "
+        "`id:`, or use a credential that may"
+        if store.external and store.id
+        else "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
         f"{pin}; then only its files are read"
     )
-    if store.external and store.id:
-        text = (
-            f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "
-            "`id:`, or use a credential that may"
-        )
-    return placed_text(store, snapshot, text)
+    return with_place(store, snapshot, text)
 
 
-def placed_text(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
+def with_place(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
     """The text, prefixed with the place in the manifest that declares the store, if that is known."""
     place = snapshot.store_places.get(store.key)
     return f"{place}: {text}" if place else text

@@ -194,7 +194,7 @@ def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
     """Why it is not known what a store holds; empty where it is known, and where there is no store."""
     live, change = decision.live, decision.change
     contents = snapshot.contents.get(live.id, Contents()) if live else Contents()
-    if contents.shortfall or change is None or decision.files is not PlannedFiles.NONE:
+    if contents.shortfall or change is None or decision.planned_files is not PlannedFiles.NONE:
         return contents.shortfall
     return "" if live is None and Reason.MISSING in change.reasons else change.detail
 
@@ -204,29 +204,24 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
     files = {key_digest(file.key): file for file in store.files} if store else {}
     ignored_names = store.ignore_attributes if store else ()
     contents = snapshot.contents[live.id]
-    listed = contents.files
-    classified = classify_files(listed, (owner,))
+    classified = classify_files(contents.files, (owner,))
     values = {
         key: _live_values(copy, files.get(copy.mark.key_digest), ignored_names)
         for key, copy in _labelled_copies(classified)
     }
-    is_ours = live.mark.set_by_us if isinstance(live.mark, StoreMark) else lambda _: False
+    mark = live.mark if isinstance(live.mark, StoreMark) else None
     settings = {
         "description": live.description,
         "expires_after_days": live.expires_after_days,
-        "metadata": {name: value for name, value in live.metadata.items() if is_ours(name)},
-        "unmanaged": len(listed) - len(classified.our_ids),
+        "metadata": {name: value for name, value in live.metadata.items() if mark and mark.set_by_us(name)},
+        "unmanaged": len(classified.others),
     }
     note = contents.counted if contents.verdict is Verdict.GHOSTS else ""
     return StoreSide(settings, values, live_content_digest(classified, files, ignored_names), note=note)
 
 
 def _labelled_copies(classified: ClassifiedFiles) -> Iterator[tuple[str, OwnedCopy]]:
-    """Our copies, each with the key it is shown under.
-
-    Of several copies of a key, the newest that search finds is shown under the key itself, the others under
-    `key (copy 2)` and so on.
-    """
+    """Our copies with the keys they are shown under: the newest that search finds, then `key (copy 2)` and so on."""
     for copies in (*classified.ours.values(), classified.provisional):
         by_use = [*reversed(copies)]
         by_use.sort(key=lambda copy: copy.file.status is not FileStatus.COMPLETED)

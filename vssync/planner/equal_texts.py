@@ -2,8 +2,8 @@
 
 There, removing a file hides every other file of the same text from search, until a file of that text is attached. So
 removals come first, then the attachments of the same text. If the plan attaches no file of it, one of those that stay
-is attached again. Texts are equal if the files have the same SHA-256: `texts` here are these digests. Of a file whose
-mark names none, since it is not ours or declared by id, they are in the snapshot once they were looked for.
+is attached again. Texts are equal if the files have the same SHA-256: `texts` here are these digests. The mark of a
+file that is not ours or is declared by id has none; the snapshot has it once it was looked for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vssync.planner.attributes import preserved_attributes
 from vssync.planner.classify import ClassifiedFiles, CopyState, DigestedFile
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import newest_copy
-from vssync.planner.takeover import not_compared_text
+from vssync.planner.takeover import describe_uncompared
 from vssync.text import join_first
 
 _WITHOUT_CHUNKS = (FileStatus.FAILED, FileStatus.CANCELLED)
@@ -48,7 +48,7 @@ def order_equal_texts(
 
 
 def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanContext) -> list[Note]:
-    """A warning of desired files that have the same text, where search finds only one of them."""
+    """A warning about desired files that have the same text, of which search finds only one."""
     if not context.common.capabilities.shares_chunks:
         return []
     keys: dict[str, list[str]] = {}
@@ -61,27 +61,27 @@ def note_equal_texts(wanted_files: Sequence[DigestedFile], context: StorePlanCon
 
 
 class UnknownTexts(NamedTuple):
-    """Files of a store from which others go, and whose texts nobody knows: one of them may share a text that goes."""
+    """Files of a store whose texts are not known, while others are removed: one of them may share a removed text."""
 
     store_key: str
     store_id: str
     file_ids: frozenset[str]
-    removed: dict[str, str]  # each known text that goes, and a File that has it
-    any_goes: bool  # one of these files goes itself
+    removed: dict[str, str]  # each known text that is removed, and a File that has it
+    any_removed: bool  # one of the files of unknown text is removed itself
 
 
 def find_unknown_texts(plan: Plan, snapshot: Snapshot) -> Iterator[UnknownTexts]:
-    """What to look for before a plan is good, store by store; nothing once the snapshot has it."""
+    """The texts to look for before a plan can be trusted, store by store; none once the snapshot has them."""
     for store in plan.stores:
         removed = [copy for change in store.files for copy in _removed_copies(change)]
-        if not removed or (store.change and store.change.action is Action.DELETE):
+        if not removed or store.action is Action.DELETE:
             continue
         searchable = (file for file in snapshot.contents[store.id].files if file.status not in _WITHOUT_CHUNKS)
         unknown = (file for file in searchable if not _texts_of(file, snapshot) and file.id not in snapshot.texts)
         if file_ids := frozenset(file.id for file in unknown):
             by_text = {text: copy.id for copy in removed for text in _texts_of(copy, snapshot)}
-            any_goes = any(copy.id in file_ids for copy in removed)
-            yield UnknownTexts(store.key, store.id, file_ids, by_text, any_goes)
+            any_removed = any(copy.id in file_ids for copy in removed)
+            yield UnknownTexts(store.key, store.id, file_ids, by_text, any_removed)
 
 
 def _texts_of(file: LiveFile | RecordedCopy, snapshot: Snapshot) -> frozenset[str]:
@@ -127,19 +127,17 @@ class _Texts:
 
     def refuse_hiding(self, changes: Sequence[FileChange]) -> list[FileChange]:
         """Refuses each change that removes a text which a file outside this plan has, or may have, as well."""
-        holders = {text: file for file in self._outside(changes) for text in self._live_texts(file)}
+        holders = {text: file for file in self._files_outside(changes) for text in self._live_texts(file)}
 
         def check(change: FileChange) -> FileChange:
             hidden = sorted(self._removed_texts(change) & holders.keys())
-            return change.refused(Reason.NOT_ALLOWED, detail=self._why_not(holders[hidden[0]])) if hidden else change
+            detail = self._describe_holder(holders[hidden[0]]) if hidden else ""
+            return change.refused(Reason.NOT_ALLOWED, detail=detail) if hidden else change
 
         return list(map(check, changes))
 
-    def _outside(self, changes: Sequence[FileChange]) -> Iterator[LiveFile]:
-        """The searchable files outside a plan: those of others, and our copies whose keys it leaves as they are.
-
-        Such a key is refused, not desired or out of scope.
-        """
+    def _files_outside(self, changes: Sequence[FileChange]) -> Iterator[LiveFile]:
+        """The searchable files outside a plan: others', and ours whose keys are refused, undesired or out of scope."""
         refused_keys = _refused_keys(changes)
         planned_keys = {wanted.key_digest for wanted in self.in_scope if wanted.key not in refused_keys}
         planned_ids = {copy.id for change in changes for copy in change.drop}
@@ -149,8 +147,8 @@ class _Texts:
             if file.id not in planned_ids and file.status not in _WITHOUT_CHUNKS:
                 yield file
 
-    def _why_not(self, holder: LiveFile) -> str:
-        """Why a copy may not go whose text another file has, or may have, and the ways out."""
+    def _describe_holder(self, holder: LiveFile) -> str:
+        """Which other file has, or may have, the text of a copy that therefore stays, and the way out."""
         copy = next((copy for copy in self.classified.our_copies if copy.file is holder), None)
         upload = self.context.common.snapshot.uploads.get(holder.id)
         name = f"{holder.id} of {holder.owner}" if holder.owner else f"{holder.id}, which is unmanaged,"
@@ -161,24 +159,25 @@ class _Texts:
                 has = "is out of scope and has the same text"
                 way_out = f"plan {self.context.store.key}/{name} as well, or allow that with --allow-gap"
         if holder.id in self.context.common.snapshot.texts and not (upload and upload.sha256):
-            has = f"may have the same text ({not_compared_text(self.context)})"
+            has = f"may have the same text ({describe_uncompared(self.context)})"
         return f"{name} {has}, and search would no longer find it; {way_out}"
 
     def order(self, changes: Sequence[FileChange]) -> list[FileChange]:
         """The changes, ordered around the removals, with those that attach again what they would hide."""
-        shared_texts = self._shared(changes)
+        shared_texts = self._find_shared(changes)
         attached_keys = {change.key for change in changes if change.attaches}
         wanted_by_key = {wanted.key: wanted for wanted in self.in_scope} if shared_texts else {}
         ordered: list[FileChange] = []
         for change in changes:
             ordered.append(self._order_around_removals(change, wanted_by_key, shared_texts, attached_keys))
-            attached_keys |= {change.key} if ordered[-1].attaches else set()  # a key is attached again only once
+            if ordered[-1].attaches:
+                attached_keys.add(change.key)  # a key is attached again only once
         attached_texts = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
         changed_keys = {change.key for change in ordered if change.desired}
         unchanged = [wanted for key, wanted in wanted_by_key.items() if key not in changed_keys]
         return ordered + list(self._attach_again(unchanged, shared_texts - attached_texts))
 
-    def _shared(self, changes: Sequence[FileChange]) -> set[str]:
+    def _find_shared(self, changes: Sequence[FileChange]) -> set[str]:
         """The texts that one file loses and another file keeps or gets."""
         refused_keys = _refused_keys(changes)
         keys_by_text: dict[str, set[str]] = {}
@@ -215,20 +214,22 @@ class _Texts:
             return replace(change, drop=())  # the next plan removes them, and then attaches the awaited copy again
         if change.key in attached_keys:
             return replace(change, keep=None)  # its copy is re-attached later, so do not wait for it
-        kept_texts = self._live_texts(change.keep) if change.keep else _NONE
-        if change.keep and shared_texts & (desired_texts if change.takes_over else kept_texts):
-            wanted = wanted_by_key[change.key]
-            reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
-            changed = replace(change, action=Action.REPLACE, reasons=reasons, desired=wanted.file, drop=drop)
-            return replace(changed, reuse=reuse, gap=True)
-        return change
+        if not change.keep:
+            return change
+        kept_texts = desired_texts if change.takes_over else self._live_texts(change.keep)
+        if not shared_texts & kept_texts:
+            return change
+        wanted = wanted_by_key[change.key]
+        reuse, drop = "" if wanted.declared_id else change.keep.id, (change.keep, *change.drop)
+        attached = replace(change, action=Action.REPLACE, desired=wanted.file, reuse=reuse)
+        return replace(attached, reasons=reasons, drop=drop, gap=True)
 
     def _attach_again(self, unchanged: Sequence[DigestedFile], texts: set[str]) -> Iterator[FileChange]:
         """Attaches again, for each text, the first unchanged file that has it, and declared Files that may have it."""
         remaining = set(texts)
         for wanted in unchanged:
             copies = self.classified.ours.get(wanted.key_digest, ())
-            copy = newest_copy(copies, CopyState.OK, self.context.now)
+            copy = newest_copy(copies, CopyState.COMPLETED, self.context.now)
             if copy and remaining & self._desired_texts(wanted.file):
                 remaining.discard(wanted.file.sha256)
                 yield FileChange(

@@ -64,11 +64,11 @@ def estimate_cost(plan: Plan) -> Cost:
     provider = PROVIDERS.get(plan.service.provider)
     declared = plan.service.declared_capabilities
     capabilities = replace(declared, list_batches=declared.list_batches and not plan.batches_unlisted)
-    cost = _estimate_cost(plan, provider, capabilities)
+    cost = _cost_with(plan, provider, capabilities)
     if not (cost.batches and provider and provider.is_any_service) or _BATCHES & plan.service.capabilities.keys():
         return cost
     tries = sum(map(bool, map(count_attached, plan.stores)))
-    one_by_one = _estimate_cost(plan, provider, replace(capabilities, batches=False))
+    one_by_one = _cost_with(plan, provider, replace(capabilities, batches=False))
     return replace(
         cost,
         requests=max(cost.requests, one_by_one.requests + tries * _REQUESTS_TO_TRY_A_BATCH),
@@ -77,7 +77,7 @@ def estimate_cost(plan: Plan) -> Cost:
     )
 
 
-def _estimate_cost(plan: Plan, provider: Provider | None, capabilities: Capabilities) -> Cost:
+def _cost_with(plan: Plan, provider: Provider | None, capabilities: Capabilities) -> Cost:
     # Uploads of the same bytes and name are shared between stores, not within one: two keys of one store need two.
     times_uploaded = Counter[tuple[str, str, int]]()  # by SHA-256, name and size: the most that any store needs
     for store in plan.stores:
@@ -110,34 +110,38 @@ def count_extra_requests(plan: Plan, stores: Sequence[LiveStore], capabilities: 
     """Requests of an apply that depend on more than its changes; `stores` are all that the service lists.
 
     Before uploads are deleted, each store that the plan did not read is asked whether it holds one: by listing its
-    files, or by asking for one upload after the other. Uploads in expired stores are deleted as well. Where it is
-    unknown whether search sees updated attributes, a test writes one file, searches, and writes it back.
+    files, or by asking for one upload after the other. Uploads in expired stores are deleted as well.
     """
-    replaced = (store for store in plan.stores if store.change and store.change.action is Action.REPLACE)
+    replaced = (store for store in plan.stores if store.action is Action.REPLACE)
     expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
     # Expired stores cannot be listed, so their uploads are not in the plan; each is deleted by a request.
     unread_uploads = sum(live.counts.total for live in stores if live.id in expired_ids)
     uploads = len(_uploads_to_delete(plan)) + unread_uploads
-    read_ids = expired_ids.union(store.id for store in plan.stores if _is_deleted(store) or any(_leaving(store)))
+    read_ids = expired_ids.union(
+        store.id for store in plan.stores if store.action is Action.DELETE or any(_final_drops(store))
+    )
     sizes = [live.counts.total for live in stores if live.id not in read_ids]
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
     # Before a store is asked for one upload after the other, one request finds out whether its files can be listed.
     asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
+    return sum(asks) + unread_uploads + (_count_probe(plan) if capabilities.updates_reach_search is None else 0)
+
+
+def _count_probe(plan: Plan) -> int:
+    """Requests to find out whether search sees updated attributes: the mark is written, searched for and written back.
+
+    A copy that is already attached is read first.
+    """
     actions = {change.action for store in plan.stores for change in store.files if change.desired}
-    # The mark is written, searched for and written back; a copy that is already attached is read first.
-    probe = 0
-    if capabilities.updates_reach_search is None and actions & {Action.CREATE, Action.REPLACE}:
-        probe = 3
-    elif capabilities.updates_reach_search is None and actions & {Action.UPDATE, Action.ADOPT}:
-        probe = 4
-    return sum(asks) + unread_uploads + probe
+    if actions & {Action.CREATE, Action.REPLACE}:
+        return 3
+    return 4 if actions & {Action.UPDATE, Action.ADOPT} else 0
 
 
 def upload_size(change: FileChange) -> int | None:
     """The bytes a change uploads; None when it uploads nothing."""
-    desired = change.desired
-    is_upload = change.attaches and desired and not (desired.file_id or change.reuse)
-    return desired.size if desired and is_upload else None
+    is_upload = change.attaches and not _existing_id(change)
+    return change.desired.size if change.desired and is_upload else None
 
 
 def count_attached(store: StorePlan) -> int:
@@ -157,29 +161,24 @@ def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChang
     tried: set[str] = set()
     for change in store.files:
         if change.attaches and (file := change.desired):
-            is_tried = file.extension in tried
-            tried |= {file.extension} & {*store.unproven}
-            if Reason.SHARED_CHUNKS in change.reasons:
-                late.append(change)
-            else:
-                (rest if is_tried else first).append(change)
+            part = late if Reason.SHARED_CHUNKS in change.reasons else rest if file.extension in tried else first
+            part.append(change)
+            if file.extension in store.unproven:
+                tried.add(file.extension)
     size = max(1, capabilities.batch_size)
     return [part[start : start + size] for part in (first, rest, late) for start in range(0, len(part), size)]
 
 
 def _count_batches(store: StorePlan, capabilities: Capabilities) -> int:
-    """How many batches will be created in a store, where the service has them.
-
-    A batch takes files of any chunking if each brings its own (`batch_files`), otherwise of one.
-    """
+    """How many batches will be created in a store: without `batch_files`, one for each chunking in a round."""
     return sum(
         1 if capabilities.batch_files else len({change.desired.chunking for change in changes if change.desired})
         for changes in _rounds(store, capabilities)
     )
 
 
-def _leaving(store: StorePlan) -> Iterator[RecordedCopy]:
-    """The copies that go and do not come back: a File that is attached again is not one of them."""
+def _final_drops(store: StorePlan) -> Iterator[RecordedCopy]:
+    """The copies that are dropped for good: a File that is attached again is not one of them."""
     return (copy for change in store.files for copy in change.drop if copy.id != _existing_id(change))
 
 
@@ -189,7 +188,7 @@ def _existing_id(change: FileChange) -> str:
 
 
 def _uploads_to_delete(plan: Plan) -> set[str]:
-    marks = ((copy.id, copy.mark) for store in plan.stores for copy in _leaving(store))
+    marks = ((copy.id, copy.mark) for store in plan.stores for copy in _final_drops(store))
     return {
         file_id
         for file_id, mark in marks
@@ -197,32 +196,22 @@ def _uploads_to_delete(plan: Plan) -> set[str]:
     }
 
 
-def _is_deleted(store: StorePlan) -> bool:
-    """Whether a store is deleted, with its files."""
-    return store.change is not None and store.change.action is Action.DELETE
-
-
 def _is_created(store: StorePlan) -> bool:
-    return store.change is not None and store.change.action in (Action.CREATE, Action.REPLACE)
+    return store.action in (Action.CREATE, Action.REPLACE)
 
 
-def _count_pages(files: int) -> int:
-    return max(1, ceil(files / PAGE_SIZE))
+def _count_pages(count: int) -> int:
+    return max(1, ceil(count / PAGE_SIZE))
 
 
 def _count_closing_requests(plan: Plan) -> int:
-    """Requests at the end of an apply.
-
-    One checks that new stores are listed; others check that deleted stores and files are gone, or delete uploads.
-    """
+    """Requests at the end of an apply: to look for new stores and for what was deleted, and to delete uploads."""
     listings = [
         _count_pages(store.live + count_attached(store))
         for store in plan.stores
-        if not _is_deleted(store) and any(_leaving(store))
+        if store.action is not Action.DELETE and any(_final_drops(store))
     ]
-    any_store_goes = any(
-        store.change and store.change.action in (Action.DELETE, Action.REPLACE) for store in plan.stores
-    )
+    any_store_goes = any(store.action in (Action.DELETE, Action.REPLACE) for store in plan.stores)
     lists_stores = bool(listings) or any_store_goes
     return any(map(_is_created, plan.stores)) + lists_stores + sum(listings) + len(_uploads_to_delete(plan))
 
@@ -230,14 +219,14 @@ def _count_closing_requests(plan: Plan) -> int:
 def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
     """How many times an apply waits for the service in a store."""
     waits = any(change.action is Action.AWAIT for change in store.files) + _is_created(store)
-    return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_leaving(store))
+    return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_final_drops(store))
 
 
 def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) -> int:
     """Requests in a store, except uploads and the closing requests."""
     batches = sum(2 if batch.action is Action.CANCEL else 1 for batch in store.batches)
     waits = sum(change.action is Action.AWAIT for change in store.files)
-    files = 0 if _is_deleted(store) else sum(map(_count_file_requests, store.files))
+    files = 0 if store.action is Action.DELETE else sum(map(_count_file_requests, store.files))
     reads = _count_reads(waits, store.live) if waits else 0
     stamp = 2 if _is_stamped(plan, store, capabilities) else 0
     attaches = _count_gap_checks(store, capabilities) + _count_attaches(store, capabilities)
@@ -246,14 +235,13 @@ def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) ->
 
 def _count_setup(store: StorePlan) -> int:
     """Requests about the store itself. Before a new store gets its first file, one request lists the stores again."""
-    change = store.change
-    match change.action if change else None:
+    match store.action:
         case Action.CREATE:
             return 2 + bool(count_attached(store))  # it is created, and read until it answers
         case Action.REPLACE:
             return 5 + bool(count_attached(store))  # the old one is read, listed and deleted, or read and released
-        case Action.ADOPT if change and any(file.takes_over for file in store.files):
-            mark = parse_store_mark(change.metadata.get(STORE_OWNER, ""))
+        case Action.ADOPT if store.change and any(file.takes_over for file in store.files):
+            mark = parse_store_mark(store.change.metadata.get(STORE_OWNER, ""))
             # It is read and written, and once more when its adoption has ended.
             return 2 if isinstance(mark, StoreMark) and mark.is_adopting else 4
         case Action.UPDATE | Action.ADOPT:
@@ -282,15 +270,16 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
 
 def _count_gap_checks(store: StorePlan, capabilities: Capabilities) -> int:
     """Requests that check, once per round, whether the copies detached ahead of it are gone."""
-    gaps = Counter[tuple[int, bool]]()
+    detached = Counter[tuple[int, bool]]()  # how many copies, by round and step
     for number, changes in enumerate(_rounds(store, capabilities)):
         for change in changes:
             existing_id = _existing_id(change)
             # Where a text is shared, Files to attach again are detached in a step of their own, before the others.
             is_detached_separately = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
-            gaps[number, is_detached_separately] += sum(change.gap or copy.id == existing_id for copy in change.drop)
-    left = ((count, store.live - count) for count in gaps.values() if count)
-    return sum(1 + _cheapest_read(count, files) for count, files in left)  # the store is read for its size
+            ahead = sum(change.gap or copy.id == existing_id for copy in change.drop)
+            detached[number, is_detached_separately] += ahead
+    counts = filter(None, detached.values())
+    return sum(1 + _cheapest_read(count, store.live - count) for count in counts)  # the store is read for its size
 
 
 def _count_drop_checks(store: StorePlan) -> int:
@@ -300,14 +289,14 @@ def _count_drop_checks(store: StorePlan) -> int:
     return 1 + _count_pages(store.live) if is_shared and is_dropped else 0
 
 
-def _count_reads(files: int, total: int) -> int:
+def _count_reads(count: int, total: int) -> int:
     """Requests to read some files of a store; for more than one, the store is read first, for its size."""
-    return 1 if files == 1 else 1 + _cheapest_read(files, total)
+    return 1 if count == 1 else 1 + _cheapest_read(count, total)
 
 
-def _cheapest_read(files: int, total: int) -> int:
+def _cheapest_read(count: int, total: int) -> int:
     """Requests to read some files of a store: each by itself, or, where that is less, the pages of its listing."""
-    return files if total > PAGE_SIZE * files else _count_pages(total)
+    return count if total > PAGE_SIZE * count else _count_pages(total)
 
 
 def _count_file_requests(change: FileChange) -> int:

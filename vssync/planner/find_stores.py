@@ -6,7 +6,7 @@ to one that only has the same name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vssync.errors import Refused
@@ -25,7 +25,13 @@ class StoreMatch:
 
     live: tuple[LiveStore, ...] = ()  # without the expired ones
     expired: tuple[LiveStore, ...] = ()  # these count only if nothing else matches
-    lacks_mark: bool = False  # matched by name (or by a removed store's `id:`), not by mark
+    lacks_mark: bool = False  # no mark of ours says so: only the name, or the `id:` of a store to remove
+
+    @classmethod
+    def of(cls, stores: Sequence[LiveStore], *, lacks_mark: bool = False) -> StoreMatch:
+        """The match of these stores, which are sorted by age."""
+        usable = tuple(live for live in stores if not live.is_expired)
+        return cls(usable, tuple(live for live in stores if live.is_expired), lacks_mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def is_duplicate(live: LiveStore, in_use: LiveStore, contents: Contents, owners:
 def match_stores(
     desired: Desired, stores: tuple[LiveStore, ...], options: Options, created_here: Mapping[str, str] | None = None
 ) -> StoreMatches:
-    """The matches of every store in scope. If several live stores carry its mark, all of them match.
+    """The matches of every store in scope; if several live stores carry its mark, all of them.
 
     `created_here` has the keys, by id, of stores that this machine created, which are found even if their mark is lost.
     A newer version's mark counts as a mark of the owner and key it names. Raises Refused for a store of another owner,
@@ -84,8 +90,7 @@ def match_stores(
     matcher = _StoreMatcher(desired, options, stores, created_here or {})
     in_order = sorted(desired.stores, key=lambda store: store.key)
     by_key = {store.key: matcher.match(store) for store in in_order if scope.touches_store(store.key)}
-    removed_stores = (store for store in desired.removed if scope.touches_store(store.key))
-    removed = {store.key: matcher.match_removed(store) for store in removed_stores}
+    removed = {store.key: matcher.match_removed(store) for store in desired.removed if scope.touches_store(store.key)}
     matches = {**by_key, **removed}
     _refuse_shared(matches)
     matched_ids = {live.id for match in matches.values() for live in (*match.live, *match.expired)}
@@ -132,40 +137,50 @@ class _StoreMatcher:
         self.pinned_ids = {store.id for store in desired.stores if store.id}
         all_stores = (*desired.stores, *desired.removed)
         self.keys = {store.key for store in all_stores}
-        keys = {key for store in all_stores if not store.external for key in (store.key, *store.was)}
-        marked = (live.id for key in keys for live in self.by_mark.get((desired.owner, key), ()))
+        marked_keys = {key for store in all_stores if not store.external for key in (store.key, *store.was)}
+        marked = (live.id for key in marked_keys for live in self.by_mark.get((desired.owner, key), ()))
         self.reserved_ids = self.pinned_ids.union(marked)
 
     def match(self, store: DesiredStore) -> StoreMatch:
         """Matches by pinned id, else by mark, else by name. Raises Refused for a store of another owner."""
         if store.id:
-            pinned = self.by_id.get(store.id)
+            pinned = self._find_pinned(store)
             if pinned and not store.external:
-                self._refuse_other_owner(store, pinned)
-            return _as_match([pinned] if pinned else [])
+                self._refuse_other_owner(store, pinned[0])
+            return StoreMatch.of(pinned)
         if store.external:
-            return _as_match(self.by_name.get(store.name, []), lacks_mark=True)
+            return StoreMatch.of(self.by_name.get(store.name, []), lacks_mark=True)
         for owner in (self.desired.owner, *self.options.adopt_from):
             if marked := self._find_marked(owner, store):
-                return _as_match(marked)
-        # Stores that this machine created for the key, and whose mark was removed since.
-        keys = (store.key, *store.was)
-        created = [live for live in self.by_id.values() if self.created_here.get(live.id) in keys]
-        free = [live for live in created if live.id not in self.pinned_ids and not isinstance(live.mark, StoreMark)]
-        usable = [live for live in free if not live.is_expired]
-        return _as_match(usable) if usable else self._match_name(store)
+                return StoreMatch.of(marked)
+        if created := self._find_created_here(store):
+            return StoreMatch.of(created)
+        return self._match_name(store)
 
     def match_removed(self, store: DesiredStore) -> StoreMatch:
         """Matches by a mark of this key; without one, by the store's name or id, and then `lacks_mark` is set."""
         if store.external:
             return self.match(store)
-        pinned = [self.by_id[store.id]] if store.id in self.by_id else []
         marked = self._find_marked(self.desired.owner, store)
-        if ours := [live for live in (pinned if store.id else marked) if live in marked]:
-            return _as_match(ours)
+        if store.id:
+            pinned = self._find_pinned(store)
+            return StoreMatch.of(pinned, lacks_mark=not any(live in marked for live in pinned))
+        if marked:
+            return StoreMatch.of(marked)
         named = [live for live in self.by_name.get(store.name, ()) if live.owner != self.desired.owner]
-        free = [live for live in named if live.id not in self.pinned_ids]
-        return _as_match(pinned if store.id else free, lacks_mark=True)
+        return StoreMatch.of([live for live in named if live.id not in self.pinned_ids], lacks_mark=True)
+
+    def _find_pinned(self, store: DesiredStore) -> list[LiveStore]:
+        return [self.by_id[store.id]] if store.id in self.by_id else []
+
+    def _find_created_here(self, store: DesiredStore) -> list[LiveStore]:
+        """The usable stores that this machine created for the key, and whose mark was removed since."""
+        return [
+            live
+            for live in self.by_id.values()
+            if self.created_here.get(live.id) in (store.key, *store.was)
+            and not (live.id in self.pinned_ids or live.is_expired or isinstance(live.mark, StoreMark))
+        ]
 
     def _match_name(self, store: DesiredStore) -> StoreMatch:
         """The usable stores of this name that nobody else owns; if there are none, those of `--adopt-from` owners.
@@ -176,10 +191,10 @@ class _StoreMatcher:
         usable = [live for live in named if live.id not in self.reserved_ids and not live.is_expired]
         available = [live for live in usable if live.owner in ("", self.desired.owner)]
         if available or not usable:
-            return _as_match(available, lacks_mark=True)
+            return StoreMatch.of(available, lacks_mark=True)
         for live in usable:
             self._refuse_other_owner(store, live)
-        return _as_match(usable)
+        return StoreMatch.of(usable)
 
     def _find_marked(self, owner: str, store: DesiredStore) -> list[LiveStore]:
         """Stores with this owner's mark of the key, or of a former key that no store of the manifest has now."""
@@ -196,9 +211,3 @@ class _StoreMatcher:
                 f"--adopt-from {owner}. If {owner} hands it over, they first apply `removed: keep`, then you "
                 "apply `adopt: true`."
             )
-
-
-def _as_match(stores: list[LiveStore], *, lacks_mark: bool = False) -> StoreMatch:
-    usable = tuple(live for live in stores if not live.is_expired)
-    expired = tuple(live for live in stores if live.is_expired)
-    return StoreMatch(usable, expired, lacks_mark)

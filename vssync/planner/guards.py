@@ -84,13 +84,13 @@ def _check_unrelated(store: StorePlan, plan: Plan) -> list[Refusal]:
 
 
 def count_deletions(store: StorePlan) -> int:
-    """How many files of a store its guard takes for deleted."""
+    """How many files of a store count as deleted for its guard."""
     deletions = (change for change in store.files if change.action is Action.DELETE)
     return sum(not REASONS_TO_LEAVE.isdisjoint(change.reasons) for change in deletions)
 
 
 def count_replacements(store: StorePlan) -> int:
-    """How many files of a store its guard takes for replaced."""
+    """How many files of a store count as replaced for its guard."""
     replaces = (change for change in store.files if change.action is Action.REPLACE)
     counted = (change for change in replaces if not {Reason.REQUESTED, Reason.MOVED} & set(change.reasons))
     return sum(any(copy.status is FileStatus.COMPLETED for copy in change.drop) for change in counted)
@@ -102,7 +102,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
     count = count_deletions(store)
     is_emptied = store.wanted == 0 and count > 0
     most_leave = store.owned >= MIN_FILES_FOR_SHARE and count * 2 > store.owned
-    is_over_limit = _exceeds(limit, count, store)
+    is_over_limit = count > allowed_number(limit, store.owned)
     is_suspicious = (is_emptied or most_leave) and not plan.options.max_delete
     if not (is_over_limit or is_suspicious):
         return []
@@ -111,7 +111,7 @@ def _check_deletes(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]:
         hints.insert(0, "The manifest chooses no file for this store.")
     elif most_leave:
         hints.insert(0, "Most of its files would be deleted: was another manifest of the same owner applied to it?")
-    message = _too_many(count, "deleted", store, limit if is_over_limit else None)
+    message = _too_many_message(count, "deleted", store, limit if is_over_limit else None)
     allowing = replace(plan.options, max_delete=Limit(count=count))
     return [Refusal(message, store.key, (*hints, *_commands(store, plan, allowing)))]
 
@@ -120,10 +120,10 @@ def _check_replaces(store: StorePlan, limit: Limit, plan: Plan) -> list[Refusal]
     """Refuses to replace too many files that work, other than those that `--replace` names or that moved."""
     limit = plan.options.max_replace or limit
     count = count_replacements(store)
-    if not _exceeds(limit, count, store):
+    if count <= allowed_number(limit, store.owned):
         return []
     allowing = replace(plan.options, max_replace=Limit(count=count))
-    return [Refusal(_too_many(count, "replaced", store, limit), store.key, _commands(store, plan, allowing))]
+    return [Refusal(_too_many_message(count, "replaced", store, limit), store.key, _commands(store, plan, allowing))]
 
 
 def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
@@ -132,29 +132,25 @@ def _check_capacity(store: StorePlan, plan: Plan) -> list[Refusal]:
     On the way, a store also holds the files to delete, which go last, and the old copies of files being replaced.
     """
     provider = PROVIDERS.get(plan.service.provider)
-    most = provider.max_store_files if provider else None
+    max_files = provider.max_store_files if provider else None
     attached = count_attached(store)
-    if most is None or not attached:
+    if max_files is None or not attached:
         return []
-    is_new = store.change is not None and store.change.action is Action.REPLACE
+    is_new = store.action is Action.REPLACE
     before = 0 if is_new else store.live + store.unlisted
     after = before + attached - sum(len(change.leaving_ids) for change in store.files)
     added = sum(change.action is Action.CREATE for change in store.files)
     in_flight = min(attached - added, plan.service.declared_capabilities.batch_size)
     at_once = before + added + in_flight
-    if max(after, at_once) <= most:
+    if max(after, at_once) <= max_files:
         return []
-    if after > most:
+    if after > max_files:
         held, hint = f"{after:,} files", "Declare a second store, and move some of its files there."
     else:
         held = f"{at_once:,} files while the plan is applied"
         hint = "Deletions come last: first apply without the new files, then add them."
-    message = f"{store.key}: it would hold {held}; {plan.service.provider} allows {most:,} in a store."
+    message = f"{store.key}: it would hold {held}; {plan.service.provider} allows {max_files:,} in a store."
     return [Refusal(message, store.key, (hint, *_commands(store, plan)))]
-
-
-def _exceeds(limit: Limit, count: int, store: StorePlan) -> bool:
-    return count > allowed_number(limit, store.owned)
 
 
 def allowed_number(limit: Limit, owned: int) -> float:
@@ -169,7 +165,7 @@ def _round_share(number: float) -> float:
     return round(number, 6)
 
 
-def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> str:
+def _too_many_message(count: int, verb: str, store: StorePlan, limit: Limit | None) -> str:
     """The message of a refusal. The share has as many decimals as it takes to show that it exceeds the limit."""
     share = 100 * count / store.owned if store.owned else 100.0
     text = f"{share:.0f}%"
@@ -186,8 +182,8 @@ def _too_many(count: int, verb: str, store: StorePlan, limit: Limit | None) -> s
 def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
     """The next commands to choose from: one with the options that allow it, one that leaves the store out."""
     choices = [("If this is intended:", allowing)] if allowing else []
-    key = store.key.partition("@")[0]  # several stores of the same key cannot be addressed one by one
-    if any(other.key.partition("@")[0] != key for other in plan.stores):
+    key = store.store_key
+    if any(other.store_key != key for other in plan.stores):
         choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max((len(purpose) + 2 for purpose, _ in choices), default=0)
     return tuple(f"{purpose:<{width}}{shlex.join(_plan_command(options))}" for purpose, options in choices)

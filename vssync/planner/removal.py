@@ -16,7 +16,7 @@ from vssync.model.plan import Action, FieldChange, FileChange, Note, NoteKind, R
 from vssync.model.state import Contents, DesiredStore, LiveStore
 from vssync.planner.classify import ClassifiedFiles, OwnedCopy, classify_files
 from vssync.planner.context import PlanContext, StorePlanContext
-from vssync.planner.decide_store import denied_text, is_denied, newer_mark_problem
+from vssync.planner.decide_store import describe_denial, describe_ours, is_denied, newer_mark_problem
 from vssync.planner.find_stores import StoreMatch, StoreMatches
 from vssync.planner.store_files import deletion_of, draft_files, note_others, sort_changes
 from vssync.text import count_noun
@@ -29,24 +29,30 @@ class _RemovalDecision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _LeavingStore:
-    """A live store that is to go, under the key that it has in the plan; `contents` are also grouped by owner."""
+    """A live store that is to go, with its files grouped by owner.
+
+    `key` is the one in the manifest or the store's mark; of several stores of one key, all but the first are `key@id`
+    in the plan.
+    """
 
     key: str
+    plan_key: str
     live: LiveStore
     contents: Contents
     classified: ClassifiedFiles
     context: PlanContext
 
     @classmethod
-    def of(cls, key: str, live: LiveStore, context: PlanContext) -> _LeavingStore:
+    def of(cls, key: str, live: LiveStore, context: PlanContext, *, is_first: bool) -> _LeavingStore:
         """The store with what it holds: of an expired one, which cannot be listed, nothing is known."""
         contents = Contents() if live.is_expired else context.snapshot.contents[live.id]
-        return cls(key, live, contents, classify_files(contents.files, (context.owner,)), context)
+        classified = classify_files(contents.files, (context.owner,))
+        return cls(key, key if is_first else f"{key}@{live.id}", live, contents, classified, context)
 
     def plan(self, decision: _RemovalDecision, notes: Sequence[Note]) -> StorePlan:
         """The plan of what was decided."""
         return StorePlan(
-            key=self.key,
+            key=self.plan_key,
             name=self.live.name,
             id=self.live.id,
             change=decision.change,
@@ -64,14 +70,13 @@ def plan_undeclared(
 ) -> Iterator[StorePlan]:
     """The plans of stores of ours that the manifest does not declare.
 
-    Of several with the same key, all but the first are called `key@id`. Duplicates of a store in use are included only
-    where stores may be deleted; otherwise the plan of the store in use has a note on them.
+    Duplicates of a store in use are included only where stores may be deleted; otherwise the plan of the store in use
+    has a note on them.
     """
-    options, used_keys = context.options, set(matches.by_key)
+    options, used_keys = context.options, {*matches.by_key, *matches.removed}
     for key, live in (*matches.undeclared, *(duplicates if options.allow_store_deletes else ())):
-        unique_key = f"{key}@{live.id}" if key in used_keys | matches.removed.keys() else key
-        used_keys.add(unique_key)
-        store = _LeavingStore.of(unique_key, live, context)
+        store = _LeavingStore.of(key, live, context, is_first=key not in used_keys)
+        used_keys.add(key)
         decision = _RemovalDecision()
         if options.allow_store_deletes and context.scope.includes_all_files(key):
             decision = _delete_store(store, Reason.NOT_IN_MANIFEST)
@@ -80,19 +85,16 @@ def plan_undeclared(
 
 
 def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -> Iterator[StorePlan]:
-    """The plans of the live stores that the manifest says to remove; one without changes where nothing is left to do.
-
-    Of several, all but the first are called `key@id`.
-    """
+    """The plans of the live stores that the manifest says to remove; one without changes if nothing is left to do."""
     if is_denied(store, match, context.snapshot):
-        refusal = _refuse((Reason.DENIED,), denied_text(store, context.snapshot))
+        refusal = _refuse((Reason.DENIED,), describe_denial(store, context.snapshot))
         yield StorePlan(store.key, store.name, desired=store.settings, change=refusal.change)
         return
     yielded = 0
     # An expired store without our mark need not be removed: it holds nothing that could still be used.
     candidates = match.live if match.lacks_mark else (*match.live, *match.expired)
     for live in candidates:
-        leaving = _LeavingStore.of(f"{store.key}@{live.id}" if yielded else store.key, live, context)
+        leaving = _LeavingStore.of(store.key, live, context, is_first=not yielded)
         decision = _remove(leaving, store, match)
         if decision.change or decision.files:
             is_deleted = decision.change is not None and decision.change.action is Action.DELETE
@@ -134,18 +136,14 @@ def _refuse_unmarked(leaving: _LeavingStore, store: DesiredStore) -> _RemovalDec
         return _refuse((Reason.UNLISTED,), contents.shortfall) if contents.shortfall else _RemovalDecision()
     owner, key = live.claim
     has = f"the mark of {owner} for {key}" if owner else "no mark of this key"
-    its_files = (
-        f", and {ours:,} of its {count_noun(len(contents.files), 'file')} {'carries' if ours == 1 else 'carry'} ours"
-        if ours
-        else ""
-    )
+    has += f", and {describe_ours(ours, len(contents.files))}" if ours else ""
     way_out = (
         "take the entry out of the manifest if the store is to stay"
         if owner or not ours
         else f"to restore its mark, declare the store once more with `id: {live.id}` and apply with --adopt"
     )
-    by = "with this id" if store.id else "found under this name"
-    detail = f"The store {by}, {live.id}, carries {has}{its_files}, so nothing is removed; {way_out}"
+    found = live.id if store.id else f"{live.id}, which has this name,"
+    detail = f"{found} carries {has}, so nothing is removed; {way_out}"
     return _refuse((Reason.UNMARKED if owner in ("", leaving.context.owner) else Reason.OTHER_OWNER,), detail)
 
 
@@ -154,20 +152,18 @@ def _delete_store(leaving: _LeavingStore, reason: Reason) -> _RemovalDecision:
 
     Files that the service counts but does not list are treated as others', since their owner is unknown.
     """
-    key, live, contents, classified = leaving.key, leaving.live, leaving.contents, leaving.classified
-    options = leaving.context.options
+    live, contents, options = leaving.live, leaving.contents, leaving.context.options
     if problem := newer_mark_problem(live):
         return _refuse((reason, Reason.UNREADABLE), problem)
     if live.metadata.get(STORE_PROTECT):
         return _refuse((reason, Reason.PROTECTED), "it is protected")
     if contents.problem:
-        is_or_are = "is" if contents.count == 1 else "are"
-        unknown = f"what its {count_noun(contents.count, 'file')} {is_or_are}, and whose, is not known"
-        if {key, key.partition("@")[0], live.id}.intersection(options.delete_unlisted):
+        unknown = f"neither the content nor the owner of its {count_noun(contents.count, 'file')} is known"
+        if {leaving.key, leaving.plan_key, live.id}.intersection(options.delete_unlisted):
             return _RemovalDecision(StoreChange(Action.DELETE, (reason, Reason.UNLISTED), detail=unknown))
         detail = f"{contents.problem}\n{unknown}; `vssync destroy --delete-unlisted {live.id}` deletes it nevertheless"
         return _refuse((reason, Reason.UNLISTED, Reason.NOT_ALLOWED), detail)
-    not_ours, unlisted = len(contents.files) - len(classified.our_copies), contents.unlisted
+    not_ours, unlisted = len(leaving.classified.others), contents.unlisted
     if not_ours + unlisted > (options.delete_unmanaged or 0):
         way_out = f"--delete-unmanaged {not_ours + unlisted}"
         is_or_are = "is" if not_ours == 1 else "are"
@@ -176,20 +172,17 @@ def _delete_store(leaving: _LeavingStore, reason: Reason) -> _RemovalDecision:
             problems.append(f"{contents.counted}, so {unlisted:,} more may not be ours")
             way_out = f"try again later, or {way_out}"
         return _refuse((reason, Reason.NOT_ALLOWED), f"{', and '.join(problems)}: {way_out}")
-    copy_groups = (*classified.ours.values(), *([copy] for copy in classified.provisional))
-    deletions = (replace(deletion_of(key, copies), reasons=(reason,)) for copies in copy_groups)
+    copy_groups = (*leaving.classified.ours.values(), *([copy] for copy in leaving.classified.provisional))
+    deletions = (replace(deletion_of(leaving.plan_key, copies), reasons=(reason,)) for copies in copy_groups)
     return _RemovalDecision(StoreChange(Action.DELETE, (reason,)), sort_changes(deletions))
 
 
 def _delete_files(store: DesiredStore, leaving: _LeavingStore) -> tuple[FileChange, ...]:
     """The deletions of all our files in a store, as if the manifest chose none."""
     changes = draft_files(leaving.contents, StorePlanContext(leaving.context, store)).changes
+    reasons = {Reason.NOT_IN_MANIFEST: Reason.REMOVED}
     return tuple(
-        replace(
-            change,
-            reasons=tuple(Reason.REMOVED if reason is Reason.NOT_IN_MANIFEST else reason for reason in change.reasons),
-        )
-        for change in changes
+        replace(change, reasons=tuple(reasons.get(reason, reason) for reason in change.reasons)) for change in changes
     )
 
 
@@ -210,7 +203,7 @@ def _release(leaving: _LeavingStore, *, is_marked: bool = True) -> _RemovalDecis
     fields = (FieldChange("protect", True, False),) if live.metadata.get(STORE_PROTECT) else ()
     released = StoreChange(Action.UPDATE, (Reason.RELEASED,), fields, without_ours(live.metadata))
     change = released if is_marked else None
-    return _RemovalDecision(change, sort_changes(_release_files(leaving.key, our_copies)))
+    return _RemovalDecision(change, sort_changes(_release_files(leaving.plan_key, our_copies)))
 
 
 def _release_files(store_key: str, copies: Sequence[OwnedCopy]) -> Iterator[FileChange]:

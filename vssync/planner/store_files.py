@@ -21,7 +21,7 @@ from vssync.planner.classify import (
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
 from vssync.planner.equal_texts import note_equal_texts, order_equal_texts
-from vssync.planner.takeover import AssignedCopies, assign_copies, decide_claimants, refuse_unreadable
+from vssync.planner.takeover import AssignedCopies, assign_copies, decide_takers, refuse_unreadable
 from vssync.text import join_first
 
 
@@ -46,7 +46,7 @@ class StoreDraft:
     def unproven_extensions(self) -> tuple[str, ...]:
         """The extensions of new copies that neither the provider nor a completed file of the store vouches for."""
         attached = {change.desired.extension for change in self.changes if change.desired and change.attaches}
-        unproven = attached - self.context.common.vouched_extensions
+        unproven = attached - self.context.common.proven_extensions
         if not unproven:
             return ()
         for wanted in self.wanted_files:
@@ -59,8 +59,8 @@ class StoreDraft:
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     """Decides about every file of a store.
 
-    First the desired keys with a completed copy, or with any copy of the File that they declare; then the others, which
-    may take over a copy that is not needed under its own key. Copies that no key takes over are deleted.
+    First come the desired keys that have a copy to go by: a completed one, or any of the File that they declare. The
+    others, the takers, may take over a copy that is not needed under its own key. What nobody takes over is deleted.
     """
     classified = classify_files(contents.files, context.common.owners)
     wanted_files = digest_files(context.store)
@@ -70,34 +70,34 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
     planned = [wanted for wanted in in_scope if wanted.key not in refused_keys]
     assigned = assign_copies(planned, undesired, classified)
-    claimants: list[DigestedFile] = []
+    takers: list[DigestedFile] = []
     as_desired: list[DigestedFile] = []
     for wanted in planned:
         copies = assigned.by_key.get(wanted.key_digest, [])
-        if _is_claimant(wanted, copies, classified):
-            claimants.append(wanted)
+        if _may_take_over(wanted, copies, classified):
+            takers.append(wanted)
         elif key_changes := decide_file(wanted, copies, context):
             decided += key_changes
         else:
             as_desired.append(wanted)
-    claims = decide_claimants(claimants, assigned, classified, context)
-    unclaimed = [copies for copies in assigned.undesired if copies[0].id not in claims.moved_ids]
-    deletions = _delete_unclaimed(unclaimed, in_scope, claims.moved_ids, assigned, context)
-    decided = _join_finished_moves([*decided, *claims.changes], deletions)
+    takeovers = decide_takers(takers, assigned, classified, context)
+    unneeded = [copies for copies in assigned.undesired if copies[0].id not in takeovers.moved_ids]
+    deletions = _delete_unneeded(unneeded, in_scope, takeovers.moved_ids, assigned, context)
+    decided = _join_finished_moves([*decided, *takeovers.changes], deletions)
     decided = list(_keep_declared(decided, wanted_files))
     changes = order_equal_texts(decided, in_scope, classified, context)
     attached_keys = {change.key for change in changes if change.attaches}  # some again, for their shared text
     unchanged = [wanted for wanted in as_desired if wanted.key not in attached_keys]
     gone_notes = _notes_on_gone_uploads(unchanged, assigned, context)
-    unpruned = [Note(NoteKind.KEPT, count=len(unclaimed))] if unclaimed and not context.store.prune else []
+    unpruned = [Note(NoteKind.KEPT, count=len(unneeded))] if unneeded and not context.store.prune else []
     live_notes = _notes_on_live_files(in_scope, classified, changes, context)
     text_notes = note_equal_texts(wanted_files, context)
-    notes = (*claims.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
+    notes = (*takeovers.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
     return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, len(unchanged) - len(gone_notes))
 
 
-def _is_claimant(wanted: DigestedFile, copies: Copies, classified: ClassifiedFiles) -> bool:
-    """Whether a desired key, given our copies of it, is left to `decide_claimants`."""
+def _may_take_over(wanted: DigestedFile, copies: Copies, classified: ClassifiedFiles) -> bool:
+    """Whether a desired key, given our copies of it, is left to `decide_takers`."""
     if file_id := wanted.declared_id:
         is_elsewhere = file_id in classified.attached_ids and all(copy.id != file_id for copy in copies)
         return not copies or is_elsewhere
@@ -119,13 +119,13 @@ def _notes_on_gone_uploads(
     wanted_files: Sequence[DigestedFile], assigned: AssignedCopies, context: StorePlanContext
 ) -> list[Note]:
     """A note on each key of which a copy is listed although its File does not exist."""
+    gone = context.common.snapshot.gone_uploads
+    lost = ((wanted, copy) for wanted in wanted_files for copy in assigned.by_key[wanted.key_digest] if copy.id in gone)
     notes = []
-    for wanted in wanted_files if context.common.snapshot.gone_uploads else ():
-        copy_ids = {copy.id for copy in assigned.by_key[wanted.key_digest]}
-        for file_id in sorted(copy_ids & context.common.snapshot.gone_uploads):
-            again = f"--replace {context.store.key}/{wanted.key} uploads the file again"
-            way_out = "declare another File, or a `path`" if wanted.declared_id else again
-            notes.append(Note(NoteKind.UPLOAD_GONE, wanted.key, detail=f"{file_id} does not exist any more: {way_out}"))
+    for wanted, copy in lost:
+        again = f"--replace {context.store.key}/{wanted.key} uploads the file again"
+        way_out = "declare another File, or a `path`" if wanted.declared_id else again
+        notes.append(Note(NoteKind.UPLOAD_GONE, wanted.key, detail=f"{copy.id} does not exist any more: {way_out}"))
     return notes
 
 
@@ -149,8 +149,8 @@ def _undesired_copies(
     return [copies for copies in undesired if context.is_in_scope(copies[-1].key)], notes
 
 
-def _delete_unclaimed(
-    unclaimed: Sequence[Copies],
+def _delete_unneeded(
+    unneeded: Sequence[Copies],
     in_scope: Sequence[DigestedFile],
     moved_ids: Collection[str],
     assigned: AssignedCopies,
@@ -159,15 +159,15 @@ def _delete_unclaimed(
     """The deletions of copies that no desired key took over, and of provisional ones that an earlier apply left."""
     store_key = context.store.key
     if context.store.prune:
-        moves = _finished_moves(unclaimed, in_scope, assigned, context)
-        skipped = context.store.skipped if unclaimed else {}
+        moves = _finished_moves(unneeded, in_scope, assigned, context)
+        skipped = context.store.skipped if unneeded else {}
         left_out = {key_digest(key): REASON_BY_SKIP[why] for key, why in skipped.items() if why in REASON_BY_SKIP}
-        for copies in unclaimed:
+        for copies in unneeded:
             change = deletion_of(store_key, copies)
-            if target := moves.get(copies[-1].id):
-                wanted, current = target
+            if move := moves.get(copies[-1].id):
+                new_key, current = move
                 reasons, keep = (Reason.SUPERSEDED,), current.recorded
-                change = replace(change, key=wanted.key, reasons=reasons, keep=keep, was=change.key)
+                change = replace(change, key=new_key, reasons=reasons, keep=keep, was=change.key)
             elif reason := left_out.get(copies[-1].mark.key_digest):
                 change = replace(change, reasons=(reason,))
             yield change
@@ -179,26 +179,26 @@ def _delete_unclaimed(
 
 
 def _finished_moves(
-    unclaimed: Sequence[Copies],
+    unneeded: Sequence[Copies],
     in_scope: Sequence[DigestedFile],
     assigned: AssignedCopies,
     context: StorePlanContext,
-) -> dict[str, tuple[DigestedFile, OwnedCopy]]:
-    """Maps the id of the newest copy of a key whose file has moved to the new key and its completed copy.
+) -> dict[str, tuple[str, OwnedCopy]]:
+    """The moves that are complete but for the old copies: new key and completed copy, by the id of the newest old one.
 
-    That copy must be the only one of this content, and younger: two equal files that were attached together are not a
-    move. An interrupted run leaves such old copies; deleting them does not count for the guards.
+    The new copy must be the only one of this content, and younger: two equal files that were attached together are not
+    a move. An interrupted run leaves such old copies; deleting them does not count for the guards.
     """
-    if not unclaimed:
+    if not unneeded:
         return {}
-    contents = {copies[-1].mark.content for copies in unclaimed}
-    targets: dict[str, list[tuple[DigestedFile, OwnedCopy]]] = {}
+    contents = {copies[-1].mark.content for copies in unneeded}
+    targets: dict[str, list[tuple[str, OwnedCopy]]] = {}
     for wanted in in_scope:
         if wanted.content in contents and not wanted.declared_id:
             right = [copy for copy in assigned.by_key.get(wanted.key_digest, ()) if wanted.matches(copy)]
-            if current := newest_copy(right, CopyState.OK, context.now):
-                targets.setdefault(wanted.content, []).append((wanted, current))
-    moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unclaimed)
+            if current := newest_copy(right, CopyState.COMPLETED, context.now):
+                targets.setdefault(wanted.content, []).append((wanted.key, current))
+    moves = ((copies[-1].file, targets.get(copies[-1].mark.content, ())) for copies in unneeded)
     return {
         old.id: candidates[0]
         for old, candidates in moves
@@ -236,11 +236,7 @@ def _notes_on_live_files(
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
-    """Notes on live files.
-
-    They count others' files, keys that other owners have as well, our copies that were never compared or have no text,
-    and those that the service reports in another form than they were sent.
-    """
+    """Notes on others' files, and on copies of ours that are not compared, without text, or reported as not sent."""
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
     foreign_owners = {
@@ -254,7 +250,7 @@ def _notes_on_live_files(
     without_text: list[str] = []
     for wanted in in_scope:
         copies = classified.ours.get(wanted.key_digest, ())
-        current = newest_copy(copies, CopyState.OK, context.now) if reports_usage else None
+        current = newest_copy(copies, CopyState.COMPLETED, context.now) if reports_usage else None
         if current and not current.file.usage_bytes and current.id not in dropped_ids:
             without_text.append(wanted.key)
         uncompared += sum(copy.mark.is_uncompared and copy.id not in dropped_ids for copy in copies)
@@ -289,9 +285,9 @@ def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) 
 def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: StorePlanContext) -> bool:
     """Whether the copy in use is reported with another chunking than was asked for; `auto` allows any."""
     chunking = wanted.file.chunking
-    if chunking.auto or all(copy.file.chunking in (None, chunking) for copy in copies):
+    if chunking.auto:
         return False
-    current = newest_copy([copy for copy in copies if wanted.matches(copy)], CopyState.OK, context.now)
+    current = newest_copy([copy for copy in copies if wanted.matches(copy)], CopyState.COMPLETED, context.now)
     return current is not None and current.file.chunking not in (None, chunking)
 
 
@@ -336,14 +332,14 @@ def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
 
 def _offered_uploads(draft: StoreDraft, needed: Collection[UploadIdentity]) -> Iterator[tuple[UploadIdentity, str]]:
     """The completed uploads of a store that are needed elsewhere and stay where they are, their content as desired."""
-    dropped_ids = draft.dropped_keys_by_id.keys()
+    unavailable_ids = draft.dropped_keys_by_id.keys() | draft.context.common.snapshot.gone_uploads
     for wanted in draft.wanted_files:
         identity = (wanted.file.sha256, wanted.file.filename)
         copies = draft.classified.ours.get(wanted.key_digest, ()) if identity in needed else ()
-        staying = [copy for copy in copies if copy.id not in dropped_ids and copy.mark.content == wanted.content]
-        existing = [copy for copy in staying if copy.id not in draft.context.common.snapshot.gone_uploads]
-        uploads = [copy for copy in existing if copy.upload_name_digest == wanted.name_digest]
-        newest = newest_copy(uploads, CopyState.OK, draft.context.now)
+        upload = (wanted.content, wanted.name_digest)
+        staying = [copy for copy in copies if copy.id not in unavailable_ids]
+        uploads = [copy for copy in staying if (copy.mark.content, copy.upload_name_digest) == upload]
+        newest = newest_copy(uploads, CopyState.COMPLETED, draft.context.now)
         if newest and newest.mark.owner == draft.context.common.owner:
             yield identity, newest.id
 

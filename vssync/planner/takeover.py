@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain
 
 from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Options, Reason, RecordedCopy
@@ -17,7 +18,7 @@ from vssync.planner.classify import (
     DigestedFile,
     OwnedCopy,
     classify_files,
-    creation_order,
+    oldest_first,
 )
 from vssync.planner.context import Scope, StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy, refuse_too_many_attributes
@@ -49,10 +50,15 @@ class AssignedCopies:
     undesired: Sequence[Copies]  # of keys that are not in the manifest, all copies of a key together
     provisional: Copies  # marked for no key yet
 
+    @property
+    def available(self) -> list[Copies]:
+        """The copies that a desired key may take over, those of one key together."""
+        return [*self.undesired, *([copy] for copy in self.provisional)]
+
 
 @dataclass(frozen=True, slots=True)
-class Claims:
-    """Changes and notes for the claimants; `moved_ids` are the File ids of copies that one of them took over."""
+class Takeovers:
+    """Changes and notes for the takers; `moved_ids` are the File ids of copies of ours that one of them took over."""
 
     changes: tuple[FileChange, ...]
     notes: tuple[Note, ...]
@@ -62,24 +68,23 @@ class Claims:
 def assign_copies(
     wanted_files: Sequence[DigestedFile], undesired: Sequence[Copies], classified: ClassifiedFiles
 ) -> AssignedCopies:
-    """Assigns each declared File that is a copy of ours to the key that declares it, if its former key can give it up.
+    """Assigns our copies to the keys they are marked for, but those of a declared File to the key that declares it.
 
-    An undesired key gives up all its copies: those that no other key declares go to the first key that takes one.
-    `undesired` are our copies under keys that are not in the manifest.
+    `undesired` are our copies under keys that are not in the manifest. The first key that declares one of these gets
+    the other copies of its old key as well, except for those that other keys declare.
     """
-    loose = (*undesired, *([copy] for copy in classified.provisional))
-    groups = {copy.id: copies for copies in loose for copy in copies}
+    assigned = AssignedCopies(classified.ours, undesired, classified.provisional)
+    groups = {copy.id: copies for copies in assigned.available for copy in copies}
     taken = _take_declared(wanted_files, groups.keys(), classified)
     if not taken:
-        return AssignedCopies(classified.ours, undesired, classified.provisional)
+        return assigned
     used_ids = {copy.id for copy in taken.values()}
     by_key = {key: [copy for copy in copies if copy.id not in used_ids] for key, copies in classified.ours.items()}
     for wanted in wanted_files:
         if copy := taken.get(wanted.key_digest):
             others = [other for other in groups.get(copy.id, ()) if other.id not in used_ids]
             used_ids.update(other.id for other in others)
-            own_copies = (copy, *others, *by_key.get(wanted.key_digest, ()))
-            by_key[wanted.key_digest] = sorted(own_copies, key=lambda copy: creation_order(copy.file))
+            by_key[wanted.key_digest] = oldest_first(copy, *others, *by_key.get(wanted.key_digest, ()))
     return AssignedCopies(
         by_key,
         [copies for copies in undesired if copies[0].id not in used_ids],
@@ -90,7 +95,7 @@ def assign_copies(
 def _take_declared(
     wanted_files: Sequence[DigestedFile], undesired_ids: Collection[str], classified: ClassifiedFiles
 ) -> dict[str, OwnedCopy]:
-    """The copies that are assigned to the keys that declare them, by key digest.
+    """The copies that leave the keys they are marked for, by the digest of the key that declares them.
 
     A desired key gives up a completed copy only if it keeps a right one or takes a completed one, as when two keys
     exchange their Files.
@@ -120,29 +125,27 @@ def _take_declared(
     return taken
 
 
-def decide_claimants(
-    claimants: Sequence[DigestedFile],
+def decide_takers(
+    takers: Sequence[DigestedFile],
     assigned: AssignedCopies,
     classified: ClassifiedFiles,
     context: StorePlanContext,
-) -> Claims:
-    """What becomes of the claimants, in their order.
+) -> Takeovers:
+    """What becomes of the takers, in their order.
 
-    A claimant is a desired key with no completed copy (say, a moved file whose new upload is unfinished), or one that
-    declares a File which the store holds and which is not assigned to it. Unmarked files are left alone without
-    `--adopt` or `adopt: true`.
+    A taker is a desired key that has no completed copy, such as that of a new or moved file, or one that declares a
+    File which the store holds and which is not assigned to it. Unmarked files are left alone without `--adopt` or
+    `adopt: true`.
     """
-    available = [*assigned.undesired, *([copy] for copy in assigned.provisional)]
-    former_copies = _find_former_copies(claimants, available, context)
-    adopting_keys = [wanted for wanted in claimants if wanted.declared_id or not assigned.by_key.get(wanted.key_digest)]
-    candidates = find_candidates(adopting_keys, classified.unmarked, context)
+    former_copies = _find_former_copies(takers, assigned.available, context)
+    adopters = [wanted for wanted in takers if wanted.declared_id or not assigned.by_key.get(wanted.key_digest)]
+    candidates = find_candidates(adopters, classified.unmarked, context)
     changes: list[FileChange] = []
     notes: list[Note] = []
-    for wanted in claimants:
+    for wanted in takers:
         own_copies = assigned.by_key.get(wanted.key_digest, [])
         if moved := former_copies.get(wanted.key):
-            copies = sorted((*moved, *own_copies), key=lambda copy: creation_order(copy.file))
-            changes += decide_file(wanted, copies, context)
+            changes += decide_file(wanted, oldest_first(*moved, *own_copies), context)
         elif candidate := candidates.get(wanted.key):
             if note := _held_back_note(wanted, candidate, context):
                 notes.append(note)
@@ -151,41 +154,38 @@ def decide_claimants(
         else:
             changes += _refuse_attached(wanted, classified, context) or decide_file(wanted, own_copies, context)
     moved_ids = frozenset(copy.id for copies in former_copies.values() for copy in copies)
-    return Claims(tuple(changes), tuple(notes), moved_ids)
+    return Takeovers(tuple(changes), tuple(notes), moved_ids)
 
 
 def _find_former_copies(
-    claimants: Sequence[DigestedFile], available: Sequence[Copies], context: StorePlanContext
+    takers: Sequence[DigestedFile], available: Sequence[Copies], context: StorePlanContext
 ) -> dict[str, Copies]:
-    """The copies of a former key that each claimant without a declared File takes over, by the claimant's key.
+    """The copies of a former key that each taker without a declared File takes over, by the taker's key.
 
     Only where files may be pruned: a former key must have a completed copy of the same content and chunking. Of
     several, any will do, and those of the same upload name go first.
     """
-    takers = [wanted for wanted in claimants if not wanted.declared_id]
-    if not (takers and context.store.prune):
+    by_path = [wanted for wanted in takers if not wanted.declared_id]
+    if not (by_path and context.store.prune):
         return {}
-    by_identity: dict[tuple[str, ...], list[Copies]] = {}
+    free: dict[tuple[str, ...], list[Copies]] = {}  # by content and chunking, with and without the upload name
     # Sorted backwards, since they are taken from the end.
     for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True):
-        completed = [copy for copy in copies if copy.state(context.now) is CopyState.OK]
-        named = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
-        for identity in {*named, *(full[:2] for full in named)}:  # with and without the name
-            by_identity.setdefault(identity, []).append(copies)
+        completed = [copy for copy in copies if copy.state(context.now) is CopyState.COMPLETED]
+        identities = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
+        for identity in identities | {identity[:2] for identity in identities}:
+            free.setdefault(identity, []).append(copies)
     former_copies: dict[str, Copies] = {}
-    moved_ids: set[str] = set()  # the first of each key's copies, which go together
-    # First those of the same upload name, then any.
-    for with_name in (True, False):
-        for wanted in takers:
-            unnamed = (wanted.content, wanted.chunking_digest)
-            names = (wanted.name_digest, NONE)
-            for identity in [(*unnamed, name) for name in names] if with_name else [unnamed]:
-                free = by_identity.get(identity, [])
-                while free and free[-1][0].id in moved_ids:
-                    free.pop()
-                if free and wanted.key not in former_copies:
-                    former_copies[wanted.key] = free.pop()
-                    moved_ids.add(former_copies[wanted.key][0].id)
+    moved_ids: set[str] = set()  # of the first of each key's copies, which move together
+    named = ((wanted, (name,)) for wanted in by_path for name in (wanted.name_digest, NONE))
+    unnamed = ((wanted, ()) for wanted in by_path)
+    for wanted, name in chain(named, unnamed):
+        matching = free.get((wanted.content, wanted.chunking_digest, *name), [])
+        while matching and matching[-1][0].id in moved_ids:
+            matching.pop()
+        if matching and wanted.key not in former_copies:
+            former_copies[wanted.key] = matching.pop()
+            moved_ids.add(former_copies[wanted.key][0].id)
     return former_copies
 
 
@@ -198,12 +198,12 @@ def _held_back_note(wanted: DigestedFile, candidate: Candidate, context: StorePl
         return Note(NoteKind.ADOPTABLE, wanted.key, detail=candidate.file.id)
     if candidate.likeness is not Likeness.UNCOMPARED or context.is_adopting:
         return None
-    detail = f"{candidate.file.id} has its name and size and no mark, and {not_compared_text(context)}"
+    detail = f"{candidate.file.id} has its name and size and no mark, and {describe_uncompared(context)}"
     way_out = f"detach it, or upload a copy beside it: --replace {context.store.key}/{wanted.key}"
     return Note(NoteKind.INCOMPARABLE, wanted.key, detail=f"{detail}\n{way_out}")
 
 
-def not_compared_text(context: StorePlanContext) -> str:
+def describe_uncompared(context: StorePlanContext) -> str:
     """That a file was not compared; where that takes a flag, how much would be read."""
     size, verdict = context.common.snapshot.uncompared_bytes, "its content was not compared"
     return f"{verdict}: --compare reads {format_size(size)}" if size else verdict
@@ -220,7 +220,7 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
         detail = f"{file.id} ({upload.filename}, {format_size(upload.size)}) is detached; its upload stays"
     elif candidate.likeness is Likeness.UNCOMPARED:
         reasons = [Reason.UNMARKED, Reason.UNCOMPARED]
-        detail = f"matched by name and size; {not_compared_text(context)}"
+        detail = f"matched by name and size; {describe_uncompared(context)}"
     # Searches always see the attributes that a file is attached with; they may not see an update of them. While that is
     # unknown, the file is attached again: the test needs a marked file.
     is_reattached = not is_different and capabilities.updates_reach_search is not True
@@ -237,7 +237,7 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
         fields=fields_between(file.attributes, wanted.file, context.store.ignore_attributes),
         preserve=preserved_attributes(file.attributes, context.store.ignore_attributes),
         reuse=file.id if is_reattached and not wanted.declared_id else "",
-        gap=is_reattached and newest_copy(own_copies, CopyState.OK, context.now) is None,
+        gap=is_reattached and newest_copy(own_copies, CopyState.COMPLETED, context.now) is None,
         detail=detail,
     )
     if not (is_replaced or capabilities.attribute_updates):
@@ -375,7 +375,9 @@ def comparisons_for_adoption(desired: Desired, snapshot: Snapshot, options: Opti
     Names do not count: some services change them.
     """
     matches, scope = match_stores(desired, snapshot.stores, options, snapshot.created_here), Scope.of(options)
-    for store in (store for store in desired.stores if options.adopt or store.adopt):
+    for store in desired.stores:
+        if not (options.adopt or store.adopt):
+            continue
         for live in matches.by_key.get(store.key, StoreMatch()).live:
             classified = classify_files(snapshot.contents[live.id].files, (desired.owner, *options.adopt_from))
             by_size: dict[int, list[DesiredFile]] = {}

@@ -255,7 +255,7 @@ def stamp_text(text: str) -> str:
 
 def is_created(store: StorePlan) -> bool:
     """Whether a plan creates the store."""
-    return store.change is not None and store.change.action is Action.CREATE
+    return store.action is Action.CREATE
 
 
 def place_of(store: StorePlan, id: str, *, created: str = "not live") -> str:

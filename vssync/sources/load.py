@@ -24,13 +24,14 @@ from vssync.manifest.diagnostics import (
     locate_values,
     raise_if_any,
 )
+from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS, TextReader
 from vssync.manifest.globs import FoundFile, Listing, Pattern
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_warnings, select_files
 from vssync.manifest.spec import Manifest
-from vssync.manifest.texts import TextReader, is_text, may_have_front_matter
 from vssync.manifest.yaml_loader import Document, TreePath, parse_document
 from vssync.model.state import Desired, DesiredFile, extension_of
+from vssync.providers import TEXT_EXTENSIONS
 from vssync.sources.git import author_dates
 from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
 from vssync.sources.revision import Checkout
@@ -151,7 +152,7 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
     if problems:
         raise ManifestError(problems)
     looked_up = readings[file.path].findings.values if jobs else {}
-    return resolve.provenance(loaded.manifest, store_key, file, looked_up)
+    return resolve.trace_provenance(loaded.manifest, store_key, file, looked_up)
 
 
 def _load_manifest(
@@ -281,9 +282,9 @@ def _read_jobs(
 
 def _read_job(path: str, filename: str, lookups: frozenset[Lookup], commit_dates: Mapping[str, str]) -> _ReadJob:
     """How to read a file: as text, or for front matter, if its name or its upload name has such an extension."""
-    own, sent = extension_of(path), extension_of(filename)
-    may_have_fields = may_have_front_matter(own) or may_have_front_matter(sent)
-    return _ReadJob(path, lookups, is_text(own) or is_text(sent), may_have_fields, commit_dates.get(path, ""))
+    extensions = {extension_of(path), extension_of(filename)}
+    is_text, may_have_fields = bool(extensions & TEXT_EXTENSIONS), bool(extensions & FRONT_MATTER_EXTENSIONS)
+    return _ReadJob(path, lookups, is_text, may_have_fields, commit_dates.get(path, ""))
 
 
 def _read_files(
@@ -356,11 +357,11 @@ def _read_once(path: str, job: _ReadJob, options: LoadOptions) -> resolve.Readin
     if options.checkout and (fields := _LFS_FIELDS.search(pointer)):
         return resolve.Reading(fields[1].decode(), int(fields[2]))
     if pointer:
-        flaw = Problem(job.path, 0, 0, "is a Git LFS pointer, not the document itself", "run `git lfs pull`")
-        return resolve.Reading(sha256, before.st_size, flaw=flaw)
+        problem = Problem(job.path, 0, 0, "is a Git LFS pointer, not the document itself", "run `git lfs pull`")
+        return resolve.Reading(sha256, before.st_size, problem=problem)
     if text.flaw:
-        flaw = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
-        return resolve.Reading(sha256, before.st_size, flaw=flaw)
+        problem = Problem(job.path, text.line, min(text.line, 1), text.flaw, "save it as UTF-8")
+        return resolve.Reading(sha256, before.st_size, problem=problem)
     head = text.head if job.may_have_front_matter else ""
     is_blank = job.is_text and text.is_blank and left <= 0
     findings = look_up(job.lookups, head, job.path, job.commit_date)

@@ -78,5 +78,5 @@ def find_work_tree(folder: Path) -> Path:
     """
     real = Path(os.path.realpath(folder))
     typed = Path(os.path.abspath(folder))
-    parents = (typed, *typed.parents, real, *real.parents)
+    parents = dict.fromkeys((typed, *typed.parents, real, *real.parents))
     return Path(os.path.realpath(next((parent for parent in parents if has_git(parent)), real)))

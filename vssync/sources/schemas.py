@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -30,7 +31,12 @@ def shipped_text(path: str) -> str:
 
 def load_schema(name: str) -> dict[str, Any]:
     """A parsed schema; that of the manifest has this program's providers. Raises FileNotFoundError."""
+    return _load(name, tuple(PROVIDERS))
+
+
+@cache
+def _load(name: str, providers: tuple[str, ...]) -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(schema_text(name))
     if name == "manifest.schema.json":  # the list in the file is for editors
-        schema["definitions"]["service"]["properties"]["provider"]["enum"] = list(PROVIDERS)
+        schema["definitions"]["service"]["properties"]["provider"]["enum"] = list(providers)
     return schema

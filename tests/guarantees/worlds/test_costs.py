@@ -6,8 +6,7 @@ its time is polled. Those requests follow a wait, and are given apart, as at mos
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -95,12 +94,20 @@ def share(world: World) -> None:
 PLAYS: tuple[Callable[[World], Any], ...] = (*SCENARIOS, many, strange_kinds, among_others, leave, expire, share)
 
 
-@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
-@pytest.mark.parametrize("name", WORLDS)
-def test_a_plan_costs_what_it_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, play: Callable[[World], Any]
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
+LONG: dict[Callable[[World], Any], tuple[str, ...]] = {  # in which worlds every run plays it; the slow tests in all
+    many: ("local", "oci", "compatible"),
+}
+
+
+def cases() -> Iterator[Any]:
+    for name in WORLDS:
+        for play in PLAYS:
+            marks = [] if name in LONG.get(play, WORLDS) else [pytest.mark.slow]
+            yield pytest.param(name, play, id=f"{name}-{play.__name__}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "play"), list(cases()))
+def test_a_plan_costs_what_it_says(tmp_path: Path, name: str, play: Callable[[World], Any]) -> None:
     spoken, provider, capabilities = WORLDS[name]
     limits = "uploads=0,attaches=0,files=0"  # so that every wait is one between two polls
     with closing(World(tmp_path, spoken, provider, capabilities=capabilities, limits=limits)) as world:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -36,8 +35,7 @@ STEPS: tuple[Mapping[str, str | None], ...] = (
     "spoken",
     ["compatible", *(f"local,shares-chunks=on{more}" for more in ("", ",stale-filters=on", ",late-deletions=30"))],
 )
-def test_what_stays_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoken: str) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
+def test_what_stays_is_found(tmp_path: Path, spoken: str) -> None:
     with closing(World(tmp_path, spoken)) as world:
         for step in STEPS:
             world.write(step)

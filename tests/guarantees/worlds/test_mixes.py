@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from contextlib import closing
@@ -61,9 +60,8 @@ def cases() -> Iterator[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("spoken", "provider", "play"), list(cases()))
 def test_every_scenario_in_many_worlds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, spoken: str, provider: Provider, play: Scenario | Path
+    tmp_path: Path, *, spoken: str, provider: Provider, play: Scenario | Path
 ) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
     with closing(World(tmp_path, spoken, provider)) as world:
         if not isinstance(play, Path):
             assert_as_desired(world, *play(world))

@@ -5,7 +5,6 @@ Ends that are not convergence are in `ENDS`; a convergence that the next run doe
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -113,11 +112,6 @@ def cases() -> Iterator[Any]:
         for scenario in SCENARIOS:
             if (setting, scenario.__name__) not in LEFT_OUT:
                 yield pytest.param(setting, scenario, id=f"{scenario.__name__}-{setting}")
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _file: None)
 
 
 @pytest.mark.parametrize(("setting", "scenario"), list(cases()))

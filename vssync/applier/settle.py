@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 
 from vssync.api.errors import MissingCapability, is_permanent, missing_from_update_error
 from vssync.applier.attach import attach, give_up_batches
@@ -12,7 +13,13 @@ from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether
 from vssync.applier.context import ALREADY_DONE, DONE, Result, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile
-from vssync.applier.wait import INGESTION_DEADLINE, wait_for_batch, wait_for_files
+from vssync.applier.wait import (
+    INGESTION_DEADLINE,
+    NOT_VISIBLE,
+    VISIBILITY_GRACE,
+    wait_for_batch,
+    wait_for_files,
+)
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status
@@ -43,9 +50,11 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
         states = {file.file_id: error for file in batch.files}
     if states is None:
         service.record_missing(MissingCapability.BATCH_FILES)
+        for file in batch.files:
+            if file.put.mark.origin is Origin.UPLOADED:
+                store.run.ledger.record_loose(file.file_id, f"upload of {file.put.key} that was not attached yet")
         return attach(store, batch.files), []
-    ended = [live for live in states.values() if isinstance(live, LiveFile) and live.status.ended]
-    if len(ended) == len(states):
+    if all(isinstance(live, LiveFile) and live.status.ended for live in states.values()):
         store.last_progress = store.client.clock.monotonic()
     states = {file.file_id: _with_reason(states[file.file_id], file) for file in batch.files}
     settled = store.run.pool.map(lambda file: _settle(store, file, states[file.file_id]), batch.files)
@@ -62,7 +71,7 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
             failures.append((key, live.error))
             if live.error and live.error.code == UNSUPPORTED:
                 service.record_refused_type(file_type, key)
-    store.intake.record(completed, failures)
+    store.ingestion.record(completed, failures)
     to_retry = [failed for failed in settled if failed]
     for failed in to_retry:
         store.run.results.set_result_if_interrupted(store.key, [failed.file.put.key], failed.result)
@@ -70,61 +79,68 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
 
 
 def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, LiveFile | VssyncError] | None:
-    """The files of a batch, once they ended or the wait did; None where the service ignored the request's `files`."""
+    """A batch's files, once they or the wait have ended; None where the service ignored the `files` of the request."""
     since: float | None = max(batch.sent, store.last_progress)
     listed: Sequence[LiveFile] = ()
     timeout = INGESTION_DEADLINE
+    is_unread, problem = bool(batch.batch_id), None
     if batch.batch_id and store.run.capabilities.batches:
         try:
             has_ended = wait_for_batch(store, batch.batch_id, since)
             listed = store.client.list_batch_files(store.id, batch.batch_id)
             if has_ended and not listed:
                 return None
+            is_unread = False
             # A stuck batch has used up the wait: read its files once.
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
-            # Permission to create batches may not include reading them; a store that is gone says nothing of it, nor
-            # does an error that may pass.
-            status = error.answer.status
+            # Permission to create batches may not include reading them. An error that may pass proves nothing, nor
+            # does one of a store that is gone.
+            problem, status = error, error.answer.status
             may_pass = status in (0, 408, 429) or (status >= 500 and not is_permanent(error))
             if not may_pass and store.client.can_list_files(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
-    return wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout)
+    visible_by = batch.sent + VISIBILITY_GRACE if is_unread else inf
+    files = wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout, visible_by=visible_by)
+    if is_unread and all(file is NOT_VISIBLE for file in files.values()):
+        if problem:
+            give_up_batches(store, "attach nothing here", problem)
+        return None
+    return files
 
 
 def _with_reason(live: LiveFile | VssyncError, file: PendingFile) -> LiveFile | VssyncError:
-    """A file as it was read, with the reason of its failure.
-
-    Some services tell that only in the answer to the attach.
-    """
+    """A file as it was read, with the reason why it failed: some services say so only when it is attached."""
     if isinstance(live, VssyncError) or live.status is not FileStatus.FAILED or live.error:
         return live
     return replace(live, error=file.error)
 
 
 def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError) -> FileToRetry | None:
-    """Records the result of one file, unless it is to be tried once more, which is returned."""
+    """Records the result of one file; returns it instead if it is to be tried once more."""
     result: Result | None
     try:
         if isinstance(live, VssyncError):
             result = result_of_uncompleted(live)
         elif live.status is FileStatus.COMPLETED:
-            result = _complete(store, file, live)
+            result = _settle_completed(store, file, live)
             if result is None:
                 return FileToRetry(file, Result(Status.FAILED, "its attributes could not be written"))
-            if file.is_attached and not file.put.afterwards:
+            if file.is_attached and not file.put.after_completion:
                 result = ALREADY_DONE
         else:
             result = result_of_uncompleted(live)
-            if file.put.mark.key_digest in store.found:  # attached by another run, which may retry it itself
+            if (
+                file.put.mark.key_digest in store.concurrent_copies
+            ):  # attached by another run, which may retry it itself
                 detail = f"attached by another run as {file.file_id}; {result.detail}; apply again"
                 result = Result(Status.UNKNOWN, detail)
             elif _is_worth_retrying(file, live):
                 return FileToRetry(file, result)
     except MarkLost as error:
-        # The run brings in no more files, and detaches this one, since without a mark no later run can tell that it is
-        # ours. It stays where the old copy is gone, since searches find it unmarked, or another run attached it.
+        # The run brings in no more files, and detaches this one: without a mark no later run can tell that it is ours.
+        # It stays where its old copy is gone, so that searches find the file, or where another run attached it.
         store.run.service.record_missing(MissingCapability.ATTRIBUTES)
         if not (file.put.before_attach or file.is_attached):
             with suppress(VssyncError):
@@ -143,8 +159,8 @@ def _is_worth_retrying(file: PendingFile, live: LiveFile) -> bool:
     return live.status is FileStatus.FAILED and not is_permanent and file.attempts < file.put.max_attempts
 
 
-def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result | None:
-    """Makes sure of a completed file's mark, and detaches its old copies; None where it must be attached once more."""
+def _settle_completed(store: StoreContext, file: PendingFile, live: LiveFile) -> Result | None:
+    """Makes sure that a completed file has its mark, and detaches its old copies; None if it must be attached again."""
     put = file.put
     if isinstance(live.mark, Mark) and live.mark.is_provisional:
         try:
@@ -161,6 +177,6 @@ def _complete(store: StoreContext, file: PendingFile, live: LiveFile) -> Result 
         store.run.announce(
             f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
         )
-    for drop in put.afterwards:
+    for drop in put.after_completion:
         store.detach_copy(drop, file.file_id)
     return DONE

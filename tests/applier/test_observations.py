@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vssync.applier.intake import Intake, RefusalStreak
+from vssync.applier.observations import IngestionHealth, RefusalStreak
 from vssync.errors import Answer, ServiceError
 from vssync.model.state import IngestError
 
@@ -33,18 +33,18 @@ Ended = tuple[str, str]  # keys that completed and keys that failed, a letter ea
 def test_a_store_has_an_outage_when_many_files_fail_and_none_is_completed(
     ended: list[Ended], error: IngestError | None, has_outage: bool
 ) -> None:
-    intake = Intake()
+    ingestion = IngestionHealth()
     for completed, failed in ended:
-        intake.record(list(completed), [(key, error) for key in failed])
-    assert intake.has_outage is has_outage
+        ingestion.record(list(completed), [(key, error) for key in failed])
+    assert ingestion.has_outage is has_outage
 
 
 def test_what_is_said_depends_on_whether_others_were_completed() -> None:
-    intake = Intake()
-    intake.record([], [(key, BROKEN) for key in "abc"])
-    assert intake.summary == "ingests nothing now: server_error"
-    intake.record(["a"], [])
-    assert intake.summary == "2 files failed: server_error"
+    ingestion = IngestionHealth()
+    ingestion.record([], [(key, BROKEN) for key in "abc"])
+    assert ingestion.summary == "ingests nothing now: server_error"
+    ingestion.record(["a"], [])
+    assert ingestion.summary == "2 files failed: server_error"
 
 
 def refusal(status: int = 422, code: str = "", message: str = "no") -> ServiceError:

@@ -1,4 +1,4 @@
-"""What a run learns from the answers it gets: what the service can do, and whether a store takes files now."""
+"""What a run observes: whether a store ingests files and accepts more, and what the service can do."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 
 @dataclass(slots=True)
-class Intake:
+class IngestionHealth:
     """What one run saw of a store's ingestion. Used by one thread at a time."""
 
     has_completed: bool = False  # any file
     error: str = ""  # of the latest failure
-    failing: set[str] = field(default_factory=set)  # keys of files whose last try failed, though not for good
-    _failures: int = 0  # since a file was completed
-    _failed_keys: set[str] = field(default_factory=set)  # since then
+    failing: set[str] = field(default_factory=set)  # keys of files whose last try failed, though not permanently
+    _failures: int = 0  # since a file was last completed
+    _failed_keys: set[str] = field(default_factory=set)  # since a file was last completed
 
     def record(self, completed: Collection[str], failures: Iterable[tuple[str, IngestError | None]]) -> None:
         """Records files that ended together: the keys of those completed, and those that failed with their errors.
 
-        A permanent failure is about that file alone, and failures beside a completed file tell nothing of the store.
+        A permanent failure is about that file alone, and failures beside a completed file say nothing about the store.
         """
         transient = [(key, error) for key, error in failures if not (error and error.is_permanent)]
         keys = {key for key, _ in transient}
@@ -73,7 +73,7 @@ class RefusalStreak:
     def record(self, error: ServiceError, keys: Iterable[str]) -> bool:
         """Records that a request about these files was refused; returns whether all others would be refused as well.
 
-        An answer about one file, by its code or because the file is too large, says nothing of the others.
+        An answer about one file, by its code or because the file is too large, says nothing about the others.
         """
         answer = error.answer
         is_about_a_file = answer.code in _ABOUT_A_FILE or answer.status == _TOO_LARGE
@@ -96,14 +96,14 @@ class ServiceRecord:
     def __init__(self, capabilities: Capabilities) -> None:
         self.deletes_late = False  # a deleted file stayed for longer than is waited for
         self.lists_attributes: bool | None = None  # whether listings have the attributes, and marks, of files
-        self.listing_lock = threading.Lock()  # held while that is found out
-        self.attribute_listings = 0  # read so far to find that out
+        self.listing_lock = threading.Lock()  # held while `lists_attributes` is determined
+        self.attribute_listings = 0  # how many were read to determine it
         self.capabilities = capabilities  # as the manifest states, less what turned out to be missing
         self._lock = threading.Lock()
-        self._accepted: set[str] = set()  # file types that were attached
-        self._completed: set[str] = set()  # and ingested
+        self._accepted: set[str] = set()  # file types of which a file was attached
+        self._completed: set[str] = set()  # file types of which a file was ingested
         self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._claimed: dict[str, float] = {}  # when each subject was last claimed
+        self._reserved: dict[str, float] = {}  # when each subject was last reserved
 
     def record_missing(self, capability: MissingCapability) -> None:
         """Records that the service lacks a capability: from now on the run does without."""
@@ -131,16 +131,16 @@ class ServiceRecord:
             return file_type in self._completed
 
     def is_refused_type(self, file_type: str, *, unproven: bool) -> bool:
-        """Whether no more files of this type are worth sending; `unproven`: no store was seen to hold such a file."""
+        """Whether no more files of this type are worth sending; `unproven`: no store is known to hold such a file."""
         with self._lock:
             if file_type in self._completed or (file_type in self._accepted and not unproven):
                 return False
             return len(self._refused.get(file_type, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
 
-    def claim(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
-        """Claims a subject, such as a message; False if it was claimed less than `again_after` seconds before `now`."""
+    def reserve(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
+        """Reserves a subject, such as a message; False if it was reserved within `again_after` seconds before `now`."""
         with self._lock:
-            is_free = subject not in self._claimed or now - self._claimed[subject] >= again_after
+            is_free = subject not in self._reserved or now - self._reserved[subject] >= again_after
             if is_free:
-                self._claimed[subject] = now
+                self._reserved[subject] = now
             return is_free

@@ -1,4 +1,4 @@
-"""What a text file is: its encoding, and its front matter in YAML, TOML or JSON."""
+"""Front matter in YAML, TOML or JSON, and the decoder of the text files that may begin with it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vssync.errors import ManifestError, Problem
 from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostics
 from vssync.manifest.scalars import parse_number
 from vssync.manifest.yaml_loader import Document, TreePath, load_values, parse_json
-from vssync.providers import TEXT_EXTENSIONS
 
+FRONT_MATTER_EXTENSIONS = frozenset((".md", ".markdown", ".mdx"))  # of files that may have front matter and headings
 MAX_FRONT_MATTER = 65_536  # characters from the start of a text; front matter that ends later is not read
 # Hugo, Jekyll, Zola: `---` and YAML, `+++` and TOML; Middleman: `;;;` and JSON.
 _FENCED = re.compile(
@@ -24,7 +24,7 @@ _FENCED = re.compile(
 _OPENED = re.compile(r"(?P<fence>---|\+\+\+|;;;)[ \t]*\r?\n")
 _EMPTY_LINE = re.compile(r"(?m)^[ \t]*\r?$")
 _FIRST_FIELD = {"+++": re.compile(r"\[|[^\s=]+[ \t]*="), ";;;": re.compile(r"[{\"]")}
-_JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # Hugo: the object itself; `{{` and `{%` are templates
+_JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # unfenced, for Hugo; `{{` and `{%` are templates
 _NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
 _MAX_JSON_TOKEN = 12  # characters; an error this close to the end of a cut text may come from the cut
 _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
@@ -52,7 +52,7 @@ class FrontMatter:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class FrontMatterBlock:
     """What may be the front matter of a text; `end` is where the text after it begins. Only `parse` is expensive."""
 
     fence: str  # `---`, `+++`, `;;;`, or `{` of an object without a fence
@@ -86,12 +86,12 @@ class Block:
         return FrontMatter(parse_json(text, file_name), file_name, text)
 
 
-def find_front_matter(text: str) -> Block | None:
+def find_front_matter(text: str) -> FrontMatterBlock | None:
     """The block at the beginning of a text that may be its front matter; None without one."""
     if not text.startswith(("---", "+++", ";;;", "{")):
         return None
     if match := _FENCED.match(text):
-        return Block(match["yaml"] or match["fence"], match["body"], match.end())
+        return FrontMatterBlock(match["yaml"] or match["fence"], match["body"], match.end())
     if match := _OPENED.match(text):
         return _unclosed_block(text, match["fence"], match.end())
     if not _JSON_OBJECT.match(text):
@@ -100,13 +100,13 @@ def find_front_matter(text: str) -> Block | None:
         _, end = json.JSONDecoder().raw_decode(text)
     except json.JSONDecodeError as error:
         is_cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - _MAX_JSON_TOKEN
-        return Block("{", text, len(text), is_closed=not (is_cut and len(text) >= MAX_FRONT_MATTER))
+        return FrontMatterBlock("{", text, len(text), is_closed=not (is_cut and len(text) >= MAX_FRONT_MATTER))
     except (ValueError, RecursionError):
         end = len(text)  # `parse` reports what is wrong
-    return Block("{", text[:end], end)
+    return FrontMatterBlock("{", text[:end], end)
 
 
-def _unclosed_block(text: str, fence: str, start: int) -> Block | None:
+def _unclosed_block(text: str, fence: str, start: int) -> FrontMatterBlock | None:
     """Front matter whose closing line is missing; None if the text begins with a thematic break.
 
     It is front matter if the lines up to the first empty line read as fields.
@@ -118,7 +118,7 @@ def _unclosed_block(text: str, fence: str, start: int) -> Block | None:
         is_meant = bool(_FIRST_FIELD[fence].match(body)) if fence in _FIRST_FIELD else bool(_parse_yaml(body, ""))
     except ManifestError:
         is_meant = True
-    return Block(fence, body, end, is_closed=False) if is_meant else None
+    return FrontMatterBlock(fence, body, end, is_closed=False) if is_meant else None
 
 
 def _parse_yaml(body: str, file_name: str) -> dict[str, Any] | None:
@@ -150,29 +150,6 @@ def _parse_toml(body: str, file_name: str) -> dict[str, Any]:
 def _parse_float(text: str) -> float:
     number = parse_number(text.replace("_", ""))
     return float(text) if number is None else number  # `inf` and `nan`, which YAML writes otherwise
-
-
-_FRONT_MATTER_EXTENSIONS = (".md", ".markdown", ".mdx")
-
-
-def is_text(extension: str) -> bool:
-    """Whether a file of this extension, in lower case, must be text that services can read."""
-    return extension in TEXT_EXTENSIONS
-
-
-def may_have_front_matter(extension: str) -> bool:
-    """Whether a file of this extension, in lower case, may have front matter and headings."""
-    return extension in _FRONT_MATTER_EXTENSIONS
-
-
-def with_other_line_ends(content: bytes) -> bytes:
-    """A text with the other line ends, as git would check it out with the opposite `core.autocrlf`.
-
-    Git takes a text in UTF-16 for binary, and changes nothing in it.
-    """
-    if b"\0" in content:
-        return content
-    return content.replace(b"\r\n", b"\n") if b"\r\n" in content else content.replace(b"\n", b"\r\n")
 
 
 class TextReader:
