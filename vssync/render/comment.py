@@ -183,7 +183,8 @@ def _footer(job: JobReview) -> str:
     is_change = any(review.shown and not review.shown.empty for review in job.manifests)
     merge = "; a merge applies it" if job.kind == "plan" and is_change and not is_held else ""
     against = f" against {_code(job.base)}, without asking the service" if job.asked_no_service else " against live"
-    parts.append(f"Plan{commit}{against}{when}{merge}.")
+    is_planned = any(review.shown for review in job.manifests)
+    parts += [f"Plan{commit}{against}{when}{merge}." if is_planned else f"Job{commit}{when}."]
     parts += ["Nothing was written."] if job.nothing_written else []
     parts += [f"[run]({job.run_url})"] if job.run_url else []
     return " ".join(parts)
