@@ -56,7 +56,7 @@ from vssync.model.convergence import find_convergence
 from vssync.model.plan import Options, Plan
 from vssync.model.report import Report
 from vssync.render.against import comparison_text
-from vssync.render.comment import JOB, JobReview, ManifestReview, review_markdown
+from vssync.render.comment import JOB, JobReview, ManifestReview, footer, review_markdown
 from vssync.render.layout import View
 from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
@@ -335,7 +335,7 @@ def _tell_apply(run: CiRun, looks: list[_Look], job: JobReview, since: CommitRan
     if reports:
         marker = comment.partition("\n")[0]
         failed = replace(job, manifests=tuple(look.review for look in looks if look.code and not look.report))
-        rest = review_markdown(failed) if failed.manifests else ("", "")
+        rest = review_markdown(failed) if failed.manifests else (f"\n{footer(job)}",) * 2
         comment, summary = (
             "\n\n".join(text.partition("\n")[2] for text in (*map(partial(report_markdown, view=view), reports), end))
             for view, end in zip((View(), View(full=True)), rest, strict=True)

@@ -117,7 +117,7 @@ class JobReview:
 def review_markdown(job: JobReview, most: int = GITHUB_COMMENT) -> tuple[str, str]:
     """A comment of at most so many characters, and a longer text for the job's summary, of at most a mebibyte."""
     marker = comment_marker(job.kind, f"{job.repository}/{job.environment}")
-    start, ending = f"{marker}\n### {_heading(job)}", _footer(job)
+    start, ending = f"{marker}\n### {_heading(job)}", footer(job)
     cut = f"Cut here: the [job's summary]({job.run_url}) shows more." if job.run_url else _CUT
 
     def blocks(*, full: bool) -> Iterator[MarkdownBlock]:
@@ -172,7 +172,7 @@ def _heading(job: JobReview) -> str:
     return f"vssync{place}: {', '.join([what, *ends])}"
 
 
-def _footer(job: JobReview) -> str:
+def footer(job: JobReview) -> str:
     """What was not touched, and what this was made from, where and when."""
     parts = []
     if job.untouched:
@@ -184,7 +184,8 @@ def _footer(job: JobReview) -> str:
     merge = "; a merge applies it" if job.kind == "plan" and is_change and not is_held else ""
     against = f" against {_code(job.base)}, without asking the service" if job.asked_no_service else " against live"
     is_planned = any(review.shown for review in job.manifests)
-    parts += [f"Plan{commit}{against}{when}{merge}." if is_planned else f"Job{commit}{when}."]
+    what = "Apply" if job.kind == "apply" else "Plan"
+    parts += [f"{what}{commit}{against}{when}{merge}." if is_planned else f"Job{commit}{when}."]
     parts += ["Nothing was written."] if job.nothing_written else []
     parts += [f"[run]({job.run_url})"] if job.run_url else []
     return " ".join(parts)
