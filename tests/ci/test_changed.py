@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.ci.repository import Files, Repository
-from vssync.ci.changed import find_manifests, split_touched
+from vssync.ci.changed import find_manifests, review_removed, split_touched
 from vssync.ci.history import GitHistory, ManifestHistory
+from vssync.errors import VssyncError
 
 A = """\
 version: 1
@@ -29,6 +31,8 @@ FILES: Files = {
     "services/x/docs/d.md": "d\n",
     "services/x/main.go": "x\n",
     "shared/terms.md": "t\n",
+    ".github/workflows/vssync.yml": "on: push\n",  # as `init --ci github` writes it
+    "teams/.old/vssync.yaml": A,
 }
 PATHS = ["teams/a/vssync.yaml", "teams/b/vssync.yaml", "teams/c/vssync.yml"]
 
@@ -127,3 +131,59 @@ def test_a_submodule_touches_what_may_read_in_it(tmp_path: Path) -> None:
     repository.git("submodule", "--quiet", "update", "--remote")
     repository.commit()
     assert touched_by(repository, base) == {"a"}
+
+
+REMOTE = "service: {provider: compatible, data_url: 'http://127.0.0.1:8700/%s'}\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        (C + REMOTE % "v1", C + REMOTE % "v1", True),
+        (C + REMOTE % "v1", C + REMOTE % "v2", False),  # another service
+        (C + REMOTE % "v1", B.replace("include: [stores/*.yaml]\n", "") + REMOTE % "v1", False),  # another owner
+        (C, C, False),  # each beside its manifest
+        (C + REMOTE % "v1", "broken", False),
+    ],
+)
+def test_two_manifests_of_one_owner_at_one_service_are_an_error(
+    tmp_path: Path, one: str, other: str, clash: bool
+) -> None:
+    repository = Repository(tmp_path / "tree", {"a/vssync.yaml": one, "b/vssync.yaml": other})
+    git = GitHistory(repository.tree)
+    manifests = [ManifestHistory(git, path) for path in find_manifests(git)]
+    if clash:
+        with pytest.raises(VssyncError, match=r"b/vssync.yaml: has the owner `c` of a/vssync.yaml"):
+            split_touched(manifests, git.head, git.head)
+    else:
+        assert split_touched(manifests, git.head, git.head).touched == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, []),
+        ({"teams/c/vssync.yml": None}, ["c"]),
+        ({"teams/c/vssync.yml": None, "teams/c/notes.md": None, "kb/vssync.yaml": C}, []),  # moved
+        ({"teams/c/vssync.yml": C.replace("{files: [{path: shared/*.md}]}", "{removed: keep}")}, []),
+    ],
+)
+def test_a_manifest_that_goes_is_told(tmp_path: Path, files: Files, told: list[str]) -> None:
+    repository = Repository(tmp_path / "tree", FILES)
+    base = repository.head
+    repository.commit(files)
+    git = GitHistory(repository.tree)
+    present = [ManifestHistory(git, path) for path in find_manifests(git)]
+    reviews = list(review_removed(git, base, partial(ManifestHistory, git), present))
+    assert [review.name for review in reviews] == told
+    assert all("teams/c/vssync.yml" in review.notes[0] for review in reviews)
+
+
+def test_a_manifest_whose_stores_were_given_up_goes_silently(tmp_path: Path) -> None:
+    repository = Repository(
+        tmp_path / "tree", {"vssync.yaml": "version: 1\nowner: c\nstores: {docs: {removed: keep}}\n"}
+    )
+    base = repository.head
+    repository.commit({"vssync.yaml": None})
+    git = GitHistory(repository.tree)
+    assert not [*review_removed(git, base, partial(ManifestHistory, git), [])]

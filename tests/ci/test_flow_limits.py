@@ -11,7 +11,7 @@ from tests.ci.fake_github import FakeGitHub
 from tests.ci.fake_gitlab import FakeGitLab
 from tests.ci.project import Project
 from tests.ci.repository import MANIFEST, Files
-from tests.ci.test_flows import BOTH, GONE, NEW, PAGES, MakeProject, make, text_of
+from tests.ci.test_flows import BOTH, GONE, LABEL, NEW, PAGES, MakeProject, make, text_of
 from vssync.commands.plan import load_plan, make_plan_now, save_plan
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.model.plan import Options, Plan
@@ -83,6 +83,42 @@ def test_a_rate_limit_is_an_error_that_says_when_it_ends(make: MakeProject, path
     assert (end.code, "this rate limit ends at 20" in end.error) == (1, True)
     assert ("docs/0.md" in end.summary) == ("comments" in path)
     assert project.review(7).code == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("pulls/7$", 500), *((f"issues/7/{name}", status) for name in ("labels", "events") for status in (500, 200))],
+)
+def test_an_answer_that_fails_or_is_none_leaves_no_earlier_comment(make: MakeProject, path: str, status: int) -> None:
+    project = make()
+    project.open(7, NEW)
+    assert project.review(7).code == 0
+    project.push(7, GONE)
+    project.label(7, LABEL, "rita")
+    project.fake.troubles += [Trouble("GET", path, status)] * (4 if status == 500 else 1)
+    end = project.review(7)
+    assert (end.code, "docs/0.md: replace" in end.log) == (1, False)
+    (comment,) = project.comments(7)
+    assert "`vssync ci`: failed" in text_of(comment)
+    assert "`vssync ci`: failed" in text_of(end.summary)
+    assert "docs/0.md" not in comment
+
+
+def test_a_bug_leaves_no_earlier_comment_and_shows_no_text_of_its_own(make: MakeProject) -> None:
+    project = make()
+    project.open(7, NEW)
+    assert project.review(7).code == 0
+
+    def fail() -> None:
+        raise ZeroDivisionError("sk-secret")
+
+    project.fake.interludes.append(("GET .*/labels", fail))
+    with pytest.raises(ZeroDivisionError):
+        project.review(7)
+    (comment,) = project.comments(7)
+    assert "ZeroDivisionError" in text_of(comment)
+    assert "docs/0.md" not in comment
+    assert "sk-secret" not in comment
 
 
 def test_a_comment_deleted_by_hand_is_written_again(make: MakeProject) -> None:
@@ -287,3 +323,43 @@ def test_a_saved_plan_of_a_manifest_that_the_job_does_not_name_is_refused(make: 
     project.commit(NEW)
     project.given |= {"saved": (save(project),), "paths": ("other",)}
     assert project.job("apply").code == 3
+
+
+FAQ = "version: 1\nowner: kb\nstores: {docs: {files: [{path: 'docs/**/*.md'}]}, faq: {files: [{path: docs/0.md}]}}\n"
+
+
+def test_a_store_that_leaves_the_manifest_is_undone_work_before_and_after_the_merge(make: MakeProject) -> None:
+    project = make(files={**PAGES, "vssync.yaml": FAQ})
+    project.open(7, {"vssync.yaml": MANIFEST})
+    assert project.review(7).code == 0
+    comment = text_of(project.comments(7)[0])
+    assert "end with exit code 4" in comment
+    assert "a merge applies it" not in comment
+    project.merge(7)
+    assert project.job("apply").code == 4
+    assert project.job("drift").code == 0
+    (issue,) = project.issues()
+    assert "vssync: `kb` differs" in text_of(issue["body"])
+
+
+def test_a_manifest_that_goes_is_told_on_its_request(make: MakeProject) -> None:
+    other = {"other/vssync.yaml": MANIFEST.replace("kb", "other"), "other/docs/a.md": "a\n"}
+    project = make(files={**PAGES, **other})
+    project.open(7, {"other/vssync.yaml": None})
+    assert project.review(7).code == 0
+    comment = text_of(project.comments(7)[0])
+    assert "The manifest `other/vssync.yaml` goes. What it made stays live" in comment
+    assert "a merge applies it" not in comment
+
+
+def test_an_apply_that_one_manifest_holds_back_says_that_nothing_was_written(make: MakeProject) -> None:
+    two = {f"{name}/{path}": text for name in ("a", "b") for path, text in PAGES.items()}
+    two["b/vssync.yaml"] = MANIFEST.replace("kb", "other")
+    project = make(files=two)
+    project.open(7, {"a/vssync.yaml": BROKEN["vssync.yaml"], "b/docs/0.md": "new\n"})
+    project.merge(7)
+    end = project.job("apply")
+    assert (end.code, "Apply:" in end.log) == (1, False)
+    for text in (text_of(end.summary), text_of(project.comments(7)[0])):
+        assert "`a/vssync.yaml`: could not be applied" in text
+        assert "Nothing was written." in text

@@ -61,6 +61,7 @@ def test_from_a_request_to_what_is_live(make: MakeProject, fake: type[FakeGitHub
     planned, applied = project.comments(7)
     assert planned == comment
     assert "1 replaced, 1 deleted" in applied
+    assert "Apply of `" in text_of(applied).splitlines()[-1]
     again = project.job("apply")
     assert (again.code, "No changes" in again.log) == (0, True)
     assert "false" in again.outputs

@@ -11,7 +11,7 @@ from tests.ci.fake_forge import Trouble
 from tests.ci.fake_github import REPOSITORY, FakeGitHub
 from vssync.ci.forge import Job
 from vssync.ci.rest import RestApi
-from vssync.errors import ForgeDenied, ForgeError
+from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 
 PULL = "/pulls/7"
 SECONDARY = "You have exceeded a secondary rate limit."
@@ -145,3 +145,34 @@ def test_an_error_quotes_the_answer_and_names_the_way_out(
         api_of(httpx.Response(status, content=content), fake=fake).get("/x", "api")
     assert f"git.example.org: GET /api/x: was {message}" in str(caught.value)
     assert isinstance(caught.value, ForgeDenied) == (status in (401, 403, 404))
+
+
+@pytest.mark.parametrize("token", ["ghs_job\n", " ghs_job", "ghs_job\r\n"])
+def test_a_token_is_taken_without_the_line_end_it_was_pasted_with(fake: FakeGitHub, tmp_path: Path, token: str) -> None:
+    assert fake.open_job(tmp_path, token=token).pull_request(7).number == 7
+
+
+@pytest.mark.parametrize("token", ["ghs_secret\nghs_secret", "ghs_secret x", "ghs_secrét", "\u201cghs_secret\u201d"])
+def test_what_can_be_no_token_is_named_and_not_shown(fake: FakeGitHub, tmp_path: Path, token: str) -> None:
+    with pytest.raises(UsageProblem, match="GITHUB_TOKEN: holds a character") as caught:
+        fake.open_job(tmp_path, token=token)
+    assert "secr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        (422, "no such thing: ghs_job"),
+        (401, "token ghs_job is expired"),
+        (302, "", {"location": "https://elsewhere.example/?token=ghs_job"}),
+        (500, "Bearer ghs_job"),
+    ],
+)
+def test_an_answer_that_repeats_the_token_is_told_without_it(
+    fake: FakeGitHub, tmp_path: Path, trouble: tuple[int, str]
+) -> None:
+    fake.troubles += [Trouble("GET", PULL, *trouble)] * 4
+    with pytest.raises(ForgeError) as caught:
+        fake.open_job(tmp_path).pull_request(7)
+    assert "***" in str(caught.value)
+    assert "ghs_job" not in str(caught.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from posixpath import basename, dirname
 from typing import NamedTuple
 
@@ -11,10 +11,14 @@ from vssync.ci.history import GitHistory, ManifestHistory, folders_of
 from vssync.errors import VssyncError
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.spec import Manifest
-from vssync.render.comment import FewerMatches
+from vssync.render.comment import FewerMatches, ManifestReview
 from vssync.sources.load import MANIFEST_NAMES
 
 _RULES = (".gitignore", ".gitattributes")
+_STAYS = (
+    "What it made stays live: before this is merged, apply `removed: delete` for its stores, or run `vssync destroy` "
+    "with it afterwards."
+)
 
 
 class ManifestsByTouch(NamedTuple):
@@ -25,10 +29,42 @@ class ManifestsByTouch(NamedTuple):
 
 
 def find_manifests(git: GitHistory, named: Iterable[str] = ()) -> tuple[str, ...]:
-    """The paths of the manifests named, or else of all that git tracks (every `vssync.yaml` or `.yml`), sorted."""
-    usual = (path for path in git.tracked if basename(path) in MANIFEST_NAMES)
+    """The paths of the manifests named, or else of all that git tracks (every `vssync.yaml` or `.yml`), sorted.
+
+    Hidden folders are not searched: `.github/workflows/vssync.yml` is no manifest.
+    """
     given = (ManifestHistory(git, name).names for name in named)
-    return tuple(sorted({next(filter(git.is_tracked, names), names[0]) for names in given} or {*usual}))
+    return tuple(sorted({next(filter(git.is_tracked, names), names[0]) for names in given} or _usual(git.tracked)))
+
+
+def _usual(paths: Iterable[str]) -> set[str]:
+    return {path for path in paths if basename(path) in MANIFEST_NAMES and "/." not in f"/{path}"}
+
+
+def review_removed(
+    git: GitHistory, base: str, history: Callable[[str], ManifestHistory], present: Sequence[ManifestHistory]
+) -> Iterator[ManifestReview]:
+    """Says of each manifest of the base whose stores no manifest declares any more that they stay live."""
+    owners = {manifest.owner for each in present if (manifest := each.valid_at(git.head))}
+    for path in sorted(_usual(git.blobs_at(base)) - {name for each in present for name in each.names}):
+        manifest = history(path).valid_at(base)
+        if manifest and manifest.owner not in owners and not all(spec.store.removed for spec in manifest.stores):
+            yield ManifestReview(manifest.owner_name, notes=(f"The manifest `{path}` goes. {_STAYS}",))
+
+
+def _check_owners(manifests: Iterable[ManifestHistory], head: str) -> None:
+    """Raises VssyncError for two manifests of one owner at one service: each would take away what the other made."""
+    known: dict[tuple[str, ...], str] = {}
+    for each in manifests:
+        manifest = each.valid_at(head)
+        if not manifest or (manifest.service.provider, manifest.service.data_url) == ("local", ""):
+            continue  # whose stores lie beside the manifest
+        service = manifest.service
+        place = (service.provider, service.region, service.project, service.compartment, service.data_url)
+        other = known.setdefault((manifest.owner, *place), each.path)
+        if other != each.path:
+            problem = f"has the owner `{manifest.owner}` of {other}, at the same service"
+            raise VssyncError(f"{each.path}: {problem}; give one of them another `owner`, or name one manifest by -f")
 
 
 def base_of(git: GitHistory, event: CiEvent) -> str:
@@ -50,7 +86,7 @@ def split_touched(manifests: Sequence[ManifestHistory], base: str, head: str) ->
 
     A manifest is touched with its own file, those it includes, those its patterns match before or after, and git's
     rules for these. One that cannot be read is touched with anything in its folder. Files that another manifest
-    includes are left out.
+    includes are left out. Raises VssyncError for two of one owner at one service.
     """
     if not manifests:
         return ManifestsByTouch((), ())
@@ -59,6 +95,7 @@ def split_touched(manifests: Sequence[ManifestHistory], base: str, head: str) ->
     sides = [(each, [side for commit in (start, head) if (side := each.valid_at(commit))]) for each in manifests]
     included = {document.file_name for _, valid in sides for side in valid for document in side.documents.included}
     own = [(each, valid) for each, valid in sides if included.isdisjoint(each.names)]
+    _check_owners([each for each, _ in own], head)
     touched = [each for each, valid in own if not start or _is_touched(each, valid, paths)]
     return ManifestsByTouch(tuple(touched), tuple(each for each, _ in own if each not in touched))
 

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from vssync.api.rate_limit import Clock
 from vssync.errors import ForgeDenied, ManifestError, Problem, UsageProblem, VssyncError
+from vssync.manifest.diagnostics import Documents, locate_values
+from vssync.model.plan import GuardChange, Plan
+from vssync.render.wording import format_value
 
 if TYPE_CHECKING:
     import httpx
@@ -167,6 +170,26 @@ def annotate_error(forge: Forge, error: VssyncError, file: str = "") -> None:
         annotate_problems(forge, Severity.ERROR, error.problems)
     else:
         forge.annotate(Severity.ERROR, str(error), file=file)
+
+
+def annotate_settings(forge: Forge, changes: Iterable[GuardChange]) -> None:
+    """Shows the changed settings that decide what an apply may do."""
+    for change in changes:
+        file, line = (*change.location.rsplit(":", 2), "")[:2]
+        name = ".".join(filter(None, (change.store, change.field)))
+        text = f"{name}: changed from {format_value(change.base)} to {format_value(change.head)}"
+        forge.annotate(Severity.WARNING, text, file=file, line=int(line or 0))
+
+
+def annotate_refusals(forge: Forge, plan: Plan, documents: Documents, file: str) -> None:
+    """Shows a plan's refusals where their stores are declared, or else at the manifest, `file`."""
+    paths = {refusal.store: ("stores", refusal.store) for refusal in plan.refusals if refusal.store}
+    places = locate_values(documents, paths.values())
+    for refusal in plan.refusals:
+        place = places.get(paths.get(refusal.store, ()))
+        forge.annotate(
+            Severity.ERROR, refusal.message, file=place.file if place else file, line=place.line if place else 0
+        )
 
 
 def keep_comment(forge: Forge, number: int, body: str, *, wanted: bool = True) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from vssync.api.http import url_path
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
-from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
+from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, read_token, text_at, time_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.render.markdown import clean_markdown, fit_markdown
 from vssync.text import size_in_bytes
@@ -60,7 +60,7 @@ class GitHub(RestForge):
         self._repository = "/repos" + url_path(*self.event.repository.split("/"))
         headers = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
         way_out = "give the step `env: {{GITHUB_TOKEN: ${{{{ github.token }}}}}}`, and the job `{needs}`"
-        if token := job.environ.get("GITHUB_TOKEN"):
+        if token := read_token(job.environ, "GITHUB_TOKEN"):
             headers["authorization"] = f"Bearer {token}"
             way_out = "add `{needs}` to the job's `permissions`"
         url = job.environ.get("GITHUB_API_URL") or "https://api.github.com"

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from vssync.api.http import url_path
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
-from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
+from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, read_token, text_at, time_at
 from vssync.errors import UsageProblem
 from vssync.files import write_file
 from vssync.render.markdown import clean_markdown
@@ -56,9 +56,9 @@ class GitLab(RestForge):
         self._folder = Path(environ.get("CI_PROJECT_DIR", ".")) / FOLDER
         self._files: dict[str, str] = {}
         self._findings: list[dict[str, Any]] = []
-        headers = {"job-token": environ.get("CI_JOB_TOKEN", "")}
+        headers = {"job-token": read_token(environ, "CI_JOB_TOKEN")}
         way_out = "set VSSYNC_GITLAB_TOKEN to a project access token with the scope `{needs}` and the role Developer"
-        if token := environ.get("VSSYNC_GITLAB_TOKEN"):
+        if token := read_token(environ, "VSSYNC_GITLAB_TOKEN"):
             headers = {"private-token": token}
             way_out = "give VSSYNC_GITLAB_TOKEN the scope `{needs}` and the role Developer"
         self._api = RestApi(job, environ.get("CI_API_V4_URL", ""), headers, way_out, update="PUT")

@@ -27,6 +27,7 @@ PER_PAGE = 100  # the most that GitHub and GitLab give
 _MAX_PAGES = 50
 _MAX_TITLE = 255
 _BOT = re.compile(r"\[bot\]$|^(project|group)_\d+_bot")  # of GitHub's apps, and of GitLab's access tokens
+_TOKEN, _PROOFS = re.compile("[!-~]*"), ("authorization", "private-token", "job-token")
 _ATTEMPTS = 4
 _LONGEST_WAIT = 60.0  # seconds; a job that waits longer for a rate limit had better end and say when to come back
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -57,6 +58,8 @@ class RestApi:
         self._clock = job.clock
         self._url = httpx.URL(url.rstrip("/"))
         self._headers = headers
+        proofs = (headers.get(name, "").removeprefix("Bearer ") for name in _PROOFS)
+        self._token = next(filter(None, proofs), "")
         self._way_out = way_out
         self._update = update
         self._http, *_ = open_http((url,), transport=job.transport)
@@ -136,7 +139,7 @@ class RestApi:
                 if is_last or (method == "POST" and was_sent):
                     reason = escape_control(str(cause) or type(cause).__name__)
                     message = f"{url.host}: {method} {url.path}: no answer: {reason}; run the job again"
-                    raise ForgeError(message) from None
+                    raise ForgeError(self._redact(message)) from None
                 self._clock.sleep(2.0 ** (attempt - 1))
                 continue
             if response.is_success:
@@ -212,7 +215,12 @@ class RestApi:
         self, response: httpx.Response, said: str, way_out: str, kind: type[ForgeError] = ForgeError
     ) -> ForgeError:
         request = response.request
-        return kind(f"{request.url.host}: {request.method} {request.url.path}: {said}; {way_out}", response.status_code)
+        text = f"{request.url.host}: {request.method} {request.url.path}: {said}; {way_out}"
+        return kind(self._redact(text), response.status_code)
+
+    def _redact(self, text: str) -> str:
+        """Without the token, which some answer or pass on."""
+        return text.replace(self._token, "***") if self._token else text
 
 
 class RestForge(Forge):
@@ -338,6 +346,14 @@ def _label(name: str, user: str, act: Mapping[str, Any] | None, pusher: str) -> 
     else:
         return Label(name, user, time)
     return Label(name, set_at=time, unknown=why)
+
+
+def read_token(environ: Mapping[str, str], name: str) -> str:
+    """A token, without the line end that it was pasted with. Raises UsageProblem for what can be none."""
+    token = environ.get(name, "").strip()
+    if not _TOKEN.fullmatch(token):
+        raise UsageProblem(f"{name}: holds a character that no token has, such as a space; set it again")
+    return token
 
 
 def own_labels(names: Iterable[str]) -> list[str]:

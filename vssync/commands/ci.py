@@ -16,9 +16,26 @@ from typing import TypeVar
 
 from vssync.applier.context import Watcher
 from vssync.auth.credential import CredentialError
-from vssync.ci.changed import ManifestsByTouch, base_of, fewer_matches, find_manifests, split_touched
+from vssync.ci.changed import (
+    ManifestsByTouch,
+    base_of,
+    fewer_matches,
+    find_manifests,
+    review_removed,
+    split_touched,
+)
 from vssync.ci.explain import find_bases, find_unexplained, unexplained_error
-from vssync.ci.forge import EventKind, Forge, PullRequest, Severity, annotate_error, annotate_problems, keep_comment
+from vssync.ci.forge import (
+    EventKind,
+    Forge,
+    PullRequest,
+    Severity,
+    annotate_error,
+    annotate_problems,
+    annotate_refusals,
+    annotate_settings,
+    keep_comment,
+)
 from vssync.ci.guards import (
     JudgedLabel,
     compare_guards,
@@ -35,24 +52,22 @@ from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_s
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.errors import ForgeDenied, ForgeError, Refused, UsageProblem, VssyncError
 from vssync.journal.writer import Journal
-from vssync.manifest.diagnostics import locate_values
 from vssync.model.convergence import find_convergence
-from vssync.model.plan import GuardChange, Options, Plan
+from vssync.model.plan import Options, Plan
 from vssync.model.report import Report
 from vssync.render.against import comparison_text
-from vssync.render.comment import JobReview, ManifestReview, review_markdown
+from vssync.render.comment import JOB, JobReview, ManifestReview, footer, review_markdown
 from vssync.render.layout import View
 from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
-from vssync.render.wording import format_value
-from vssync.sources.load import LoadedManifest
 from vssync.text import join_first
 
 Answer = TypeVar("Answer")
 _TITLE = "vssync: live stores differ from the manifest"
 _REFUSED, _INCOMPLETE = Refused.exit_code, 4
 _FROM_BEST = (0, _REFUSED, UsageProblem.exit_code, VssyncError.exit_code, _INCOMPLETE)
+_UNDONE = "The apply after the merge will leave something undone, and end with exit code 4: see the lines with `!`."
 _MOST_COMMENTS = 20  # requests that one apply reports on
 
 
@@ -108,7 +123,7 @@ class CiRun:
             self.warn(f"{problem}: {error}")
             return otherwise
 
-    def review(self, kind: str, reviews: Iterable[ManifestReview], untouched: tuple[str, ...] = ()) -> JobReview:
+    def review(self, kind: str, reviews: list[ManifestReview], untouched: Iterable[ManifestHistory] = ()) -> JobReview:
         """What is known about these manifests, as the text on all of them shows it."""
         event = self.forge.event
         sha = event.head_sha or event.sha
@@ -117,7 +132,7 @@ class CiRun:
             kind,
             environment=self.settings.env or "",
             repository="/".join((event.repository, *self.paths)),
-            untouched=untouched,
+            untouched=tuple(history.name for history in untouched),
             commit=sha,
             base=event.branch,
             time=self.now,
@@ -145,11 +160,12 @@ def run_job(name: str, run: CiRun) -> int:
     """
     try:
         return {"plan": _plan, "apply": _apply, "drift": _drift}[name](run)
-    except (UsageProblem, ForgeError):
-        raise
-    except VssyncError as error:
+    except Exception as raised:  # also of the forge, which may answer now, and a bug, whose text may hold anything
+        if isinstance(raised, UsageProblem):
+            raise
+        error = raised if isinstance(raised, VssyncError) else VssyncError(f"{type(raised).__name__}: see the log")
         annotate_error(run.forge, error)
-        comment, summary = review_markdown(run.review(name, [ManifestReview("vssync ci", error=str(error))]))
+        comment, summary = review_markdown(run.review(name, [ManifestReview(JOB, error=str(error))]))
         run.forge.write_summary(summary)
         if name == "plan" and run.forge.event.number:
             with suppress(ForgeError):  # this error counts, and the job fails
@@ -168,11 +184,11 @@ def _plan(run: CiRun) -> int:
     owners = [manifest.owner for history in (*touched, *untouched) if (manifest := history.valid_at(run.git.head))]
     labels = _judge(run, lambda: map(run.forge.pull_request, numbers if touched else ()), owners)
     looks = [_catch(run, history, partial(_look_at_change, run, history, base, labels)) for history in touched]
+    looks += map(_Look, () if run.paths else review_removed(run.git, base, run.history, (*touched, *untouched)))
     unknown = tuple(str(label) for label in labels if not label.owner)
     if unknown and looks:
         looks[0].review = replace(looks[0].review, notes=(*looks[0].review.notes, *unknown))
-    job = run.review("plan", [look.review for look in looks], tuple(history.name for history in untouched))
-    comment, summary = review_markdown(job)
+    comment, summary = review_markdown(run.review("plan", [look.review for look in looks], untouched))
     run.forge.write_summary(summary)
     run.forge.set_output("changes", _flag(not (look.review.shown and look.review.shown.empty) for look in looks))
     for number in numbers:
@@ -201,6 +217,8 @@ def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Ite
         if unexplained:
             named = join_first([f"`{each.address}`" for each in unexplained])
             notes.append(f"Git does not explain {named}. After the merge, that needs a run by hand.")
+        elif not (shown.refusals or find_convergence(shown, ()).reached):
+            notes.append(_UNDONE)
     else:
         comparison = replace(comparison, plan=shown)
         run.say(comparison_text(comparison, run.view))
@@ -215,8 +233,8 @@ def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Ite
         notes=tuple(notes),
         root=history.path_in_tree(loaded.manifest, ""),
     )
-    _annotate_settings(run.forge, review.settings)
-    _annotate_refusals(run.forge, shown, loaded)
+    annotate_settings(run.forge, review.settings)
+    annotate_refusals(run.forge, shown, loaded.manifest.documents, loaded.file)
     return _Look(review, _REFUSED if shown.refusals else 0)
 
 
@@ -239,11 +257,12 @@ def _apply(run: CiRun) -> int:
         chosen = [(history, None) for history in touched]
     with ExitStack() as stack:
         looks = [_catch(run, each[0], partial(_check, run, stack, deployed, *each)) for each in chosen]
-        for index, look in enumerate(looks if not _worst(looks) else ()):
+        is_ready = not _worst(looks)
+        for index, look in enumerate(looks if is_ready else ()):
             looks[index] = _catch(run, chosen[index][0], partial(_write, run, look))
             if look.report and look.report.interrupted:
                 break
-    job = run.review("apply", [look.review for look in looks], tuple(history.name for history in untouched))
+    job = replace(run.review("apply", [look.review for look in looks], untouched), nothing_written=not is_ready)
     _tell_apply(run, looks, job, since or run.git.range_between(event.before, run.git.head))
     return _worst(looks)
 
@@ -268,7 +287,7 @@ def _check(run: CiRun, stack: ExitStack, deployed: str, history: ManifestHistory
         judged = guarded(plan, guards, labels)
     plan = with_source_locations(replace(plan, refusals=judged.refusals), loaded)
     run.say(plan_text(plan, run.view))
-    _annotate_refusals(run.forge, plan, loaded)
+    annotate_refusals(run.forge, plan, loaded.manifest.documents, loaded.file)
     notes = [str(label) for label in labels if label.owner]
     review = ManifestReview(history.name, plan, labels=needed_labels(judged), notes=tuple(notes))
     look = _Look(review, _REFUSED if plan.refusals else 0, session, journal)
@@ -316,7 +335,7 @@ def _tell_apply(run: CiRun, looks: list[_Look], job: JobReview, since: CommitRan
     if reports:
         marker = comment.partition("\n")[0]
         failed = replace(job, manifests=tuple(look.review for look in looks if look.code and not look.report))
-        rest = review_markdown(failed) if failed.manifests else ("", "")
+        rest = review_markdown(failed) if failed.manifests else (f"\n{footer(job)}",) * 2
         comment, summary = (
             "\n\n".join(text.partition("\n")[2] for text in (*map(partial(report_markdown, view=view), reports), end))
             for view, end in zip((View(), View(full=True)), rest, strict=True)
@@ -378,21 +397,3 @@ def _worst(looks: Iterable[_Look]) -> int:
 
 def _flag(values: Iterable[object]) -> str:
     return "true" if any(values) else "false"
-
-
-def _annotate_settings(forge: Forge, changes: Iterable[GuardChange]) -> None:
-    for change in changes:
-        file, line = (*change.location.rsplit(":", 2), "")[:2]
-        name = ".".join(filter(None, (change.store, change.field)))
-        text = f"{name}: changed from {format_value(change.base)} to {format_value(change.head)}"
-        forge.annotate(Severity.WARNING, text, file=file, line=int(line or 0))
-
-
-def _annotate_refusals(forge: Forge, plan: Plan, loaded: LoadedManifest) -> None:
-    paths = {refusal.store: ("stores", refusal.store) for refusal in plan.refusals if refusal.store}
-    places = locate_values(loaded.manifest.documents, paths.values())
-    for refusal in plan.refusals:
-        place = places.get(paths.get(refusal.store, ()))
-        forge.annotate(
-            Severity.ERROR, refusal.message, file=place.file if place else loaded.file, line=place.line if place else 0
-        )

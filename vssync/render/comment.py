@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import chain
 from urllib.parse import quote
 
+from vssync.model.convergence import find_convergence
 from vssync.model.plan import Action, GuardChange, Plan, Refusal, StorePlan
 from vssync.planner.against import LeftOut, ManifestComparison
 from vssync.planner.estimate import count_changes
@@ -33,6 +34,7 @@ from vssync.render.markdown import (
 )
 from vssync.text import count_noun, escape_control, join_first, join_words, shorten_middle, size_in_utf16
 
+JOB = "vssync ci"  # in place of a manifest's name, for an error of the whole job
 GITHUB_COMMENT = 65_536  # characters; GitLab takes 1,000,000
 _NAME = 80  # characters of a name outside the details
 _NAMED, _MANIFESTS = 3, 10
@@ -104,6 +106,7 @@ class JobReview:
     time: datetime | None = None
     run_url: str = ""
     files_url: str = ""
+    nothing_written: bool = False
 
     @property
     def asked_no_service(self) -> bool:
@@ -114,7 +117,7 @@ class JobReview:
 def review_markdown(job: JobReview, most: int = GITHUB_COMMENT) -> tuple[str, str]:
     """A comment of at most so many characters, and a longer text for the job's summary, of at most a mebibyte."""
     marker = comment_marker(job.kind, f"{job.repository}/{job.environment}")
-    start, ending = f"{marker}\n### {_heading(job)}", _footer(job)
+    start, ending = f"{marker}\n### {_heading(job)}", footer(job)
     cut = f"Cut here: the [job's summary]({job.run_url}) shows more." if job.run_url else _CUT
 
     def blocks(*, full: bool) -> Iterator[MarkdownBlock]:
@@ -152,7 +155,10 @@ def comparison_markdown(comparison: ManifestComparison, view: View) -> str:
 def _heading(job: JobReview) -> str:
     """How many manifests change: "vssync, prod: 2 of 3 knowledge bases change, 1 refused"."""
     plans = [plan for review in job.manifests if (plan := review.shown)]
-    changing, refused = sum(not plan.empty for plan in plans), sum(bool(plan.refusals) for plan in plans)
+    differing = [
+        plan for plan in plans if not plan.empty or (job.kind == "drift" and not find_convergence(plan).reached)
+    ]
+    changing, refused = len(differing), sum(bool(plan.refusals) for plan in plans)
     failed = sum(bool(review.error) for review in job.manifests)
     total = len(job.manifests) + len(job.untouched)
     one, many = _VERBS[job.kind]
@@ -160,13 +166,13 @@ def _heading(job: JobReview) -> str:
     ends = [f"{count:,} {word}" for count, word in ((refused, "refused"), (failed, "failed")) if count]
     if total == 1 and job.manifests:
         what = f"{_code(job.manifests[0].name)} {one if changing else f'does not {many}'}"
-        what, ends = (what, ends) if plans else (f"{_code(job.manifests[0].name)} failed", [])
+        what, ends = (f"{_code(job.manifests[0].name)} failed", []) if failed and not plans else (what, ends)
     is_word = re.fullmatch(r"[A-Za-z0-9-]{1,40}", job.environment)
     place = f", {job.environment if is_word else _code(job.environment)}" if job.environment else ""
     return f"vssync{place}: {', '.join([what, *ends])}"
 
 
-def _footer(job: JobReview) -> str:
+def footer(job: JobReview) -> str:
     """What was not touched, and what this was made from, where and when."""
     parts = []
     if job.untouched:
@@ -174,9 +180,13 @@ def _footer(job: JobReview) -> str:
     when = f", {job.time:%H:%M} UTC" if job.time else ""
     commit = f" of {_code(job.commit[:7])}" if job.commit else ""
     is_held = any(review.error or (review.shown and review.shown.refusals) for review in job.manifests)
-    merge = "; a merge applies it" if job.kind == "plan" and not is_held else ""
+    is_change = any(review.shown and not review.shown.empty for review in job.manifests)
+    merge = "; a merge applies it" if job.kind == "plan" and is_change and not is_held else ""
     against = f" against {_code(job.base)}, without asking the service" if job.asked_no_service else " against live"
-    parts.append(f"Plan{commit}{against}{when}{merge}.")
+    is_planned = any(review.shown for review in job.manifests)
+    what = "Apply" if job.kind == "apply" else "Plan"
+    parts += [f"{what}{commit}{against}{when}{merge}." if is_planned else f"Job{commit}{when}."]
+    parts += ["Nothing was written."] if job.nothing_written else []
     parts += [f"[run]({job.run_url})"] if job.run_url else []
     return " ".join(parts)
 
@@ -193,8 +203,8 @@ def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:
         if review.error:
             sentences = map(escape_control, review.error.splitlines())
             lines = [part for line in sentences for part in wrap_sentences(line, 0, View(width=WIDTH))]
-            verb = "compared" if job.asked_no_service else "planned"
-            what = "nothing was written" if review.plan else f"could not be {verb}"
+            verb = "applied" if job.kind == "apply" else "compared" if job.asked_no_service else "planned"
+            what = "nothing was written" if review.plan else "failed" if review.name == JOB else f"could not be {verb}"
             yield fenced_block(lines, before=f"**{_code(review.name)}: {what}**\n\n")
 
 
@@ -272,7 +282,7 @@ def _plan_blocks(job: JobReview, *, full: bool) -> Iterator[MarkdownBlock]:
 
 
 def _notes(review: ManifestReview) -> tuple[str, ...]:
-    return (*review.notes, *(review.comparison.notes if review.comparison else ()))
+    return (*review.notes, *(review.comparison.notes if review.comparison and not review.plan else ()))
 
 
 def _blocks(review: ManifestReview, plan: Plan, job: JobReview, *, full: bool) -> Iterator[StoreBlock]:
