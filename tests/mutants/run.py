@@ -478,7 +478,7 @@ MUTANTS = (
     Mutant("unexplained-by-a-push", "vssync/ci/gitlab.py", "kind is EventKind.MANUAL and ", "", CI),
     Mutant("a-quick-action", "vssync/ci/rest.py", 're.sub(r"(?m)^/", " /", text)', "text", CI),
     Mutant("applied-though-unexplained", "vssync/commands/ci.py", "str(error)), _REFUSED", "str(error)), 0", FLOWS),
-    Mutant("a-part-is-applied", "vssync/commands/ci.py", "looks if not _worst(looks) else ()", "looks", FLOWS),
+    Mutant("a-part-is-applied", "vssync/commands/ci.py", "is_ready = not _worst(looks)", "is_ready = True", FLOWS),
     Mutant("a-fork-asks-the-service", "vssync/commands/ci.py", "if not event.is_fork:", "if True:", FLOWS),
     Mutant("a-saved-plan-chooses-its-options", "vssync/commands/ci.py", "if options != own or", "if", FLOWS),
     Mutant("an-error-closes-the-issue", "vssync/commands/ci.py", "elif not _worst(looks):", "else:", FLOWS),
