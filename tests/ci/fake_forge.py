@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,7 +44,7 @@ class Trouble:
 
 
 @dataclass
-class FakeForge:
+class FakeForge(ABC):
     """Routes requests to methods, enforcing what every forge does: a token, pages of at most 100, JSON bodies."""
 
     host: str
@@ -124,11 +125,13 @@ class FakeForge:
         body = part if isinstance(found, list) else {"total_count": len(items), "workflow_runs": part}
         return httpx.Response(200, headers=headers, json=body)
 
+    @abstractmethod
     def check_token(self, request: httpx.Request) -> None:
-        raise NotImplementedError
+        """Raises Denied without a token that may do this."""
 
+    @abstractmethod
     def routes(self) -> list[tuple[str, Handler]]:
-        raise NotImplementedError
+        """Patterns of a method and a path, such as `GET /user`, each with its handler."""
 
 
 def _is_listing(found: Any) -> bool:
