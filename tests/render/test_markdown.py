@@ -58,7 +58,7 @@ def test_a_store_that_goes_is_bold(action: Action) -> None:
 @pytest.mark.parametrize(("stores", "folded"), [(20, False), (21, True)])
 def test_a_long_table_of_stores_is_folded_away(stores: int, folded: bool) -> None:
     shown = plan_markdown(plan(*(store(create(), key=f"store-{n:02}") for n in range(stores))), View())
-    assert ("<details><summary>21 stores: 21 to add</summary>\n\n| store |" in shown) is folded
+    assert ("<details><summary>21 stores: 21 to add</summary>\n\n| - |" in shown) is folded
 
 
 def test_deletions_come_first_and_new_files_are_not_pushed_out() -> None:
@@ -88,8 +88,9 @@ def test_the_same_whatever_the_terminal() -> None:
     ("owner", "line"),
     [
         ("support-kb/prod", "<!-- vssync:plan:support-kb/prod -->"),
-        ("a--b", "<!-- vssync:plan:a_-b -->"),
-        ("--> <b>", "<!-- vssync:plan:_-___b_ -->"),
+        ("a--b", "<!-- vssync:plan:a_-b.90827a2e56361a8f -->"),
+        ("--> <b>", "<!-- vssync:plan:_-___b_.65e383593adaf112 -->"),
+        ("--> {b}", "<!-- vssync:plan:_-___b_.dc0d6202c1f24f5f -->"),
     ],
 )
 def test_a_comment_is_found_again_by_its_marker(owner: str, line: str) -> None:
