@@ -18,7 +18,8 @@ from tests.ci.fake_gitlab import TOKEN_USER, FakeGitLab
 from tests.ci.repository import Files, Repository
 from tests.support import Silent
 from vssync.ci.forge import Forge
-from vssync.commands.ci import CiRun, run_job
+from vssync.commands.ci.job import CiRun
+from vssync.commands.ci.run import run_job
 from vssync.commands.session import Settings
 from vssync.errors import VssyncError
 from vssync.render.layout import View
