@@ -17,10 +17,12 @@ from vssync.render.markdown import (
     MarkdownBlock,
     comment_marker,
     fenced_block,
+    fit_between,
     inline_code,
     join_markdown,
     report_markdown,
 )
+from vssync.text import size_in_utf16
 
 
 @cache
@@ -133,3 +135,12 @@ def test_a_cut_piece_is_closed_and_says_what_is_missing() -> None:
     assert piece
     assert piece.to_text().endswith("\n... and 93 more lines\n```")
     assert len(piece.to_text()) <= 100
+
+
+@pytest.mark.parametrize(("texts", "is_cut"), [(1, False), (3, True)])
+def test_what_stands_below_reports_is_never_cut(texts: int, is_cut: bool) -> None:
+    reports = ["\n\n".join(["a paragraph"] * 2_000)] * texts
+    shown = fit_between("<!-- m -->", reports, "The end.", most=50_000, size=size_in_utf16, cut="Cut here.")
+    assert shown.startswith("<!-- m -->\na paragraph\n")
+    assert shown.endswith("\n\nThe end.")
+    assert ("Cut here." in shown, len(shown) <= 50_000) == (is_cut, True)

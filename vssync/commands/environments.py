@@ -29,19 +29,26 @@ def declared_environments(path: str) -> tuple[str, ...]:
     return tuple(name for name in declared if isinstance(name, str)) if isinstance(declared, dict) else ()
 
 
-def expand_environments(settings: Settings, pattern: str, *, live: bool = False, named: bool = True) -> tuple[str, ...]:
-    """The environments that a pattern stands for, declared ones (if `named`) in the manifest's order, then `live` ones.
+def expand_environments(
+    settings: Settings, pattern: str, *, named: bool = True, samples: bool = False, live: bool = False
+) -> tuple[str, ...]:
+    """The environments that a pattern stands for: those declared by name (if `named`), in the manifest's order.
 
-    Raises UsageProblem where there is none.
+    With `samples`, a name for each pattern of the manifest stands in its place; with `live`, the names with stores.
+    Raises UsageProblem where there is none, unless the manifest declares just this pattern, and none of it is live.
     """
-    declared = declared_environments(settings.manifest)
-    found = [key for key in declared if named and not is_pattern(key) and fnmatchcase(key, pattern)]
-    if live:
-        for key in filter(is_pattern, declared):
-            found += sorted(name for name in live_environments(settings, key) if fnmatchcase(name, pattern))
-    if not found:
+    declared, found = declared_environments(settings.manifest), list[str]()
+    for key in declared:
+        if not is_pattern(key):
+            found += [key] if named else []
+        elif live:
+            found += sorted(live_environments(settings, key), key=lambda name: (len(name), name))
+        elif samples:
+            found.append(sample_of(key))
+    matching = tuple(dict.fromkeys(name for name in found if fnmatchcase(name, pattern)))
+    if not matching and not (live and pattern in declared):
         raise UsageProblem(f"--env {pattern}: {_nothing_matched(declared, live=live)}")
-    return tuple(dict.fromkeys(found))
+    return matching
 
 
 def _nothing_matched(declared: tuple[str, ...], *, live: bool) -> str:
