@@ -158,6 +158,17 @@ def test_a_request_opened_again_keeps_its_preview(project: Previews) -> None:
     assert project.previews() == {"kb/pr-7"}
 
 
+def test_an_environment_that_is_stopped_goes_though_its_request_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Previews(tmp_path, FakeGitLab(), PAGES, monkeypatch)
+    project.open(7, CHANGE)
+    assert project.review(7, "preview").code == 0
+    assert project.review(7, "preview", closed=True).code == 0
+    assert project.previews() == set()
+    assert "its environment was stopped" in text_of(*project.comments(7))
+
+
 def test_a_forge_that_may_not_be_asked_leaves_the_event(project: Previews) -> None:
     assert isinstance(project.fake, FakeGitHub)
     project.fake.permissions = {"contents": "read"}

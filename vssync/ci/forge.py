@@ -52,8 +52,8 @@ class CiEvent:
 
     `sha` is what the job checks out, which for a pull request may be a merge of it with its target; `head_sha` is its
     own last commit, and `base_sha` its target's commit, which may be behind the target by now. `branch` is the branch
-    that was pushed, or the target of a pull request, and `is_closed` says that this was closed or merged. `unexplained`
-    was given by hand, by who started the job.
+    that was pushed, or the target of a pull request, and `is_closed` says that this was closed or merged; `is_stopped`,
+    that the job ends its environment, whatever became of it. `unexplained` was given by hand, by who started the job.
     """
 
     kind: EventKind
@@ -68,6 +68,7 @@ class CiEvent:
     author: str = ""
     is_fork: bool = False
     is_closed: bool = False
+    is_stopped: bool = False
     actor: str = ""
     unexplained: bool = False
     files_url: str = ""  # followed by a commit and a path, where that file can be read

@@ -188,7 +188,7 @@ def _read_event(environ: Mapping[str, str]) -> CiEvent:
         number=int(number) if number.isdecimal() else None,
         is_fork=source_project != environ.get("CI_MERGE_REQUEST_PROJECT_ID"),
         # "Predefined CI/CD variables": the action of this job's environment, `stop` for the job that ends it.
-        is_closed=environ.get("CI_ENVIRONMENT_ACTION") == "stop",
+        is_stopped=environ.get("CI_ENVIRONMENT_ACTION") == "stop",
         # Only a pipeline for merged results names both ends; another one's commit is the source's last.
         base_sha=environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "")
         or environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", ""),

@@ -50,7 +50,7 @@ _ABSENCES = {IGNORED: "ignored by git", IGNORED_WITHOUT_GIT: "named in .gitignor
 _WORKFLOWS = {  # by forge: where it goes, and what is left to do
     "github": (
         ".github/workflows/vssync.yml",
-        "make the two environments that it names, with their keys, and write a commit's hash at `uses`",
+        "make the environments that it names, with their keys, and write a commit's hash at `uses`",
     ),
     "gitlab": (
         ".gitlab/vssync.gitlab-ci.yml",

@@ -53,6 +53,8 @@ def keep_preview(run: CiRun) -> int:
         run.forge.annotate(Severity.NOTICE, f"{name}: a request from a fork gets no preview")
         return 0
     run = replace(run, settings=replace(run.settings, env=name))
+    if event.is_stopped:
+        return _end(run, name, "its environment was stopped")
     if not _is_open(run, number):
         return _end(run, name)
     if event.is_closed:
@@ -76,11 +78,11 @@ def _is_open(run: CiRun, number: int) -> bool:
     return run.ask(partial(run.forge.is_open, number), is_open, "whether the request is open is known from its event")
 
 
-def _end(run: CiRun, name: str) -> int:
+def _end(run: CiRun, name: str, why: str = _CLOSED) -> int:
     """Deletes a preview, whichever manifests it is of."""
     histories = list(map(run.history, find_manifests(run.git, run.paths)))
     looks = [catch(run, history, partial(_delete, run, history)) for history in histories]
-    preview = Preview(name, gone=_CLOSED if any(look.report for look in looks) else "")
+    preview = Preview(name, gone=why if any(look.report for look in looks) else "")
     return _end_job(run, preview, looks, wanted=bool(preview.gone or worst(looks)))
 
 
