@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -14,6 +15,7 @@ from tests.ci.fake_gitlab import FakeGitLab
 from tests.ci.project import Project
 from tests.ci.repository import MANIFEST, Files
 from tests.ci.test_flows import BOTH, GONE, LABEL, NEW, PAGES, MakeProject, make, text_of
+from vssync.commands.apply import locked_journal
 from vssync.commands.plan import load_plan, make_plan_now, save_plan
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.model.plan import Options, Plan
@@ -441,3 +443,43 @@ def test_a_service_that_wants_a_key_where_none_is_set_gives_way_to_git(
     comment = text_of(project.comments(7)[0])
     assert (end.code, "No service was asked: no key is set, and it answered 401" in comment) == (code, not code)
     assert ("docs/0.md" in comment) == (not code)
+
+
+@BOTH
+def test_a_force_push_after_the_plan_takes_the_label_with_it(
+    make: MakeProject, fake: type[FakeGitHub | FakeGitLab]
+) -> None:
+    """Also if nobody looks again before the merge: the apply asks anew."""
+    project = make(fake())
+    project.open(7, {"docs/9.md": "new\n"})
+    project.label(7, LABEL, "rita")
+    assert project.review(7).code == 0
+    project.git("checkout", "-q", project.branch_of(7))
+    project.write(GONE)
+    project.git("add", "-A")
+    project.git("commit", "-q", "--amend", "-m", "another change")
+    forced = {"forced": True} if fake is FakeGitHub else {}
+    project.fake.push(project.branch_of(7), project.head, "mona", **forced)
+    project.merge(7)
+    end = project.job("apply")
+    assert (end.code, "before the last push" in text_of(end.summary), "Apply:" in end.log) == (3, True, False)
+
+
+def test_of_two_applies_at_once_one_waits_or_writes_nothing(make: MakeProject) -> None:
+    project = make()
+    project.commit(NEW)
+    settings = Settings(environment=dict(os.environ))
+    with open_session(settings, load_manifest(settings)) as session, locked_journal(session):
+        end = project.job("apply")
+    assert (end.code, "Apply:" in end.log) == (3, False)
+    assert "1 replaced" in project.job("apply", before=project.git("rev-parse", "HEAD^")).summary
+
+
+def test_a_branch_name_writes_no_line_of_its_own(make: MakeProject) -> None:
+    project = make()
+    assert isinstance(project.fake, FakeGitHub)
+    forge = project.fake.open_job(project.folder, "push", repository={"default_branch": "trunk"})
+    forge.event = replace(forge.event, branch='it\'s-"x"\n::add-mask::y', is_default_branch=False)
+    for name in ("apply", "sweep"):
+        end = project.do(name, forge)
+        assert (end.code, "\n" in end.error) == (64, False)

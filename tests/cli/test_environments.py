@@ -93,6 +93,7 @@ def test_an_error_of_one_is_told_and_the_others_are_shown(checkout: Path) -> Non
         (("plan", "-e", "pr-*"), 64, "matches no declared environment"),
         (("status", "-e", "x*"), 64, "matches no environment that has stores"),
         (("plan", "-e", "*", "--out", "p.json"), 64, "saves the plan of one environment"),
+        (("plan", "-e", "*", "--format", "html"), 64, "--format html: is of one environment"),
         (("apply", "-e", "*", "--yes"), 1, "`plan`, `status`, `validate` and `destroy` take a pattern"),
         (("output", "-e", "*"), 1, "cannot be the name of an environment"),
         (("destroy", "-e", "*", "--confirm", "kb/*"), 3, "the manifest declares no such pattern"),

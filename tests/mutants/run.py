@@ -43,6 +43,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "markup-in-a-page",
+        "vssync/render/html.py",
+        "autoescape=True",
+        "autoescape=False",
+        ("tests/render/test_nasty.py",),
+    ),
+    Mutant(
+        "control-characters-in-a-page",
+        "vssync/render/html.py",
+        "        finalize=_without_control,\n",
+        "",
+        ("tests/render/test_nasty.py",),
+    ),
+    Mutant(
         "drop-the-mark-check",
         "vssync/planner/classify.py",
         "elif mark.owner not in owners:",
@@ -504,7 +518,7 @@ MUTANTS = (
         "closed-while-applied",
         "vssync/commands/ci/preview.py",
         "in looks) and not _is_open",
-        "in looks) and not bool",
+        "in looks) and not True and not _is_open",
         PREVIEWS,
     ),
     Mutant(

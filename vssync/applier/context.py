@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +18,7 @@ from vssync.applier.writes import Writes
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
-from vssync.model.report import NOT_TRIED, Outcome, Status
+from vssync.model.report import NOT_TRIED, Outcome, Report, Status
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveFile
 from vssync.threads import Pool
@@ -42,14 +43,14 @@ class Watcher:
     def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
         """What there is to do; `throttled_for` gives the seconds for which the service asks to pause from now on."""
 
-    def on_upload_ready(self, store_key: str, size: int) -> None:
+    def on_upload_ready(self, store_key: str, key: str, file_id: str, size: int) -> None:
         """One more upload of `size` bytes is there: made now, or left by an earlier run. Stores may share it."""
 
-    def on_batch_sent(self, store_key: str) -> None:
-        """The service accepted one more batch."""
+    def on_batch_sent(self, store_key: str, batch_id: str, count: int) -> None:
+        """The service accepted one more batch, of `count` files; the id is empty where nothing can be read by it."""
 
-    def on_settled(self, store_key: str, count: int) -> None:
-        """`count` more changes ended, whatever their results."""
+    def on_settled(self, store_key: str, key: str, result: Result) -> None:
+        """One more change ended: of the file with this key, or the batch with this id."""
 
     def on_cleanup(self, uploads: int) -> None:
         """All changes ended; this number of uploads that are no longer needed is about to be deleted."""
@@ -62,6 +63,9 @@ class Watcher:
 
     def on_ending(self) -> None:
         """The run is winding up; called once, or twice where it was interrupted."""
+
+    def on_end(self, report: Report) -> None:
+        """The run ended."""
 
     def may_stop_waiting(self) -> bool:
         """Whether to end an interrupted run at once; asked repeatedly while its last requests are in flight."""
@@ -281,6 +285,12 @@ class ApplyRun:
         """Whether to begin nothing more: a change failed under --fail-fast, or nothing can be written."""
         return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
 
+    @property
+    def time(self) -> str:
+        """The time by the service's clock, or else by this machine's, as in a stamp."""
+        time = datetime.fromtimestamp(self.client.service_date or self.client.clock.wall_time(), UTC)
+        return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
     def announce(self, text: str, *, again_after: float = inf) -> None:
         """Sends the watcher a message, unless it got the same one within the last `again_after` seconds."""
         if self.service.reserve(text, self.client.clock.monotonic(), again_after=again_after):
@@ -347,7 +357,7 @@ class StoreContext:
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and tells the watcher: once, though a change may take several steps."""
         if self.run.results.record_result(self.key, key, result):
-            self.run.watcher.on_settled(self.key, 1)
+            self.run.watcher.on_settled(self.key, key, result)
 
     def settle_untried(self, key: str) -> None:
         """Records that a file was not sent, since the store takes no more."""

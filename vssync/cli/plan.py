@@ -68,7 +68,7 @@ def _plan(options: CommandOptions, out: Path | None, *, detailed: bool) -> int:
         plan = read_with_progress(session, lambda: make_plan_now(session, options.plan_options()))
     if out:
         save_plan(plan, out)
-    return print_plan(plan, options, detailed=detailed)
+    return print_plan(plan, options, detailed=detailed, settings=session.settings)
 
 
 def _compare(options: CommandOptions, against: str, at: str, *, detailed: bool) -> int:

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from vssync.cli import process
+from vssync.cli.events import event_stream
 from vssync.errors import ManifestError, Refused
 from vssync.text import count_noun
 
@@ -47,7 +49,7 @@ def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool 
 def print_warnings(warnings: Iterable[object]) -> None:
     """Prints what is not as its writer may think."""
     for warning in warnings:
-        process.print_error(f"warning: {warning}")
+        process.print_error(f"warning: {warning}", level="warning")
 
 
 def each_environment(
@@ -64,6 +66,8 @@ def each_environment(
 
     if not is_pattern(options.env or ""):
         return show(options) or process.DONE
+    if options.output_format in ("html", "gitlab"):
+        raise click.UsageError(f"--format {options.output_format}: is of one environment; name it by --env")
     names = expand_environments(options.settings(), options.env or "", live=live, samples=samples)
     if not names and options.output_format == "text":
         click.echo(f"{options.env}: no environment of this pattern has stores.")
@@ -119,14 +123,19 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
         yield journal
 
 
-def format_plan(plan: Plan, options: CommandOptions) -> str:
-    """A plan as text, Markdown, JSON or GitLab's report."""
+def format_plan(plan: Plan, options: CommandOptions, settings: Settings | None = None) -> str:
+    """A plan as text, Markdown, HTML, JSON or GitLab's report; `settings` are those it was made with just now."""
     from vssync.render.comment import plan_markdown
     from vssync.render.json import plan_gitlab, plan_json
     from vssync.render.plan_text import plan_text
 
     if options.output_format in ("json", "gitlab"):
         return (plan_json if options.output_format == "json" else plan_gitlab)(plan)
+    if options.output_format == "html":
+        from vssync.commands.apply import audit_of
+        from vssync.render.html import plan_html
+
+        return plan_html(plan, options.view(), audit_of(settings, datetime.now(UTC), plan))
     return (plan_markdown if options.output_format == "markdown" else plan_text)(plan, options.view())
 
 
@@ -138,6 +147,11 @@ def format_comparison(comparison: ManifestComparison, options: CommandOptions) -
 
     if options.output_format in ("json", "gitlab"):
         return comparison_json(comparison) if options.output_format == "json" else plan_gitlab(comparison.plan)
+    if options.output_format == "html":
+        from vssync.commands.apply import audit_of
+        from vssync.render.html import comparison_html
+
+        return comparison_html(comparison, options.view(), audit_of(None, datetime.now(UTC)))
     show = comparison_markdown if options.output_format == "markdown" else comparison_text
     return show(comparison, options.view())
 
@@ -148,9 +162,9 @@ def format_valid(desired: Desired) -> str:
     return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."
 
 
-def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool) -> int:
+def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool, settings: Settings | None = None) -> int:
     """Prints a plan, and gives the exit code of a command that does no more."""
-    click.echo(format_plan(plan, options), color=True)
+    click.echo(format_plan(plan, options, settings), color=True)
     return plan_exit_code(plan, detailed=detailed)
 
 
@@ -163,17 +177,19 @@ def plan_exit_code(plan: Plan, *, detailed: bool) -> int:
     return process.CHANGES if detailed and not find_convergence(plan).reached else process.DONE
 
 
-def approve(plan: Plan, options: CommandOptions, ask: Callable[[], None] | None) -> bool:
-    """Shows a plan, and asks where it would change something. Whether it may be applied: False where it is refused.
+def approve(
+    plan: Plan, options: CommandOptions, ask: Callable[[], None] | None, settings: Settings | None = None
+) -> bool:
+    """Shows a plan made with these settings, and asks where it would change something.
 
-    Raises what `ask` raises where the answer is no.
+    Whether it may be applied: False where it is refused. Raises what `ask` raises where the answer is no.
     """
     if options.output_format == "text" or plan.refusals:
-        click.echo(format_plan(plan, options), color=True)
+        click.echo(format_plan(plan, options, settings), color=True)
     if plan.refusals:
         return False
     if ask and not plan.empty:
-        if options.output_format != "text":
+        if options.output_format != "text" and not event_stream():
             click.echo(format_plan(plan, replace(options, output_format="text")), err=True)
         ask()
     return True
@@ -185,12 +201,12 @@ def apply_and_report(
     journal: Journal,
     options: CommandOptions,
     *,
-    already: tuple[str, ...] = (),
+    saved: Plan | None = None,
     kind: str = "report",
 ) -> int:
     """Applies a plan, and prints the report, in JSON as a document of this `kind`; in text, only what is new in it.
 
-    `already` are the addresses of a saved plan's changes that are not needed any more.
+    `saved` is the saved plan of which this is what is still to be done.
     """
     from vssync.cli.progress import apply_progress, line_progress
     from vssync.commands.apply import apply_plan
@@ -201,14 +217,17 @@ def apply_and_report(
     is_text, view = options.output_format == "text", options.view()
     if is_text and not plan.empty:
         click.echo()
-    with line_progress() if plan.empty else apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal)
-    report = replace(report, already=already)
+    with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
+        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
     if is_text and plan.empty:
         if text := closing_text(report, view):
             click.echo(f"\n{text}")
     elif options.output_format == "json":
         click.echo(report_json(report, kind))
+    elif options.output_format == "html":
+        from vssync.render.html import report_html
+
+        click.echo(report_html(report, view), color=True)
     else:
         click.echo((report_text if is_text else report_markdown)(report, view), color=True)
     if report.interrupted:

@@ -18,8 +18,9 @@ from vssync.cli.session import each_environment, plan_exit_code, read_with_progr
 def status(options: CommandOptions, address: str | None, detailed_exitcode: bool, verify: bool) -> int:
     """Show the id and files of each store, and whether it agrees with the manifest.
 
-    With the ADDRESS of a file, such as docs/guide/intro.md, show that file: as declared, as live, as planned. `-e '*'`
-    shows each declared environment, and those that a pattern such as `pr-*` made live.
+    More than five stores have a line each; ADDRESS, a store, or --full shows all about them. With the ADDRESS of a
+    file, such as docs/guide/intro.md, show that file: as declared, as live, as planned. `-e '*'` shows each declared
+    environment, and those that a pattern such as `pr-*` made live.
     """
 
     def show(options: CommandOptions) -> int:

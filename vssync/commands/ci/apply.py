@@ -22,7 +22,7 @@ from vssync.render.layout import View
 from vssync.render.markdown import SUMMARY, fit_between, report_markdown
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
-from vssync.text import size_in_bytes, size_in_utf16
+from vssync.text import escape_control, size_in_bytes, size_in_utf16
 
 _MOST_COMMENTS = 20  # requests that one apply reports on
 
@@ -36,7 +36,7 @@ def apply_merged(run: CiRun) -> int:
     if event.kind not in (EventKind.PUSH, EventKind.MANUAL) or not event.is_default_branch:
         raise UsageProblem(
             f"ci apply: is for the default branch, after a push or by hand, not for `{event.kind}` on "
-            f"`{event.branch}`; see `vssync ci --help`"
+            f"`{escape_control(event.branch)}`; see `vssync ci --help`"
         )
     ask = partial(run.forge.last_deployment, run.deployment)
     deployed = (run.ask(ask, None, "the last deployment is not known") if run.deployment else None) or ""
@@ -88,7 +88,7 @@ def _check(run: CiRun, stack: ExitStack, deployed: str, history: ManifestHistory
     annotate_refusals(run.forge, plan, loaded.manifest.documents, loaded.file)
     notes = [str(label) for label in labels if label.owner]
     review = ManifestReview(history.name, plan, labels=needed_labels(judged), notes=tuple(notes))
-    look = Look(review, REFUSED if plan.refusals else 0, session, journal)
+    look = Look(review, REFUSED if plan.refusals else 0, session, journal, saved=saved)
     if not (saved or event.unexplained) and (unexplained := find_unexplained(plan, history, run.git.head, bases)):
         error = unexplained_error(unexplained)
         annotate_error(run.forge, error)
@@ -114,7 +114,7 @@ def _write(run: CiRun, look: Look) -> Look:
     assert plan
     assert look.session
     with run.watch() as watcher:
-        report = apply_plan(look.session, plan, watcher, journal=look.journal)
+        report = apply_plan(look.session, plan, watcher, journal=look.journal, saved=look.saved)
     look.code = 0 if report.converged else INCOMPLETE
     if look.code or not plan.empty:
         look.report = report

@@ -114,6 +114,7 @@ class Look:
     session: Session | None = None
     journal: Journal | None = None
     report: Report | None = None
+    saved: Plan | None = None
 
 
 def catch(run: CiRun, history: ManifestHistory, look: Callable[[], Look]) -> Look:

@@ -34,6 +34,7 @@ from vssync.render.plan_text import plan_text
 from vssync.render.preview import Preview, PreviewedStore, preview_markdown, sweep_markdown
 from vssync.render.report import apply_line, report_text
 from vssync.sources.load import LoadedManifest
+from vssync.text import escape_control
 
 _CLOSED = "its request is closed"
 _MOST_PROBLEMS = 10  # of one report, in the comment
@@ -179,8 +180,8 @@ def sweep_previews(run: CiRun) -> int:
     event = run.forge.event
     if event.kind not in (EventKind.SCHEDULE, EventKind.MANUAL) or not event.is_default_branch:
         raise UsageProblem(
-            f"ci sweep: is for schedules on the default branch, not for `{event.kind}` on `{event.branch}`; "
-            "see `vssync ci --help`"
+            f"ci sweep: is for schedules on the default branch, not for `{event.kind}` on "
+            f"`{escape_control(event.branch)}`; see `vssync ci --help`"
         )
     found = dict[str, list[_Part]]()
     looks = [catch(run, history, partial(_find, run, history, found)) for history in run.manifests().touched]
