@@ -186,12 +186,12 @@ def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> 
     if any(other.store_key != key for other in plan.stores):
         choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max((len(purpose) + 2 for purpose, _ in choices), default=0)
-    return tuple(f"{purpose:<{width}}{shlex.join(_plan_command(options))}" for purpose, options in choices)
+    return tuple(f"{purpose:<{width}}{shlex.join(command_words('plan', options))}" for purpose, options in choices)
 
 
-def _plan_command(options: Options) -> list[str]:
-    """The command that plans with these options, as words."""
-    words = ["vssync", "plan"]
+def command_words(verb: str, options: Options) -> list[str]:
+    """The command of this verb, `plan` or `apply`, that takes these options."""
+    words = ["vssync", verb]
     for field in fields(Options):
         value = getattr(options, field.name)
         flag = _SPECIAL_FLAGS.get(field.name) or f"--{field.name.replace('_', '-')}"
