@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.serving import on_a_port
 from tests.npm import install
 from vssync.local.app import Service
 from vssync.local.responses import MODEL
+from vssync.local.server import serving
 
 NODE = Path(__file__).parent / "node"
 
@@ -23,7 +23,7 @@ NODE = Path(__file__).parent / "node"
 def test_an_application_gets_its_answers(tmp_path: Path, opened: Callable[..., Service]) -> None:
     install(NODE, tmp_path)
     program = shutil.copy(NODE / "answers.mjs", tmp_path)
-    with on_a_port(opened()) as url:
+    with serving(opened()) as url:
         variables = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}
         done = subprocess.run(
             ["node", program], env=os.environ | variables, capture_output=True, text=True, check=False, timeout=60

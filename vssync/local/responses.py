@@ -13,24 +13,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from vssync.local import search
+from vssync.local import rules, search
 from vssync.local.database import indexed, open_connection
 from vssync.local.errors import ApiError
 from vssync.local.ingestion import count_text_tokens
 from vssync.local.queries import Transaction, new_id
-from vssync.local.rules import (
-    Check,
-    array,
-    boolean,
-    check_metadata,
-    choice,
-    integer,
-    invalid_error,
-    record,
-    require_type,
-    tagged,
-    text,
-)
+from vssync.local.rules import Check, array, choice, invalid_error, record, require_type, tagged, text
 
 MODEL = "vssync-extractive"
 NOTHING_FOUND = "Nothing found."
@@ -92,7 +80,7 @@ FILE_SEARCH = record(
         "type": text(),
         "vector_store_ids": array(text(least=1), 1, 100),
         "filters": search.parse_filter,
-        "max_num_results": integer(1, 50),
+        "max_num_results": rules.integer(1, 50),
         "ranking_options": record({**search.RANKING, "hybrid_search": unchecked}),
     },
     required=("vector_store_ids",),
@@ -111,8 +99,8 @@ RESPONSE = record(
         "tools": array(tagged({"file_search": FILE_SEARCH}), 0, 16),
         "tool_choice": check_tool_choice,
         "include": array(choice(*INCLUDABLE), 0, len(INCLUDABLE)),
-        "stream": boolean,
-        "metadata": check_metadata,
+        "stream": rules.boolean,
+        "metadata": rules.check_metadata,
         "instructions": text(),
         "text": record({"format": PLAIN_TEXT, "verbosity": unchecked}),
         "previous_response_id": NO_MEMORY,
@@ -147,14 +135,11 @@ class EventStream:
 def create_response(tx: Transaction, body: dict[str, Any]) -> dict[str, Any] | EventStream:
     question, sent = body["input"], body["sent"]
     found = [search_files(tx, question, tool) for tool in body["tools"]]
-    passages = choose_passages(question, sorted((hit for hits in found for hit in hits), key=lambda hit: -hit["score"]))
+    hits = sorted((hit for each in found for hit in each), key=lambda hit: -hit["score"])
     shows_results = RESULTS in body.get("include", ())
-    calls = [call_item(tx, question, hits if shows_results else None) for hits in found]
-    message = message_item(tx, passages)
-    tokens = [
-        count_text_tokens("\n".join([question, *(hit["content"][0]["text"] for hits in found for hit in hits)])),
-        count_text_tokens(message["content"][0]["text"]),
-    ]
+    message = message_item(tx, question, choose_hits(hits))
+    read = count_text_tokens("\n".join([question, *(chunk_text(hit) for hit in hits)]))
+    written = count_text_tokens(message["content"][0]["text"])
     response = {
         "id": new_id(tx, "resp_"),
         "object": "response",
@@ -164,13 +149,13 @@ def create_response(tx: Transaction, body: dict[str, Any]) -> dict[str, Any] | E
         "error": None,
         "incomplete_details": None,
         "model": MODEL,
-        "output": [*calls, message],
+        "output": [*(call_item(tx, question, each if shows_results else None) for each in found), message],
         "usage": {
-            "input_tokens": tokens[0],
+            "input_tokens": read,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": tokens[1],
+            "output_tokens": written,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": sum(tokens),
+            "total_tokens": read + written,
         },
         "parallel_tool_calls": True,
         "tool_choice": "auto",
@@ -190,25 +175,13 @@ def search_files(tx: Transaction, question: str, tool: dict[str, Any]) -> list[d
     return sorted(hits, key=lambda hit: -hit["score"])[: options["max_num_results"]]
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A paragraph of a file, as it is there."""
-
-    text: str
-    file_id: str
-    filename: str
-
-
-def choose_passages(question: str, hits: list[dict[str, Any]]) -> list[Passage]:
-    """Of each of the best files, the paragraph that fits best; of none whose score is below half of the first one's."""
-    best: dict[str, dict[str, Any]] = {}  # of one file, since its chunks overlap
+def choose_hits(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The best chunk of each of the best files, none with less than half of the first one's score."""
+    best: dict[str, dict[str, Any]] = {}  # one of each file, since its chunks overlap
     for hit in hits:
         if hit["score"] * 2 >= hits[0]["score"]:
             best.setdefault(hit["file_id"], hit)
-    return [
-        Passage(best_paragraph(question, hit["content"][0]["text"]), hit["file_id"], hit["filename"])
-        for hit in list(best.values())[:MOST_PASSAGES]
-    ]
+    return list(best.values())[:MOST_PASSAGES]
 
 
 def best_paragraph(question: str, chunk: str) -> str:
@@ -224,40 +197,28 @@ def best_paragraph(question: str, chunk: str) -> str:
     return str(paragraphs[best[0] - 1 if best else 0]).rstrip()
 
 
-def call_item(tx: Transaction, question: str, results: list[dict[str, Any]] | None) -> dict[str, Any]:
-    rows = (
-        None
-        if results is None
-        else [
-            {name: hit[name] for name in ("attributes", "file_id", "filename", "score")}
-            | {"text": hit["content"][0]["text"]}
-            for hit in results
-        ]
-    )
-    return {
-        "id": new_id(tx, "fs_"),
-        "type": "file_search_call",
-        "status": "completed",
-        "queries": [question],
-        "results": rows,
-    }
+def chunk_text(hit: dict[str, Any]) -> str:
+    return str(hit["content"][0]["text"])
 
 
-def message_item(tx: Transaction, passages: list[Passage]) -> dict[str, Any]:
-    """Each citation stands at the end of its passage: `index` counts the characters before it."""
+def call_item(tx: Transaction, question: str, hits: list[dict[str, Any]] | None) -> dict[str, Any]:
+    """A search, and what it found if that is to be shown."""
+    shown = ("file_id", "filename", "score", "attributes")
+    results = [{name: hit[name] for name in shown} | {"text": chunk_text(hit)} for hit in hits or ()]
+    own = {"id": new_id(tx, "fs_"), "type": "file_search_call", "status": "completed"}
+    return {**own, "queries": [question], "results": None if hits is None else results}
+
+
+def message_item(tx: Transaction, question: str, hits: list[dict[str, Any]]) -> dict[str, Any]:
+    """A paragraph of each hit, with a citation at its end: `index` counts the characters before it."""
     answer, annotations = "", []
-    for passage in passages:
-        answer += ("\n\n" if answer else "") + passage.text
-        citation = {"file_id": passage.file_id, "filename": passage.filename, "index": len(answer)}
+    for hit in hits:
+        answer += ("\n\n" if answer else "") + best_paragraph(question, chunk_text(hit))
+        citation = {"file_id": hit["file_id"], "filename": hit["filename"], "index": len(answer)}
         annotations.append({"type": "file_citation", **citation})
     part = {"type": "output_text", "text": answer or NOTHING_FOUND, "annotations": annotations, "logprobs": []}
-    return {
-        "id": new_id(tx, "msg_"),
-        "type": "message",
-        "status": "completed",
-        "role": "assistant",
-        "content": [part],
-    }
+    own = {"id": new_id(tx, "msg_"), "type": "message", "status": "completed"}
+    return {**own, "role": "assistant", "content": [part]}
 
 
 Event = dict[str, Any]
