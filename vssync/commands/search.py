@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from shlex import join
 
 from vssync.commands.plan import options_of
 from vssync.commands.session import Session
@@ -18,7 +17,7 @@ from vssync.model.plan import Options
 from vssync.model.state import DesiredStore, Scalar, SearchHit, Snapshot
 from vssync.planner.decide_store import describe_denial
 from vssync.planner.find_stores import StoreMatch, match_stores
-from vssync.planner.guards import command_words
+from vssync.planner.guards import plan_command
 from vssync.render.search import SearchResults
 from vssync.render.wording import format_value
 from vssync.text import join_first
@@ -89,7 +88,7 @@ def _missing_reason(session: Session, store: DesiredStore, match: StoreMatch) ->
     if session.client.stores_denied:
         return describe_denial(store, Snapshot(0))
     allowed = Options(allow_store_replace=bool(match.expired))
-    command = join(command_words("apply", options_of(session.settings, allowed)))
+    command = plan_command(options_of(session.settings, allowed), "apply")
     if match.expired:
         return f"the store is expired; `{command}` replaces it, which changes its id"
     if store.external or store.id:
