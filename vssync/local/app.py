@@ -110,7 +110,7 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
             resp.content_type, resp.content_length = "application/octet-stream", result.size
             resp.stream = engine.database.open_blob(result.blob)
             return
-        if isinstance(result, responses.EventStream):
+        if isinstance(result, responses.ServerSentEvents):
             resp.content_type, resp.stream = "text/event-stream", result.pieces
             return
         write_json(resp, result)

@@ -126,13 +126,13 @@ def queried_stores(body: dict[str, Any]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class EventStream:
+class ServerSentEvents:
     """A response as server-sent events."""
 
     pieces: Iterator[bytes]
 
 
-def create_response(tx: Transaction, body: dict[str, Any]) -> dict[str, Any] | EventStream:
+def create_response(tx: Transaction, body: dict[str, Any]) -> dict[str, Any] | ServerSentEvents:
     question, sent = body["input"], body["sent"]
     found = [search_files(tx, question, tool) for tool in body["tools"]]
     hits = sorted((hit for each in found for hit in each), key=lambda hit: -hit["score"])
@@ -161,7 +161,7 @@ def create_response(tx: Transaction, body: dict[str, Any]) -> dict[str, Any] | E
         "tool_choice": "auto",
         **{name: sent[name] for name in SHOWN_AGAIN if sent.get(name) is not None},
     }
-    return EventStream(encode_events(response_events(response))) if body.get("stream") else response
+    return ServerSentEvents(encode_events(response_events(response))) if body.get("stream") else response
 
 
 def search_files(tx: Transaction, question: str, tool: dict[str, Any]) -> list[dict[str, Any]]:
