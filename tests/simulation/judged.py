@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,7 +68,7 @@ class Witness:
         return read_state(self.database, self.now())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JudgedSession(Session):
     """A session with a witness, and what its manifest wanted when it was opened."""
 
@@ -77,7 +77,7 @@ class JudgedSession(Session):
 
     @classmethod
     def of(cls, session: Session, witness: Witness) -> JudgedSession:
-        values = {name: getattr(session, name) for name in Session.__slots__}
+        values = {each.name: getattr(session, each.name) for each in fields(Session)}
         return cls(**values, witness=witness, wanted=read_desired(session))
 
 
