@@ -62,22 +62,19 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Every imported module, dotted, and whether only type checkers see it."""
-    typing_only = {
-        id(node)
-        for block in ast.walk(parsed(path))
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(parsed(path)):
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(path)))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every imported module, dotted."""
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, id(node) in typing_only) for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            named = (
-                [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "vssync" else [node.module]
-            )
-            yield from ((name, id(node) in typing_only) for name in named)
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from inner if node.module == "vssync" else [node.module]
 
 
 def part(path: Path) -> str:
@@ -90,7 +87,7 @@ def test_every_part_has_a_layer_and_imports_only_upwards(path: Path) -> None:
     if own in ("__init__", "__main__"):
         return
     assert own in LEVEL, f"{own} is in no layer"
-    for name, _ in imports(path):
+    for name in imports(path):
         parts = name.split(".")
         if parts[0] != "vssync" or len(parts) == 1:
             continue
@@ -106,7 +103,7 @@ def test_every_part_has_a_layer_and_imports_only_upwards(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_the_core_does_no_io_and_tools_stay_where_they_belong(path: Path) -> None:
     own = part(path)
-    for name, _ in imports(path):
+    for name in imports(path):
         top = name.split(".")[0]
         assert own not in CORE or top not in SHELL_ONLY, f"{own} is core and imports {top}"
         assert top not in ONLY_IN or own in ONLY_IN[top], f"{top} does not belong in {own}"
@@ -114,12 +111,12 @@ def test_the_core_does_no_io_and_tools_stay_where_they_belong(path: Path) -> Non
 
 @pytest.mark.parametrize("path", LOCAL_FILES, ids=relative)
 def test_the_local_service_stands_alone(path: Path) -> None:
-    assert not [name for name, _ in imports(path) if name.startswith("vssync") and not name.startswith("vssync.local")]
+    assert not [name for name in imports(path) if name.startswith("vssync") and not name.startswith("vssync.local")]
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_only_the_command_line_prints(path: Path) -> None:
-    calls = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes(path) if isinstance(node, ast.Call)]
     printing = [call for call in calls if getattr(call.func, "id", "") == "print"]
     assert part(path) == "cli" or not printing
 
@@ -136,7 +133,7 @@ def test_files_and_functions_have_a_readable_size(path: Path) -> None:
     assert lines(path) <= 400
     small_on_purpose = path.name in ("__init__.py", "__main__.py") or part(path) == "cli"
     assert small_on_purpose or lines(path) >= 20, "join it with the module that uses it"
-    functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in nodes(path) if isinstance(node, ast.FunctionDef)]
     assert not [node.name for node in functions if node.end_lineno and node.end_lineno - node.lineno >= 60]
 
 
@@ -150,7 +147,7 @@ def test_the_local_service_stays_a_test_double() -> None:
 
 
 def test_a_class_name_has_one_meaning() -> None:
-    classes = [node.name for path in ALL_FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)]
+    classes = [node.name for path in ALL_FILES for node in nodes(path) if isinstance(node, ast.ClassDef)]
     assert [name for name, count in Counter(classes).items() if count > 1] == []
 
 
