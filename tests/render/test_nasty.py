@@ -211,19 +211,19 @@ def test_clean_leaves_one_line_that_can_be_read(text: str) -> None:
 
 @pytest.mark.parametrize("view", [View(), View(width=60), View(full=True)], ids=["80", "60", "full"])
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_text_is_harmless(text: str, name: str, view: View) -> None:
-    shown = TEXTS[name](text, view)
-    assert "evil" in shown
-    assert_harmless(shown)
+def test_text_is_harmless(name: str, view: View) -> None:
+    for text in NASTY:
+        shown = TEXTS[name](text, view)
+        assert "evil" in shown
+        assert_harmless(shown)
 
 
 @pytest.mark.parametrize("name", JSON)
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_json_is_harmless_and_means_what_it_did(text: str, name: str) -> None:
-    shown = JSON[name](text)
-    assert_harmless(shown)
-    assert name == "gitlab" or text in set(strings(json.loads(shown)))
+def test_json_is_harmless_and_means_what_it_did(name: str) -> None:
+    for text in NASTY:
+        shown = JSON[name](text)
+        assert_harmless(shown)
+        assert name == "gitlab" or text in set(strings(json.loads(shown)))
 
 
 def strings(it: object) -> Iterator[str]:
@@ -238,13 +238,13 @@ def strings(it: object) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", MARKDOWN)
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_markdown_holds_foreign_text_in_code_only(text: str, name: str) -> None:
-    shown = MARKDOWN[name](text)
-    assert "evil" in shown
-    assert_harmless(shown)
-    for token in MarkdownIt("commonmark").enable("table").parse(shown):
-        assert_in_code(token)
+def test_markdown_holds_foreign_text_in_code_only(name: str) -> None:
+    for text in NASTY:
+        shown = MARKDOWN[name](text)
+        assert "evil" in shown
+        assert_harmless(shown)
+        for token in MarkdownIt("commonmark").enable("table").parse(shown):
+            assert_in_code(token)
 
 
 _CODE = re.compile(r"<code>[^<>]*</code>")
