@@ -25,7 +25,7 @@ from tests.simulation.desired import Wanted, WantedStore, read_desired
 from tests.simulation.judge import Run, judge
 from tests.simulation.truth import RequestLog, State, read_state
 from vssync import planfile
-from vssync.applier.context import Watcher
+from vssync.applier.watcher import Watcher
 from vssync.cli.process import DONE, INCOMPLETE
 from vssync.cli.session import plan_exit_code
 from vssync.commands import apply, destroy, gc, plan, status

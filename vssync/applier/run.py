@@ -17,7 +17,6 @@ from vssync.applier.context import (
     ApplyRun,
     Result,
     StoreContext,
-    Workload,
     result_of_error,
     result_of_uncompleted,
 )
@@ -49,6 +48,7 @@ from vssync.applier.wait import (
     wait_for_files,
     wait_for_new_store,
 )
+from vssync.applier.watcher import Workload
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation, UnattachedUpload
 from vssync.model.plan import Action, Plan

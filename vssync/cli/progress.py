@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from vssync.applier.context import Watcher, Workload
+from vssync.applier.watcher import Watcher, Workload
 from vssync.cli.process import signals
 from vssync.text import count_noun, escape_control, format_elapsed, format_size
 

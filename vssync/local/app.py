@@ -92,7 +92,7 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
             begin = partial(engine.transaction, writes=route.method != "GET", overrides=overrides, short=short)
             with begin() as tx:  # mostly nothing is due, and one transaction is enough
                 is_due = has_due_work(tx, ids.get("store_id"), is_query=is_query)
-                result = None if is_due else route.handler(tx, **ids, **arguments)
+                result: Any = None if is_due else route.handler(tx, **ids, **arguments)
             if is_due:
                 do_due_work(engine, ids.get("store_id"), is_query=is_query)
                 with begin() as tx:
