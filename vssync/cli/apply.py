@@ -32,7 +32,7 @@ from vssync.cli.session import (
 
 @verb
 @shared_options(
-    *(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown")),
+    *(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown", "html")),
     option("-y --yes", "Do not ask for confirmation.", is_flag=True),
     option("--fail-fast", "Start nothing new after the first failure.", is_flag=True),
 )
@@ -44,7 +44,6 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, lock_timeout
     With PLAN, a file saved by `vssync plan --out`, apply exactly that plan, without asking.
     """
     from vssync.commands.plan import load_plan, make_plan_now, replan, settings_of_plan
-    from vssync.staleness import already_applied
 
     settings = options.settings()
     saved = load_plan(path) if path else None
@@ -56,10 +55,9 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, lock_timeout
             session, lambda: replan(session, saved) if saved else make_plan_now(session, options.plan_options())
         )
         ask = partial(confirm, "Apply this plan?", "Apply with --yes, or a saved plan.")
-        if not approve(plan, options, None if yes or saved else ask):
+        if not approve(plan, options, None if yes or saved else ask, settings):
             return REFUSED
-        already = already_applied(saved, plan) if saved else ()
-        return apply_and_report(session, plan, journal, options, already=already)
+        return apply_and_report(session, plan, journal, options, saved=saved)
 
 
 def _refuse_plan_options() -> None:
