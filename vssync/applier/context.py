@@ -14,7 +14,7 @@ from vssync.api.client import Client
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.observations import IngestionHealth, RefusalStreak, ServiceRecord
 from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
-from vssync.applier.watcher import Watcher
+from vssync.applier.watcher import Result, Watcher
 from vssync.applier.writes import Writes
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
@@ -40,31 +40,6 @@ class RunSettings:
     stamp: ApplyStamp | None = None  # to write to stores, with the time of the writing
 
 
-# Of several results of one change, the worst counts.
-_WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.DOUBLED, Status.SKIPPED, Status.DONE)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one change so far."""
-
-    status: Status
-    detail: str = ""
-    request_id: str = ""
-    attempts: int = 1  # how often the request that ended it was sent
-    already: bool = False  # done before this run came to it
-
-    @property
-    def rank(self) -> tuple[int, bool]:
-        """Its place among several results of one change: the lowest counts.
-
-        "Already done" comes before "done": a change that this run found done is reported so, whatever steps followed.
-        """
-        return _WORST_FIRST.index(self.status), not self.already
-
-
-DONE = Result(Status.DONE)
-ALREADY_DONE = Result(Status.DONE, already=True)
 _INTERRUPTED = Result(Status.UNKNOWN, "started, but its result is not known; plan again")
 
 
@@ -312,7 +287,7 @@ class StoreContext:
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and tells the watcher: once, though a change may take several steps."""
         if self.run.results.record_result(self.key, key, result):
-            self.run.watcher.on_settled(self.key, 1)
+            self.run.watcher.on_settled(self.key, key, result)
 
     def settle_untried(self, key: str) -> None:
         """Records that a file was not sent, since the store takes no more."""
