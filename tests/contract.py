@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from email import message_from_bytes
-from email.message import Message
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Generic, Literal, NamedTuple, Required, TypeVar, Union, get_args, get_origin
@@ -18,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 from openai import types
-from openai.types import shared, vector_stores
+from openai.types import responses, shared, vector_stores
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from typing_extensions import get_type_hints, is_typeddict
 
@@ -57,6 +55,13 @@ class Text(BaseModel):
     next_page: str | None
 
 
+class Models(BaseModel):
+    """Likewise of the models."""
+
+    object: Literal["list"]
+    data: list[types.Model]
+
+
 class Refused(BaseModel):
     error: shared.ErrorObject
 
@@ -75,6 +80,9 @@ STORE = f"{STORES}/{{vector_store_id}}"
 STORE_FILE = f"{STORE}/files/{{file_id}}"
 BATCH = f"{STORE}/file_batches/{{batch_id}}"
 OPERATIONS = {
+    "GET /models": Operation(Models),
+    "GET /models/{model}": Operation(types.Model),
+    "POST /responses": Operation(responses.Response, responses.response_create_params.ResponseCreateParamsNonStreaming),
     "GET /files": Operation(Page[types.FileObject], query=types.FileListParams),
     "POST /files": Operation(types.FileObject, form=types.FileCreateParams),
     "GET /files/{file_id}": Operation(types.FileObject),
@@ -138,6 +146,10 @@ DEVIATIONS: dict[str, Deviations] = {
         "others' errors are a message alone": {(AN_ERROR, "error")},
     },
 }
+IDS = (
+    *(("vector_stores", "vector_store_id"), ("file_batches", "batch_id"), ("files", "file_id")),
+    ("models", "model"),
+)
 ELSEWHERE = {"file", "vector_store_id"}  # in types of what is sent: the bytes of a form, and a part of the path
 
 
@@ -203,18 +215,19 @@ def path_of(value: Any, steps: Sequence[int | str]) -> str:
 def operation_of(request: httpx.Request) -> str:
     """`GET /v1/files/file-1` as the table above names it."""
     path = request.url.path.partition("/v1")[2]
-    for collection, name in (("vector_stores", "vector_store_id"), ("file_batches", "batch_id"), ("files", "file_id")):
+    for collection, name in IDS:
         path = re.sub(f"/{collection}/(?!search$)[^/]+", f"/{collection}/{{{name}}}", path)
     return f"{request.method} {path}"
 
 
 def form_of(content: bytes, kind: str) -> Iterator[tuple[str, str]]:
     """The fields of a form that are texts."""
-    for part in message_from_bytes(f"content-type: {kind}\r\n\r\n".encode() + content).get_payload():
-        assert isinstance(part, Message)
-        options = dict(part.get_params(header="content-disposition") or ())
-        if "filename" not in options:
-            yield options["name"], str(part.get_payload())
+    _, _, boundary = kind.partition("boundary=")
+    for part in content.split(f"--{boundary}".encode())[1:-1]:
+        head, _, value = part.partition(b"\r\n\r\n")
+        if b"; filename=" not in head:
+            (name,) = re.findall(rb'; name="([^"]+)"', head)
+            yield name.decode(), value.removesuffix(b"\r\n").decode()
 
 
 def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -59,8 +59,7 @@ def plan(options: CommandOptions, *, detailed_exitcode: bool, out: Path | None, 
 
 
 def _plan(options: CommandOptions, out: Path | None, *, detailed: bool) -> int:
-    from vssync.commands.apply import describe_interrupted_runs
-    from vssync.commands.plan import make_plan_now, save_plan
+    from vssync.commands.plan import describe_interrupted_runs, make_plan_now, save_plan
 
     with session_with_progress(options.settings()) as session:
         for line in describe_interrupted_runs(session).splitlines():  # no part of the plan: only this machine knows it

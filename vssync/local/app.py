@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +14,22 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import falcon
 
-from vssync.local import files, ingestion, queries, rules, search, store_files, stores
+from vssync.local import files, ingestion, queries, responses, rules, search, store_files, stores
 from vssync.local.connections import resetting_after_errors
 from vssync.local.database import Database
 from vssync.local.dialects import LocalOptions
 from vssync.local.errors import ApiError
 from vssync.local.gateway import Gateway, register_errors, write_json
-from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, PageRequest, normal_ingestion
-from vssync.local.requests import RequestReader, json_body, no_input, page_query, search_body, upload_form
+from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, PageRequest, Transaction, normal_ingestion
+from vssync.local.requests import (
+    RequestReader,
+    json_body,
+    no_input,
+    page_query,
+    response_body,
+    search_body,
+    upload_form,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,9 @@ UPLOAD_PAGES = PageLimits(10_000, 10_000, backwards=False, filters={"purpose": (
 OBJECT_PAGES = PageLimits()
 FILE_PAGES = PageLimits(filters={"filter": ("status", rules.STATUSES)})
 ROUTES = (
+    Route("GET", "/v1/models", responses.list_models),
+    Route("GET", "/v1/models/{model}", responses.get_model),
+    Route("POST", "/v1/responses", responses.create_response, response_body),
     Route("GET", "/v1/files", files.list_files, page_query(UPLOAD_PAGES)),
     Route("POST", "/v1/files", files.create_file, upload_form),
     Route("GET", "/v1/files/{file_id}", files.get_file),
@@ -78,19 +90,24 @@ def create_app(engine: Engine) -> falcon.App[Any, Any]:
 
 
 def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
-    is_query = route.method == "GET" or route.handler is search.search_store
+    is_query = route.method == "GET" or route.handler in (search.search_store, responses.create_response)
 
     def respond(req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         with route.read_input(req, engine) as arguments:
-            if route.path.startswith(f"{STORE}/"):
-                require_settled(engine, ids["store_id"])
+            for store_id in stores_read(route, ids, arguments):
+                require_settled(engine, store_id)
             if (status := engine.options.dialect.unreadable_batches) and route.reads_batches:
                 raise ApiError(status, f"The batches of '{ids['store_id']}' cannot be read.", code="not_found")
-            do_due_work(engine, ids.get("store_id"), is_query=is_query)
             overrides = req.env.get(OVERRIDES_KEY, normal_ingestion)
             short = is_short(engine, req.path, arguments.get("page"))
-            with engine.transaction(writes=route.method != "GET", overrides=overrides, short=short) as tx:
-                result = route.handler(tx, **ids, **arguments)
+            begin = partial(engine.transaction, writes=route.method != "GET", overrides=overrides, short=short)
+            with begin() as tx:  # mostly nothing is due, and one transaction is enough
+                is_due = has_due_work(tx, ids.get("store_id"), is_query=is_query)
+                result: Any = None if is_due else route.handler(tx, **ids, **arguments)
+            if is_due:
+                do_due_work(engine, ids.get("store_id"), is_query=is_query)
+                with begin() as tx:
+                    result = route.handler(tx, **ids, **arguments)
         if not is_query:
             shorten_listings(engine, req.path, ids.get("store_id"))
         if route.handler is stores.create_store:
@@ -99,11 +116,21 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
             resp.content_type, resp.content_length = "application/octet-stream", result.size
             resp.stream = engine.database.open_blob(result.blob)
             return
+        if isinstance(result, responses.ServerSentEvents):
+            resp.content_type, resp.stream = "text/event-stream", result.pieces
+            return
         write_json(resp, result)
         if not (engine.options.ingest_delay or OVERRIDES_KEY in req.env):  # each query ingests: nothing to wait for
             resp.set_header("openai-poll-after-ms", "1")
 
     return respond
+
+
+def stores_read(route: Route, ids: Mapping[str, str], arguments: Mapping[str, Any]) -> list[str]:
+    """The stores of which a request concerns what they hold."""
+    if route.handler is responses.create_response:
+        return responses.queried_stores(arguments["body"])
+    return [ids["store_id"]] if route.path.startswith(f"{STORE}/") else []
 
 
 def require_settled(engine: Engine, store_id: str) -> None:
@@ -138,13 +165,13 @@ def shorten_listings(engine: Engine, path: str, store_id: str | None) -> None:
         engine.short["/v1/vector_stores"] = dialect.short_stores + 1
 
 
+def has_due_work(tx: Transaction, store_id: str | None, *, is_query: bool) -> bool:
+    is_due = files.expired_files(tx) or store_files.leaving_files(tx)
+    return bool(is_due or (is_query and ingestion.waiting_files(tx, store_id, 1)))
+
+
 def do_due_work(engine: Engine, store_id: str | None, *, is_query: bool) -> None:
     """Expired and detached files go before anybody sees them; a query about a store (or any) advances ingestion."""
-    with engine.transaction(writes=False) as tx:
-        is_due = files.expired_files(tx) or store_files.leaving_files(tx)
-        idle = not is_due and not (is_query and ingestion.waiting_files(tx, store_id, 1))
-    if idle:
-        return
     with engine.transaction(writes=True) as tx:
         for row in files.expired_files(tx):
             files.remove_file(tx, row)

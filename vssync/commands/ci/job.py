@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from vssync.applier.context import Watcher
+from vssync.applier.watcher import Watcher
 from vssync.ci.changed import ManifestsByTouch, find_manifests, find_removed, split_touched
 from vssync.ci.forge import Forge, PullRequest, Severity, annotate_error
 from vssync.ci.guards import JudgedLabel, judge_labels
