@@ -77,6 +77,7 @@ def dump(
     with open_connection(settings, service, beside) as connection:
         print_warnings(connection.client.sender.warnings)
         texts, dumped = read_with_progress(connection, lambda: dump_stores(connection, service, request))
+    print_warnings(f"{store.name or store.id} is left out: {store.reason}" for store in dumped.omitted)
     if out in (None, "-"):
         click.echo("".join(texts.values()), nl=False)
         return

@@ -132,16 +132,16 @@ def _templates(value: str, path: str) -> Iterator[tuple[str, int]]:
 
 
 def _by_part(value: str, path: str) -> str:
-    """A text with slashes, such as a URL, in which each part that is a folder's name or holds the stem is replaced."""
+    """A text with slashes, such as a URL, with its folders' names replaced, and the stem in the last part that has it."""
     folders = path.split("/")[:-1]
     stem = path_part(path, "stem")
+    parts = value.split("/")
+    last = next((number for number in reversed(range(len(parts))) if stem in parts[number]), -1)
     texts = []
-    for part in value.split("/"):
-        if part in folders:
-            texts.append(f"${{dir.{folders.index(part)}}}")
+    for number, part in enumerate(parts):
+        before, _, after = part.partition(stem)
+        if number == last and not before.endswith("$"):  # which would make it a literal
+            texts.append(f"{escape_placeholders(before)}${{stem}}{escape_placeholders(after)}")
         else:
-            before, found, after = part.partition(stem) if len(stem) > 1 else (part, "", "")
-            is_found = found and not before.endswith("$")  # which would make it a literal
-            filled = f"{escape_placeholders(before)}${{stem}}{escape_placeholders(after)}"
-            texts.append(filled if is_found else escape_placeholders(part))
+            texts.append(f"${{dir.{folders.index(part)}}}" if part in folders else escape_placeholders(part))
     return "/".join(texts)

@@ -249,7 +249,8 @@ def _omitted_lines(omitted: tuple[Omission, ...], noun: str) -> Iterator[str]:
     if omitted:
         place = " of the store" if noun == "file" else ""
         yield ""
-        yield f"# Left out: {count_noun(len(omitted), noun)}{place}. They stay as they are."
+        staying = "It stays as it is." if len(omitted) == 1 else "They stay as they are."
+        yield f"# Left out: {count_noun(len(omitted), noun)}{place}. {staying}"
     for each in omitted[:_MAX_OMITTED]:
         name = f" ({each.name})" if each.name else ""
         yield escape_control(f"#   {each.id}{name}: {each.reason}")

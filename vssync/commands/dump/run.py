@@ -28,10 +28,11 @@ from vssync.commands.dump.patterns import literal_pattern
 from vssync.commands.init import is_name, make_label
 from vssync.commands.session import Connection
 from vssync.commands.snapshot import list_contents, read_uploads
-from vssync.errors import UsageProblem
+from vssync.errors import UsageProblem, VssyncError
 from vssync.manifest.diagnostics import did_you_mean
 from vssync.manifest.globs import FoundFile, compile_pattern
 from vssync.manifest.lookups import Lookup
+from vssync.manifest.placeholders import escape_placeholders
 from vssync.manifest.resolve import Reading
 from vssync.model.marks import StoreMark
 from vssync.model.service import ServiceSpec
@@ -43,6 +44,7 @@ from vssync.sources.walk import walk_files
 from vssync.text import count_noun
 
 _MAX_LISTED = 20  # stores in a message
+_DENIED = "This credential may not read the store itself, so its settings are not known."
 _MIN_LISTED = 100  # files for which it is worth to list all Files
 
 
@@ -92,8 +94,8 @@ def dump_stores(connection: Connection, service: ServiceSpec, request: DumpReque
     """
     match_folder = _relative_folder(request.match, request) if request.match else None
     download_folder = _relative_folder(request.download, request) if request.download else None
-    listed = connection.client.list_stores()
-    chosen = _find_stores(listed, request.stores) if request.stores else sorted(listed, key=lambda each: each.name)
+    listed = _list_stores(connection, request.stores)
+    chosen = _find_stores(listed, request.stores) if request.stores else listed
     read, omitted = _read_stores(connection, chosen, is_strict=bool(request.stores))
 
     matches: dict[str, dict[str, LocalMatch]] = {each.key: {} for each in read}
@@ -116,6 +118,9 @@ def dump_stores(connection: Connection, service: ServiceSpec, request: DumpReque
         usable = {id_: match for id_, match in matches[each.key].items() if match.path in readings}
         by_id = names.count(each.store.name) > 1
         dumped = _dumped_store(each, usable, remarks.get(each.key, {}), service.provider, by_id=by_id)
+        if connection.client.stores_denied:
+            external = {"external": True, "id": escape_placeholders(each.store.id), "adopt": True}
+            dumped = replace(dumped, settings=external, notes=(_DENIED,))
         if any(readings[match.path].findings.is_draft for match in usable.values()):
             dumped = replace(dumped, settings={**dumped.settings, "skip": ["!draft"]})
         stores.append(dumped)
@@ -148,6 +153,18 @@ def _dumped_store(
     )
 
 
+def _list_stores(connection: Connection, names: tuple[str, ...]) -> list[LiveStore]:
+    """All stores; where this credential may not list them, those of these ids, as far as it may list their files."""
+    if names:
+        connection.client.pinned_stores = dict.fromkeys(names, "")
+    stores = sorted(connection.client.list_stores(), key=lambda store: (store.name, store.created_at, store.id))
+    if connection.client.stores_denied and (other := set(names).difference(store.id for store in stores)):
+        raise UsageProblem(f"--store {min(other)}: this credential may not list stores; give the id of one, vs_...")
+    if not stores:
+        raise UsageProblem("the service has no vector stores, so there is nothing to dump")
+    return stores
+
+
 def _find_stores(stores: Sequence[LiveStore], names: tuple[str, ...]) -> list[LiveStore]:
     """The stores of these ids, or names that only one store has, each once."""
     found: dict[str, str] = {}  # what each was asked for by, by id
@@ -169,7 +186,7 @@ def _find_store(stores: Sequence[LiveStore], name_or_id: str) -> LiveStore:
         return found[0]
     hint = did_you_mean(name_or_id, [text for store in stores for text in (store.name, store.id) if text])
     choices = found or list(stores)
-    listed = ", ".join(f"{store.name} ({store.id})".strip() for store in choices[:_MAX_LISTED]) or "none"
+    listed = ", ".join(f"{store.name} ({store.id})".strip() for store in choices[:_MAX_LISTED])
     more = f" and {len(choices) - _MAX_LISTED:,} more" if len(choices) > _MAX_LISTED else ""
     if found:
         raise UsageProblem(f"--store {name_or_id}: several stores have this name; give an id: {listed}{more}")
@@ -186,8 +203,8 @@ def _read_stores(
     reasons = {store.id: "it has expired, so its files cannot be taken over" for store in stores if store.is_expired}
     reasons |= {store.id: each.shortfall for store, each in zip(usable, contents, strict=True) if each.shortfall}
     omitted = tuple(Omission(store.id, store.name, reasons[store.id]) for store in stores if store.id in reasons)
-    if omitted and is_strict:
-        raise UsageProblem(f"--store {omitted[0].name or omitted[0].id}: {omitted[0].reason}")
+    if omitted and (is_strict or len(omitted) == len(stores)):
+        raise VssyncError(f"{omitted[0].name or omitted[0].id}: {omitted[0].reason}")
     listings = [(store, each.files) for store, each in zip(usable, contents, strict=True) if store.id not in reasons]
     uploads = _uploads_of(connection, [file for _, files in listings for file in files])
     connected = {upload.id for upload in uploads.values() if upload.is_connector_file}
