@@ -88,6 +88,16 @@ def test_a_document_fits_the_schema_of_its_kind(folder: Path, kind: str, argumen
     document(folder, kind, *arguments)
 
 
+def test_a_report_names_the_saved_plan_also_where_it_was_applied_before(tmp_path: Path) -> None:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    (tmp_path / "a.md").write_text("# How to stop\n")
+    assert vssync(tmp_path, "plan", "-e", "dev", "--out", "plan.json").code == 0
+    reports = [document(tmp_path, "report", "apply", "plan.json") for _ in range(2)]
+    checksum = json.loads((tmp_path / "plan.json").read_text("utf-8"))["checksum"]
+    assert [report["audit"]["plan_digest"] for report in reports] == [checksum] * 2
+    assert [len(report["already"]) for report in reports] == [0, 2]
+
+
 def test_an_invalid_manifest_is_a_document_too(tmp_path: Path) -> None:
     (tmp_path / "vssync.yaml").write_text("version: 1\nowner: shelf\nstoers: {}\n")
     printed = document(tmp_path, "validate", "validate", code=1)

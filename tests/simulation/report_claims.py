@@ -52,6 +52,13 @@ def check_requests(claim: Claim, case: Case) -> str:
     return "" if claim.value <= repeated else f"{repeated} requests are like an earlier one"
 
 
+@checks("Audit.plan_digest")
+def check_plan_digest(claim: Claim, case: Case) -> str:
+    """That of the plan; of a saved one in part applied before, only its own file has it."""
+    document, plan = case.run.document or {}, case.run.plan or {}
+    return "" if document["already"] else differs(claim.value, plan["checksum"])
+
+
 @checks("report.stores{}")
 def check_store_ids(claim: Claim, case: Case) -> str:
     """Each store that the run looked at and that exists."""

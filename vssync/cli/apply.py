@@ -44,7 +44,6 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, lock_timeout
     With PLAN, a file saved by `vssync plan --out`, apply exactly that plan, without asking.
     """
     from vssync.commands.plan import load_plan, make_plan_now, replan, settings_of_plan
-    from vssync.staleness import already_applied
 
     settings = options.settings()
     saved = load_plan(path) if path else None
@@ -58,8 +57,7 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, lock_timeout
         ask = partial(confirm, "Apply this plan?", "Apply with --yes, or a saved plan.")
         if not approve(plan, options, None if yes or saved else ask):
             return REFUSED
-        already = already_applied(saved, plan) if saved else ()
-        return apply_and_report(session, plan, journal, options, already=already)
+        return apply_and_report(session, plan, journal, options, saved=saved)
 
 
 def _refuse_plan_options() -> None:

@@ -148,15 +148,15 @@ def apply_and_report(
     journal: Journal,
     options: CommandOptions,
     *,
-    already: tuple[str, ...] = (),
+    saved: Plan | None = None,
     kind: str = "report",
 ) -> int:
     """Applies a plan, and prints the report, in JSON as a document of this `kind`; in text, only what is new in it.
 
-    `already` are the addresses of a saved plan's changes that are not needed any more.
+    `saved` is the saved plan of which this is what is still to be done.
     """
     from vssync.cli.progress import apply_progress, line_progress
-    from vssync.commands.apply import apply_plan
+    from vssync.commands.apply import apply_plan, with_saved_plan
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
     from vssync.render.report import closing_text, report_text
@@ -166,7 +166,7 @@ def apply_and_report(
         click.echo()
     with line_progress() if plan.empty else apply_progress() as watcher:
         report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal)
-    report = replace(report, already=already)
+    report = with_saved_plan(report, saved, plan)
     if is_text and plan.empty:
         if text := closing_text(report, view):
             click.echo(f"\n{text}")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vssync.model.plan import Action, NoteKind, StorePlan
-from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.report import Audit, Orphan, Outcome, Report, Status
 from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import (
@@ -32,7 +32,7 @@ def report_text(report: Report, view: View) -> str:
     totals = fit_totals(end, view)
     if view.quiet:
         return join_blocks([totals])
-    heading = [wording.heading_line(report.plan.owner, report.plan.service)]
+    heading = [wording.heading_line(report.plan.owner, report.plan.service), *audit_lines(report.audit, view)]
     middle = [already_lines(report.already, view), *upload_lines(report, view)]
     return join_blocks([heading, *show_blocks(report_blocks(report), view), *middle, totals])
 
@@ -109,6 +109,12 @@ def end_lines(report: Report) -> list[str]:
     if scope := wording.scope_text(report.plan):
         lines.append(f"Scope: {scope}.")
     return [*lines, apply_line(report)]
+
+
+def audit_lines(audit: Audit, view: View) -> list[str]:
+    """When, of which commit and by whom something was applied, with which version, which plan, and in which CI run."""
+    parts, run = wording.audit_parts(audit), [f"Run: {escape_control(audit.run_url)}"] if audit.run_url else []
+    return [*(wrap_sentences("; ".join(parts), 0, view) if parts else []), *run]
 
 
 def apply_line(report: Report) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
+from vssync.model.report import Audit
 from vssync.model.service import ServiceSpec
 from vssync.model.state import FileCounts, LiveBatch, LiveFile, Scalar
 from vssync.planner.estimate import Cost
@@ -243,14 +244,24 @@ def batch_progress(counts: FileCounts) -> str:
 
 
 def stamp_text(text: str) -> str:
-    """When a store was last applied, and from which commit: "27 Nov 2026 14:02 UTC, 4f2a91c"; empty for no stamp."""
+    """When a store was last applied, from which commit, and by whom; empty for no stamp.
+
+    As in "27 Nov 2026 14:02 UTC, 4f2a91c, by eva".
+    """
     stamp = parse_stamp(text)
     if stamp is None:
         return ""
     year, month, day = stamp.time[:10].split("-")
     when = f"{int(day)} {_MONTHS[(int(month) - 1) % 12]} {year} {stamp.time[11:16]} UTC"
     commit = stamp.commit[:7] + ("+" if stamp.commit.endswith("+") else "")
-    return ", ".join(filter(None, (when, commit)))
+    return ", ".join(filter(None, (when, commit, f"by {escape_control(stamp.actor)}" if stamp.actor else "")))
+
+
+def audit_parts(audit: Audit) -> list[str]:
+    """When, of which commit and by whom something was applied, with which vssync, and which plan, as far as known."""
+    plan = f"plan {escape_control(audit.plan_digest[:12])}" if audit.plan_digest else ""
+    version = f"vssync {escape_control(audit.version)}" if audit.version else ""
+    return list(filter(None, (stamp_text(str(audit.stamp)), version, plan)))
 
 
 def is_created(store: StorePlan) -> bool:
