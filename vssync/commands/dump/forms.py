@@ -132,7 +132,7 @@ def _templates(value: str, path: str) -> Iterator[tuple[str, int]]:
 
 
 def _by_part(value: str, path: str) -> str:
-    """A text with slashes, such as a URL, with its folders' names replaced, and the stem in the last part that has it."""
+    """A text with slashes, such as a URL: folders' names are replaced, and the stem in the last part that has it."""
     folders = path.split("/")[:-1]
     stem = path_part(path, "stem")
     parts = value.split("/")
