@@ -30,6 +30,7 @@ ONLY_IN = {
     "oci": {"auth", "commands"},
     "httpx": {"api", "auth", "ci", "commands"},
     "click": {"cli"},
+    "jinja2": {"render"},
     "rich": {"cli"},
     "falcon": set[str](),
 }

@@ -32,7 +32,7 @@ from vssync.cli.session import (
 
 @verb
 @shared_options(
-    *(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown")),
+    *(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown", "html")),
     option("-y --yes", "Do not ask for confirmation.", is_flag=True),
     option("--fail-fast", "Start nothing new after the first failure.", is_flag=True),
 )
@@ -55,7 +55,7 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, lock_timeout
             session, lambda: replan(session, saved) if saved else make_plan_now(session, options.plan_options())
         )
         ask = partial(confirm, "Apply this plan?", "Apply with --yes, or a saved plan.")
-        if not approve(plan, options, None if yes or saved else ask):
+        if not approve(plan, options, None if yes or saved else ask, settings):
             return REFUSED
         return apply_and_report(session, plan, journal, options, saved=saved)
 

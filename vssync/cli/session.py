@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -82,14 +83,19 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
         yield journal
 
 
-def format_plan(plan: Plan, options: CommandOptions) -> str:
-    """A plan as text, Markdown, JSON or GitLab's report."""
+def format_plan(plan: Plan, options: CommandOptions, settings: Settings | None = None) -> str:
+    """A plan as text, Markdown, HTML, JSON or GitLab's report; `settings` are those it was made with just now."""
     from vssync.render.comment import plan_markdown
     from vssync.render.json import plan_gitlab, plan_json
     from vssync.render.plan_text import plan_text
 
     if options.output_format in ("json", "gitlab"):
         return (plan_json if options.output_format == "json" else plan_gitlab)(plan)
+    if options.output_format == "html":
+        from vssync.commands.apply import audit_of
+        from vssync.render.html import plan_html
+
+        return plan_html(plan, options.view(), audit_of(settings, datetime.now(UTC), plan))
     return (plan_markdown if options.output_format == "markdown" else plan_text)(plan, options.view())
 
 
@@ -101,6 +107,11 @@ def format_comparison(comparison: ManifestComparison, options: CommandOptions) -
 
     if options.output_format in ("json", "gitlab"):
         return comparison_json(comparison) if options.output_format == "json" else plan_gitlab(comparison.plan)
+    if options.output_format == "html":
+        from vssync.commands.apply import audit_of
+        from vssync.render.html import comparison_html
+
+        return comparison_html(comparison, options.view(), audit_of(None, datetime.now(UTC)))
     show = comparison_markdown if options.output_format == "markdown" else comparison_text
     return show(comparison, options.view())
 
@@ -111,9 +122,9 @@ def format_valid(desired: Desired) -> str:
     return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."
 
 
-def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool) -> int:
+def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool, settings: Settings | None = None) -> int:
     """Prints a plan, and gives the exit code of a command that does no more."""
-    click.echo(format_plan(plan, options), color=True)
+    click.echo(format_plan(plan, options, settings), color=True)
     return plan_exit_code(plan, detailed=detailed)
 
 
@@ -126,13 +137,15 @@ def plan_exit_code(plan: Plan, *, detailed: bool) -> int:
     return process.CHANGES if detailed and not find_convergence(plan).reached else process.DONE
 
 
-def approve(plan: Plan, options: CommandOptions, ask: Callable[[], None] | None) -> bool:
-    """Shows a plan, and asks where it would change something. Whether it may be applied: False where it is refused.
+def approve(
+    plan: Plan, options: CommandOptions, ask: Callable[[], None] | None, settings: Settings | None = None
+) -> bool:
+    """Shows a plan made with these settings, and asks where it would change something.
 
-    Raises what `ask` raises where the answer is no.
+    Whether it may be applied: False where it is refused. Raises what `ask` raises where the answer is no.
     """
     if options.output_format == "text" or plan.refusals:
-        click.echo(format_plan(plan, options), color=True)
+        click.echo(format_plan(plan, options, settings), color=True)
     if plan.refusals:
         return False
     if ask and not plan.empty:
@@ -172,6 +185,10 @@ def apply_and_report(
             click.echo(f"\n{text}")
     elif options.output_format == "json":
         click.echo(report_json(report, kind))
+    elif options.output_format == "html":
+        from vssync.render.html import report_html
+
+        click.echo(report_html(report, view), color=True)
     else:
         click.echo((report_text if is_text else report_markdown)(report, view), color=True)
     if report.interrupted:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from vssync import __version__, planfile
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.run import carry_out
 from vssync.applier.writes import Writes
-from vssync.commands.session import Session, prepare_for_writes
+from vssync.commands.session import Session, Settings, prepare_for_writes
 from vssync.errors import Refused, VssyncError
 from vssync.journal.folder import exclusive_lock, lock_holder, remember_search_capability
 from vssync.journal.interrupted import describe_interrupted
@@ -126,6 +127,16 @@ def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:
             if not changed_files(folder, ".", _OWN_FILES, timeout=_TIMEOUT):
                 commit = head
     return ApplyStamp.of(commit, actor or first(_OS_USER), first(_RUN))
+
+
+def audit_of(settings: Settings | None, time: datetime, plan: Plan | None = None) -> Audit:
+    """Who shows a plan, when and where; from which commit, only where the manifest is at hand with its settings."""
+    stamp, run_url = ApplyStamp(), ""
+    if settings:
+        folder, environment = find_manifest(Path(settings.manifest)).parent, settings.environment
+        stamp, run_url = stamp_of(folder, environment), run_url_of(environment)
+    stamp = replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}")
+    return Audit(stamp, run_url, planfile.checksum(plan) if plan else "", __version__)
 
 
 def run_url_of(environment: Mapping[str, str]) -> str:

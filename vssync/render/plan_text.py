@@ -93,7 +93,7 @@ def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
         files = store.wanted if created else store.live
         head = TextLine(f"{escape_control(store.key)}  {where}{name}", right=count_noun(files, "file"), indent=0)
         rows = plan_rows(store, full=full)
-        blocks.append(StoreBlock(head, rows if full else fold_new_folders(rows), files, created))
+        blocks.append(StoreBlock(head, rows if full else fold_new_folders(rows), files, created, store.key))
     return blocks if full else fold_across_stores(blocks)
 
 

@@ -101,9 +101,14 @@ _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
 
 def heading_line(owner: str, service: ServiceSpec) -> str:
     """The first line of every output: owner, environment, service."""
+    return escape_control(f"{owner.replace('/', ', ', 1)}: {service_text(service)}")
+
+
+def service_text(service: ServiceSpec) -> str:
+    """A provider and its region or host: "oci us-chicago-1"."""
     host = _HOST.match(service.data_url)
     place = service.region or (host.group(1) if host else "")
-    return escape_control(f"{owner.replace('/', ', ', 1)}: {service.provider} {place}".rstrip())
+    return escape_control(f"{service.provider} {place}".rstrip())
 
 
 def reason_text(reasons: tuple[Reason, ...]) -> str:
@@ -159,11 +164,17 @@ def cost_line(cost: Cost) -> str:
 
 def plan_line(counts: Counts, store_parts: Sequence[str] = (), *, bold_delete: bool = False) -> str:
     """The totals in their fixed form; rare ones, those of stores and of batches only when they are not zero."""
-    *changes, deletions = file_parts(counts, zeros=True)
-    deletions = f"**{deletions}**" if bold_delete and counts.delete else deletions
-    cancels = [f"{count_noun(counts.cancel, 'batch')} {TO_DO[Action.CANCEL]}"] if counts.cancel else []
-    parts = [*changes, deletions, f"{counts.unchanged:,} unchanged", *rare_parts(counts), *store_parts, *cancels]
+    parts = plan_parts(counts, store_parts)
+    if bold_delete and counts.delete:
+        parts[3] = f"**{parts[3]}**"
     return f"Plan: {', '.join(parts)}."
+
+
+def plan_parts(counts: Counts, store_parts: Sequence[str] = ()) -> list[str]:
+    """The parts of that line: "3 to add"; of the four that every plan has, deletions are the last."""
+    cancels = [f"{count_noun(counts.cancel, 'batch')} {TO_DO[Action.CANCEL]}"] if counts.cancel else []
+    always = [*file_parts(counts, zeros=True), f"{counts.unchanged:,} unchanged"]
+    return [*always, *rare_parts(counts), *store_parts, *cancels]
 
 
 def file_parts(counts: Counts, *, zeros: bool = False) -> list[str]:
