@@ -13,10 +13,11 @@ from tests.dump.test_taking_over import adopts_and_converges, connected_to, put,
 from vssync.commands.dump.run import DumpRequest, dump_stores
 from vssync.errors import VssyncError
 from vssync.model.service import ServiceSpec
-from vssync.model.state import Attributes
+from vssync.model.state import Attributes, Scalar
 
 PAGE = "---\ntitle: {0}\n---\n# The {0}\n"
 Files = Mapping[str, tuple[str, Attributes]]  # upload name -> content, attributes
+KINDS: tuple[Scalar, ...] = (True, 1, "1", "true", 1.5)
 # The settings of a store, and its files.
 SHAPES: Mapping[str, tuple[Mapping[str, Any], Files]] = {
     "empty": ({}, {}),
@@ -46,7 +47,7 @@ SHAPES: Mapping[str, tuple[Mapping[str, Any], Files]] = {
         },
     ),
     "all differ": ({}, {f"all differ__{name}.md": (name, {name: 1.0, "n": ord(name)}) for name in "xyz"}),
-    "kinds": ({}, {f"kinds__{n}.md": (str(n), {"v": value}) for n, value in enumerate((True, 1, "1", "true", 1.5))}),
+    "kinds": ({}, {f"kinds__{n}.md": (str(n), {"v": value}) for n, value in enumerate(KINDS)}),
     "drafts": ({}, {"drafts__a.md": ("---\ndraft: true\n---\nA", {}), "drafts__b.md": ("B", {})}),
     "unloadable": ({}, {"unloadable__a.md": (" \n", {"k": "blank"}), "unloadable__b.md": ("text", {"k": "text"})}),
     "odd names": ({}, {"../up.md": ("up", {"k": "1"}), ".hidden.md": ("h", {}), "a\nb ${x}.md": ("nl", {"k": "${x}"})}),
