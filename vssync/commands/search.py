@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from vssync.commands.plan import options_of
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem, VssyncError
 from vssync.model.plan import Options
 from vssync.model.state import SearchHit, Snapshot
 from vssync.planner.decide_store import describe_denial
 from vssync.planner.find_stores import match_stores
+from vssync.planner.guards import plan_command
 
 
 def search_stores(session: Session, question: str, max_results: int, store: str | None = None) -> tuple[SearchHit, ...]:
@@ -20,7 +22,8 @@ def search_stores(session: Session, question: str, max_results: int, store: str 
     keys = declared if store is None else [store]
     missing = [spec for spec in desired.stores if spec.key in keys and spec.key not in live_ids]
     if missing:
-        absent = "the store does not exist yet; run `vssync apply` first"
+        command = plan_command(options_of(session.settings, Options()), "apply")
+        absent = f"the store does not exist yet; run `{command}` first"
         is_denied = session.client.stores_denied
         reasons = (f"{spec.key}: {describe_denial(spec, Snapshot(0)) if is_denied else absent}" for spec in missing)
         raise VssyncError("\n".join(reasons))
