@@ -1,8 +1,8 @@
 """Says once what many files have in common: for all stores, at a store, at an entry, or in an override. Pure.
 
-A form is written for a folder, or for all files of an extension, where it suits more than half of them and more than
-what is inherited there; then the same for the folders in it, and last for single files. `manifest` reads the result
-back to make sure.
+A form is written for a folder, or for all files of an extension, where it suits more than half of them, or fewer if that
+saves rules, and more than what is inherited there; then the same for the folders in it, and last for single files.
+`manifest` reads the result back to make sure.
 """
 
 from __future__ import annotations
@@ -167,11 +167,12 @@ def _rules_for(files: Sequence[DumpedFile], name: Field, looked_up: LookedUp) ->
     forms = ((file, forms_of(file, name, looked_up.get(file.path) if file.path else None)) for file in files)
     store = _Group(tuple(_Leaf(file.position, each) for file, each in forms if each))
     kinds: tuple[SuffixOf | None, ...] = (None, _suffix_of, _two_suffixes_of)
-    return min(([*_place(store, default_form(name), suffix_of)] for suffix_of in kinds), key=len)
+    tries = ([*_place(store, default_form(name), suffix_of, share)] for share in (0.5, 0.0) for suffix_of in kinds)
+    return min(tries, key=len)
 
 
 def _place(
-    group: _Group, inherited: str, suffix_of: SuffixOf | None, depth: int = 0, is_nested: bool = False
+    group: _Group, inherited: str, suffix_of: SuffixOf | None, share: float, *, depth: int = 0, is_nested: bool = False
 ) -> Iterator[_Placement]:
     counts: Counter[str] = Counter()
     ranks: dict[str, int] = {}
@@ -181,14 +182,14 @@ def _place(
                 counts[form] += 1
                 ranks[form] = rank
     best = max(counts, key=lambda form: (counts[form], form == inherited, -ranks[form], form), default=inherited)
-    if counts[best] > counts[inherited] and counts[best] * 2 > len(group.leaves):
+    if counts[best] > counts[inherited] and counts[best] > share * len(group.leaves):
         yield _Placement(group.pattern, best, tuple(leaf.position for leaf in group.leaves), depth, is_nested)
         inherited, is_nested = best, is_nested or depth > 0
     if counts[inherited] == len(group.leaves):
         return
     groups, singles = _split(group, suffix_of)
     for inner in groups:
-        yield from _place(inner, inherited, suffix_of, depth + 1, is_nested)
+        yield from _place(inner, inherited, suffix_of, share, depth=depth + 1, is_nested=is_nested)
     for leaf in singles:
         if inherited not in leaf.forms:
             form = min(leaf.forms, key=lambda each: (leaf.forms[each], each))
