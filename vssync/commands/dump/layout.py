@@ -1,7 +1,7 @@
 """Says once what many files have in common: for all stores, at a store, at an entry, or in an override. Pure.
 
-A form is written for a folder, or for all files of an extension, where it suits more than half of them, or fewer if that
-saves rules, and more than what is inherited there; then the same for the folders in it, and last for single files.
+A form is written for a folder, or for all files of an extension, where it suits more than half of them (or fewer, if
+that saves rules) and more than what is inherited there; then the same for the folders in it, and last for single files.
 `manifest` reads the result back to make sure.
 """
 
