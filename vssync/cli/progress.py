@@ -200,10 +200,27 @@ def reading_progress(
 ) -> Iterator[None]:
     """Shows how much of the service is read, when it takes a while; what was sent again and why; what it waits for."""
 
-    def show() -> None:
-        retries = f", {count_noun(repeated(), 'request')} sent again ({last_trouble()})" if repeated() else ""
+    def describe() -> str:
         wait = f"; {waiting_for()}" if waiting_for() else ""
-        write(f"Reading the service: {count_noun(listed(), 'object')}{retries}{wait}")
+        return (
+            f"Reading the service: {count_noun(listed(), 'object')}{describe_retries(repeated(), last_trouble())}{wait}"
+        )
+
+    with status_line(describe):
+        yield
+
+
+def describe_retries(repeated: int, last_trouble: str) -> str:
+    """How many requests were sent again, and why the last one was; empty for none."""
+    return f", {count_noun(repeated, 'request')} sent again ({last_trouble})" if repeated else ""
+
+
+@contextmanager
+def status_line(describe: Callable[[], str]) -> Iterator[None]:
+    """Shows what changes while the block runs: on a terminal in its place, elsewhere a line now and then."""
+
+    def show() -> None:
+        write(describe())
 
     terminal = sys.stderr.isatty()
     output = overwritten_line() if terminal else nullcontext(lambda text: print(text, file=sys.stderr, flush=True))

@@ -139,7 +139,7 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
         # ManifestError.
         for name in (name for name in error.validator_value if name not in error.instance):
             hint = "an entry with `file_id` needs a `key`" if name == "key" else f"write `{name}: ...`"
-            document = "the file" if "questions" in error.schema["properties"] else "the manifest"
+            document = "the file" if "questions" in error.schema.get("properties", ()) else "the manifest"
             yield Diagnostic(path, f"{subject if path else document} lacks the field `{name}`", hint)
     elif "propertyNames" in error.relative_schema_path:
         name = f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in {subject}"

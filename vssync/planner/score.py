@@ -233,7 +233,7 @@ def _losses(
     for key in index.matching(pattern):
         for change in leaving[key]:
             if change.was:
-                yield key, f"is {escape_control(change.key)} now"
+                yield key, f"moves to `{escape_control(change.key)}`"
             elif change.action is Action.DELETE:
                 why = _LEFT_OUT.get(change.reasons[0])
                 yield key, f"is left out ({why})" if why else "leaves the store"

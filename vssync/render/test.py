@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
 from xml.etree import ElementTree
 
 from vssync.document import document, json_value
+from vssync.model.plan import NoteKind, Plan
 from vssync.model.questions import AttributeFilter, SearchFilter
 from vssync.planner.score import PatternResult, QuestionReport, QuestionResult, RankedHit, StoreScore
 from vssync.render import wording
 from vssync.render.layout import BELOW, TextLine, View, fit_totals, lay_out_columns, wrap_sentences
-from vssync.render.markdown import COMMENT, SUMMARY, WIDTH, MarkdownBlock, fenced_block, inline_code, join_markdown
-from vssync.render.markdown import title_block
+from vssync.render.markdown import (
+    COMMENT,
+    SUMMARY,
+    WIDTH,
+    MarkdownBlock,
+    fenced_block,
+    inline_code,
+    join_markdown,
+    prose,
+    title_block,
+)
 from vssync.render.plan_text import join_blocks
-from vssync.text import count_noun, escape_control
+from vssync.text import count_noun, escape_control, shorten_middle
 
 _FAILURES, _FOUND = 50, 5  # questions of a store, and documents of a question, that are shown
+_SENTENCE = 300
 _LABEL = 10  # columns of "expected" and the like
 _OPERATORS = {"eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "in", "nin": "not in"}
 _CUT = "Cut here: `vssync test` shows more."
 
 
-def test_text(report: QuestionReport, view: View) -> str:
+def questions_text(report: QuestionReport, view: View) -> str:
     """The report for a terminal: what fails; with `view.full` also what passes; with `view.quiet` only the totals."""
     blocks = []
     for store in report.stores:
@@ -51,7 +61,9 @@ def _store_lines(report: QuestionReport, store: StoreScore, view: View) -> Itera
     for result in shown:
         yield from _result_lines(result, "x", view)
     if rest := len(failed) - len(shown):
-        yield TextLine(f"and {count_noun(rest, 'more question')} that fail{'s' if rest == 1 else ''} (--full)", sign="x")
+        yield TextLine(
+            f"and {count_noun(rest, 'more question')} that fail{'s' if rest == 1 else ''} (--full)", sign="x"
+        )
     for result in store.results if view.full else ():
         if result.passed:
             yield from _result_lines(result, "", view)
@@ -134,6 +146,8 @@ def _documents(hits: tuple[RankedHit, ...]) -> list[RankedHit]:
 def store_total(store: StoreScore) -> str:
     """How many questions pass, how many must, and why that is not enough."""
     total = len(store.results)
+    if store.unasked == total:
+        return f"{count_noun(total, 'question')} could not be asked."
     share = f", {store.passed * 100 // total if total else 100}%" if store.passed < total else ""
     needed = f" (needs {store.questions.needed:g}%)" if share else ""
     text = f"{store.passed:,} of {total:,} pass{share}{needed}."
@@ -151,7 +165,7 @@ def _report_total(report: QuestionReport) -> str:
     return f"{good:,} of {count_noun(len(report.stores), 'store')} pass."
 
 
-def test_markdown(report: QuestionReport, view: View) -> str:
+def questions_markdown(report: QuestionReport, view: View) -> str:
     """The report for a comment or a job's summary: a table of the stores, then what fails."""
     view = replace(view, width=WIDTH, color=False)
     size = SUMMARY if view.full else COMMENT
@@ -174,12 +188,29 @@ def _table_row(store: StoreScore) -> str:
     return f"| {' | '.join([*cells, result])} |"
 
 
-def test_json(report: QuestionReport) -> str:
+def lost_question_blocks(plans: Iterable[tuple[str, Plan | None]]) -> Iterator[MarkdownBlock]:
+    """The questions that plans, each with its manifest's name, are certain to leave without their document."""
+    found = [
+        (name, f"{prose(shorten_middle(note.detail, _SENTENCE))}.")
+        for name, plan in plans
+        for store in (plan.stores if plan else ())
+        for note in store.notes
+        if note.kind is NoteKind.LOST_QUESTION
+    ]
+    is_named = len({name for name, _ in found}) > 1
+    lines = tuple(f"{inline_code(name)}: {text}" if is_named else text for name, text in found)
+    if lines[1:]:
+        yield MarkdownBlock("**Questions**:\n", tuple(f"- {line}" for line in lines))
+    elif lines:
+        yield MarkdownBlock(f"**Questions**: {lines[0]}")
+
+
+def questions_json(report: QuestionReport) -> str:
     """Every question with its hits."""
-    return document("test", **test_values(report))
+    return document("test", **question_values(report))
 
 
-def test_values(report: QuestionReport) -> dict[str, Any]:
+def question_values(report: QuestionReport) -> dict[str, object]:
     """What a document says of a report on questions."""
     return {
         "owner": report.owner,
@@ -205,7 +236,7 @@ def test_values(report: QuestionReport) -> dict[str, Any]:
     }
 
 
-def _result_values(result: QuestionResult) -> dict[str, Any]:
+def _result_values(result: QuestionResult) -> dict[str, object]:
     return {
         "ask": result.question.ask,
         "top": result.question.top,
@@ -220,7 +251,7 @@ def _result_values(result: QuestionResult) -> dict[str, Any]:
     }
 
 
-def test_junit(report: QuestionReport) -> str:
+def questions_junit(report: QuestionReport) -> str:
     """The report as JUnit's XML, as CI systems read it: a suite for each store, a case for each question."""
     root = ElementTree.Element("testsuites", _counts(report.stores), name=_xml_text(f"vssync test {report.owner}"))
     for store in report.stores:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.build import check_document
@@ -14,7 +13,7 @@ from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostic
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.questions import QuestionFile, find_unanswerable, parse_questions
 from vssync.manifest.spec import Manifest
-from vssync.manifest.yaml_loader import Document, parse_document
+from vssync.manifest.yaml_loader import Document, Tree, parse_document
 from vssync.model.state import Desired
 from vssync.sources.paths import ALLOW_HINT, Sandbox, from_disk, on_disk
 from vssync.sources.revision import Checkout
@@ -36,7 +35,7 @@ def read_document(file: Path, shown_name: str, noun: str = "manifest") -> Docume
 
 
 def read_included(
-    main: Document, folder: Path, schema: Mapping[str, Any], files: list[FoundFile]
+    main: Document, folder: Path, schema: Tree, files: list[FoundFile]
 ) -> tuple[Document, ...]:
     """The included files. Raises ManifestError with the problems of all of them."""
     documents: list[Document] = []
