@@ -25,7 +25,7 @@ from vssync.render.markdown import (
     title_block,
 )
 from vssync.render.plan_text import join_blocks
-from vssync.text import count_noun, escape_control, shorten_middle
+from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
 _FAILURES, _FOUND = 50, 5  # questions of a store, and documents of a question, that are shown
 _SENTENCE = 300
@@ -279,4 +279,5 @@ def _counts(stores: list[StoreScore] | tuple[StoreScore, ...]) -> dict[str, str]
 
 def _xml_text(text: str) -> str:
     """A text that XML 1.0 can hold: besides control characters, two that are none are forbidden."""
-    return escape_control(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+    text = escape_control(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+    return escape_ci_commands(text)
