@@ -178,7 +178,7 @@ def questions_markdown(report: QuestionReport, view: View) -> str:
         _, *lines = _store_lines(report, store, view)
         if lines:
             texts = lay_out_columns(lines, view).format_lines(lines)
-            blocks.append(fenced_block(texts, before=f"{inline_code(store.key)}: {store_total(store)}\n\n"))
+            blocks.append(fenced_block(texts, before=f"{inline_code(store.key)}: {prose(store_total(store))}\n\n"))
     return join_markdown(blocks, size, cut=_CUT)
 
 

@@ -34,9 +34,7 @@ def read_document(file: Path, shown_name: str, noun: str = "manifest") -> Docume
     raise ManifestError((problem,))
 
 
-def read_included(
-    main: Document, folder: Path, schema: Tree, files: list[FoundFile]
-) -> tuple[Document, ...]:
+def read_included(main: Document, folder: Path, schema: Tree, files: list[FoundFile]) -> tuple[Document, ...]:
     """The included files. Raises ManifestError with the problems of all of them."""
     documents: list[Document] = []
     problems: list[Problem] = []
