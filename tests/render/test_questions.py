@@ -13,6 +13,7 @@ from vssync.model.service import ServiceSpec
 from vssync.planner.score import PatternResult, QuestionReport, QuestionResult, RankedHit, StoreScore
 from vssync.render.comment import JobReview, ManifestReview, plan_markdown, review_markdown
 from vssync.render.layout import View
+from vssync.render.plan_text import plan_text
 from vssync.render.test import filter_text, questions_markdown, questions_text, store_total
 from vssync.text import display_width
 
@@ -120,11 +121,14 @@ def test_a_filter_is_shown_as_people_write_it() -> None:
 
 
 def test_a_comment_names_the_questions_that_lose_their_document() -> None:
-    note = Note(NoteKind.LOST_QUESTION, "faq/a.md", detail="`where` loses its document: `faq/a.md` leaves the store")
-    one, two = (plan(store(notes=(note,) * count)) for count in (1, 2))
-    line = "<code>where</code> loses its document: <code>faq&#47;a&#46;md</code> leaves the store."
+    note = Note(NoteKind.LOST_QUESTION, "`where`", detail="`faq/a.md` leaves the store")
+    one, two, many = (plan(store(notes=(note,) * count)) for count in (1, 2, 1_234))
+    line = "<code>&#96;where&#96;</code> loses its document: <code>faq&#47;a&#46;md</code> leaves the store."
     assert f"\n\n**Questions**: {line}\n\n" in plan_markdown(one, View())
     assert f"\n\n**Questions**:\n\n- {line}\n- {line}\n\n" in plan_markdown(two, View())
+    assert f"\n- {line}\n- and 1,214 more questions\n\n" in plan_markdown(many, View())
+    assert f"\n      {'`where`':34} will fail\n        `faq/a.md` leaves the store\n" in plan_text(one, View())
+    assert f"\n      {'1,234 questions':34} will fail\n" in plan_text(many, View())
     job = JobReview((ManifestReview("kb", one), ManifestReview("shop", one)))
     assert f"**Questions**:\n\n- <code>kb</code>: {line}\n- <code>shop</code>: {line}\n\n" in review_markdown(job)[0]
     assert "**Questions**" not in plan_markdown(plan(store()), View())

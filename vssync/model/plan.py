@@ -223,7 +223,7 @@ class Note:
     """Something to show of a store: of one object, of as many as `count` says, or of the store itself."""
 
     kind: NoteKind
-    key: str = ""  # of the file, or a batch's id; empty where files are only counted
+    key: str = ""  # of the file, a batch's id, or a question; empty where files are only counted
     count: int = 1  # of files: all of that kind, or all in the batch or store
     detail: str = ""
 

@@ -193,7 +193,7 @@ def _locate(pattern: str, question: Question, deeper: Sequence[RankedHit], keys:
 def lost_questions(store: DesiredStore, changes: Iterable[FileChange]) -> tuple[Note, ...]:
     """A note for each of `expect` whose documents all leave the store, or change so that its filter leaves them out.
 
-    That is certain. Where one stays, only a search can say whether it is still found.
+    Such a question is certain to fail. Where a document stays, only a search can say whether it is still found.
     """
     leaving: dict[str, list[FileChange]] = {}
     for change in changes if store.tests else ():
@@ -203,7 +203,7 @@ def lost_questions(store: DesiredStore, changes: Iterable[FileChange]) -> tuple[
         return ()
     index, declared = KeyIndex(leaving), _DeclaredKeys(store)
     return tuple(
-        Note(NoteKind.LOST_QUESTION, lost[0][0], detail=_lost_text(question, lost))
+        Note(NoteKind.LOST_QUESTION, question.ask, detail=_lost_text(lost))
         for question in store.tests.questions
         for pattern in question.expect
         if (lost := [*_losses(question.filter, pattern, index, leaving)]) and not declared.may_find(question, pattern)
@@ -248,7 +248,7 @@ def _losses(
                     yield key, "no longer matches its filter"
 
 
-def _lost_text(question: Question, lost: Sequence[tuple[str, str]]) -> str:
+def _lost_text(lost: Sequence[tuple[str, str]]) -> str:
     key, why = lost[0]
     more = f" (and {count_noun(len(lost) - 1, 'more document')})" if lost[1:] else ""
-    return f"`{escape_control(question.ask)}` loses its document: `{escape_control(key)}` {why}{more}"
+    return f"`{escape_control(key)}` {why}{more}"
