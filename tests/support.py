@@ -88,6 +88,8 @@ def client_of(answer: Callable[[httpx.Request], httpx.Response], clock: Clock | 
 
 
 _ID = re.compile(r"\b(vs_|file-|vsfb_)([0-9a-f.]+)")
+_STAMP = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d UTC(?:, [0-9a-f]{7}\+?)?(?:, by [^;.\n]+)?")
+_PLAN_DIGEST = re.compile(r"; plan [0-9a-f]{12}\b")
 
 
 class Silent(Watcher):
@@ -142,5 +144,6 @@ def mounted(
 
 
 def masked(text: str) -> str:
-    """A text without the ids that differ from run to run; nothing in it moves."""
+    """A text with what differs from run to run made the same: ids, in which nothing moves, times and commits."""
+    text = _PLAN_DIGEST.sub("; plan 3ae6e79a1400", _STAMP.sub("27 Nov 2026 14:02 UTC, 4f2a91c, by eva", text))
     return _ID.sub(lambda match: match[1] + re.sub("[0-9a-f]", "0", match[2]), text)

@@ -30,13 +30,14 @@ ONLY_IN = {
     "oci": {"auth", "commands"},
     "httpx": {"api", "auth", "ci", "commands"},
     "click": {"cli"},
+    "jinja2": {"render"},
     "rich": {"cli"},
     "falcon": set[str](),
 }
 ALL_FILES = sorted(PACKAGE.rglob("*.py"))
 LOCAL_FILES = [path for path in ALL_FILES if "local" in path.relative_to(PACKAGE).parts]
 FILES = [path for path in ALL_FILES if path not in LOCAL_FILES]
-MOST_FILES = 218
+MOST_FILES = 220
 # What reads or writes JSON and YAML has to do with values of any form; elsewhere a value has a type.
 JSON_EDGE = (
     "api",

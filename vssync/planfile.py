@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any
@@ -31,6 +32,12 @@ _TOTALS = ("unchanged", "owned", "live", "wanted", "digest", "live_digest")  # o
 def dump(plan: Plan) -> str:
     """The text of a plan file."""
     return "".join(dump_lines(plan))
+
+
+def checksum(plan: Plan) -> str:
+    """The checksum at the end of a plan's file: SHA-256 in hexadecimal."""
+    last = deque(dump_lines(plan), maxlen=1).pop()
+    return last[len(_CHECKSUM) :].partition('"')[0]
 
 
 def dump_lines(plan: Plan, kind: str = "plan", **more: Any) -> Iterator[str]:

@@ -182,11 +182,26 @@ def test_status_names_the_store(applied: Path) -> None:
     assert "vs_" in end.out
 
 
-@pytest.mark.parametrize("form", ["json", "markdown"])
+@pytest.mark.parametrize("form", ["json", "markdown", "html"])
 def test_plans_in_other_forms(folder: Path, form: str) -> None:
     end = vssync(folder, "plan", "--format", form)
     assert end.code == 0
     assert "a.md" in end.out
+
+
+def test_a_page_of_each_kind(folder: Path) -> None:
+    """Who shows a saved plan may be elsewhere, so no commit and nobody is named there; its checksum is."""
+    made = vssync(folder, "plan", "--out", "p.json", "--format", "html", USER="eva")
+    shown = vssync(folder, "show", "p.json", "--format", "html", USER="eva")
+    digest = json.loads((folder / "p.json").read_text())["checksum"]
+    assert [digest in end.out for end in (made, shown)] == [True, True]
+    assert ["<dt>By</dt>" in end.out for end in (made, shown)] == [True, False]
+    report = vssync(folder, "apply", "p.json", "--format", "html")
+    assert (report.code, "Everything is as declared." in report.out, digest in report.out) == (0, True, True)
+    (folder / "a.md").unlink()
+    (folder / "vssync.yaml").write_text(MANIFEST + "    guards: {max_delete: 0}\n")
+    refused = vssync(folder, "apply", "--yes", "--format", "html")
+    assert (refused.code, "Refused: nothing will be written." in refused.out) == (3, True)
 
 
 def test_an_incomplete_apply_exits_4(folder: Path) -> None:

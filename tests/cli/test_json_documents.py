@@ -26,8 +26,9 @@ version: 1
 owner: shelf
 environments: {dev: {}, prod: {}}
 stores:
-  docs: {name: "docs-${env}", files: [{path: "*.md", attributes: {lang: en}}], tests: questions.yaml}
+  docs: {name: "docs-${env}", files: [{path: "*.md", attributes: {lang: en}}]}
 """
+ASKED = MANIFEST.replace("lang: en}}]", "lang: en}}], tests: questions.yaml")
 QUESTIONS = """\
 pass: 0%
 questions:
@@ -40,7 +41,7 @@ questions:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that was applied, one of whose files cannot be ingested, and files that changed since."""
     home = tmp_path_factory.mktemp("kb")
-    (home / "vssync.yaml").write_text(MANIFEST)
+    (home / "vssync.yaml").write_text(ASKED)
     (home / "questions.yaml").write_text(QUESTIONS)
     for name, text in {"a.md": "# How to stop\n", "b.md": "# How to start\n", "é.md": "déjà vu\n"}.items():
         (home / name).write_text(text, "utf-8")
@@ -97,6 +98,16 @@ def test_a_document_fits_the_schema_of_its_kind(folder: Path, kind: str, argumen
     document(folder, kind, *arguments)
 
 
+def test_a_report_names_the_saved_plan_also_where_it_was_applied_before(tmp_path: Path) -> None:
+    (tmp_path / "vssync.yaml").write_text(MANIFEST)
+    (tmp_path / "a.md").write_text("# How to stop\n")
+    assert vssync(tmp_path, "plan", "-e", "dev", "--out", "plan.json").code == 0
+    reports = [document(tmp_path, "report", "apply", "plan.json") for _ in range(2)]
+    checksum = json.loads((tmp_path / "plan.json").read_text("utf-8"))["checksum"]
+    assert [report["audit"]["plan_digest"] for report in reports] == [checksum] * 2
+    assert [len(report["already"]) for report in reports] == [0, 2]
+
+
 def test_an_invalid_manifest_is_a_document_too(tmp_path: Path) -> None:
     (tmp_path / "vssync.yaml").write_text("version: 1\nowner: shelf\nstoers: {}\n")
     printed = document(tmp_path, "validate", "validate", code=1)
@@ -141,4 +152,5 @@ def test_the_document_of_destroy_is_that_of_apply() -> None:
     apply, destroy = (
         {name: value for name, value in SCHEMAS[kind].items() if name not in names} for kind in ("report", "destroy")
     )
-    assert apply | {"properties": apply["properties"] | {"kind": {"const": "destroy"}}} == destroy
+    properties = {name: value for name, value in apply["properties"].items() if name != "test"}  # it asks nothing
+    assert apply | {"properties": properties | {"kind": {"const": "destroy"}}} == destroy

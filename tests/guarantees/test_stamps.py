@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from tests.guarantees.test_converge import assert_nothing_to_do
 from tests.simulation.judged import apply_plan, make_plan_now
 from tests.support import Silent, open_test_session
-from vssync.commands.apply import stamp_of
+from vssync import __version__, planfile
+from vssync.commands.apply import run_url_of, stamp_of
 from vssync.model.marks import STORE_APPLIED, ApplyStamp, parse_stamp
 from vssync.model.plan import Options
 from vssync.planner.find_stores import match_stores
@@ -36,12 +38,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def apply_now(folder: Path, faults: tuple[str, ...] = (), **options: Any) -> dict[str, ApplyStamp | None]:
-    """The stamp of each store after an apply of commit 4f2a91c."""
+    """The stamp of each store after an apply of commit 4f2a91c, which the report tells, too."""
     with open_test_session(folder, faults=faults) as (session, _):
         environment = {"GITHUB_SHA": "4f2a91c" * 5, "GITHUB_ACTOR": "jan", "GITHUB_RUN_ID": "981"}
         in_ci = replace(session, settings=replace(session.settings, environment=environment))
-        apply_plan(in_ci, make_plan_now(in_ci, Options(**options)), Silent())
-    return read_stamps(folder)
+        plan = make_plan_now(in_ci, Options(**options))
+        audit = apply_plan(in_ci, plan, Silent()).audit
+    stamps = read_stamps(folder)
+    assert {replace(stamp, time=audit.stamp.time) for stamp in stamps.values() if stamp} <= {audit.stamp}
+    assert json.loads(planfile.dump(plan))["checksum"] == audit.plan_digest
+    assert (audit.run_url, audit.version) == ("", __version__)
+    return stamps
 
 
 def read_stamps(folder: Path) -> dict[str, ApplyStamp | None]:
@@ -60,7 +67,7 @@ def test_a_store_says_from_which_commit_it_is(folder: Path) -> None:
     ]
     with open_test_session(folder) as (session, _):
         shown = [stamp_text(store.applied) for store in make_plan_now(session, Options()).stores]
-    assert all(text.endswith(" UTC, 4f2a91c") for text in shown)
+    assert all(text.endswith(" UTC, 4f2a91c, by jan") for text in shown)
     assert_nothing_to_do(folder)
     assert read_stamps(folder) == stamps
 
@@ -105,7 +112,12 @@ def test_a_work_tree_tells_its_commit_and_whether_it_is_all(folder: Path) -> Non
     assert stamp_of(folder, {"CI_COMMIT_SHA": "a" * 40, "GITLAB_USER_LOGIN": "eva", "CI_PIPELINE_ID": "7"}) == (
         ApplyStamp("a" * 40, "eva", "7")
     )
+    assert stamp_of(folder, {"GITHUB_ACTOR": "jan", "GITHUB_TRIGGERING_ACTOR": "eva", "USER": "runner"}).actor == "eva"
     git(folder, "init", "-q")
+    assert stamp_of(folder, {"USER": "jan"}).actor == "jan"
+    git(folder, "config", "user.name", "Eva Löwe; admin")
+    assert stamp_of(folder, {"USER": "jan"}).actor == "Eva Löwe admin"
+    assert stamp_of(folder, {"GITHUB_ACTOR": "eva", "USER": "runner"}).actor == "eva"
     assert stamp_of(folder, {}).commit == ""
     (folder / "handbook").mkdir()
     (folder / "handbook" / "c.md").write_text("# c\n")
@@ -119,3 +131,23 @@ def test_a_work_tree_tells_its_commit_and_whether_it_is_all(folder: Path) -> Non
     (folder / "d.md").write_text("# not added\n")
     assert stamp_of(folder, {}).commit == f"{head}+"
     assert stamp_of(folder / "handbook", {}).commit == head
+
+
+IN_GITHUB = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "7"}
+GITLAB_RUN = "https://git.example.com:8443/g/p/-/pipelines/7"
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, ""),
+        (IN_GITHUB, "https://github.com/o/r/actions/runs/7"),
+        (IN_GITHUB | {"GITHUB_SERVER_URL": ""}, ""),
+        ({"CI_PIPELINE_URL": GITLAB_RUN}, GITLAB_RUN),
+        ({"CI_PIPELINE_URL": "https://jan:secret@git.example.com/g/p/-/pipelines/7"}, ""),
+        ({"CI_PIPELINE_URL": "https://git.example.com/p?private_token=secret"}, ""),
+        ({"CI_PIPELINE_URL": "javascript:alert(1)"}, ""),
+    ],
+)
+def test_a_run_is_named_by_an_address_without_a_credential(environment: dict[str, str], url: str) -> None:
+    assert run_url_of(environment) == url

@@ -42,6 +42,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "markup-in-a-page",
+        "vssync/render/html.py",
+        "autoescape=True",
+        "autoescape=False",
+        ("tests/render/test_nasty.py",),
+    ),
+    Mutant(
+        "control-characters-in-a-page",
+        "vssync/render/html.py",
+        "        finalize=_without_control,\n",
+        "",
+        ("tests/render/test_nasty.py",),
+    ),
+    Mutant(
         "drop-the-mark-check",
         "vssync/planner/classify.py",
         "elif mark.owner not in owners:",

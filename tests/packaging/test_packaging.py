@@ -1,6 +1,7 @@
 """What is published: the same bytes from every build, all metadata, a README that needs no file beside it.
 
-The schemas and workflows are found wherever vssync runs from: a wheel, an editable install, a plain checkout.
+The schemas, workflows and templates are found wherever vssync runs from: a wheel, an editable install, a plain
+checkout.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ CONSTRAINTS = (ROOT / ".ci/constraints.txt").read_text().splitlines()
 FIND = (
     "import vssync; from vssync.sources.schemas import schema_text, shipped_text; "
     "print(vssync.__file__); [schema_text(f'{name}.schema.json') for name in ('manifest', 'plan', 'report')]; "
-    "[shipped_text(f'examples/{path}') for path in ('github/vssync.yml', 'gitlab/vssync.gitlab-ci.yml')]"
+    "[shipped_text(f'examples/{path}') for path in ('github/vssync.yml', 'gitlab/vssync.gitlab-ci.yml')]; "
+    "from vssync.model.report import Audit; from vssync.model.plan import Plan; from vssync.model.service import "
+    "ServiceSpec; from vssync.render.html import plan_html; from vssync.render.layout import View; "
+    "plan_html(Plan('kb', ServiceSpec()), View(), Audit())"
 )
 
 

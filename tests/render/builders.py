@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from vssync.model.marks import NONE, AnyMark, Mark, Origin, parse_mark
+from vssync.model.marks import NONE, AnyMark, ApplyStamp, Mark, Origin, parse_mark
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -27,7 +27,7 @@ from vssync.model.plan import (
     StoreChange,
     StorePlan,
 )
-from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.report import Audit, Orphan, Outcome, Report, Status
 from vssync.model.service import ServiceSpec
 from vssync.model.state import AUTO, Attributes, DesiredFile, FileCounts, FileStatus, StoreSettings
 
@@ -104,8 +104,11 @@ def small() -> Plan:
     )
 
 
+STAMP = f"2026-11-27T14:02:31Z;{'4f2a91c' * 5};eva;981"
+
+
 def nothing() -> Plan:
-    return plan(store(unchanged=1205), owner="quickstart", service=ServiceSpec())
+    return plan(store(unchanged=1205, applied=STAMP), owner="quickstart", service=ServiceSpec())
 
 
 def new_stores() -> Plan:
@@ -266,8 +269,10 @@ def outcomes(made: Plan, status: Status = Status.DONE, detail: str = "") -> tupl
 
 
 def all_done() -> Report:
-    made = small()
-    return Report(made, outcomes(made), store_ids=(("support-docs", LONG_ID),), seconds=26.2, requests=10)
+    made, stamp = small(), ApplyStamp("4f2a91c" * 5, "eva", "981", "2026-11-27T14:02:31Z")
+    audit = Audit(stamp, "https://github.com/o/r/actions/runs/981", SHA, "1.2.3")
+    ids = (("support-docs", LONG_ID),)
+    return Report(made, outcomes(made), store_ids=ids, seconds=26.2, requests=10, audit=audit)
 
 
 def mixed() -> Report:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.render.builders import ARBITRARY_PLANS, create, deleted, everything, nothing, plan, replaced, store, update
+from tests.render.hostile import HOSTILE
 from tests.render.test_golden import Golden, sample_comparison
-from tests.render.test_nasty import NASTY, nasty_review
+from tests.render.test_nasty import nasty_review
 from vssync.model.plan import Action, FieldChange, GuardChange, Plan, Reason, Refusal, StoreChange
 from vssync.render.comment import FewerMatches, JobReview, ManifestReview, review_markdown
 from vssync.text import size_in_bytes, size_in_utf16
@@ -190,7 +191,7 @@ def assert_whole(text: str) -> None:
     assert depth == 0
 
 
-@given(ARBITRARY_PLANS, ARBITRARY_PLANS, st.sampled_from(NASTY), st.integers(FEWEST_ROOM, 65_536))
+@given(ARBITRARY_PLANS, ARBITRARY_PLANS, st.sampled_from(HOSTILE), st.integers(FEWEST_ROOM, 65_536))
 @settings(max_examples=60)
 def test_any_comment_fits_and_is_whole(one: Plan, other: Plan, text: str, most: int) -> None:
     review = nasty_review(text)

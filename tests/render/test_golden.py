@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,12 +10,15 @@ import pytest
 
 from tests.planner.builders import OWNER, desired_file, desired_store
 from tests.render.builders import SAMPLE_PLANS, SAMPLE_REPORTS
+from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Options, Revision
+from vssync.model.report import Audit
 from vssync.model.service import ServiceSpec
 from vssync.model.state import Desired, Guards, Limit
 from vssync.planner.against import ManifestComparison, compare_manifests
 from vssync.render.against import comparison_text
 from vssync.render.comment import comparison_markdown, plan_markdown
+from vssync.render.html import plan_html, report_html
 from vssync.render.layout import View
 from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
@@ -33,6 +37,18 @@ def test_a_plan_as_text(name: str, width: int, golden: Golden) -> None:
 @pytest.mark.parametrize("name", sorted(SAMPLE_PLANS))
 def test_a_plan_as_markdown(name: str, golden: Golden) -> None:
     golden(f"{name}.md", plan_markdown(SAMPLE_PLANS[name](), View()))
+
+
+@pytest.mark.parametrize("name", ["small", "everything"])
+def test_a_plan_as_a_page(name: str, golden: Golden) -> None:
+    audit = Audit(ApplyStamp("4f2a91c" + "0" * 33, "eva", "", "2026-11-27T14:02:31Z"), "", "9f2c" * 16, "1.2.3")
+    golden(f"{name}.html", _without_style(plan_html(SAMPLE_PLANS[name](), View(), audit)))
+
+
+def _without_style(page: str) -> str:
+    """A page without its style, the style's hash, and empty lines."""
+    page = re.sub(r"(?s)(<style>).*(</style>)|(sha256-)[^']*", r"\1\3...\2", page)
+    return re.sub(r"\n\s*\n+", "\n", page)
 
 
 @pytest.mark.parametrize("name", ["small", "everything"])
@@ -67,3 +83,7 @@ def test_a_report(name: str, golden: Golden) -> None:
     report = SAMPLE_REPORTS[name]()
     golden(f"report-{name}.txt", report_text(report, View()))
     golden(f"report-{name}.md", report_markdown(report, View()))
+
+
+def test_a_report_as_a_page(golden: Golden) -> None:
+    golden("report-mixed.html", _without_style(report_html(SAMPLE_REPORTS["mixed"](), View())))

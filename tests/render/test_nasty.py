@@ -17,6 +17,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tests.render.builders import ARBITRARY_PLANS, ARBITRARY_REPORTS, copy, create, desired, plan, store, update
+from tests.render.hostile import HOSTILE
+from tests.render.pages import body_of, read_page
+from vssync.model.marks import ApplyStamp
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -32,7 +35,7 @@ from vssync.model.plan import (
     StoreChange,
 )
 from vssync.model.questions import AttributeFilter, Question, QuestionSet
-from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.report import Audit, Orphan, Outcome, Report, Status
 from vssync.model.service import ServiceSpec
 from vssync.model.state import (
     AUTO,
@@ -57,6 +60,7 @@ from vssync.render.comment import (
     plan_markdown,
     review_markdown,
 )
+from vssync.render.html import comparison_html, plan_html, report_html
 from vssync.render.json import plan_gitlab, plan_json, report_json
 from vssync.render.layout import View
 from vssync.render.markdown import report_markdown
@@ -67,29 +71,6 @@ from vssync.render.status import FileInspection, LiveCopy, inspection_text, stat
 from vssync.render.test import questions_json, questions_junit, questions_markdown, questions_text
 from vssync.text import escape_ci_commands, escape_control
 
-# Each holds the word that must not stand outside code.
-NASTY = (
-    "\x1b[31mevil\x1b[0m",
-    "evil\x07\x08\x00\x7f\x9b2J",
-    "\u202eevil\u202c\u2066\u200b\u200f",
-    "\nevil\r\nevil\u2028evil\u2029",
-    "::error::evil",
-    "\n::set-output name=evil::1",
-    "##[error]evil",
-    "@evil evil@example.com",
-    "/close evil",
-    "`evil` ``evil``` ~~~evil",
-    "```\n# evil\n```",
-    "evil|evil\\|evil",
-    "[evil](https://evil.example) ![evil](x) https://evil.example www.evil.example",
-    "<script>evil</script><img src=x onerror=evil>",
-    "</code></details>evil<!-- evil",
-    "--> evil",
-    "# evil\n- evil\n> evil\n***evil***",
-    "&lt;evil&gt; :evil: #1",
-    "evil\ud800",
-    "e\u0301vil evil \U000e0001",
-)
 INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
@@ -121,6 +102,10 @@ def nasty_report(text: str) -> Report:
         for key, action in [("", Action.UPDATE), *((file.key, file.action) for file in each.files)]
     )
     return Report(made, ends, (Orphan(text, text, suspected=True),), ((text, text),), already=(text,))
+
+
+def nasty_audit(text: str) -> Audit:
+    return Audit(ApplyStamp(text, text, text, text), text, text, text)
 
 
 def hits(text: str) -> tuple[SearchHit, ...]:
@@ -208,6 +193,11 @@ MARKDOWN: dict[str, Callable[[str], str]] = {
     "summary": lambda text: review_markdown(nasty_review(text))[1],
     "fork": lambda text: review_markdown(replace(nasty_review(text), manifests=(nasty_manifest(text, plan=None),)))[0],
 }
+HTML: dict[str, Callable[[str, View], str]] = {
+    "plan": lambda text, view: plan_html(nasty_plan(text), view, nasty_audit(text)),
+    "report": lambda text, view: report_html(replace(nasty_report(text), audit=nasty_audit(text)), view),
+    "against": lambda text, view: comparison_html(nasty_comparison(text), view, nasty_audit(text)),
+}
 JSON: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_json(nasty_plan(text)),
     "report": lambda text: report_json(nasty_report(text)),
@@ -227,7 +217,7 @@ def assert_harmless(shown: str) -> None:
     shown.encode("utf-8")
 
 
-@pytest.mark.parametrize("text", [*NASTY, "]]>evil<![CDATA[", "evil\ufffe\uffff", "'evil\"&"], ids=ascii)
+@pytest.mark.parametrize("text", [*HOSTILE, "]]>evil<![CDATA[", "evil\ufffe\uffff", "'evil\"&"], ids=ascii)
 def test_junit_is_well_formed_and_holds_what_it_was_given(text: str) -> None:
     shown = questions_junit(nasty_answers(text))
     assert_harmless(shown)
@@ -240,7 +230,7 @@ def test_junit_is_well_formed_and_holds_what_it_was_given(text: str) -> None:
     assert cases[3][0].get("message") == cleaned
 
 
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_clean_leaves_one_line_that_can_be_read(text: str) -> None:
     cleaned = escape_control(text)
     assert not {unicodedata.category(char) for char in cleaned} & INVISIBLE
@@ -250,19 +240,28 @@ def test_clean_leaves_one_line_that_can_be_read(text: str) -> None:
 
 @pytest.mark.parametrize("view", [View(), View(width=60), View(full=True)], ids=["80", "60", "full"])
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_text_is_harmless(text: str, name: str, view: View) -> None:
-    shown = TEXTS[name](text, view)
-    assert "evil" in shown
-    assert_harmless(shown)
+def test_text_is_harmless(name: str, view: View) -> None:
+    for text in HOSTILE:
+        shown = TEXTS[name](text, view)
+        assert "evil" in shown
+        assert_harmless(shown)
 
 
 @pytest.mark.parametrize("name", JSON)
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_json_is_harmless_and_means_what_it_did(text: str, name: str) -> None:
-    shown = JSON[name](text)
-    assert_harmless(shown)
-    assert name == "gitlab" or text in set(strings(json.loads(shown)))
+def test_json_is_harmless_and_means_what_it_did(name: str) -> None:
+    for text in HOSTILE:
+        shown = JSON[name](text)
+        assert_harmless(shown)
+        assert name == "gitlab" or text in set(strings(json.loads(shown)))
+
+
+@pytest.mark.parametrize("view", [View(), View(full=True)], ids=["usual", "full"])
+@pytest.mark.parametrize("name", HTML)
+def test_html_holds_foreign_text_as_text_only(name: str, view: View) -> None:
+    for text in HOSTILE:
+        shown = HTML[name](text, view)
+        assert_harmless(shown)
+        assert " ".join(escape_control(text).split()) in body_of(shown)
 
 
 def strings(it: object) -> Iterator[str]:
@@ -277,13 +276,13 @@ def strings(it: object) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", MARKDOWN)
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_markdown_holds_foreign_text_in_code_only(text: str, name: str) -> None:
-    shown = MARKDOWN[name](text)
-    assert "evil" in shown
-    assert_harmless(shown)
-    for token in MarkdownIt("commonmark").enable("table").parse(shown):
-        assert_in_code(token)
+def test_markdown_holds_foreign_text_in_code_only(name: str) -> None:
+    for text in HOSTILE:
+        shown = MARKDOWN[name](text)
+        assert "evil" in shown
+        assert_harmless(shown)
+        for token in MarkdownIt("commonmark").enable("table").parse(shown):
+            assert_in_code(token)
 
 
 _CODE = re.compile(r"<code>[^<>]*</code>")
@@ -323,6 +322,8 @@ def test_any_plan_can_be_shown(made: Plan) -> None:
         assert_harmless(plan_text(made, view))
         assert_harmless(status_text(made, view))
         assert_harmless(plan_markdown(made, view))
+    assert_harmless(shown := plan_html(made, View(), Audit()))
+    read_page(shown)
 
 
 @given(ARBITRARY_REPORTS)
@@ -331,4 +332,6 @@ def test_any_report_can_be_shown(report: Report) -> None:
     for view in (View(), View(full=True), View(quiet=True)):
         assert_harmless(report_text(report, view))
         assert_harmless(report_markdown(report, view))
+    assert_harmless(shown := report_html(replace(report, audit=Audit()), View()))
+    read_page(shown)
     assert_harmless(report_json(report))

@@ -71,6 +71,13 @@ def test_nothing_to_do(made: Plan, line: str) -> None:
     assert plan_text(made, View(quiet=True)) == line
 
 
+def test_nothing_to_do_since_the_newest_of_the_stamps() -> None:
+    stamps = ("", "2026-11-26T09:00:00Z;;;", "2026-11-27T14:02:31Z;4f2a91c+;;981", "written by somebody")
+    made = plan(*(store(key=f"s{number}", applied=text) for number, text in enumerate(stamps)))
+    *_, changed, _ = plan_text(made, View()).splitlines()
+    assert changed == "Last changed 27 Nov 2026 14:02 UTC, 4f2a91c+."
+
+
 def test_all_of_a_plan_fits_a_terminal() -> None:
     for made in (builders.everything(), builders.large(), builders.refused()):
         lines = plan_text(made, View(width=80, terminal=True)).splitlines()

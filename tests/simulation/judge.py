@@ -27,6 +27,7 @@ UNCHECKED = frozenset(
         "Refusal.way_out[]",
         "Options.manifest",
         "File.entry",
+        *(f"Audit.{name}" for name in ("time", "actor", "commit", "run", "run_url")),
         "diff.left",
         "diff.right",
     }

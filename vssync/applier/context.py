@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -280,6 +281,12 @@ class ApplyRun:
     def stopping(self) -> bool:
         """Whether to begin nothing more: a change failed under --fail-fast, or nothing can be written."""
         return self.is_broken or (self.settings.fail_fast and self.results.any_failed)
+
+    @property
+    def time(self) -> str:
+        """The time by the service's clock, or else by this machine's, as in a stamp."""
+        time = datetime.fromtimestamp(self.client.service_date or self.client.clock.wall_time(), UTC)
+        return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
     def announce(self, text: str, *, again_after: float = inf) -> None:
         """Sends the watcher a message, unless it got the same one within the last `again_after` seconds."""

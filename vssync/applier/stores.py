@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from vssync.api.errors import MissingCapability
@@ -242,8 +241,7 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     if stamp is None:
         return
     failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
-    time = datetime.fromtimestamp(run.client.service_date or run.client.clock.wall_time(), UTC)
-    text = str(replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}"))
+    text = str(replace(stamp, time=run.time))
 
     def is_as_wanted(store: StorePlan) -> bool:
         is_ours = store.managed is not None and not (store.managed.external or store.unlisted)

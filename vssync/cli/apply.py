@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @verb
 @shared_options(
-    *(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown")),
+    *(*SERVICE, BATCHES_IN_FLIGHT, *PLAN, *VIEW, format_option("text", "json", "markdown", "html")),
     option("-y --yes", "Do not ask for confirmation.", is_flag=True),
     option("--fail-fast", "Start nothing new after the first failure.", is_flag=True),
 )
@@ -54,7 +54,6 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, asks: bool, 
     """
     from vssync.commands.plan import load_plan, make_plan_now, replan, settings_of_plan
     from vssync.commands.test import stores_with_questions
-    from vssync.staleness import already_applied
 
     settings = options.settings()
     saved = load_plan(path) if path else None
@@ -67,11 +66,10 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, asks: bool, 
             session, lambda: replan(session, saved) if saved else make_plan_now(session, options.plan_options())
         )
         ask = partial(confirm, "Apply this plan?", "Apply with --yes, or a saved plan.")
-        if not approve(plan, options, None if yes or saved else ask):
+        if not approve(plan, options, None if yes or saved else ask, settings):
             return REFUSED
-        already = already_applied(saved, plan) if saved else ()
         ask_after = partial(_ask_after, session, asked) if asks else None
-        return apply_and_report(session, plan, journal, options, already=already, ask=ask_after)
+        return apply_and_report(session, plan, journal, options, saved=saved, ask=ask_after)
 
 
 def _ask_after(session: Session, keys: tuple[str, ...], report: Report) -> QuestionReport | None:

@@ -19,7 +19,7 @@ vssync apply  # show the plan, ask, apply it
 vssync apply p.json  # apply exactly the plan that was reviewed
 vssync apply --yes -e dev  # do not ask, in one environment
 vssync show p.json  # as plan printed it
-vssync show p.json --format markdown  # as Markdown, for a comment
+vssync show p.json --format html > plan.html  # as a page, for a browser
 vssync status  # every store: its id, its files, whether it agrees
 vssync status docs/guide/intro.md  # one file: declared, live, planned
 vssync search 'how do I reset my password'  # in all stores of the manifest

@@ -225,8 +225,8 @@ def format_option(*choices: str, help: str | None = None) -> Decorator[Any]:
 
 
 JSON_FORMAT = format_option("text", "json")
-_PLAN_FORMAT_HELP = "markdown: for a comment, or with --full for a job's summary; gitlab: for GitLab's plan report."
-PLAN_FORMAT = format_option("text", "json", "markdown", "gitlab", help=_PLAN_FORMAT_HELP)
+_PLAN_FORMAT_HELP = "markdown: a comment, or with --full a job's summary; html: a page; gitlab: GitLab's plan report."
+PLAN_FORMAT = format_option("text", "json", "markdown", "html", "gitlab", help=_PLAN_FORMAT_HELP)
 DETAILED_EXITCODE = _output("--detailed-exitcode", "Exit with 2 when there are changes.", is_flag=True)
 BATCHES_IN_FLIGHT = _connection(
     "--batches-in-flight",

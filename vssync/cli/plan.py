@@ -53,7 +53,7 @@ def plan(options: CommandOptions, *, detailed_exitcode: bool, out: Path | None, 
         plan = read_with_progress(session, lambda: make_plan_now(session, options.plan_options()))
     if out:
         save_plan(plan, out)
-    return print_plan(plan, options, detailed=detailed_exitcode)
+    return print_plan(plan, options, detailed=detailed_exitcode, settings=session.settings)
 
 
 def _compare(options: CommandOptions, against: str, at: str, *, detailed: bool) -> int:

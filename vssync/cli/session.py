@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -84,14 +85,19 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
         yield journal
 
 
-def format_plan(plan: Plan, options: CommandOptions) -> str:
-    """A plan as text, Markdown, JSON or GitLab's report."""
+def format_plan(plan: Plan, options: CommandOptions, settings: Settings | None = None) -> str:
+    """A plan as text, Markdown, HTML, JSON or GitLab's report; `settings` are those it was made with just now."""
     from vssync.render.comment import plan_markdown
     from vssync.render.json import plan_gitlab, plan_json
     from vssync.render.plan_text import plan_text
 
     if options.output_format in ("json", "gitlab"):
         return (plan_json if options.output_format == "json" else plan_gitlab)(plan)
+    if options.output_format == "html":
+        from vssync.commands.apply import audit_of
+        from vssync.render.html import plan_html
+
+        return plan_html(plan, options.view(), audit_of(settings, datetime.now(UTC), plan))
     return (plan_markdown if options.output_format == "markdown" else plan_text)(plan, options.view())
 
 
@@ -103,6 +109,11 @@ def format_comparison(comparison: ManifestComparison, options: CommandOptions) -
 
     if options.output_format in ("json", "gitlab"):
         return comparison_json(comparison) if options.output_format == "json" else plan_gitlab(comparison.plan)
+    if options.output_format == "html":
+        from vssync.commands.apply import audit_of
+        from vssync.render.html import comparison_html
+
+        return comparison_html(comparison, options.view(), audit_of(None, datetime.now(UTC)))
     show = comparison_markdown if options.output_format == "markdown" else comparison_text
     return show(comparison, options.view())
 
@@ -115,9 +126,9 @@ def format_valid(desired: Desired) -> str:
     return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}{questions}."
 
 
-def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool) -> int:
+def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool, settings: Settings | None = None) -> int:
     """Prints a plan, and gives the exit code of a command that does no more."""
-    click.echo(format_plan(plan, options), color=True)
+    click.echo(format_plan(plan, options, settings), color=True)
     return plan_exit_code(plan, detailed=detailed)
 
 
@@ -130,13 +141,15 @@ def plan_exit_code(plan: Plan, *, detailed: bool) -> int:
     return process.CHANGES if detailed and not find_convergence(plan).reached else process.DONE
 
 
-def approve(plan: Plan, options: CommandOptions, ask: Callable[[], None] | None) -> bool:
-    """Shows a plan, and asks where it would change something. Whether it may be applied: False where it is refused.
+def approve(
+    plan: Plan, options: CommandOptions, ask: Callable[[], None] | None, settings: Settings | None = None
+) -> bool:
+    """Shows a plan made with these settings, and asks where it would change something.
 
-    Raises what `ask` raises where the answer is no.
+    Whether it may be applied: False where it is refused. Raises what `ask` raises where the answer is no.
     """
     if options.output_format == "text" or plan.refusals:
-        click.echo(format_plan(plan, options), color=True)
+        click.echo(format_plan(plan, options, settings), color=True)
     if plan.refusals:
         return False
     if ask and not plan.empty:
@@ -152,25 +165,25 @@ def apply_and_report(
     journal: Journal,
     options: CommandOptions,
     *,
-    already: tuple[str, ...] = (),
+    saved: Plan | None = None,
     kind: str = "report",
     ask: Callable[[Report], QuestionReport | None] | None = None,
 ) -> int:
     """Applies a plan, and prints the report, in JSON as a document of this `kind`; in text, only what is new in it.
 
-    `already` are the addresses of a saved plan's changes that are not needed any more. Unless it is interrupted, `ask`
-    then gives the answers to the questions of the manifest, or None where they could not be asked; they are printed
-    below the report, in JSON within it.
+    `saved` is the saved plan of which this is what is still to be done. Unless the run is interrupted, `ask` then gives
+    the answers to the questions of the manifest, or None where they could not be asked; they are printed below the
+    report, in JSON within it, and beside a page on stderr.
     """
     from vssync.cli.progress import apply_progress, line_progress
-    from vssync.commands.apply import apply_plan
+    from vssync.commands.apply import apply_plan, with_saved_plan
 
     is_json = options.output_format == "json"
     if options.output_format == "text" and not plan.empty:
         click.echo()
     with line_progress() if plan.empty else apply_progress() as watcher:
         report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal)
-    report = replace(report, already=already)
+    report = with_saved_plan(report, saved, plan)
     answers, is_asked = None, False
     try:
         if not is_json:
@@ -183,7 +196,7 @@ def apply_and_report(
     if report.interrupted:
         process.end_process(process.signals.exit_code())
     if answers and not is_json:
-        click.echo(f"\n{format_questions(answers, options)}", color=True)
+        click.echo(f"\n{format_questions(answers, options)}", color=True, err=options.output_format == "html")
     if not report.converged or (is_asked and not answers):
         return process.INCOMPLETE
     return questions_exit_code(answers) if answers else process.DONE
@@ -199,6 +212,10 @@ def _print_report(
     view = options.view()
     if options.output_format == "json":
         click.echo(report_json(report, kind, answers))
+    elif options.output_format == "html":
+        from vssync.render.html import report_html
+
+        click.echo(report_html(report, view), color=True)
     elif options.output_format == "markdown":
         click.echo(report_markdown(report, view), color=True)
     elif not report.plan.empty:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
+from vssync import __version__, planfile
 from vssync.applier.context import ApplyRun, RunSettings, Watcher
 from vssync.applier.run import carry_out
 from vssync.applier.writes import Writes
-from vssync.commands.session import Session, prepare_for_writes
+from vssync.commands.session import Session, Settings, prepare_for_writes
 from vssync.errors import Refused, VssyncError
 from vssync.journal.folder import exclusive_lock, lock_holder, remember_search_capability
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import Journal, read_past
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
-from vssync.model.report import Report
+from vssync.model.report import Audit, Report
 from vssync.providers import PROVIDERS
 from vssync.sources.git import GitUnreadable, changed_files, run_git
 from vssync.sources.load import find_manifest
 from vssync.sources.paths import find_work_tree, has_git
+from vssync.staleness import already_applied
 
-# GitHub's and GitLab's lists of predefined variables; a person's own shell has the last two.
+# GitHub's and GitLab's lists of predefined variables. Who re-runs a job is its triggering actor.
 _COMMIT = ("GITHUB_SHA", "CI_COMMIT_SHA")
-_ACTOR = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "USERNAME")
-_RUN = ("GITHUB_RUN_ID", "CI_PIPELINE_ID")
+_ACTOR, _OS_USER = ("GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"), ("USER", "USERNAME")
+_RUN, _RUN_URL = ("GITHUB_RUN_ID", "CI_PIPELINE_ID"), "CI_PIPELINE_URL"
+_GITHUB_RUN = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~%+-]+)*")  # which holds no credential
 _OWN_FILES = ":(exclude).vssync*"  # the local service's, and the plans of CI jobs
 _TIMEOUT = 10.0  # seconds for git, in a large work tree
 
@@ -45,7 +52,7 @@ def apply_plan(
     with nullcontext(journal) if journal else locked_journal(session) as open_journal:
         declared = frozenset(name for name, has in plan.service.capabilities.items() if has)
         folder, environment = find_manifest(Path(session.settings.manifest)).parent, session.settings.environment
-        stamp, in_flight = None if plan.empty else stamp_of(folder, environment), session.settings.batches_in_flight
+        stamp, in_flight = stamp_of(folder, environment), session.settings.batches_in_flight
         seconds = PROVIDERS[plan.service.provider].new_store_seconds
         settings = RunSettings(
             session.loaded.root, session.capabilities, declared, fail_fast, in_flight, seconds, stamp
@@ -55,7 +62,16 @@ def apply_plan(
         reaches = run.capabilities.updates_reach_search
         if reaches is not None and settings.capabilities.updates_reach_search is None:
             remember_search_capability(session.state_folder, reaches=reaches)
-    return report
+    audit = Audit(replace(stamp, time=run.time), run_url_of(environment), planfile.checksum(plan), __version__)
+    return replace(report, audit=audit)
+
+
+def with_saved_plan(report: Report, saved: Plan | None, fresh: Plan) -> Report:
+    """The report with the digest of the saved plan that was applied, if one was, and what was applied of it before."""
+    if saved is None:
+        return report
+    audit = replace(report.audit, plan_digest=planfile.checksum(saved))
+    return replace(report, audit=audit, already=already_applied(saved, fresh))
 
 
 @contextmanager
@@ -94,17 +110,37 @@ def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:
     """The stamp of an apply of the manifest in a folder, without its time; what nobody tells is empty in it.
 
     The work tree's own commit goes before that of a variable, which may be of another checkout. A `+` after it says
-    that the folder has changes that are not in it.
+    that the folder has changes that are not in it. A CI job's actor goes before the name that git would write into a
+    commit, and that before the user of the operating system.
     """
 
     def first(names: tuple[str, ...]) -> str:
         return next((value for name in names if (value := environment.get(name))), "")
 
-    commit = first(_COMMIT)
+    commit, actor = first(_COMMIT), first(_ACTOR)
     if has_git(find_work_tree(folder)):
         with suppress(GitUnreadable):
+            name = "" if actor else run_git(folder, "config", "user.name", timeout=_TIMEOUT, empty_code=1).decode()
+            actor = actor or name.strip()
             head = run_git(folder, "rev-parse", "HEAD", timeout=_TIMEOUT).decode().strip()
             commit = f"{head}+"  # unless git can say that nothing changed
             if not changed_files(folder, ".", _OWN_FILES, timeout=_TIMEOUT):
                 commit = head
-    return ApplyStamp.of(commit, first(_ACTOR), first(_RUN))
+    return ApplyStamp.of(commit, actor or first(_OS_USER), first(_RUN))
+
+
+def audit_of(settings: Settings | None, time: datetime, plan: Plan | None = None) -> Audit:
+    """Who shows a plan, when and where; from which commit, only where the manifest is at hand with its settings."""
+    stamp, run_url = ApplyStamp(), ""
+    if settings:
+        folder, environment = find_manifest(Path(settings.manifest)).parent, settings.environment
+        stamp, run_url = stamp_of(folder, environment), run_url_of(environment)
+    stamp = replace(stamp, time=f"{time:%Y-%m-%dT%H:%M:%SZ}")
+    return Audit(stamp, run_url, planfile.checksum(plan) if plan else "", __version__)
+
+
+def run_url_of(environment: Mapping[str, str]) -> str:
+    """Where a CI job's run can be seen; empty outside of one, and for an address that might hold a credential."""
+    server, repository, run = (environment.get(name, "") for name in _GITHUB_RUN)
+    url = environment.get(_RUN_URL, "") or f"{server}/{repository}/actions/runs/{run}"
+    return url if _PLAIN_URL.fullmatch(url) else ""

@@ -47,7 +47,7 @@ from vssync.ci.guards import (
 )
 from vssync.ci.history import CommitRange, GitHistory, ManifestHistory
 from vssync.commands.against import compare_with_revision
-from vssync.commands.apply import apply_plan, locked_journal
+from vssync.commands.apply import apply_plan, locked_journal, with_saved_plan
 from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_source_locations
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.errors import ForgeDenied, ForgeError, Refused, UsageProblem, VssyncError
@@ -150,6 +150,7 @@ class _Look:
     session: Session | None = None
     journal: Journal | None = None
     report: Report | None = None
+    saved: Plan | None = None
 
 
 def run_job(name: str, run: CiRun) -> int:
@@ -290,7 +291,7 @@ def _check(run: CiRun, stack: ExitStack, deployed: str, history: ManifestHistory
     annotate_refusals(run.forge, plan, loaded.manifest.documents, loaded.file)
     notes = [str(label) for label in labels if label.owner]
     review = ManifestReview(history.name, plan, labels=needed_labels(judged), notes=tuple(notes))
-    look = _Look(review, _REFUSED if plan.refusals else 0, session, journal)
+    look = _Look(review, _REFUSED if plan.refusals else 0, session, journal, saved=saved)
     if not (saved or event.unexplained) and (unexplained := find_unexplained(plan, history, run.git.head, bases)):
         error = unexplained_error(unexplained)
         annotate_error(run.forge, error)
@@ -320,7 +321,7 @@ def _write(run: CiRun, look: _Look) -> _Look:
     assert plan
     assert look.session
     with run.watch() as watcher:
-        report = apply_plan(look.session, plan, watcher, journal=look.journal)
+        report = with_saved_plan(apply_plan(look.session, plan, watcher, journal=look.journal), look.saved, plan)
     look.code = 0 if report.converged else _INCOMPLETE
     if look.code or not plan.empty:
         look.report = report

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vssync.applier.context import Watcher, Workload
 from vssync.commands import plan as planning
-from vssync.commands.apply import apply_plan, locked_journal
+from vssync.commands.apply import apply_plan, locked_journal, with_saved_plan
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.endpoints import Caller
 from vssync.model.convergence import find_convergence
@@ -21,7 +21,6 @@ from vssync.planner.estimate import count_changes
 from vssync.render.json import plan_json
 from vssync.render.layout import View
 from vssync.render.plan_text import plan_text
-from vssync.staleness import already_applied
 from vssync.text import count_noun, format_size
 
 
@@ -115,7 +114,7 @@ class PublicSession:
         with locked_journal(self._session, lock_timeout) as journal:
             fresh = planning.replan(self._session, saved)
             report = apply_plan(self._session, fresh, watcher, fail_fast=fail_fast, journal=journal)
-        return replace(report, already=already_applied(saved, fresh))
+        return with_saved_plan(report, saved, fresh)
 
 
 class _EventWatcher(Watcher):

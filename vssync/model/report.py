@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vssync.model.convergence import count_uncompared, find_convergence
+from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, Plan, Reason
 
 
@@ -19,6 +20,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"  # not tried; `detail` says why
 
 
+_NO_STAMP = ApplyStamp()
 NOT_TRIED = "not tried"  # the whole detail of what a run that ended early did not come to
 
 
@@ -63,6 +65,19 @@ class FoundOrphans:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """When an apply ended, who ran it, where, and what exactly it applied; what nobody tells is empty."""
+
+    stamp: ApplyStamp = _NO_STAMP
+    run_url: str = ""  # of the CI job
+    plan_digest: str = ""  # SHA-256: the checksum at the end of the plan's file
+    version: str = ""  # of vssync
+
+
+_NO_AUDIT = Audit()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of an apply."""
 
@@ -77,6 +92,7 @@ class Report:
     throttled: float = 0.0  # of `seconds`, those in which the service had asked to pause
     already: tuple[str, ...] = ()  # addresses of changes in a saved plan that an earlier apply had made
     held: tuple[Orphan, ...] = ()  # uploads that were to be deleted, and stay because stores of others hold them
+    audit: Audit = _NO_AUDIT
 
     @property
     def uncompared(self) -> int:

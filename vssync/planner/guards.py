@@ -186,11 +186,11 @@ def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> 
     if any(other.store_key != key for other in plan.stores):
         choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max((len(purpose) + 2 for purpose, _ in choices), default=0)
-    return tuple(f"{purpose:<{width}}{shlex.join(_plan_command(options))}" for purpose, options in choices)
+    return tuple(f"{purpose:<{width}}{plan_command(options)}" for purpose, options in choices)
 
 
-def _plan_command(options: Options) -> list[str]:
-    """The command that plans with these options, as words."""
+def plan_command(options: Options) -> str:
+    """The command that plans with these options."""
     words = ["vssync", "plan"]
     for field in fields(Options):
         value = getattr(options, field.name)
@@ -204,4 +204,4 @@ def _plan_command(options: Options) -> list[str]:
             words += [flag] if value else []
         elif value not in (None, "", _DEFAULT_MANIFEST):
             words += [flag, str(value)]
-    return words
+    return shlex.join(words)

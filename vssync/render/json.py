@@ -13,7 +13,7 @@ from vssync.errors import Problem
 from vssync.model.convergence import find_convergence
 from vssync.model.marks import Mark
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
-from vssync.model.report import FoundOrphans, Orphan, Outcome, Report, Status
+from vssync.model.report import Audit, FoundOrphans, Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
 from vssync.planner.estimate import count_changes
 from vssync.planner.score import QuestionReport
@@ -53,6 +53,7 @@ def report_json(report: Report, kind: str = "report", answers: QuestionReport | 
         already=list(report.already),
         outcomes=[_outcome_values(outcome) for outcome in report.outcomes],
         orphans=[orphan_json(orphan) for orphan in report.orphans],
+        audit=_audit_values(report.audit),
         held=[{"file_id": upload.file_id, "detail": upload.detail} for upload in report.held],
         **({"test": question_values(answers)} if answers else {}),
     )
@@ -115,6 +116,12 @@ def _store_status(store: StorePlan, *, agrees: bool) -> dict[str, object]:
         "applied": store.applied or None,
         "left_out": store.left_out,
     }
+
+
+def _audit_values(audit: Audit) -> dict[str, str]:
+    """What is known, but for the version, which every document has."""
+    values = asdict(audit.stamp) | {"run_url": audit.run_url, "plan_digest": audit.plan_digest}
+    return {name: value for name, value in values.items() if value}
 
 
 def _outcome_values(outcome: Outcome) -> dict[str, object]:

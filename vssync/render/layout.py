@@ -172,22 +172,39 @@ def group_lines(
     if len(rows) <= detail.rows:
         return [line for row in rows for line in _row_lines(row, view)]
     single = [line for row in failures for line in _row_lines(row, view)] if unfold_failures else []
-    groups = _partition_by((row for row in rows if not single or row.sign != "!"), lambda row: row.group_key)
-    groups.sort(key=_group_order)
+    groups = group_rows(row for row in rows if not single or row.sign != "!")
     return [*single, *(line for group in groups for line in _group_block(group, detail, view))]
+
+
+def group_rows(rows: Iterable[PlanRow]) -> list[list[PlanRow]]:
+    """Rows of one sign, reason and noun together, in the order in which groups are shown."""
+    return sorted(_partition_by(rows, lambda row: row.group_key), key=_group_order)
+
+
+def split_variants(group: list[PlanRow], most: int) -> tuple[list[list[PlanRow]], list[PlanRow]]:
+    """The rows of a group whose details are the same together, at most so many kinds; and all other rows."""
+    variants = _partition_by(group, lambda row: row.variant_key)
+    variants.sort(key=lambda variant: -count_files(variant))
+    shown = [variant for variant in variants[:most] if len(variant) > 1]
+    return shown, [row for variant in variants[len(shown) :] for row in variant]
 
 
 def _group_order(group: list[PlanRow]) -> tuple[bool, int, int, str]:
     """The store itself first, then by sign, and large groups before small ones."""
     first = group[0]
-    return first.noun != "store", wording.SIGN_ORDER.index(first.sign), -_count_files(group), first.text
+    return first.noun != "store", wording.SIGN_ORDER.index(first.sign), -count_files(group), first.text
 
 
 def _row_lines(row: PlanRow, view: View) -> list[TextLine]:
-    size = format_size(row.size) if row.size else ""
-    right = f"{size} in {count_noun(row.stores, 'store')}".strip() if row.stores > 1 else size
+    right = size_text(row)
     details = (TextLine(text, indent=BELOW) for text in _detail_text(row, view, wrap_sentences))
     return [TextLine(row.key, row.shown_text, right, row.sign), *details]
+
+
+def size_text(row: PlanRow) -> str:
+    """A row's size, and in how many stores: "1.0 KB in 39 stores"."""
+    size = format_size(row.size) if row.size else ""
+    return f"{size} in {count_noun(row.stores, 'store')}".strip() if row.stores > 1 else size
 
 
 def _detail_text(row: PlanRow, view: View, wrap: Callable[[str, int, View], list[str]]) -> list[str]:
@@ -200,16 +217,13 @@ def _group_block(group: list[PlanRow], detail: GroupDetail, view: View) -> list[
     if len(group) <= detail.few:
         return [line for row in group for line in _row_lines(row, view)]
     size, first = sum(row.size or 0 for row in group), group[0]
-    files = count_noun(_count_files(group), first.noun)
+    files = count_noun(count_files(group), first.noun)
     lines = [TextLine(files, first.text, format_size(size) if size else "", first.sign)]
     if not detail.variants:
         return lines
-    variants = _partition_by(group, lambda row: row.variant_key)
-    variants.sort(key=lambda variant: -_count_files(variant))
-    shown = [variant for variant in variants[: detail.variants] if len(variant) > 1]
-    for variant in shown:
+    variants, rest = split_variants(group, detail.variants)
+    for variant in variants:
         lines += _counted_lines(variant, _detail_text(variant[0], view, wrap_before_count), detail)
-    rest = [row for variant in variants[len(shown) :] for row in variant]
     return lines + (_counted_lines(rest, _differing_text(rest, view), detail) if rest else [])
 
 
@@ -217,7 +231,7 @@ def _counted_lines(rows: list[PlanRow], texts: list[str], detail: GroupDetail) -
     """Lines that rows share, how many rows there are, and in which folders; batches lie in none."""
     lines = [TextLine(text, indent=BELOW) for text in texts]
     if texts:
-        lines[0] = TextLine(texts[0], right=count_noun(_count_files(rows), rows[0].noun), indent=BELOW)
+        lines[0] = TextLine(texts[0], right=count_noun(count_files(rows), rows[0].noun), indent=BELOW)
     folders = by_folder(rows, detail.folders) if rows[0].noun == "file" else []
     indent = BELOW + 2 if texts else BELOW
     return [
@@ -233,33 +247,39 @@ def _differing_text(rows: list[PlanRow], view: View) -> list[str]:
     return wrap_before_count(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
 
 
-def by_folder(rows: Iterable[PlanRow], limit: int) -> list[tuple[str, int]]:
-    """Files counted by folder, in at most `limit` entries: as deep as fits, and what does not fit as "more folders"."""
-    by_full_folder = Counter[str]()
+def split_by_folder(rows: Iterable[PlanRow], limit: int) -> list[tuple[str, list[PlanRow]]]:
+    """Rows by folder, in at most `limit` entries: as deep as fits, and what does not fit as "more folders"."""
+    by_full_folder = defaultdict[str, list[PlanRow]](list)
     for row in rows:
-        by_full_folder[folder_of(row.key)] += row.count
+        by_full_folder[folder_of(row.key)].append(row)
     deepest = max((name.count("/") for name in by_full_folder), default=0)
-    counts = _count_by_prefix(by_full_folder, 1)
+    groups = _join_by_prefix(by_full_folder, 1)
     for depth in range(2, deepest + 1):
-        deeper = _count_by_prefix(by_full_folder, depth)
+        deeper = _join_by_prefix(by_full_folder, depth)
         if len(deeper) > limit:
             break
-        counts = deeper
-    entries = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+        groups = deeper
+    entries = sorted(groups.items(), key=lambda entry: (-count_files(entry[1]), entry[0]))
     if len(entries) <= limit or not limit:
         return entries[:limit]
     rest = entries[limit - 1 :]
-    return [*entries[: limit - 1], (f"{len(rest):,} more folders", sum(count for _, count in rest))]
+    return [*entries[: limit - 1], (f"{len(rest):,} more folders", [row for _, group in rest for row in group])]
 
 
-def _count_by_prefix(by_full_folder: Counter[str], depth: int) -> Counter[str]:
-    counts = Counter[str]()
-    for name, count in by_full_folder.items():
-        counts["".join(f"{part}/" for part in name.split("/")[:-1][:depth])] += count
-    return counts
+def by_folder(rows: Iterable[PlanRow], limit: int) -> list[tuple[str, int]]:
+    """The same, counted."""
+    return [(name, count_files(group)) for name, group in split_by_folder(rows, limit)]
 
 
-def _count_files(rows: list[PlanRow]) -> int:
+def _join_by_prefix(by_full_folder: Mapping[str, list[PlanRow]], depth: int) -> dict[str, list[PlanRow]]:
+    groups = defaultdict[str, list[PlanRow]](list)
+    for name, rows in by_full_folder.items():
+        groups["".join(f"{part}/" for part in name.split("/")[:-1][:depth])] += rows
+    return groups
+
+
+def count_files(rows: Iterable[PlanRow]) -> int:
+    """How many objects rows stand for."""
     return sum(row.count for row in rows)
 
 
@@ -275,13 +295,15 @@ def _partition_by(rows: Iterable[Item], key: Callable[[Item], object]) -> list[l
 class StoreBlock:
     """A store's own line, and a row for each object to show.
 
-    `files` is how many it holds or will hold, `urls` where files can be read, by key.
+    `files` is how many it holds or will hold, `urls` where files can be read, by key. `key` is the store's, and empty
+    where the block is about several.
     """
 
     head: TextLine
     rows: tuple[PlanRow, ...]
     files: int = 0
     is_new: bool = False
+    key: str = ""
     urls: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -300,10 +322,16 @@ def fold_across_stores(blocks: list[StoreBlock]) -> list[StoreBlock]:
     if not sharing:
         return blocks
     files = count_noun(sum(blocks[index].files for index in sharing), "file")
-    rows = tuple(replace(group[0][1], count=len(group) * group[0][1].count, stores=len(group)) for group in shared)
+    rows = tuple(_shared_row([(blocks[index].key, row) for index, row in group]) for group in shared)
     first = StoreBlock(TextLine(count_noun(len(sharing), "store"), right=files, indent=0), rows)
     rest = [replace(block, rows=tuple(row for row in block.rows if id(row) not in folded)) for block in blocks]
     return [first, *(block for index, block in enumerate(rest) if block.rows or block.is_new or index not in sharing)]
+
+
+def _shared_row(rows: list[tuple[str, PlanRow]]) -> PlanRow:
+    first = rows[0][1]
+    members = tuple(replace(row, key=escape_control(store)) for store, row in rows)
+    return replace(first, count=len(rows) * first.count, stores=len(rows), members=members)
 
 
 def show_blocks(blocks: list[StoreBlock], view: View) -> list[list[str]]:

@@ -10,8 +10,9 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
+from urllib.parse import quote
 
-from vssync.model.report import Report
+from vssync.model.report import Audit, Report
 from vssync.render import wording
 from vssync.render.layout import (
     ALL,
@@ -61,11 +62,17 @@ def report_markdown(report: Report, view: View) -> str:
     lists = [already_lines(report.already, view), *upload_lines(report, view)]
     blocks = [
         title_block("report", report.plan.owner, wording.heading_line(report.plan.owner, report.plan.service)),
-        MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**"])),
+        MarkdownBlock("\n\n".join([*end_lines(report)[:-1], f"**{apply_line(report)}**", *_audit_texts(report.audit)])),
         *([fenced_block(shown, before="**Not done:**\n\n")] if shown else []),
         *(fenced_block(lines) for lines in lists if lines),
     ]
     return join_markdown(chain(blocks, detail_blocks(stores, full=view.full)), SUMMARY if view.full else COMMENT)
+
+
+def _audit_texts(audit: Audit) -> list[str]:
+    parts = wording.audit_parts(audit)
+    run = [f"[run]({quote(audit.run_url, safe=':/', errors='replace')})"] if audit.run_url else []
+    return [" ".join([*([prose(f"{'; '.join(parts)}.")] if parts else []), *run])] if parts or run else []
 
 
 def title_block(kind: str, owner: str, heading: str) -> MarkdownBlock:

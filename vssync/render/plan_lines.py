@@ -33,8 +33,9 @@ _NEW_FILES = 10  # of one folder: more are shown as one row
 class PlanRow:
     """One object: a sign, its key (or "3 files"), the reason or the outcome, its size, and the details below it.
 
-    Rows with the same `group_key` are counted together. One may stand for the same object in several `stores`, or for
-    the new files of a folder; `count` is of all of them, `size` of those in one store.
+    Rows with the same `group_key` are counted together. One may stand for the same object in several `stores`, for the
+    new files of a folder, or for what is left out; `count` is of all of them, `size` of those in one store. `members`
+    are then the rows that it stands for: of several stores, one with the key of each.
     """
 
     sign: str
@@ -46,6 +47,7 @@ class PlanRow:
     below: tuple[str, ...] = ()
     noun: str = "file"
     stores: int = 1
+    members: tuple[PlanRow, ...] = ()
 
     @property
     def shown_text(self) -> str:
@@ -69,15 +71,16 @@ def plan_rows(store: StorePlan, *, full: bool) -> tuple[PlanRow, ...]:
     A bare creation is told by the store's line.
     """
     omitted = wording.left_out_files(store.left_out)
-    total = PlanRow("", count_noun(len(omitted), "file"), wording.left_out_text(store.left_out), count=len(omitted))
+    each = tuple(PlanRow("", key, f"left out: {why}") for key, why in omitted)
+    text = wording.left_out_text(store.left_out)
+    total = PlanRow("", count_noun(len(omitted), "file"), text, count=len(omitted), members=each)
     own = store.change
     bare = own is None or (own.action is Action.CREATE and not own.fields and not own.detail)
     return (
         *([] if own is None or bare else [_store_row(own)]),
         *(_file_row(change, store) for change in store.files),
         *(_note_row(note, store) for note in store.notes if note.kind is not NoteKind.FOREIGN_BATCH),
-        *(PlanRow("", key, f"left out: {why}") for key, why in omitted if full),
-        *([total] if omitted and not full else []),
+        *(each if full else [total] if omitted else []),
     )
 
 
@@ -97,7 +100,8 @@ def fold_new_folders(rows: tuple[PlanRow, ...]) -> tuple[PlanRow, ...]:
 
 def _folder_row(rows: list[PlanRow]) -> PlanRow:
     folder = folder_of(commonprefix([row.key for row in rows]))
-    return replace(rows[0], key=folder, size=sum(row.size or 0 for row in rows), count=len(rows))
+    size = sum(row.size or 0 for row in rows)
+    return replace(rows[0], key=folder, size=size, count=len(rows), members=tuple(rows))
 
 
 def _folders_above(key: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from vssync.model.convergence import count_uncompared, find_convergence
+from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.planner.estimate import Cost, count_attached, count_changes, estimate_cost
 from vssync.render import wording
@@ -92,7 +93,7 @@ def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
         files = store.wanted if created else store.live
         head = TextLine(f"{escape_control(store.key)}  {where}{name}", right=count_noun(files, "file"), indent=0)
         rows = plan_rows(store, full=full)
-        blocks.append(StoreBlock(head, rows if full else fold_new_folders(rows), files, created))
+        blocks.append(StoreBlock(head, rows if full else fold_new_folders(rows), files, created, store.key))
     return blocks if full else fold_across_stores(blocks)
 
 
@@ -148,7 +149,9 @@ def total_lines(plan: Plan, *, bold: bool = False) -> list[str]:
         verb = "matches" if counts.unchanged == 1 else "match"
         uncompared = count_uncompared(plan)
         but = f", {uncompared:,} of them {wording.NOTES[NoteKind.UNCOMPARED]}" if uncompared else ""
-        return [f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest{but}."]
+        stamps = [store.applied for store in plan.stores if parse_stamp(store.applied)]
+        changed = [f"Last changed {wording.stamp_text(max(stamps))}."] if stamps else []
+        return [*changed, f"No changes. {count_noun(counts.unchanged, 'file')} in {stores} {verb} the manifest{but}."]
     scope = f"Scope: {scope}." if (scope := wording.scope_text(plan)) else ""
     cost = estimate_cost(plan)
     lines = [scope, _batches_line(plan, cost), wording.cost_line(cost)]

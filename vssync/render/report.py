@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vssync.model.plan import Action, NoteKind, StorePlan
-from vssync.model.report import Orphan, Outcome, Report, Status
+from vssync.model.report import Audit, Orphan, Outcome, Report, Status
 from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import (
@@ -32,7 +32,7 @@ def report_text(report: Report, view: View) -> str:
     totals = fit_totals(end, view)
     if view.quiet:
         return join_blocks([totals])
-    heading = [wording.heading_line(report.plan.owner, report.plan.service)]
+    heading = [wording.heading_line(report.plan.owner, report.plan.service), *audit_lines(report.audit, view)]
     middle = [already_lines(report.already, view), *upload_lines(report, view)]
     return join_blocks([heading, *show_blocks(report_blocks(report), view), *middle, totals])
 
@@ -48,13 +48,13 @@ def report_blocks(report: Report) -> list[StoreBlock]:
         store = plans.get(key, StorePlan(key, key))
         if rows := report_rows(store, outcomes):
             head = f"{escape_control(key)}  {wording.short_id(ids.get(key, store.id))}".rstrip()
-            blocks.append(StoreBlock(TextLine(head, indent=0), rows))
+            blocks.append(StoreBlock(TextLine(head, indent=0), rows, key=key))
     return blocks
 
 
 def closing_text(report: Report, view: View) -> str:
     """What an apply that had nothing to write says below its plan; empty where there is nothing to add."""
-    orphans = [] if view.quiet or not report.orphans else [_orphans_line(report.orphans)]
+    orphans = [] if view.quiet or not report.orphans else [orphans_head(report.orphans)]
     totals = [] if report.converged else fit_totals([apply_line(report)], view)
     return join_blocks([already_lines(report.already, view), orphans, totals])
 
@@ -67,19 +67,28 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
     lines = [TextLine(escape_control(address)) for address in shown]
     if rest := len(addresses) - len(shown):
         lines.append(TextLine(f"and {rest:,} more"))
+    return [already_head(addresses), *([] if view.quiet else lay_out_columns(lines, view).format_lines(lines))]
+
+
+def already_head(addresses: Sequence[str]) -> str:
+    """How many changes of a saved plan were already applied."""
     were = "was" if len(addresses) == 1 else "were"
-    head = f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {were} already applied."
-    return [head, *([] if view.quiet else lay_out_columns(lines, view).format_lines(lines))]
+    return f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {were} already applied."
 
 
 def upload_lines(report: Report, view: View) -> list[list[str]]:
     """A block each of the uploads that no store lists, and of those that stay because others hold them."""
-    held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
-    heads = ((_orphans_line(report.orphans), report.orphans), (held, report.held))
+    heads = ((orphans_head(report.orphans), report.orphans), (held_head(report.held), report.held))
     return [_list_uploads(head, uploads, view) for head, uploads in heads]
 
 
-def _orphans_line(orphans: Sequence[Orphan]) -> str:
+def held_head(held: Sequence[Orphan]) -> str:
+    """How many uploads stay because others hold them."""
+    return f"Kept: {count_noun(len(held), 'upload')} that stores of others hold."
+
+
+def orphans_head(orphans: Sequence[Orphan]) -> str:
+    """How many uploads no store lists, and the command that finds them."""
     command = f"vssync gc{' --suspected' if any(orphan.suspected for orphan in orphans) else ''}"
     return f"Orphans: {count_noun(len(orphans), 'upload')} that no store lists. See `{command}`."
 
@@ -111,8 +120,19 @@ def end_lines(report: Report) -> list[str]:
     return [*lines, apply_line(report)]
 
 
+def audit_lines(audit: Audit, view: View) -> list[str]:
+    """When, of which commit and by whom something was applied, with which version, which plan, and in which CI run."""
+    parts, run = wording.audit_parts(audit), [f"Run: {escape_control(audit.run_url)}"] if audit.run_url else []
+    return [*(wrap_sentences("; ".join(parts), 0, view) if parts else []), *run]
+
+
 def apply_line(report: Report) -> str:
-    """The totals of a report in their fixed form; rare ones only when they are not zero."""
+    """The totals of a report in their fixed form."""
+    return f"Apply: {', '.join(apply_parts(report))} in {format_elapsed(report.seconds)}."
+
+
+def apply_parts(report: Report) -> list[str]:
+    """The parts of that line: "3 added"; rare ones only when they are not zero."""
     batches = {batch.id for store in report.plan.stores for batch in store.batches}
     all_done = [outcome for outcome in report.outcomes if outcome.status is Status.DONE and not outcome.already]
     already = [outcome for outcome in report.outcomes if outcome.already]
@@ -133,5 +153,4 @@ def apply_line(report: Report) -> str:
     rare = (Status.UNKNOWN, Status.DOUBLED, Status.SKIPPED)
     parts += [f"{states[state]:,} {state}" for state in rare if states[state]]
     parts += [f"{report.uncompared:,} {wording.NOTES[NoteKind.UNCOMPARED]}"] if report.uncompared else []
-    parts += wording.open_parts(count_changes(*report.plan.stores))
-    return f"Apply: {', '.join(parts)} in {format_elapsed(report.seconds)}."
+    return parts + wording.open_parts(count_changes(*report.plan.stores))

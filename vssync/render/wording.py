@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from vssync.model.marks import parse_stamp
 from vssync.model.plan import Action, Counts, Note, NoteKind, Plan, Reason, StorePlan
+from vssync.model.report import Audit
 from vssync.model.service import ServiceSpec
 from vssync.model.state import FileCounts, LiveBatch, LiveFile, Scalar
 from vssync.planner.estimate import Cost
@@ -101,9 +102,14 @@ _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
 
 def heading_line(owner: str, service: ServiceSpec) -> str:
     """The first line of every output: owner, environment, service."""
+    return escape_control(f"{owner.replace('/', ', ', 1)}: {service_text(service)}")
+
+
+def service_text(service: ServiceSpec) -> str:
+    """A provider and its region or host: "oci us-chicago-1"."""
     host = _HOST.match(service.data_url)
     place = service.region or (host.group(1) if host else "")
-    return escape_control(f"{owner.replace('/', ', ', 1)}: {service.provider} {place}".rstrip())
+    return escape_control(f"{service.provider} {place}".rstrip())
 
 
 def reason_text(reasons: tuple[Reason, ...]) -> str:
@@ -159,11 +165,17 @@ def cost_line(cost: Cost) -> str:
 
 def plan_line(counts: Counts, store_parts: Sequence[str] = (), *, bold_delete: bool = False) -> str:
     """The totals in their fixed form; rare ones, those of stores and of batches only when they are not zero."""
-    *changes, deletions = file_parts(counts, zeros=True)
-    deletions = f"**{deletions}**" if bold_delete and counts.delete else deletions
-    cancels = [f"{count_noun(counts.cancel, 'batch')} {TO_DO[Action.CANCEL]}"] if counts.cancel else []
-    parts = [*changes, deletions, f"{counts.unchanged:,} unchanged", *rare_parts(counts), *store_parts, *cancels]
+    parts = plan_parts(counts, store_parts)
+    if bold_delete and counts.delete:
+        parts[3] = f"**{parts[3]}**"
     return f"Plan: {', '.join(parts)}."
+
+
+def plan_parts(counts: Counts, store_parts: Sequence[str] = ()) -> list[str]:
+    """The parts of that line: "3 to add"; of the four that every plan has, deletions are the last."""
+    cancels = [f"{count_noun(counts.cancel, 'batch')} {TO_DO[Action.CANCEL]}"] if counts.cancel else []
+    always = [*file_parts(counts, zeros=True), f"{counts.unchanged:,} unchanged"]
+    return [*always, *rare_parts(counts), *store_parts, *cancels]
 
 
 def file_parts(counts: Counts, *, zeros: bool = False) -> list[str]:
@@ -244,14 +256,24 @@ def batch_progress(counts: FileCounts) -> str:
 
 
 def stamp_text(text: str) -> str:
-    """When a store was last applied, and from which commit: "27 Nov 2026 14:02 UTC, 4f2a91c"; empty for no stamp."""
+    """When a store was last applied, from which commit, and by whom; empty for no stamp.
+
+    As in "27 Nov 2026 14:02 UTC, 4f2a91c, by eva".
+    """
     stamp = parse_stamp(text)
     if stamp is None:
         return ""
     year, month, day = stamp.time[:10].split("-")
     when = f"{int(day)} {_MONTHS[(int(month) - 1) % 12]} {year} {stamp.time[11:16]} UTC"
     commit = stamp.commit[:7] + ("+" if stamp.commit.endswith("+") else "")
-    return ", ".join(filter(None, (when, commit)))
+    return ", ".join(filter(None, (when, commit, f"by {escape_control(stamp.actor)}" if stamp.actor else "")))
+
+
+def audit_parts(audit: Audit) -> list[str]:
+    """When, of which commit and by whom something was applied, with which vssync, and which plan, as far as known."""
+    plan = f"plan {escape_control(audit.plan_digest[:12])}" if audit.plan_digest else ""
+    version = f"vssync {escape_control(audit.version)}" if audit.version else ""
+    return list(filter(None, (stamp_text(str(audit.stamp)), version, plan)))
 
 
 def is_created(store: StorePlan) -> bool:

@@ -1,0 +1,199 @@
+"""What a page shows of stores: their changes, singly or grouped, and pictures of what comes and goes, as values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vssync.model.plan import StorePlan
+from vssync.render import wording
+from vssync.render.layout import StoreBlock, count_files, group_rows, split_by_folder, split_variants
+from vssync.render.plan_lines import PlanRow
+from vssync.text import escape_control
+
+_SINGLE, _FEW = 40, 2  # rows of a store, and of a group, up to which each is a row of its table
+_VARIANTS, _FOLDERS, _UNFOLDED = 20, 30, 10  # of a group: kinds of change, folders; files that need no folders
+_BARS, _PICTURED = 12, 10  # folders in a picture, and changed files above which a store has one
+_OPEN_STORES = 10
+_GOING, _UNDRAWN = ("-", "x"), ("!", ".", "")  # signs of what goes, and of what neither comes, changes nor goes
+
+TONES = {
+    "+": "add",
+    "~": "change",
+    "+/-": "replace",
+    wording.GAP_SIGN: "replace",
+    "-": "delete",
+    "=": "adopt",
+    "x": "delete",
+    ".": "wait",
+    "!": "attention",
+    "": "note",
+}
+COUNTED_SIGNS = [sign for sign in wording.SIGN_ORDER if sign]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Rows of a group: a row whose details all of them share, if they do; lists by folder, or one without a name."""
+
+    count: int
+    shared: PlanRow | None
+    folders: list[tuple[str | None, list[PlanRow]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """Rows of one sign and reason."""
+
+    sign: str
+    text: str
+    noun: str
+    count: int
+    size: int
+    variants: list[Variant]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a store's changes: rows for a table, or a group."""
+
+    rows: list[PlanRow] = field(default_factory=list)
+    group: RowGroup | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A row of a picture: how many objects of each sign there are, and segments: tone, start, width."""
+
+    name: str
+    counts: Mapping[str, int]
+    segments: list[tuple[str, float, float]]
+    note: str
+    extra: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What comes and changes, to the right of a line, and what goes, to its left; the longest side takes 100."""
+
+    signs: list[str]
+    bars: list[Bar]
+    left: float
+    width: float
+    extra: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreView:
+    """A store, or what several share (then without a key)."""
+
+    name: str
+    pieces: list[Piece]
+    key: str = ""
+    anchor: str = ""
+    place: str = ""
+    files: str = ""
+    tally: Mapping[str, int] = field(default_factory=dict)
+    urgent: int = 0  # objects that need attention, and are shown elsewhere
+    picture: Picture | None = None
+    is_open: bool = False
+
+
+def urgent_views(blocks: Iterable[StoreBlock]) -> list[StoreView]:
+    """What needs attention, by store."""
+    pairs = ((_name_of(block), [row for row in block.rows if row.sign == "!"]) for block in blocks)
+    return [StoreView(name, _split_rows(rows), urgent=count_files(rows)) for name, rows in pairs if rows]
+
+
+def store_views(blocks: Sequence[StoreBlock], places: Mapping[str, str]) -> list[StoreView]:
+    """All other rows of each store, at its place by its key."""
+    views = []
+    for number, block in enumerate(blocks, 1):
+        rows = [row for row in block.rows if row.sign != "!"]
+        views.append(
+            StoreView(
+                name=_name_of(block),
+                pieces=_split_rows(rows),
+                key=escape_control(block.key),
+                anchor=f"store-{number}",
+                place=places.get(block.key, ""),
+                files=block.head.right,
+                tally=count_signs(rows),
+                urgent=count_files(row for row in block.rows if row.sign == "!"),
+                picture=_picture_folders(rows),
+                is_open=len(blocks) <= _OPEN_STORES or not block.key,
+            )
+        )
+    return views
+
+
+def _name_of(block: StoreBlock) -> str:
+    return escape_control(block.key) or block.head.left
+
+
+def _split_rows(rows: list[PlanRow]) -> list[Piece]:
+    """All rows singly when they are few, else groups, as in the text for a terminal."""
+    if len(rows) <= _SINGLE:
+        return [Piece(rows)] if rows else []
+    pieces: list[Piece] = []
+    for group in group_rows(rows):
+        if len(group) > _FEW:
+            pieces.append(Piece(group=_row_group(group)))
+        elif pieces and pieces[-1].rows:
+            pieces[-1].rows.extend(group)
+        else:
+            pieces.append(Piece(group))
+    return pieces
+
+
+def _row_group(rows: list[PlanRow]) -> RowGroup:
+    first, (variants, rest) = rows[0], split_variants(rows, _VARIANTS)
+    made = [_variant(variant, shared=bool(variant[0].fields or variant[0].below)) for variant in variants]
+    made += [_variant(rest, shared=False)] if rest else []
+    return RowGroup(first.sign, first.text, first.noun, count_files(rows), sum(row.size or 0 for row in rows), made)
+
+
+def _variant(rows: list[PlanRow], *, shared: bool) -> Variant:
+    has_folders = rows[0].noun == "file" and len(rows) > _UNFOLDED
+    folders = [*split_by_folder(rows, _FOLDERS)] if has_folders else [(None, rows)]
+    return Variant(count_files(rows), rows[0] if shared else None, [*folders])
+
+
+def count_signs(rows: Iterable[PlanRow]) -> Counter[str]:
+    """How many files have which sign."""
+    counts = Counter[str]()
+    for row in rows:
+        counts[row.sign] += row.count if row.noun == "file" else 0
+    return counts
+
+
+def _picture_folders(rows: list[PlanRow]) -> Picture | None:
+    """The folders with most changes; none for a single one, or where the few changes are a picture themselves."""
+    files = [row for row in rows if row.sign and row.noun == "file"]
+    folders = split_by_folder(files, _BARS) if count_files(files) > _PICTURED else []
+    return _picture([(name or "./", count_signs(group), "") for name, group in folders], {}) if folders[1:] else None
+
+
+def picture_stores(
+    counted: Sequence[tuple[StorePlan, Counter[str], str]], numbers: Mapping[str, Sequence[int]]
+) -> Picture | None:
+    """Stores beside each other, with a note each, and further columns by their title; none for a single store."""
+    return _picture([(store.key, counts, note) for store, counts, note in counted], numbers) if counted[1:] else None
+
+
+def _picture(entries: Sequence[tuple[str, Counter[str], str]], numbers: Mapping[str, Sequence[int]]) -> Picture:
+    signs = [sign for sign in COUNTED_SIGNS if any(counts[sign] for _, counts, _ in entries)]
+    going = [sign for sign in signs if sign in _GOING]
+    coming = [sign for sign in signs if sign not in (*_GOING, *_UNDRAWN)]
+    left, right = (max(sum(counts[sign] for sign in side) for _, counts, _ in entries) for side in (going, coming))
+    scale = 100 / max(left, right, 1)
+    bars = []
+    titles = [title for title, column in numbers.items() if any(column)]
+    for index, (name, counts, note) in enumerate(entries):
+        widths = {sign: round(counts[sign] * scale, 2) for sign in signs}
+        segments = [(sign, sum(widths[other] for other in coming[:place])) for place, sign in enumerate(coming)]
+        segments += [(sign, -sum(widths[other] for other in going[: place + 1])) for place, sign in enumerate(going)]
+        drawn = [(TONES[sign], round(start, 2), widths[sign]) for sign, start in segments if widths[sign]]
+        bars.append(Bar(escape_control(name), counts, drawn, note, [f"{numbers[title][index]:,}" for title in titles]))
+    return Picture(signs, bars, round(-left * scale, 2), round((left + right) * scale, 2) or 100, titles)
