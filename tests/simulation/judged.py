@@ -134,7 +134,13 @@ def plan_destruction(session: JudgedSession, *, delete_unmanaged: int | None = N
 
 
 def apply_plan(
-    session: JudgedSession, made: Plan, watcher: Watcher, *, fail_fast: bool = False, journal: Journal | None = None
+    session: JudgedSession,
+    made: Plan,
+    watcher: Watcher,
+    *,
+    fail_fast: bool = False,
+    journal: Journal | None = None,
+    saved: Plan | None = None,
 ) -> Report:
     """An apply, with its report and its exit code judged."""
     if destroys := made.options.allow_store_deletes and not any(store.wanted for store in made.stores):
@@ -142,7 +148,7 @@ def apply_plan(
     kind = "destroy" if destroys else "report"
 
     def act() -> Report:
-        return apply.apply_plan(session, made, watcher, fail_fast=fail_fast, journal=journal)
+        return apply.apply_plan(session, made, watcher, fail_fast=fail_fast, journal=journal, saved=saved)
 
     run, report = _watch(session, kind, made.options, act)
     code = DONE if report.converged else INCOMPLETE

@@ -16,6 +16,7 @@ OTHERS = {
     "against",
     "batches",
     "doctor",
+    "event",
     "evidence",
     "search",
     "validate",

@@ -18,7 +18,7 @@ from vssync.applier.writes import Writes
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
-from vssync.model.report import NOT_TRIED, Outcome, Status
+from vssync.model.report import NOT_TRIED, Outcome, Report, Status
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveFile
 from vssync.threads import Pool
@@ -43,14 +43,14 @@ class Watcher:
     def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
         """What there is to do; `throttled_for` gives the seconds for which the service asks to pause from now on."""
 
-    def on_upload_ready(self, store_key: str, size: int) -> None:
+    def on_upload_ready(self, store_key: str, key: str, file_id: str, size: int) -> None:
         """One more upload of `size` bytes is there: made now, or left by an earlier run. Stores may share it."""
 
-    def on_batch_sent(self, store_key: str) -> None:
-        """The service accepted one more batch."""
+    def on_batch_sent(self, store_key: str, batch_id: str, count: int) -> None:
+        """The service accepted one more batch, of `count` files; the id is empty where nothing can be read by it."""
 
-    def on_settled(self, store_key: str, count: int) -> None:
-        """`count` more changes ended, whatever their results."""
+    def on_settled(self, store_key: str, key: str, result: Result) -> None:
+        """One more change ended: of the file with this key, or the batch with this id."""
 
     def on_cleanup(self, uploads: int) -> None:
         """All changes ended; this number of uploads that are no longer needed is about to be deleted."""
@@ -63,6 +63,9 @@ class Watcher:
 
     def on_ending(self) -> None:
         """The run is winding up; called once, or twice where it was interrupted."""
+
+    def on_end(self, report: Report) -> None:
+        """The run ended."""
 
     def may_stop_waiting(self) -> bool:
         """Whether to end an interrupted run at once; asked repeatedly while its last requests are in flight."""
@@ -354,7 +357,7 @@ class StoreContext:
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and tells the watcher: once, though a change may take several steps."""
         if self.run.results.record_result(self.key, key, result):
-            self.run.watcher.on_settled(self.key, 1)
+            self.run.watcher.on_settled(self.key, key, result)
 
     def settle_untried(self, key: str) -> None:
         """Records that a file was not sent, since the store takes no more."""

@@ -220,7 +220,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
     file_id, is_new = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
     if is_new:
-        store.run.watcher.on_upload_ready(store.key, put.file.size)
+        store.run.watcher.on_upload_ready(store.key, put.key, file_id, put.file.size)
     return file_id
 
 

@@ -8,7 +8,7 @@ from vssync.cli.help import verb
 
 KINDS = (
     *("manifest", "questions", "plan", "report", "status", "batches", "search", "output", "diff", "doctor"),
-    *("evidence", "gc", "validate", "destroy", "against", "test"),
+    *("evidence", "gc", "validate", "destroy", "against", "test", "event"),
 )
 
 
@@ -19,7 +19,8 @@ def schema(kind: str) -> None:
 
     KIND is `manifest`, `questions` (the file that `tests` names), or the `kind` that such a document names: `plan`,
     `report` (of `apply`), `destroy`, `status`, `batches`, `search`, `output`, `diff`, `doctor`, `evidence` (of
-    `doctor --out`), `gc`, `validate`, `test`, or `against` (of `plan --against`).
+    `doctor --out`), `gc`, `validate`, `test`, `against` (of `plan --against`); or `event`, a line of stderr with
+    `--log-format json`.
     """
     from vssync.sources.schemas import schema_text
 

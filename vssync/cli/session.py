@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from vssync.cli import process
+from vssync.cli.events import event_stream
 from vssync.errors import ManifestError, Refused
 from vssync.text import count_noun
 
@@ -49,7 +50,7 @@ def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool 
 def print_warnings(warnings: Iterable[object]) -> None:
     """Prints what is not as its writer may think."""
     for warning in warnings:
-        process.print_error(f"warning: {warning}")
+        process.print_error(f"warning: {warning}", level="warning")
 
 
 @contextmanager
@@ -153,7 +154,7 @@ def approve(
     if plan.refusals:
         return False
     if ask and not plan.empty:
-        if options.output_format != "text":
+        if options.output_format != "text" and not event_stream():
             click.echo(format_plan(plan, replace(options, output_format="text")), err=True)
         ask()
     return True
@@ -176,14 +177,13 @@ def apply_and_report(
     report, in JSON within it, and beside a page on stderr.
     """
     from vssync.cli.progress import apply_progress, line_progress
-    from vssync.commands.apply import apply_plan, with_saved_plan
+    from vssync.commands.apply import apply_plan
 
     is_json = options.output_format == "json"
     if options.output_format == "text" and not plan.empty:
         click.echo()
-    with line_progress() if plan.empty else apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal)
-    report = with_saved_plan(report, saved, plan)
+    with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
+        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
     answers, is_asked = None, False
     try:
         if not is_json:
@@ -228,16 +228,13 @@ def ask_with_progress(
     session: Session, keys: Collection[str], made_ids: Mapping[str, str] | None = None
 ) -> QuestionReport:
     """The results of the questions of these stores; shows how many are asked."""
-    from vssync.cli.progress import describe_retries, status_line
+    from vssync.cli.progress import asking_progress
     from vssync.commands.test import AskProgress, ask_stores
 
     progress, sender = AskProgress(), session.client.sender
-
-    def describe() -> str:
-        retries = describe_retries(sender.retry_count, sender.last_failure)
-        return f"Asking: {progress.asked:,} of {count_noun(progress.total, 'question')}{retries}"
-
-    with status_line(describe):
+    with asking_progress(
+        lambda: (progress.asked, progress.total), lambda: sender.retry_count, lambda: sender.last_failure
+    ):
         return ask_stores(session, keys, progress, made_ids)
 
 
