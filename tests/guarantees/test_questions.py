@@ -155,7 +155,7 @@ def test_a_store_that_does_not_exist_cannot_be_asked(tmp_path: Path) -> None:
         with world.session() as (session, recorder):
             report = asked(session)
             assert (report.unasked, report.failed, report.stores[0].id) == (7, False, "")
-            assert "run `vssync apply` first" in report.stores[0].results[0].error
+            assert "run `vssync apply -f " in report.stores[0].results[0].error
             assert not [path for _, path in recorder.seen if path.endswith("/search")]
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from vssync.api.client import Client
 from vssync.api.parse import filter_body
+from vssync.commands.search import missing_reason
 from vssync.commands.session import Session
 from vssync.errors import ServiceError, UsageProblem, VssyncError
 from vssync.limits import MAX_VALUE_LENGTH, SEARCH_RESULTS
@@ -16,8 +17,7 @@ from vssync.manifest.diagnostics import did_you_mean
 from vssync.model.marks import KEY, key_attribute
 from vssync.model.plan import Options
 from vssync.model.questions import Question, QuestionSet
-from vssync.model.state import Desired, DesiredStore, LiveFile, Snapshot
-from vssync.planner.decide_store import describe_denial
+from vssync.model.state import Desired, DesiredStore, LiveFile
 from vssync.planner.find_stores import match_stores
 from vssync.planner.score import (
     QuestionReport,
@@ -31,7 +31,6 @@ from vssync.planner.score import (
 from vssync.threads import Pool
 
 _ABOUT_THE_QUESTION = (400, 422)  # statuses of an answer to one question, such as one whose filter is not known
-_MISSING = "the store does not exist yet; run `vssync apply` first"
 
 
 @dataclass(slots=True)
@@ -113,8 +112,8 @@ def ask_stores(
     """
     desired, client, pool = session.loaded.desired, session.client, session.pool
     stores = [store for store in desired.stores if store.key in keys]
-    listed = client.list_stores()
-    ids = {**(made_ids or {}), **match_stores(desired, listed, Options()).ids}
+    matches = match_stores(desired, client.list_stores(), Options())
+    ids = {**(made_ids or {}), **matches.ids}
     asker = _Asker(client, pool, progress)
     asked = [(store, question) for store in stores if store.key in ids for question in _questions(store).questions]
     found = asker.ask_all([_Job(ids[store.key], question, question.top) for store, question in asked])
@@ -130,7 +129,7 @@ def ask_stores(
     scores = []
     for store in stores:
         if store.key not in results:
-            reason = describe_denial(store, Snapshot(0)) if client.stores_denied else _MISSING
+            reason = missing_reason(session, store, matches.by_key[store.key])
             results[store.key] = tuple(QuestionResult(each, error=reason) for each in _questions(store).questions)
         scores.append(StoreScore(store.key, _questions(store), results[store.key], ids.get(store.key, "")))
     return QuestionReport(desired.owner, desired.service, tuple(scores))
