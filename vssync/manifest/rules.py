@@ -156,6 +156,7 @@ FIELDS_APART_FROM_SELECTION = frozenset(
         "chunking",
         "attributes",
         "ignore_attributes",
+        "tests",
     )
 )
 

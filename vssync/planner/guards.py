@@ -190,7 +190,7 @@ def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> 
 
 
 def plan_command(options: Options, verb: str = "plan") -> str:
-    """The command that plans, or does another verb, with these options."""
+    """The command that plans with these options, or does another verb's work."""
     words = ["vssync", verb]
     for field in fields(Options):
         value = getattr(options, field.name)
