@@ -26,6 +26,8 @@ vssync status -e 'pr-*'  # every live preview
 vssync status docs/guide/intro.md  # one file: declared, live, planned
 vssync search how do I reset my password  # in all stores of the manifest
 vssync search -s docs --filter 'size>=2' --format json refunds  # in one store, by an attribute
+vssync test  # ask every question, and print those that fail
+vssync test docs --format junit > questions.xml  # for a CI system, one store
 vssync batches  # in all stores
 vssync batches docs --format json  # in one store, as JSON
 vssync cancel vsfb_123  # an id that `vssync batches` shows
@@ -49,6 +51,7 @@ vssync serve --provider oci --fault delay=200  # as OCI, with each answer delaye
 vssync dump --store support-docs  # to stdout, every file by its id
 vssync dump --store vs_123 -o kb/vssync.yaml --match kb  # by local path where one matches
 vssync dump --store support-docs --provider openai --download docs  # from OpenAI, with the files downloaded
+vssync dump --all -o kb/ --match kb  # every store, with a file for each
 vssync diff staging prod  # what differs between the live stores
 vssync diff staging prod --detailed-exitcode  # exit with 2 when they differ
 vssync diff staging prod --desired  # what the manifest declares differently
