@@ -338,7 +338,7 @@ def _table_blocks(entries: list[_StoreEntry]) -> list[MarkdownBlock]:
     if len(rows) <= _UNFOLDED:
         return [MarkdownBlock(head, lines)]
     stores = [entry.store for entry in entries]
-    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=True)]
+    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=False)]
     summary = f"{count_noun(len(entries), 'store')}{': ' if totals else ''}{', '.join(totals)}"
     summary = f"<details><summary>{summary}</summary>\n\n"
     return [MarkdownBlock(summary + head, lines, "\n</details>")]
