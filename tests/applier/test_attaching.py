@@ -15,7 +15,7 @@ import pytest
 from tests.applier.world import PLAIN, Counting, Place, Seen, Told, live
 from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import Result, Workload
+from vssync.applier.watcher import Result, Workload
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.model.marks import KEY, Mark

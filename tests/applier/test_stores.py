@@ -11,7 +11,7 @@ import pytest
 from tests.applier.world import PLAIN, Counting, Place, Seen, Told, killed, live
 from tests.simulation.judged import recorded_runs
 from tests.support import Silent
-from vssync.applier.context import Result
+from vssync.applier.watcher import Result
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.model.marks import STORE_OWNER

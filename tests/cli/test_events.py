@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.test_commands import vssync
 from tests.render.builders import SAMPLE_REPORTS
-from vssync.applier.context import DONE, Result, Workload
+from vssync.applier.watcher import DONE, Result, Workload
 from vssync.cli import process
 from vssync.cli.events import EventStream, event_stream, is_asked_for
 from vssync.cli.progress import Events, reading_progress

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.applier.world import Place
-from vssync.applier.context import DONE, Watcher, Workload
+from vssync.applier.watcher import DONE, Watcher, Workload
 from vssync.cli import progress, progress_bars
 from vssync.cli.progress import Lines, Tally, call_periodically, overwritten_line
 from vssync.cli.progress_bars import Bars

@@ -13,9 +13,10 @@ from itertools import groupby
 
 from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import Result, StoreContext, result_of_error
+from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, put_back, refused_type_message, result_of_unattached
 from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, find_attached, poll_until
+from vssync.applier.watcher import Result
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.service import Capabilities

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import Result, StoreContext, result_of_error, send_deletion
+from vssync.applier.context import StoreContext, result_of_error, send_deletion
 from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
+from vssync.applier.watcher import Result
 from vssync.errors import Interrupted, LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status

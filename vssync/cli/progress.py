@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from vssync.applier.context import Result, Watcher, Workload
+from vssync.applier.watcher import Result, Watcher, Workload
 from vssync.cli.events import EventStream, event_stream
 from vssync.cli.process import signals
 from vssync.model.report import Report, Status

@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 
 from vssync import __version__, planfile
-from vssync.applier.context import ApplyRun, RunSettings, Watcher
+from vssync.applier.context import ApplyRun, RunSettings
 from vssync.applier.run import carry_out
+from vssync.applier.watcher import Watcher
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, Settings, prepare_for_writes
-from vssync.errors import Refused, VssyncError
-from vssync.journal.folder import exclusive_lock, lock_holder, remember_search_capability
-from vssync.journal.interrupted import describe_interrupted
-from vssync.journal.writer import Journal, read_past
+from vssync.errors import Refused
+from vssync.journal.folder import exclusive_lock, remember_search_capability
+from vssync.journal.writer import Journal
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Audit, Report
@@ -92,21 +92,6 @@ def locked_journal(
             yield journal
         finally:
             journal.close()
-
-
-def describe_interrupted_runs(session: Session) -> str:
-    """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
-    folder = session.state_folder
-    past = read_past(folder)
-    return describe_interrupted(past, lock_holder(folder) if past.interrupted else 0)
-
-
-def stores_created_here(session: Session) -> Mapping[str, str]:
-    """The keys, by id, of stores that runs of this machine made, adopted or joined; none where it cannot be read."""
-    try:
-        return read_past(session.state_folder).stores
-    except VssyncError:
-        return {}
 
 
 def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
-from vssync.applier.context import Watcher
+from vssync.applier.watcher import Watcher
 from vssync.auth.credential import CredentialError
 from vssync.ci.changed import (
     ManifestsByTouch,
