@@ -46,6 +46,7 @@ vssync serve --provider oci --fault delay=200  # as OCI, with each answer delaye
 vssync dump --store support-docs  # to stdout, every file by its id
 vssync dump --store vs_123 -o kb/vssync.yaml --match kb  # by local path where one matches
 vssync dump --store support-docs --provider openai --download docs  # from OpenAI, with the files downloaded
+vssync dump --all -o kb/ --match kb  # every store, with a file for each
 vssync diff staging prod  # what differs between the live stores
 vssync diff staging prod --detailed-exitcode  # exit with 2 when they differ
 vssync diff staging prod --desired  # what the manifest declares differently

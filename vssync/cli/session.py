@@ -19,7 +19,7 @@ from vssync.text import count_noun
 
 if TYPE_CHECKING:
     from vssync.cli.options import CommandOptions
-    from vssync.commands.session import Session, Settings
+    from vssync.commands.session import Connection, Session, Settings
     from vssync.journal.writer import Journal
     from vssync.model.plan import Plan
     from vssync.model.report import Report
@@ -63,7 +63,7 @@ def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterato
         yield session
 
 
-def read_with_progress(session: Session, read: Callable[[], Result]) -> Result:
+def read_with_progress(session: Session | Connection, read: Callable[[], Result]) -> Result:
     """What comes of reading the live state, as a plan does; shows how much of it is read."""
     from vssync.cli.progress import reading_progress
 

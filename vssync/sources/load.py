@@ -174,6 +174,11 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
     return resolve.trace_provenance(loaded.manifest, store_key, file, looked_up)
 
 
+def read_documents(root: Path, lookups: Mapping[str, frozenset[Lookup]]) -> dict[str, resolve.Reading]:
+    """What these files below a root say, by path; files that cannot be read are left out."""
+    return _read_files(root, [_read_job(path, path, each, {}) for path, each in lookups.items()], _EVERYTHING)[0]
+
+
 def _load_manifest(
     file: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str], options: LoadOptions
 ) -> Manifest:
