@@ -30,6 +30,7 @@ from vssync.render.markdown import (
     inline_code,
     join_markdown,
     prose,
+    table_line,
     title_block,
 )
 from vssync.render.test import lost_question_blocks
@@ -52,12 +53,16 @@ _LOCATION = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?(?::[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class FewerMatches:
-    """A pattern of a manifest that matches fewer files than on the base."""
+    """A pattern of a manifest that matches fewer files than on the base, where it may have been another.
+
+    Of one that is gone, location and pattern are empty.
+    """
 
     location: str
     pattern: str
     files: int
     before: int
+    earlier_pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +254,12 @@ def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[Markdown
 
 
 def _fewer_line(fewer: FewerMatches, job: JobReview) -> str:
-    place, pattern = _link(fewer.location, job), _code(fewer.pattern)
-    base = _code(job.base) if job.base else "the base"
-    return f"{place} {pattern} matches {count_noun(fewer.files, 'file')} here, {fewer.before:,} on {base}."
+    base, earlier = _code(job.base) if job.base else "the base", _code(fewer.earlier_pattern)
+    if not fewer.pattern:
+        return f"{earlier} is not in the manifest any more; it matches {count_noun(fewer.before, 'file')} on {base}."
+    was = f" as {earlier}" if fewer.earlier_pattern not in ("", fewer.pattern) else ""
+    here = f"{_link(fewer.location, job)} {_code(fewer.pattern)} matches {count_noun(fewer.files, 'file')} here"
+    return f"{here}, {fewer.before:,} on {base}{was}."
 
 
 def _ways_out(refusals: Sequence[Refusal], labels: Sequence[str], *, told: bool) -> list[str]:
@@ -334,13 +342,13 @@ def _table_blocks(entries: list[_StoreEntry]) -> list[MarkdownBlock]:
     # What goes stands first and under signs, as in the details: on a telephone a table shows little of its right.
     titles = ("-", "+/-", "~", "+", "also", "store", "left out", "unchanged")
     kept = [index for index, title in enumerate(titles) if title not in _RARE or any(row[index] for row in rows)]
-    head = _table_line([titles[index] for index in kept])
-    head += "\n" + _table_line(["---" if titles[index] in ("store", "also") else "--:" for index in kept])
-    lines = tuple(_table_line([row[index] for index in kept]) for row in rows)
+    head = table_line([titles[index] for index in kept])
+    head += "\n" + table_line(["---" if titles[index] in ("store", "also") else "--:" for index in kept])
+    lines = tuple(table_line([row[index] for index in kept]) for row in rows)
     if len(rows) <= _UNFOLDED:
         return [MarkdownBlock(head, lines, _LEGEND)]
     stores = [entry.store for entry in entries]
-    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=True)]
+    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=False)]
     summary = f"{count_noun(len(entries), 'store')}{': ' if totals else ''}{', '.join(totals)}"
     summary = f"<details><summary>{summary}</summary>\n\n"
     return [MarkdownBlock(summary + head, lines, f"{_LEGEND}\n\n</details>")]
@@ -350,10 +358,6 @@ def _risk_of(store: StorePlan) -> tuple[bool, int]:
     """Sorts a store that goes, then those with the most deletions, before others."""
     stays = store.change is None or store.change.action not in plan_text.GOING
     return stays, -count_changes(store).delete
-
-
-def _table_line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _cells(name: str, entries: list[_StoreEntry]) -> list[str]:

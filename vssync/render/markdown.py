@@ -121,7 +121,7 @@ def _kind_lines(rows: list[PlanRow], count: int, view: View) -> list[TextLine]:
     """The first rows of one sign, then how many more there are, and in which folders."""
     lines = group_lines(tuple(rows[:count]), ALL, view)
     if rest := rows[count:]:
-        more = count_noun(sum(row.count for row in rest), f"more {rest[0].noun}")
+        more = count_noun(sum(row.count for row in rest), f"{'more ' if count else ''}{rest[0].noun}")
         lines.append(TextLine(more, sign=rest[0].sign, indent=KEY))
         folders = by_folder(rest, _FOLDERS)
         lines += [TextLine(f"{name or './'}  {count_noun(files, 'file')}", indent=BELOW) for name, files in folders]
@@ -203,6 +203,11 @@ def prose(text: str) -> str:
     if len(parts) % 2 and all(map(_PLAIN.fullmatch, parts[::2])) and (text[:1].isalnum() or not parts[0]):
         return "".join(inline_code(part) if index % 2 else part for index, part in enumerate(parts))
     return inline_code(text)
+
+
+def table_line(cells: Iterable[str]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"
 
 
 def comment_marker(kind: str, owner: str) -> str:
