@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.ci.repository import Files, Repository
-from vssync.ci.changed import find_manifests, review_removed, split_touched
+from vssync.ci.changed import fewer_matches, find_manifests, review_removed, split_touched
 from vssync.ci.history import GitHistory, ManifestHistory
 from vssync.errors import VssyncError
 
@@ -188,3 +189,34 @@ def test_a_manifest_whose_stores_were_given_up_goes_silently(tmp_path: Path) -> 
     repository.commit({"vssync.yaml": None})
     git = GitHistory(repository.tree)
     assert not [*review_removed(git, base, partial(ManifestHistory, git), [])]
+
+
+KB = "version: 1\nowner: kb\nstores:\n  docs:\n    files:\n%s"
+ENTRY, OTHER = "      - path: faq/**/*.md\n", "      - path: guide/*.md\n"
+TEXTS: Files = {f"kb/faq/{folder}{number}.md": "q\n" for folder in ("", "old/") for number in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("files", "fewer"),
+    [
+        ({"kb/faq/new.md": "q\n"}, []),
+        ({"kb/faq/0.md": None}, [("kb/vssync.yaml:6:9", "faq/**/*.md", 5, 6, "faq/**/*.md")]),
+        ({"kb/vssync.yaml": KB % (ENTRY.replace("**/", "") + OTHER)}, [("kb/vssync.yaml:6:9", "faq/*.md", 3, 6)]),
+        (
+            {"kb/vssync.yaml": KB % (OTHER + ENTRY + "        exclude: [faq/old]\n")},
+            [("kb/vssync.yaml:7:9", "faq/**/*.md", 3, 6)],
+        ),
+        ({"kb/vssync.yaml": KB % OTHER}, [("", "", 0, 6, "faq/**/*.md")]),
+        ({"kb/vssync.yaml": KB % (OTHER + "      - path: '{faq,more}/**/*.md'\n")}, []),
+    ],
+)
+def test_patterns_say_what_they_lost(tmp_path: Path, files: Files, fewer: list[tuple[object, ...]]) -> None:
+    repository = Repository(tmp_path, {"kb/vssync.yaml": KB % (ENTRY + OTHER), "kb/guide/a.md": "g\n", **TEXTS})
+    base = repository.head
+    repository.commit(files)
+    history = ManifestHistory(GitHistory(repository.tree), "kb")
+    manifest = history.valid_at(repository.head)
+    assert manifest
+    found = fewer_matches(history, manifest, base, {"docs"}).get("docs", ())
+    assert fewer_matches(history, manifest, base, set()) == {}
+    assert [astuple(match)[: len(row)] for match, row in zip(found, fewer, strict=True)] == fewer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from posixpath import basename, dirname, join, normpath
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from vssync.ci.forge import CiEvent
 from vssync.ci.history import GitHistory, ManifestHistory, folders_of
 from vssync.errors import VssyncError
 from vssync.manifest.diagnostics import locate_values
-from vssync.manifest.spec import Manifest
+from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
 from vssync.render.comment import FewerMatches, ManifestReview
 from vssync.sources.load import MANIFEST_NAMES
 
@@ -130,19 +130,47 @@ def _overlap(one: str, other: str) -> bool:
 def fewer_matches(
     history: ManifestHistory, manifest: Manifest, base: str, stores: Collection[str]
 ) -> dict[str, tuple[FewerMatches, ...]]:
-    """By store, of those given, the patterns that match fewer of git's files than at the base."""
-    entries = [
-        (spec.store.key, entry) for spec in manifest.stores if spec.store.key in stores for entry in spec.entries
-    ]
-    places = locate_values(manifest.documents, [entry.layer.path for _, entry in entries])
-    sides = [
-        [name for path in paths if (name := history.path_in_root(manifest, path)) is not None]
-        for paths in (history.git.tracked, history.git.blobs_at(base) if entries else ())
-    ]
+    """By store, of those given, the patterns that match fewer of git's files than they did at the base.
+
+    A pattern that was edited is compared with what it was. Of one that is gone, the files count that no other matches.
+    """
+    specs = [spec for spec in manifest.stores if spec.store.key in stores]
+    if not specs:
+        return {}
+    earlier = history.valid_at(base) or manifest
+    names, names_before = (
+        [name for path in paths if (name := history.path_in_root(each, path)) is not None]
+        for each, paths in ((manifest, history.git.tracked), (earlier, history.git.blobs_at(base)))
+    )
+    places = locate_values(manifest.documents, [entry.layer.path for spec in specs for entry in spec.entries])
     fewer: dict[str, tuple[FewerMatches, ...]] = {}
-    for key, entry in entries:
-        now, before = (sum(map(entry.matches, names)) for names in sides)
-        if entry.pattern and now < before:
-            match = FewerMatches(str(places[entry.layer.path]), entry.pattern.text, now, before)
-            fewer[key] = (*fewer.get(key, ()), match)
+    for spec in specs:
+        keys = (spec.store.key, *spec.store.was)
+        before = next((each for key in keys for each in earlier.stores if each.store.key == key), None)
+        matched = {name for entry in spec.entries for name in filter(entry.matches, names)}
+        pairs = _pair_entries(_by_pattern(spec), _by_pattern(before) if before else {})
+        matches = []
+        for entry, was in pairs:
+            files = [] if entry is None else list(filter(entry.matches, names))
+            lost = [name for name in filter(was.matches, names_before) if entry or name not in matched]
+            place = str(places[entry.layer.path]) if entry else ""
+            text, text_before = (each.pattern.text if each and each.pattern else "" for each in (entry, was))
+            matches.append(FewerMatches(place, text, len(files), len(lost), text_before))
+        if lost_some := tuple(match for match in matches if match.files < match.before):
+            fewer[spec.store.key] = lost_some
     return fewer
+
+
+def _by_pattern(spec: StoreSpec) -> dict[str, FileEntry]:
+    return {entry.pattern.text: entry for entry in spec.entries if entry.pattern}
+
+
+def _pair_entries(
+    entries: Mapping[str, FileEntry], earlier: Mapping[str, FileEntry]
+) -> Iterator[tuple[FileEntry | None, FileEntry]]:
+    """Entries beside what they were: by their patterns, else in order; without one now for those that are gone."""
+    gone = iter([entry for text, entry in earlier.items() if text not in entries])
+    for text, entry in entries.items():
+        if was := earlier.get(text) or next(gone, None):
+            yield entry, was
+    yield from ((None, was) for was in gone)

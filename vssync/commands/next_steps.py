@@ -43,7 +43,7 @@ def next_steps(session: Session, report: Report) -> tuple[NextStep, ...]:
     if session.endpoint.embedded:
         folder = os.path.relpath(embedded_folder(Path(session.settings.manifest)))
         data = [] if folder == ".vssync/local" else ["--data", folder]
-        steps.append(NextStep(join(["vssync", "serve", *data]), "your application, unchanged, against it"))
+        steps.append(NextStep(join(["vssync", "serve", *data]), "an API for your application"))
         return tuple(steps)
     command = join(["vssync", "output", *options, "--format", "dotenv"])
     steps.append(NextStep(command, "the ids, for your application"))

@@ -51,12 +51,16 @@ _LOCATION = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?(?::[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class FewerMatches:
-    """A pattern of a manifest that matches fewer files than on the base."""
+    """A pattern of a manifest that matches fewer files than on the base, where it may have been another.
+
+    Of one that is gone, location and pattern are empty.
+    """
 
     location: str
     pattern: str
     files: int
     before: int
+    earlier_pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +247,12 @@ def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[Markdown
 
 
 def _fewer_line(fewer: FewerMatches, job: JobReview) -> str:
-    place, pattern = _link(fewer.location, job), _code(fewer.pattern)
-    base = _code(job.base) if job.base else "the base"
-    return f"{place} {pattern} matches {count_noun(fewer.files, 'file')} here, {fewer.before:,} on {base}."
+    base, earlier = _code(job.base) if job.base else "the base", _code(fewer.earlier_pattern)
+    if not fewer.pattern:
+        return f"{earlier} is not in the manifest any more; it matches {count_noun(fewer.before, 'file')} on {base}."
+    was = f" as {earlier}" if fewer.earlier_pattern not in ("", fewer.pattern) else ""
+    here = f"{_link(fewer.location, job)} {_code(fewer.pattern)} matches {count_noun(fewer.files, 'file')} here"
+    return f"{here}, {fewer.before:,} on {base}{was}."
 
 
 def _ways_out(refusals: Sequence[Refusal], labels: Sequence[str], *, told: bool) -> list[str]:
@@ -333,7 +340,7 @@ def _table_blocks(entries: list[_StoreEntry]) -> list[MarkdownBlock]:
     if len(rows) <= _UNFOLDED:
         return [MarkdownBlock(head, lines)]
     stores = [entry.store for entry in entries]
-    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=True)]
+    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=False)]
     summary = f"{count_noun(len(entries), 'store')}{': ' if totals else ''}{', '.join(totals)}"
     summary = f"<details><summary>{summary}</summary>\n\n"
     return [MarkdownBlock(summary + head, lines, "\n</details>")]

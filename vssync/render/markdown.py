@@ -120,7 +120,7 @@ def _kind_lines(rows: list[PlanRow], count: int, view: View) -> list[TextLine]:
     """The first rows of one sign, then how many more there are, and in which folders."""
     lines = group_lines(tuple(rows[:count]), ALL, view)
     if rest := rows[count:]:
-        more = count_noun(sum(row.count for row in rest), f"more {rest[0].noun}")
+        more = count_noun(sum(row.count for row in rest), f"{'more ' if count else ''}{rest[0].noun}")
         lines.append(TextLine(more, sign=rest[0].sign, indent=KEY))
         folders = by_folder(rest, _FOLDERS)
         lines += [TextLine(f"{name or './'}  {count_noun(files, 'file')}", indent=BELOW) for name, files in folders]
