@@ -61,7 +61,7 @@ from vssync.render.layout import View
 from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
-from vssync.text import join_first
+from vssync.text import escape_control, join_first
 
 Answer = TypeVar("Answer")
 _TITLE = "vssync: live stores differ from the manifest"
@@ -325,7 +325,7 @@ def _write(run: CiRun, look: _Look) -> _Look:
     look.code = 0 if report.converged else _INCOMPLETE
     if look.code or not plan.empty:
         look.report = report
-        run.say(report_text(report, run.view))
+        run.say(f"{escape_control(plan.owner)}:\n{report_text(report, run.view)}")
     return look
 
 
