@@ -236,6 +236,8 @@ def apply_and_report(
         process.end_process(process.signals.exit_code())
     if answers and not is_json:
         click.echo(f"\n{format_questions(answers, options)}", color=True, err=options.output_format == "html")
+    if options.output_format == "text" and not options.quiet:
+        _print_next_steps(session, report, options)
     if not report.converged or (is_asked and not answers):
         return process.INCOMPLETE
     return questions_exit_code(answers) if answers else process.DONE
@@ -261,6 +263,14 @@ def _print_report(
         click.echo(report_text(report, view), color=True)
     elif text := closing_text(report, view):
         click.echo(f"\n{text}")
+
+
+def _print_next_steps(session: Session, report: Report, options: CommandOptions) -> None:
+    from vssync.commands.next_steps import next_steps
+    from vssync.render.report import next_steps_text
+
+    if steps := next_steps(session, report):
+        click.echo(f"\n{next_steps_text(steps, options.view())}")
 
 
 def ask_with_progress(

@@ -56,7 +56,7 @@ Measure = Callable[[str], int]
 def report_markdown(report: Report, view: View) -> str:
     """A report for those who approved the plan, under 65,536 characters, or under a mebibyte with `view.full`."""
     view = replace(view, width=WIDTH, color=False)
-    stores = report_blocks(report)
+    stores = report_blocks(report, full=True)
     failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
     lines = [line for block in fit_blocks([StoreBlock(*each) for each in failed if each[1]], view) for line in block]
     shown = lay_out_columns(lines, view).format_lines(lines)

@@ -118,7 +118,7 @@ def _write(run: CiRun, look: Look) -> Look:
     look.code = 0 if report.converged else INCOMPLETE
     if look.code or not plan.empty:
         look.report = report
-        run.say(report_text(report, run.view))
+        run.say(f"{escape_control(plan.owner)}:\n{report_text(report, run.view)}")
     return look
 
 

@@ -163,7 +163,7 @@ def _carry_out(run: CiRun, history: ManifestHistory, session: Session, plan: Pla
     with run.watch() as watcher:
         report = apply_plan(session, plan, watcher, journal=journal)
     if not plan.empty:
-        run.say(report_text(report, run.view))
+        run.say(f"{escape_control(plan.owner)}:\n{report_text(report, run.view)}")
     if report.converged:
         return Look(ManifestReview(history.name, plan), report=report)
     failed = (outcome for outcome in report.outcomes if outcome.needs_attention)
