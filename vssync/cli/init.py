@@ -26,6 +26,8 @@ _FILE_HELP = "The manifest to write, or its folder.  [default: the current folde
 _PROVIDERS = click.Choice(list(PROVIDERS))
 _CI_HELP = "Write the workflow for pull requests, and no manifest."
 
+_CI_PAGE = "https://github.com/vssync/vssync/blob/main/examples/quickstart/docs/pull-requests.md"
+
 
 @verb
 @option("-f --file manifest", _FILE_HELP, variable="VSSYNC_FILE", default=".", type=_PATH, metavar="PATH")
@@ -47,7 +49,7 @@ def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], **an
         if paths or any(answers.values()):
             raise click.UsageError("--ci: writes no manifest; run init once more for that")
         workflow, to_do = write_workflow(ci, manifest)
-        click.echo(f"Wrote {escape_control(str(workflow))}.\nNext: {to_do}")
+        click.echo(f"Wrote {escape_control(str(workflow))}.\nNext: {to_do}\nHow:  {_CI_PAGE}")
         return DONE
     path = manifest_path(manifest)
     survey = FolderSurvey() if paths else survey_folder(path.parent)

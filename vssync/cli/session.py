@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -51,6 +52,44 @@ def print_warnings(warnings: Iterable[object]) -> None:
     """Prints what is not as its writer may think."""
     for warning in warnings:
         process.print_error(f"warning: {warning}", level="warning")
+
+
+def each_environment(
+    options: CommandOptions, show: Callable[[CommandOptions], int | None], *, live: bool = False, samples: bool = False
+) -> int:
+    """Shows one environment, or each that a pattern such as `*` stands for; the exit code is the worst.
+
+    In text, an empty line is between them; in JSON, each is a document of its own. An error of one is told, and the
+    others are shown all the same. With `live`, those that a pattern of the manifest made live are among them, with
+    `samples` a name for each pattern.
+    """
+    from vssync.commands.environments import expand_environments
+    from vssync.manifest.environments import is_pattern
+
+    if not is_pattern(options.env or ""):
+        return show(options) or process.DONE
+    if options.output_format in ("html", "gitlab"):
+        raise click.UsageError(f"--format {options.output_format}: is of one environment; name it by --env")
+    names = expand_environments(options.settings(), options.env or "", live=live, samples=samples)
+    if not names and options.output_format == "text":
+        click.echo(f"{options.env}: no environment of this pattern has stores.")
+    return each_of(names, options, show)
+
+
+def each_of(names: Iterable[str], options: CommandOptions, show: Callable[[CommandOptions], int | None]) -> int:
+    """Shows each of these environments; the exit code is the worst. A signal ends all of it."""
+    codes = list[int]()
+    for number, name in enumerate(names):
+        if number and options.output_format != "json":
+            click.echo()
+        if options.quiet:  # totals alone name no environment
+            click.echo(f"{name}:")
+        codes.append(process.run_command(partial(show, replace(options, env=name))))
+        if process.signals.received:
+            break
+        if codes[-1] in (process.ERROR, process.USAGE, process.BUG):
+            process.print_error(f"vssync: this was the environment {name}; the others are shown all the same")
+    return process.worst_code(codes)
 
 
 @contextmanager

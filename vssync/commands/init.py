@@ -38,7 +38,7 @@ _COMMENT_WIDTH = 110
 WORKFLOWS = {  # by forge: where it goes, and what is left to do
     "github": (
         ".github/workflows/vssync.yml",
-        "make the two environments that it names, with their keys, and write a commit's hash at `uses`",
+        "make the environments that it names, with their keys, and write a commit's hash at `uses`",
     ),
     "gitlab": (
         ".gitlab/vssync.gitlab-ci.yml",
