@@ -20,6 +20,7 @@ from vssync.text import (
     pad_right,
     shorten_apart,
     shorten_middle,
+    wrap_list,
 )
 
 
@@ -141,10 +142,8 @@ def fit_totals(totals: list[str], view: View) -> list[str]:
         return totals
     lines = []
     for total in totals:
-        breakable = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
-        below = " " * (total.find(" ") + 1)
-        wrapper = textwrap.TextWrapper(view.width, "", below, break_long_words=False, break_on_hyphens=False)
-        lines += [line.replace("\0", " ") for line in wrapper.wrap(breakable)]
+        head, space, rest = total.partition(" ")
+        lines += wrap_list(rest, head + space, view.width)
     return lines
 
 
