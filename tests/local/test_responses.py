@@ -103,6 +103,10 @@ An invoice comes monthly.
 """
 
 
+FRONTS = ["", "---\ntitle: Refund an invoice by bank\n---\n", "+++\r\nbank = 1\r\n+++\r\n\r\n"]
+
+
+@pytest.mark.parametrize("front", FRONTS)
 @pytest.mark.parametrize(
     ("question", "paragraph"),
     [
@@ -112,8 +116,21 @@ An invoice comes monthly.
         ("none of these words", "# Money\n\nRefunds take five days."),
     ],
 )
-def test_the_best_paragraph(question: str, paragraph: str) -> None:
-    assert best_paragraph(question, MONEY) == paragraph
+def test_the_best_paragraph(question: str, paragraph: str, front: str) -> None:
+    assert best_paragraph(question, front + MONEY) == paragraph
+
+
+@pytest.mark.parametrize(
+    ("chunk", "paragraph"),
+    [
+        ("Reset\n=====\n\nHow\n---\n\nBy mail.\n\nAgain.", "Reset\n=====\n\nHow\n---\n\nBy mail."),
+        ("---\ntitle: Reset\n---\n", "---\ntitle: Reset\n---"),
+        ("---\n\nReset it.\n", "Reset it."),
+        ("One.\n\n---\nReset it.\n---\n", "---\nReset it.\n---"),
+    ],
+)
+def test_headings_and_front_matter_by_their_forms(chunk: str, paragraph: str) -> None:
+    assert best_paragraph("reset", chunk) == paragraph
 
 
 def test_nothing_found_is_said(api: Api, store: str) -> None:

@@ -23,7 +23,9 @@ from vssync.local.rules import Check, array, choice, invalid_error, record, requ
 MODEL = "vssync-extractive"
 NOTHING_FOUND = "Nothing found."
 MOST_PASSAGES = 3
-PARAGRAPH = re.compile(r"(?:#+ [^\n]*\n\s*)*\S(?:(?!\n\s*\n).)*", re.DOTALL)
+FRONT_MATTER = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n.*?^\1[ \t\r]*$", re.DOTALL | re.MULTILINE)
+HEADING = r"(?:#+ [^\n]*|\S[^\n]*\n(?:=+|-+)[ \t\r]*)\n\s*"
+PARAGRAPH = re.compile(rf"(?:{HEADING})*\S(?:(?!\n\s*\n).)*", re.DOTALL)
 DEFAULT_RESULTS = 20  # of a search, unless the tool says otherwise
 RESULTS = "file_search_call.results"  # what `include` names to get the chunks that were found
 INCLUDABLE = (  # OpenAI spec: ResponseIncludable; what is never in an answer here may be asked for
@@ -185,8 +187,8 @@ def choose_hits(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def best_paragraph(question: str, chunk: str) -> str:
-    """By the same index as the search; a heading belongs to what follows it."""
-    paragraphs = PARAGRAPH.findall(chunk)
+    """By the same index as the search; a heading belongs to what follows it, and front matter to no paragraph."""
+    paragraphs = PARAGRAPH.findall(FRONT_MATTER.sub("", chunk)) or [chunk]
     with closing(open_connection(":memory:")) as scratch:
         scratch.execute(f"create virtual table paragraphs using fts5(text, tokenize='{search.TOKENIZER}')")
         scratch.executemany("insert into paragraphs values (?)", [(indexed(paragraph),) for paragraph in paragraphs])
