@@ -21,6 +21,7 @@ from vssync.model.convergence import find_convergence
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import FieldChange, Plan, StorePlan
 from vssync.model.report import Audit, Orphan, Report
+from vssync.model.service import ServiceSpec
 from vssync.planner.against import ManifestComparison
 from vssync.planner.estimate import count_changes
 from vssync.planner.guards import plan_command
@@ -69,7 +70,7 @@ _ADDRESS = re.compile(r"https?://\S+")
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """All that the template shows. `totals` are a number, words and a tone each."""
+    """What the top of every page shows. `totals` are a number, words and a tone each."""
 
     kind: str
     heading: str
@@ -78,6 +79,12 @@ class _Page:
     facts: Mapping[str, str]
     totals: list[tuple[str, str, str]]
     lines: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _ChangesPage(_Page):
+    """All that the page of a plan or a report shows."""
+
     urgent_title: str
     urgent: list[StoreView]
     stores: list[StoreView]
@@ -105,12 +112,12 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
     verdict, tone = _plan_verdict(plan, blocks, urgent)
     counted = [(store, Counter(map(sign_of, store.files)), _store_note(store)) for store in shown]
     left_out = [sum(map(len, store.left_out.values())) for store in shown]
-    page = _Page(
+    page = _ChangesPage(
         kind="plan",
-        heading=_heading(plan),
+        heading=_heading(plan.owner),
         verdict=verdict,
         tone=tone,
-        facts=_facts(plan, audit, "Written") | {"Command": plan_command(plan.options)},
+        facts=_plan_facts(plan, audit, "Written") | {"Command": plan_command(plan.options)},
         totals=_totals(wording.plan_parts(count_changes(*plan.stores), plan_text.store_parts(plan.stores, bold=False))),
         lines=[*lines, *([total] if tone == "calm" else []), *plan_text.legend(plan)],
         urgent_title="Needs attention",
@@ -122,7 +129,7 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
         quiet=plan_text.quiet_lines(plan, full=view.full),
         batches=[(store.key, rows) for store in plan.stores if (rows := list(batch_rows(store)))],
     )
-    return _render(page, full=view.full)
+    return _render("changes.html", page, full=view.full)
 
 
 def comparison_html(comparison: ManifestComparison, view: View, audit: Audit) -> str:
@@ -140,12 +147,12 @@ def report_html(report: Report, view: View) -> str:
     heads = ((orphans_head(report.orphans), report.orphans), (held_head(report.held), report.held))
     lists = [(head, [*map(_upload_entry, uploads)]) for head, uploads in heads if uploads]
     already = [(already_head(report.already), [(address, "") for address in report.already])] if report.already else []
-    page = _Page(
+    page = _ChangesPage(
         kind="report",
-        heading=_heading(plan),
+        heading=_heading(plan.owner),
         verdict="Everything is as declared." if report.converged else "Not everything is as declared.",
         tone="calm" if report.converged else "alarm",
-        facts=_facts(plan, report.audit, "Applied"),
+        facts=_plan_facts(plan, report.audit, "Applied"),
         totals=_totals(apply_parts(report)),
         lines=[*lines, total],
         urgent_title="Not done",
@@ -154,21 +161,26 @@ def report_html(report: Report, view: View) -> str:
         overview=picture_stores([(stores[block.key], count_signs(block.rows), "") for block in blocks], {}),
         lists=[*lists, *already],
     )
-    return _render(page, full=view.full)
+    return _render("changes.html", page, full=view.full)
 
 
-def _heading(plan: Plan) -> str:
-    return plan.owner.replace("/", ", ", 1)
+def _heading(owner: str) -> str:
+    return owner.replace("/", ", ", 1)
 
 
-def _facts(plan: Plan, audit: Audit, when: str) -> dict[str, str]:
-    owner, _, environment = plan.owner.partition("/")
+def _plan_facts(plan: Plan, audit: Audit, when: str) -> dict[str, str]:
+    manifest = "" if plan.options.manifest == "." else plan.options.manifest
+    scope = {"Manifest": manifest, "Scope": wording.scope_text(plan)}
+    return _facts(plan.owner, plan.service, audit, when) | scope
+
+
+def _facts(owner: str, service: ServiceSpec, audit: Audit, when: str) -> dict[str, str]:
+    """Whose page it is, for which service, and when and from what it was written, which `when` calls by its name."""
+    owner, _, environment = owner.partition("/")
     return {
         "Owner": owner,
         "Environment": environment,
-        "Service": wording.service_text(plan.service),
-        "Manifest": "" if plan.options.manifest == "." else plan.options.manifest,
-        "Scope": wording.scope_text(plan),
+        "Service": wording.service_text(service),
         when: wording.stamp_text(str(ApplyStamp(time=audit.stamp.time))),
         "By": audit.stamp.actor,
         "Version": f"vssync {audit.version}" if audit.version else "",
@@ -289,11 +301,11 @@ def _without_control(value: object) -> object:
     return escape_control(value) if type(value) is str else value
 
 
-def _render(page: _Page, *, full: bool) -> str:
+def _render(template: str, page: _Page, *, full: bool) -> str:
     environment = _environment()
     style = environment.get_template("style.css").render()
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    shown = environment.get_template("page.html").render(
+    shown = environment.get_template(template).render(
         page=page,
         style=Markup(style),
         style_hash=digest,
