@@ -17,6 +17,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
+from vssync.local import database
+
 # A machine that is busy for a moment has proved no law wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -42,6 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    """What a container's image often sets would have hundreds of processes compile the same modules."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     gc.set_threshold(20_000, 50, 100)  # what is collected lives to the end, and looking through it all takes time
 
 
@@ -130,6 +135,7 @@ def no_waiting_for_disks() -> Iterator[None]:
     """Only a power cut tells a file that was flushed from one that was not. What fails there, a test puts in."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _file: None)
+        patch.setattr(database, "PRAGMAS", (*database.PRAGMAS, "pragma synchronous = off"))
         yield
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from email import message_from_bytes
-from email.message import Message
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Generic, Literal, NamedTuple, Required, TypeVar, Union, get_args, get_origin
@@ -210,11 +208,12 @@ def operation_of(request: httpx.Request) -> str:
 
 def form_of(content: bytes, kind: str) -> Iterator[tuple[str, str]]:
     """The fields of a form that are texts."""
-    for part in message_from_bytes(f"content-type: {kind}\r\n\r\n".encode() + content).get_payload():
-        assert isinstance(part, Message)
-        options = dict(part.get_params(header="content-disposition") or ())
-        if "filename" not in options:
-            yield options["name"], str(part.get_payload())
+    _, _, boundary = kind.partition("boundary=")
+    for part in content.split(f"--{boundary}".encode())[1:-1]:
+        head, _, value = part.partition(b"\r\n\r\n")
+        if b"; filename=" not in head:
+            (name,) = re.findall(rb'; name="([^"]+)"', head)
+            yield name.decode(), value.removesuffix(b"\r\n").decode()
 
 
 def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from typing import IO
 from unittest.mock import patch
 
 from vssync.api.rate_limit import Clock
+from vssync.local import database
 
 SKIPS_WAITS = "TEST_SKIPS_WAITS"  # a variable of a call; ignored where there is no /proc
 STARTED = (sys.executable, "-m", "vssync")
@@ -77,6 +78,7 @@ def _serve(folder: Path) -> None:
     for module in pkgutil.walk_packages(package.__path__, "vssync."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    patch.object(database, "PRAGMAS", (*database.PRAGMAS, "pragma synchronous = off")).start()
     gc.freeze()
     with (folder / "calls").open() as calls:
         for line in calls:

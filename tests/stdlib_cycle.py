@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vssync.applier.context import Watcher
+from vssync.applier.watcher import Watcher
 from vssync.cli.progress import line_progress
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now

@@ -15,7 +15,7 @@ from tests.simulation.truth import RequestLog
 from vssync.api import rate_limit
 from vssync.api.client import Client
 from vssync.api.connect import connect
-from vssync.applier.context import Watcher
+from vssync.applier.watcher import Watcher
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.endpoints import Endpoint
 from vssync.errors import Interrupted

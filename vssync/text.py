@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from math import ceil
+from posixpath import commonprefix
 
 # What people and `init` write until they know better. Documentation's own examples, such as a host below example.com,
 # are not among them.
@@ -102,26 +103,33 @@ def _char_width(char: str) -> int:
 
 def shorten_middle(text: str, room: int) -> str:
     """A text cut in its middle to `room` columns, its end, which tells files apart, kept longer than its start."""
-    if display_width(text) <= room:
-        return text
+    return text if display_width(text) <= room else "...".join(_ends(text, room))
+
+
+def _ends(text: str, room: int) -> tuple[str, str]:
     tail = max(1, (room - 3) * 2 // 3)
-    end = _prefix_within(text[::-1], tail)[::-1]
-    return f"{_prefix_within(text, max(0, room - 3 - tail))}...{end}"
+    return _prefix_within(text, max(0, room - 3 - tail)), _prefix_within(text[::-1], tail)[::-1]
 
 
 def shorten_apart(left: str, right: str, room: int) -> tuple[str, str]:
-    """Two texts cut to `room` columns each; where that would make them equal, around the place where they differ."""
+    """Two texts cut to `room` columns each; where that would hide what differs, around the place where they part."""
     short_left, short_right = shorten_middle(left, room), shorten_middle(right, room)
-    if short_left != short_right or left == right:
+    equal = len(commonprefix((left, right)))
+    is_hidden = short_left == short_right or _hides(left, equal, room) or _hides(right, equal, room)
+    if left == right or not is_hidden:
         return short_left, short_right
-    pairs = enumerate(zip(left, right, strict=False))
-    equal = next((index for index, (one, other) in pairs if one != other), min(len(left), len(right)))
     start = max(0, equal - max(0, room - 6) // 4)
     rests = (f"...{text[start:]}" if start else text for text in (left, right))
     cut_left, cut_right = (
         text if display_width(text) <= room else f"{_prefix_within(text, room - 3)}..." for text in rests
     )
     return cut_left, cut_right
+
+
+def _hides(text: str, index: int, room: int) -> bool:
+    """Whether a text has to be cut, and lacks the character at this index then."""
+    head, tail = _ends(text, room)
+    return display_width(text) > room and len(head) <= index < len(text) - len(tail)
 
 
 def _prefix_within(text: str, room: int) -> str:

@@ -12,11 +12,13 @@ from itertools import islice
 import httpx
 import pytest
 
+from tests.cli.test_events import events_of
 from tests.support import ENDPOINT, Clock, client_of
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.http import ATTACH_TIMEOUT, CONNECT_TIMEOUT, READ_TIMEOUT, SEARCH_TIMEOUT, UPLOAD_TIMEOUT, WRITE_TIMEOUT
 from vssync.api.parse import AttachmentEntry
+from vssync.cli.events import EventFormatter
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
 from vssync.model.state import AUTO, Chunking, FileStatus
 
@@ -364,6 +366,10 @@ def test_the_log_has_requests_and_never_a_secret(caplog: pytest.LogCaptureFixtur
     assert lines[2] == "GET /v1/vector_stores/vs_1 no answer: ConnectError"
     assert lines[-1] == "GET /v1/vector_stores/vs_1 200 0 ms r1"
     assert "hush" not in caplog.text
+    events = events_of("\n".join(map(EventFormatter().format, caplog.records)))
+    assert [event["event"] for event in events] == ["request", "retry", "request", "retry", "request"]
+    assert (events[0]["status"], events[2]["error"], events[4]["request_id"]) == (503, "ConnectError", "r1")
+    assert "hush" not in str(events)
 
 
 def test_an_upload_starts_at_the_files_start_each_time() -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.applier.world import PLAIN, Counting, Place, Seen, Told, live
 from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import Workload
+from vssync.applier.watcher import Result, Workload
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.model.marks import KEY, Mark
@@ -259,11 +259,11 @@ class Announced(Silent):
     def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
         self.workload = workload
 
-    def on_upload_ready(self, store_key: str, size: int) -> None:
+    def on_upload_ready(self, store_key: str, key: str, file_id: str, size: int) -> None:
         self.size += size
 
-    def on_settled(self, store_key: str, count: int) -> None:
-        self.settled[store_key] += count
+    def on_settled(self, store_key: str, key: str, result: Result) -> None:
+        self.settled[store_key] += 1
 
 
 @pytest.mark.parametrize(

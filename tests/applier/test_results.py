@@ -10,7 +10,8 @@ import pytest
 from tests.applier.world import Place
 from tests.render.builders import small
 from tests.support import Clock
-from vssync.applier.context import DONE, Result, Results
+from vssync.applier.context import Results
+from vssync.applier.watcher import DONE, Result
 from vssync.model.report import Outcome, Report, Status
 from vssync.render.json import report_json
 from vssync.render.layout import View

@@ -11,6 +11,7 @@ import pytest
 from tests.applier.world import PLAIN, Counting, Place, Seen, Told, killed, live
 from tests.simulation.judged import recorded_runs
 from tests.support import Silent
+from vssync.applier.watcher import Result
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.model.marks import STORE_OWNER
@@ -161,10 +162,10 @@ class Meeting(Silent):
     def __init__(self) -> None:
         self.begun, self.failed = threading.Event(), threading.Event()
 
-    def on_upload_ready(self, store_key: str, size: int) -> None:
+    def on_upload_ready(self, store_key: str, _key: str, _file_id: str, _size: int) -> None:
         assert store_key != "docs" or self.begun.wait(60)
 
-    def on_settled(self, store_key: str, count: int) -> None:
+    def on_settled(self, store_key: str, _key: str, _result: Result) -> None:
         if store_key == "docs":
             self.failed.set()
         elif not self.begun.is_set():

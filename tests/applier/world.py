@@ -19,8 +19,9 @@ from tests.simulation.judged import JudgedSession, Witness, apply_plan, collect_
 from tests.simulation.truth import RequestLog
 from tests.support import ENDPOINT, Clock, Silent, mounted
 from vssync.api.connect import connect
-from vssync.applier.context import Watcher
-from vssync.commands.apply import describe_interrupted_runs, locked_journal
+from vssync.applier.watcher import Watcher
+from vssync.commands.apply import locked_journal
+from vssync.commands.plan import describe_interrupted_runs
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.journal.records import JournalSummary
 from vssync.local import app

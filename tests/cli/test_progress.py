@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.applier.world import Place
-from vssync.applier.context import Workload
+from vssync.applier.watcher import DONE, Watcher, Workload
 from vssync.cli import progress, progress_bars
 from vssync.cli.progress import Lines, Tally, call_periodically, overwritten_line
 from vssync.cli.progress_bars import Bars
@@ -32,15 +32,21 @@ class Log:
         return Lines(write=self.written.append, clock=lambda: self.now)
 
 
+def settle(watcher: Watcher, store_key: str, count: int) -> None:
+    """Lets so many changes end."""
+    for number in range(count):
+        watcher.on_settled(store_key, f"{number}.md", DONE)
+
+
 def test_a_log_shows_how_far_a_run_is_and_how_long_it_takes() -> None:
     log, held = Log(), [0.0]
     lines = log.lines()
     lines.on_start(BOTH, lambda: held[0])
-    lines.on_upload_ready("guide", 500_000)
-    lines.on_batch_sent("guide")
+    lines.on_upload_ready("guide", "a.md", "file-1", 500_000)
+    lines.on_batch_sent("guide", "vsfb_1", 5)
     log.now = 5.0
     lines.write_line()
-    lines.on_settled("guide", 30)
+    settle(lines, "guide", 30)
     log.now, held[0] = 10.0, 42.0
     lines.write_line()
     assert log.written == [
@@ -82,10 +88,10 @@ def test_a_log_leaves_out_what_there_is_none_of() -> None:
     lines = log.lines()
     lines.on_start(FEW, lambda: 0.0)
     log.now = 5.0
-    lines.on_settled("guide", 1)
+    settle(lines, "guide", 1)
     lines.write_line()
     log.now = 10.0
-    lines.on_settled("guide", 2)
+    settle(lines, "guide", 2)
     lines.write_line()
     first, *more = log.written
     assert first == "Applying: 3 changes."
@@ -109,15 +115,15 @@ def rows(shown: Bars) -> list[str]:
 def test_a_terminal_has_a_row_for_each_amount_and_for_each_store_at_work(drawn: Bars) -> None:
     shown = drawn
     assert [row.split()[0] for row in rows(shown)] == ["bytes", "batches", "changes"]
-    shown.on_upload_ready("guide", 1_500_000)
-    shown.on_batch_sent("guide")
-    shown.on_settled("guide", 40)
-    shown.on_settled("faq", 5)
+    shown.on_upload_ready("guide", "a.md", "file-1", 1_500_000)
+    shown.on_batch_sent("guide", "vsfb_1", 5)
+    settle(shown, "guide", 40)
+    settle(shown, "faq", 5)
     found = rows(shown)
     assert [row.split()[0] for row in found] == ["bytes", "batches", "changes", "guide", "faq"]
     for text, row in zip(["1.4 MB of 3.8 MB", "1 of 3", "45 of 120", "40 of 100", "5 of 20"], found, strict=True):
         assert text in row
-    shown.on_settled("faq", 15)
+    settle(shown, "faq", 15)
     assert [row.split()[0] for row in rows(shown)] == ["bytes", "batches", "changes", "guide"]
 
 
@@ -125,8 +131,8 @@ def test_a_terminal_has_a_row_for_each_amount_and_for_each_store_at_work(drawn: 
 def test_a_store_name_breaks_no_row(name: str) -> None:
     shown = Bars(Console(file=io.StringIO(), width=80))
     shown.on_start(Workload(10**12, 1_000, {name: 100_000, "faq": 20}), lambda: 0.0)
-    shown.on_upload_ready(name, 123_456_789_012)
-    shown.on_settled(name, 99_999)
+    shown.on_upload_ready(name, "a.md", "file-1", 123_456_789_012)
+    settle(shown, name, 99_999)
     assert len(rows(shown)) == 4
     assert "\x1b" not in "".join(rows(shown))
 
@@ -136,7 +142,7 @@ def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Ba
     lines = log.lines()
     lines.on_start(FEW, lambda: 0.0)
     for watcher in (drawn, lines):
-        watcher.on_settled("guide", 3)
+        settle(watcher, "guide", 3)
         watcher.on_cleanup(2)
         watcher.on_upload_deleted()
     lines.write_line()
@@ -148,7 +154,7 @@ def test_uploads_that_go_in_the_end_have_a_row_and_a_word_of_their_own(drawn: Ba
 def test_a_narrow_terminal_has_the_numbers_whole() -> None:
     shown = Bars(Console(file=io.StringIO(), width=50))
     shown.on_start(Workload(123_000_000_000, 1_000, {"guide": 100_000}), lambda: 0.0)
-    shown.on_upload_ready("guide", 61_500_000_000)
+    shown.on_upload_ready("guide", "a.md", "file-1", 61_500_000_000)
     assert [row.split("  ")[0] for row in rows(shown)[:1]] == ["bytes"]
     assert "57.3 GB of 114.6 GB" in rows(shown)[0]
     assert all(len(row) <= 50 and "…" not in row for row in rows(shown))
@@ -172,7 +178,7 @@ def test_bars_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_bars, "Console", lambda stderr: Console(file=paper, force_terminal=True, width=80))
     with progress_bars.bar_progress() as watcher:
         watcher.on_start(GUIDE, lambda: 0.0)
-        watcher.on_settled("guide", 100)
+        settle(watcher, "guide", 100)
     assert paper.getvalue().endswith("\x1b[2K") or "\x1b[2K" in paper.getvalue()[-40:]
 
 

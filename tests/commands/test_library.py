@@ -64,8 +64,9 @@ def test_a_plan_waits_for_nothing_that_draws_bars_or_locks(folder: Path) -> None
     words = ["vssync", "plan", "--env", "prod", "-f", str(folder)]
     code = f"import sys; sys.argv = {words}\nfrom vssync.cli.main import main\ntry: main()\nexcept SystemExit: pass"
     found = imported(code)
-    assert "httpx" in found
+    assert {"httpx", "vssync.planner.assemble"} <= found
     assert not {"deepdiff", "filelock", "msgspec", "pygments", "rich"} & found
+    assert {name for name in found if name.startswith("vssync.applier.")} <= {"vssync.applier.watcher"}
 
 
 def imported(code: str) -> set[str]:

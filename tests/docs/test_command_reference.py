@@ -31,6 +31,7 @@ VARIABLES = {
     "VSSYNC_AUTH_COMMAND": "a command that prints a bearer token, as `--auth-command`",
     "VSSYNC_ALLOW_HOSTS": "hosts that may get a credential, as `--allow-host`, separated by commas",
     "VSSYNC_LIMITS": "limits for each minute, as `--limits`",
+    "VSSYNC_LOG_FORMAT": "how stderr is written, as `--log-format`",
     "VSSYNC_ADOPT_FROM": "owners to take over from, as `--adopt-from`, separated by spaces",
     "VSSYNC_GITLAB_TOKEN": "for `vssync ci` on GitLab, a project access token",
     "VSSYNC_UNEXPLAINED": "for a pipeline that somebody starts on GitLab: `true` applies what no commit explains, too",

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.planner.builders import OWNER, desired_file, desired_store
-from tests.render.builders import SAMPLE_PLANS, SAMPLE_REPORTS
+from tests.render.builders import SAMPLE_PLANS, SAMPLE_REPORTS, STAMP, plan, store, update
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Options, Revision
 from vssync.model.report import Audit
@@ -54,6 +54,14 @@ def _without_style(page: str) -> str:
 @pytest.mark.parametrize("name", ["small", "everything"])
 def test_a_status(name: str, golden: Golden) -> None:
     golden(f"{name}-status.txt", status_text(SAMPLE_PLANS[name](), View()))
+
+
+def test_a_status_of_many_stores(golden: Golden) -> None:
+    quiet = [store(key=f"client-{n}", live=n**6, applied=STAMP) for n in range(3, 6)]
+    long = store(update(), key="a client of a rather long name/in Münster", applied=STAMP)
+    made = plan(*SAMPLE_PLANS["everything"]().stores, *quiet, long)
+    golden("stores-status.txt", status_text(made, View()))
+    assert status_text(made, View(full=True)).count("\n  status ") == len(made.stores)
 
 
 def sample_comparison() -> ManifestComparison:

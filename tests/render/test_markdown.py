@@ -25,13 +25,13 @@ from vssync.render.markdown import (
 
 @cache
 def huge() -> Plan:
-    """A hundred thousand changes with long names in two hundred stores, a tenth of them deletions, all refused."""
+    """Twenty thousand changes with long names in two hundred stores, half of them deletions, all refused."""
     folder = "a-long-folder-name/" * 5
     stores = []
     for number in range(200):
         key = f"tenant-{number:03}"
         gone = [deleted(f"{folder}{n % 9}/gone-{n}.md") for n in range(50)]
-        new = [create(f"{folder}{n % 30}/日本語-{n}.md") for n in range(450)]
+        new = [create(f"{folder}{n % 30}/日本語-{n}.md") for n in range(50)]
         stores.append(store(*gone, *new, key=key, notes=(Note(NoteKind.UNMANAGED, count=3),)))
     refusals = tuple(Refusal(f"tenant-{number:03}: 50 of 60 live files would be deleted.") for number in range(40))
     return plan(*stores, refusals=refusals)

@@ -159,7 +159,9 @@ def test_forty_changes_have_a_line_each(changes: int, single: bool) -> None:
     assert ("41 files" in shown) is not single
 
 
-@pytest.mark.parametrize("stores", [1, 2, 3, 5, 8, 13, 40, 200])
+@pytest.mark.parametrize(
+    "stores", [1, 5, 200, *(pytest.param(count, marks=pytest.mark.slow) for count in (2, 3, 8, 13, 40))]
+)
 def test_ten_thousand_changes_fit_a_screen(stores: int) -> None:
     """Of four kinds, in many folders, with field changes of their own, and some that need attention."""
     each = 10_000 // stores

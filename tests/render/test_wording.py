@@ -223,6 +223,9 @@ def test_a_shortened_text_fits_and_a_padded_one_fills(text: str, room: int) -> N
         ("a" * 20 + "X" + "b" * 40, "a" * 20 + "Y" + "b" * 40, ("...aaXbbbbb...", "...aaYbbbbb...")),
         ("a" * 4 + "X" + "b" * 40, "a" * 4 + "Y" + "b" * 40, ("...aaXbbbbb...", "...aaYbbbbb...")),
         ("a" * 20 + "b" * 40, "a" * 20 + "b" * 41, None),
+        ("abcdefghijklmn", "abcdef+++ghijklmn", ("...efghijklmn", "...ef+++ghi...")),  # the first would fit
+        ("abcdef" + "+" * 9 + "ghijklmn", "abcdefghijklmn", ("...ef++++++...", "...efghijklmn")),
+        ("abcdefghijklmnop", "abcdefghijklmnop (EU)", ("abcd...jklmnop", "abcd...op (EU)")),  # the end says it
     ],
 )
 def test_values_that_differ_are_cut_around_the_difference(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 _ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [], "object": {}}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
     """One thing said. `name` is the same wherever a definition is used, as in `FileChange.action`.
 
@@ -54,10 +54,11 @@ def possible_claims(kind: str) -> dict[str, Schema]:
     return found
 
 
-def claims_of(kind: str, document: Mapping[str, Any]) -> Iterator[Claim]:
+def claims_of(kind: str, document: Mapping[str, Any]) -> Sequence[Claim]:
     """What a document says; what it leaves out, it says by its default."""
-    root = schema_of(kind)
-    yield from _walk(root, root, Claim(_title(kind), (), document))
+    root, found = schema_of(kind), list[Claim]()
+    _walk(root, root, Claim(_title(kind), (), document), found)
+    return found
 
 
 def _title(kind: str) -> str:
@@ -127,27 +128,48 @@ def _items(schema: Schema) -> Schema:
     return items
 
 
-def _walk(root: Schema, schema: Schema, claim: Claim) -> Iterator[Claim]:
+def _walk(root: Schema, schema: Schema, claim: Claim, found: list[Claim]) -> None:
     schema, name, is_nullable = _resolve(root, schema, claim.name)
     value = claim.value
     if schema.get("properties"):
         if is_nullable:
-            yield Claim(f"{claim.name}?", claim.path, value, claim.holders)
+            found.append(Claim(f"{claim.name}?", claim.path, value, claim.holders))
         if value is None:
             return
         holders = (*claim.holders, (name, value))
-        for field, inner in schema["properties"].items():
-            if field in value or _says_by_default(root, schema, field):
-                said = value[field] if field in value else _default(root, inner)
-                yield from _walk(root, inner, Claim(f"{name}.{field}", (*claim.path, field), said, holders))
+        for field, inner, place, default in _fields(root, schema, name):
+            if field in value:
+                _walk(root, inner, Claim(place, (*claim.path, field), value[field], holders), found)
+            elif default is not _NOTHING:
+                _walk(root, inner, Claim(place, (*claim.path, field), default, holders), found)
     elif suffix := _suffix(schema):
-        yield Claim(name + suffix, claim.path, value, claim.holders)
+        found.append(Claim(name + suffix, claim.path, value, claim.holders))
         items = _items(schema)
         if _resolve(root, items, name)[0].get("properties"):
             for step, item in value.items() if suffix == "{}" else enumerate(value):
-                yield from _walk(root, items, Claim(name + suffix, (*claim.path, step), item, claim.holders))
+                _walk(root, items, Claim(name + suffix, (*claim.path, step), item, claim.holders), found)
     else:
-        yield Claim(name, claim.path, value, claim.holders)
+        found.append(Claim(name, claim.path, value, claim.holders))
+
+
+_NOTHING = object()  # what an absent field says that has no default
+_FIELDS: dict[tuple[int, str], list[tuple[str, Schema, str, Any]]] = {}  # by the schema, as above
+
+
+def _fields(root: Schema, schema: Schema, name: str) -> list[tuple[str, Schema, str, Any]]:
+    """The fields of an object: each one's name, schema and claim, and what it says when it is absent."""
+    place = (id(schema), name)
+    if place not in _FIELDS:
+        _FIELDS[place] = [
+            (
+                field,
+                inner,
+                f"{name}.{field}",
+                _default(root, inner) if _says_by_default(root, schema, field) else _NOTHING,
+            )
+            for field, inner in schema["properties"].items()
+        ]
+    return _FIELDS[place]
 
 
 def _says_by_default(root: Schema, schema: Schema, field: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from tests.simulation.claims import Claim, claims_of
@@ -122,6 +122,26 @@ class Case:
     @property
     def wanted(self) -> Wanted:
         return self.run.wanted
+
+    @cached_property
+    def planned(self) -> Mapping[tuple[str, str, str], Sequence[Mapping[str, Any]]]:
+        """The plan's changes, by store key, key or id, and action; those of a store itself have no key."""
+        found: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+        for store in (self.run.plan or {}).get("stores", ()):
+            own = [{**store["change"], "key": ""}] if store.get("change") else []
+            for change in (*store["changes"], *store.get("batches", ()), *own):
+                place = (store["key"], change.get("key", change.get("id")), change["action"])
+                found.setdefault(place, []).append(change)
+        return found
+
+    @cached_property
+    def writes(self) -> int:
+        """How many requests could change something."""
+        return sum(exchange.is_write for exchange in self.run.exchanges)
+
+    @cached_property
+    def request_ids(self) -> set[str]:
+        return {exchange.request_id for exchange in self.run.exchanges}
 
     def store(self, key: str, state: State | None = None) -> TrueStore | None:
         """The live store of a key: the pinned one, that with the mark, or by name; one that can be used goes first."""
@@ -300,11 +320,13 @@ def with_key(file: WantedFile, ignored: frozenset[str] = frozenset()) -> dict[st
 
 def same_values(left: Any, right: Any) -> bool:
     """Equality in which true is not 1, also inside of mappings and lists."""
+    if left is None or isinstance(left, str | int | float):
+        return isinstance(left, bool) is isinstance(right, bool) and bool(left == right)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         return left.keys() == right.keys() and all(same_values(left[name], right[name]) for name in left)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(same_values, left, right))
-    return isinstance(left, bool) is isinstance(right, bool) and bool(left == right)
+    return bool(left == right)
 
 
 def settings_deviation(owner: str, store: WantedStore, live: TrueStore) -> str:

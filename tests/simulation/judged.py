@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from tests.simulation.desired import Wanted, WantedStore, read_desired
 from tests.simulation.judge import Run, judge
 from tests.simulation.truth import RequestLog, State, read_state
 from vssync import planfile
-from vssync.applier.context import Watcher
+from vssync.applier.watcher import Watcher
 from vssync.cli.process import DONE, INCOMPLETE
 from vssync.cli.session import plan_exit_code
 from vssync.commands import apply, destroy, gc, plan, status
@@ -68,7 +68,7 @@ class Witness:
         return read_state(self.database, self.now())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JudgedSession(Session):
     """A session with a witness, and what its manifest wanted when it was opened."""
 
@@ -77,7 +77,7 @@ class JudgedSession(Session):
 
     @classmethod
     def of(cls, session: Session, witness: Witness) -> JudgedSession:
-        values = {name: getattr(session, name) for name in Session.__slots__}
+        values = {each.name: getattr(session, each.name) for each in fields(Session)}
         return cls(**values, witness=witness, wanted=read_desired(session))
 
 
@@ -134,7 +134,13 @@ def plan_destruction(session: JudgedSession, *, delete_unmanaged: int | None = N
 
 
 def apply_plan(
-    session: JudgedSession, made: Plan, watcher: Watcher, *, fail_fast: bool = False, journal: Journal | None = None
+    session: JudgedSession,
+    made: Plan,
+    watcher: Watcher,
+    *,
+    fail_fast: bool = False,
+    journal: Journal | None = None,
+    saved: Plan | None = None,
 ) -> Report:
     """An apply, with its report and its exit code judged."""
     if destroys := made.options.allow_store_deletes and not any(store.wanted for store in made.stores):
@@ -142,7 +148,7 @@ def apply_plan(
     kind = "destroy" if destroys else "report"
 
     def act() -> Report:
-        return apply.apply_plan(session, made, watcher, fail_fast=fail_fast, journal=journal)
+        return apply.apply_plan(session, made, watcher, fail_fast=fail_fast, journal=journal, saved=saved)
 
     run, report = _watch(session, kind, made.options, act)
     code = DONE if report.converged else INCOMPLETE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.simulation.claims import Claim
@@ -117,19 +117,9 @@ def _changes_of(plan: Values) -> Iterator[tuple[str, str, str]]:
         yield from ((store["key"], change["key"], change["action"]) for change in store["changes"])
 
 
-def _planned(outcome: Values, case: Case) -> list[Values]:
+def _planned(outcome: Values, case: Case) -> Sequence[Values]:
     """The changes that an outcome is of: several of one key have one result."""
-    plans = [store for store in (case.run.plan or {}).get("stores", ()) if store["key"] == outcome["store"]]
-    return [
-        change
-        for store in plans
-        for change in (
-            *store["changes"],
-            *store.get("batches", ()),
-            *([{**store["change"], "key": ""}] if store.get("change") else []),
-        )
-        if change.get("key", change.get("id")) == outcome["key"] and change["action"] == outcome["action"]
-    ]
+    return case.planned.get((outcome["store"], outcome["key"], outcome["action"]), ())
 
 
 @checks("Outcome.store", "Outcome.key", "Outcome.action")
@@ -194,7 +184,7 @@ def _states(case: Case) -> tuple[State, State]:
     return case.run.before, case.run.after
 
 
-def _undone(outcome: Values, changes: list[Values], case: Case) -> str:
+def _undone(outcome: Values, changes: Sequence[Values], case: Case) -> str:
     """What is not as it should be after a change."""
     store, live = case.wanted.stores.get(outcome["store"]), case.store(outcome["store"])
     if "counts" in changes[0]:
@@ -233,14 +223,14 @@ def _is_left(file_id: str, change: Values, case: Case) -> bool:
 
 @checks("Outcome.attempts")
 def check_attempts(claim: Claim, case: Case) -> str:
-    most = sum(exchange.is_write for exchange in case.run.exchanges) + len(case.run.exchanges)
+    most = case.writes + len(case.run.exchanges)
     is_tried = claim.holder["status"] in ("done", "unknown")
     return "" if bool(claim.value) >= is_tried and claim.value <= most else f"{most} requests were sent"
 
 
 @checks("Outcome.request_id")
 def check_request_id(claim: Claim, case: Case) -> str:
-    return "" if claim.value in {"", *(each.request_id for each in case.run.exchanges)} else "no answer had it"
+    return "" if not claim.value or claim.value in case.request_ids else "no answer had it"
 
 
 @checks("report.orphans[]")

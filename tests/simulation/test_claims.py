@@ -14,6 +14,7 @@ OTHERS = {
     "against",
     "batches",
     "doctor",
+    "event",
     "evidence",
     "search",
     "validate",

@@ -1,12 +1,8 @@
-"""Sends one request: limits, timeouts, retries, a line in the log, and one kind of error out.
-
-The log has methods, paths, statuses, times and request ids: never a header, a body or a query.
-"""
+"""Sends one request: limits, timeouts, retries, a line in the log, and one kind of error out."""
 
 from __future__ import annotations
 
 import json
-import logging
 import random
 import socket
 import ssl
@@ -23,13 +19,13 @@ from urllib.parse import quote
 import httpx
 
 from vssync.api import errors
+from vssync.api.log import log_answer, log_no_answer, log_retry
 from vssync.api.parse import MalformedResponse, parse_success
 from vssync.api.rate_limit import DeletionGate, RateLimiter
 from vssync.api.retry import UNUSABLE_DATA, Failure, max_attempts, wait_before_retry
 from vssync.errors import Answer, Interrupted, NotFound, ServiceError
 from vssync.providers import Bucket, Hint, Provider
 
-log = logging.getLogger(__name__)
 Files = Mapping[str, tuple[str, Any, str]]
 _parse_url = lru_cache(maxsize=256)(httpx.URL)  # what is asked for again and again is parsed once
 
@@ -168,7 +164,7 @@ class Sender:
                     error.attempts = attempt
                     error.is_ambiguous |= call.is_write and failure.is_ambiguous
                     raise error
-                log.debug("%s %s: again in %.1f s, attempt %d of %d", call.method, call.path, wait, attempt, most)
+                log_retry(call.method, call.path, wait, attempt, most)
                 reason = f"status {failure.status}" if failure.status else "no answer"
                 self.last_failure = f"{reason} to {call.method} {call.path}"
                 (self.limits.pause if failure.status == 429 else self.clock.sleep)(wait)
@@ -220,12 +216,11 @@ class Sender:
             max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
             response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
         except _TRANSPORT_ERRORS as cause:
-            log.info("%s %s no answer: %s", call.method, request.url.path, type(cause).__name__)
+            log_no_answer(call.method, request.url.path, cause)
             failure = trace.failure(cause)
             return failure, transport_error(request, failure, cause, idempotent=call.idempotent, proxy=access.proxy)
-        milliseconds, id_ = round((self.clock.monotonic() - started) * 1000), errors.request_id(response)
-        path, suffix = request.url.path, f" {id_}" if id_ else ""
-        log.info("%s %s %d %d ms%s", call.method, path, response.status_code, milliseconds, suffix)
+        seconds, id_ = self.clock.monotonic() - started, errors.request_id(response)
+        log_answer(call.method, request.url.path, response.status_code, seconds, id_)
         self._unreachable.discard(call.plane)
         if self.on_answer:
             self.on_answer(call, response)

@@ -13,9 +13,10 @@ from itertools import groupby
 
 from vssync.api.errors import MissingCapability, file_named_by, missing_from_create_error
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import Result, StoreContext, result_of_error
+from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.upload import InFlightBatch, PendingFile, put_back, refused_type_message, result_of_unattached
 from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, find_attached, poll_until
+from vssync.applier.watcher import Result
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.report import Status
 from vssync.model.service import Capabilities
@@ -134,14 +135,14 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
     store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in files], sent)
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
-        store.run.watcher.on_batch_sent(store.key)
+        store.run.watcher.on_batch_sent(store.key, batch_id, len(files))
         # Some services answer with the store's id; then only the files can be read, and not the batch.
         return InFlightBatch(tuple(files), "" if batch_id == store.id else batch_id)
     if capabilities.uniform_batches:
         # Its files share a provisional mark; the attributes of each are written when it is completed.
         first, file_ids = files[0].put, [file.file_id for file in files]
         store.writes.create_uniform_batch(store.id, file_ids, first.chunking, first.mark.as_provisional())
-        store.run.watcher.on_batch_sent(store.key)
+        store.run.watcher.on_batch_sent(store.key, "", len(files))
         return InFlightBatch(tuple(files))
     (file,) = files
     return InFlightBatch((replace(file, error=store.writes.attach(store.id, file.entry).error),))

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from vssync.api.errors import missing_from_update_error
 from vssync.api.parse import attribute_filter
-from vssync.applier.context import DONE, Result, StoreContext
+from vssync.applier.context import StoreContext
 from vssync.applier.steps import Update
 from vssync.applier.wait import Waiting, poll_until
+from vssync.applier.watcher import DONE, Result
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import MARK, Mark

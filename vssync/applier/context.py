@@ -14,6 +14,7 @@ from vssync.api.client import Client
 from vssync.applier.ledger import UploadLedger
 from vssync.applier.observations import IngestionHealth, RefusalStreak, ServiceRecord
 from vssync.applier.steps import BatchStep, Drop, StoreSteps, Update, Wait
+from vssync.applier.watcher import Result, Watcher
 from vssync.applier.writes import Writes
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import ApplyStamp
@@ -24,49 +25,6 @@ from vssync.model.state import FileStatus, LiveFile
 from vssync.threads import Pool
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What a run has to do, as its plan counts it."""
-
-    size: int = 0  # bytes to upload
-    batches: int = 0  # to create
-    changes: Mapping[str, int] = field(default_factory=dict)  # of files and batches, by store key
-
-
-class Watcher:
-    """Hears of progress; override the methods you need. They are called from several threads, and must be quick."""
-
-    __slots__ = ()
-
-    def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
-        """What there is to do; `throttled_for` gives the seconds for which the service asks to pause from now on."""
-
-    def on_upload_ready(self, store_key: str, size: int) -> None:
-        """One more upload of `size` bytes is there: made now, or left by an earlier run. Stores may share it."""
-
-    def on_batch_sent(self, store_key: str) -> None:
-        """The service accepted one more batch."""
-
-    def on_settled(self, store_key: str, count: int) -> None:
-        """`count` more changes ended, whatever their results."""
-
-    def on_cleanup(self, uploads: int) -> None:
-        """All changes ended; this number of uploads that are no longer needed is about to be deleted."""
-
-    def on_upload_deleted(self) -> None:
-        """One more of those uploads was deleted, or could not be."""
-
-    def on_message(self, text: str) -> None:
-        """Something to tell the user, in one line."""
-
-    def on_ending(self) -> None:
-        """The run is winding up; called once, or twice where it was interrupted."""
-
-    def may_stop_waiting(self) -> bool:
-        """Whether to end an interrupted run at once; asked repeatedly while its last requests are in flight."""
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +40,6 @@ class RunSettings:
     stamp: ApplyStamp | None = None  # to write to stores, with the time of the writing
 
 
-# Of several results of one change, the worst counts.
-_WORST_FIRST = (Status.FAILED, Status.UNKNOWN, Status.DOUBLED, Status.SKIPPED, Status.DONE)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one change so far."""
-
-    status: Status
-    detail: str = ""
-    request_id: str = ""
-    attempts: int = 1  # how often the request that ended it was sent
-    already: bool = False  # done before this run came to it
-
-    @property
-    def rank(self) -> tuple[int, bool]:
-        """Its place among several results of one change: the lowest counts.
-
-        "Already done" comes before "done": a change that this run found done is reported so, whatever steps followed.
-        """
-        return _WORST_FIRST.index(self.status), not self.already
-
-
-DONE = Result(Status.DONE)
-ALREADY_DONE = Result(Status.DONE, already=True)
 _INTERRUPTED = Result(Status.UNKNOWN, "started, but its result is not known; plan again")
 
 
@@ -354,7 +287,7 @@ class StoreContext:
     def settle(self, key: str, result: Result) -> None:
         """Records how a change ended, and tells the watcher: once, though a change may take several steps."""
         if self.run.results.record_result(self.key, key, result):
-            self.run.watcher.on_settled(self.key, 1)
+            self.run.watcher.on_settled(self.key, key, result)
 
     def settle_untried(self, key: str) -> None:
         """Records that a file was not sent, since the store takes no more."""

@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from vssync.api.client import Client
-from vssync.applier.context import ApplyRun, Deletion, Result, StoreContext
+from vssync.applier.context import ApplyRun, Deletion, StoreContext
 from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, Waiting, poll_until
+from vssync.applier.watcher import Result
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import StoreMark

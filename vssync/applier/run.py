@@ -12,15 +12,7 @@ from itertools import compress
 
 from vssync.api.errors import is_unreadable
 from vssync.applier.attributes import probe_search_updates, update_attributes
-from vssync.applier.context import (
-    DONE,
-    ApplyRun,
-    Result,
-    StoreContext,
-    Workload,
-    result_of_error,
-    result_of_uncompleted,
-)
+from vssync.applier.context import ApplyRun, StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.deletions import (
     close_held_uploads,
     find_holders,
@@ -49,6 +41,7 @@ from vssync.applier.wait import (
     wait_for_files,
     wait_for_new_store,
 )
+from vssync.applier.watcher import DONE, Result, Workload
 from vssync.errors import Interrupted, NotFound, ServiceError, VssyncError
 from vssync.journal.records import Operation, UnattachedUpload
 from vssync.model.plan import Action, Plan

@@ -10,7 +10,7 @@ from math import inf
 from vssync.api.errors import MissingCapability, is_permanent, missing_from_update_error
 from vssync.applier.attach import attach, give_up_batches
 from vssync.applier.attributes import MarkLost, ensure_attributes, learn_whether_updates_reach_search
-from vssync.applier.context import ALREADY_DONE, DONE, Result, StoreContext, result_of_error, result_of_uncompleted
+from vssync.applier.context import StoreContext, result_of_error, result_of_uncompleted
 from vssync.applier.steps import Drop
 from vssync.applier.upload import InFlightBatch, PendingFile
 from vssync.applier.wait import (
@@ -20,6 +20,7 @@ from vssync.applier.wait import (
     wait_for_batch,
     wait_for_files,
 )
+from vssync.applier.watcher import ALREADY_DONE, DONE, Result
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.marks import Mark, Origin
 from vssync.model.report import Status

@@ -12,11 +12,8 @@ from typing import Any
 
 from vssync.api.errors import MissingCapability
 from vssync.applier.context import (
-    ALREADY_DONE,
-    DONE,
     ApplyRun,
     Deletion,
-    Result,
     StoreContext,
     result_of_error,
     result_of_unconfirmed,
@@ -24,6 +21,7 @@ from vssync.applier.context import (
 )
 from vssync.applier.steps import StoreSteps, is_our_upload
 from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
+from vssync.applier.watcher import ALREADY_DONE, DONE, Result
 from vssync.applier.writes import MetadataEdit, MetadataLost, ambiguous_if_unread, lost_metadata
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vssync.api.parse import AttachmentEntry
-from vssync.applier.context import Result, StoreContext, result_of_error, send_deletion
+from vssync.applier.context import StoreContext, result_of_error, send_deletion
 from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
+from vssync.applier.watcher import Result
 from vssync.errors import Interrupted, LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
@@ -220,7 +221,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
     file_id, is_new = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
     if is_new:
-        store.run.watcher.on_upload_ready(store.key, put.file.size)
+        store.run.watcher.on_upload_ready(store.key, put.key, file_id, put.file.size)
     return file_id
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,12 +16,12 @@ import httpx
 
 from vssync.api.connect import open_http
 from vssync.api.http import read_bounded, url_path
+from vssync.api.log import log_answer
 from vssync.ci.forge import LABEL_PREFIX, MAX_COMMITS, Forge, Job, Label, PullRequest, Severity
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.render.markdown import clean_markdown, fit_markdown
 from vssync.text import escape_control, shorten_middle
 
-log = logging.getLogger(__name__)
 PER_PAGE = 100  # the most that GitHub and GitLab give
 _MAX_PAGES = 50
 _MAX_TITLE = 255
@@ -157,7 +156,7 @@ class RestApi:
         response = read_bounded(
             self._http.send(request, stream=True), _MAX_BYTES, lambda: self._clock.monotonic() - started > _MAX_SECONDS
         )
-        log.info("%s %s %d", method, url.path, response.status_code)
+        log_answer(method, url.path, response.status_code, self._clock.monotonic() - started)
         return response
 
     def _rate_limit_wait(self, response: httpx.Response) -> float | None:

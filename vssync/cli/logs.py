@@ -13,6 +13,8 @@ from pathlib import Path
 
 import click
 
+from vssync.cli import events
+from vssync.cli.events import EventFormatter, EventHandler, event_stream
 from vssync.cli.help import FILE, OUTPUT, option
 from vssync.text import escape_control
 
@@ -44,7 +46,9 @@ class _OneLineFormatter(logging.Formatter):
 
 def _log_to_stderr(_context: click.Context, _option: click.Parameter, verbosity: int) -> None:
     if verbosity:
-        _add_handler(_StderrHandler(_LEVELS[min(verbosity, len(_LEVELS)) - 1]), "%(message)s")
+        handler = EventHandler() if event_stream() else _StderrHandler()
+        handler.setLevel(_LEVELS[min(verbosity, len(_LEVELS)) - 1])
+        _add_handler(handler, "%(message)s")
 
 
 def _log_to_file(_context: click.Context, option: click.Parameter, path: Path | None) -> None:
@@ -60,12 +64,13 @@ def _log_to_file(_context: click.Context, option: click.Parameter, path: Path | 
 
 
 def _add_handler(handler: logging.Handler, line_format: str) -> None:
-    handler.setFormatter(_OneLineFormatter(line_format))
+    handler.setFormatter(EventFormatter() if event_stream() else _OneLineFormatter(line_format))
     _LOGGER.setLevel(logging.DEBUG)
     _LOGGER.addHandler(handler)
 
 
 _log_option = partial(option, heading=OUTPUT, expose_value=False)
+_FORMAT_HELP = "How stderr and --log-file are written; json: an object a line, see `vssync schema event`."
 OPTIONS = (
     _log_option(
         "-v --verbose", "Log each request to stderr; -vv also logs retries.", count=True, callback=_log_to_stderr
@@ -77,4 +82,6 @@ OPTIONS = (
         type=FILE,
         callback=_log_to_file,
     ),
+    # Looked at before the command line is parsed: see `is_asked_for`.
+    _log_option(events.OPTION, _FORMAT_HELP, variable=events.VARIABLE, type=click.Choice(events.FORMATS)),
 )

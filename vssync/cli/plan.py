@@ -38,8 +38,7 @@ _AGAINST_HELP = "Compare with the manifest and its files as of this git revision
 @_revision("--at", "With --against: this revision in place of the work tree.")
 def plan(options: CommandOptions, *, detailed_exitcode: bool, out: Path | None, against: str, at: str) -> int:
     """Show what apply would do, without writing anything."""
-    from vssync.commands.apply import describe_interrupted_runs
-    from vssync.commands.plan import make_plan_now, save_plan
+    from vssync.commands.plan import describe_interrupted_runs, make_plan_now, save_plan
 
     if against:
         if out:

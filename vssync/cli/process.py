@@ -8,12 +8,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 import click
 
+from vssync.cli.events import EventStream, event_stream, is_asked_for
 from vssync.errors import ManifestError, VssyncError
 from vssync.text import count_noun, escape_ci_commands, escape_control
 
@@ -94,6 +95,8 @@ def replace_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY))
     sys.stdout = _make_forgiving(sys.stdout, report_full=True)
     sys.stderr = _make_forgiving(sys.stderr, report_full=False)
+    if is_asked_for(sys.argv[1:], os.environ):
+        sys.stderr = EventStream(sys.stderr)
 
 
 def _make_forgiving(stream: TextIO | None, *, report_full: bool) -> TextIO:
@@ -115,10 +118,13 @@ def run_command(command: Callable[[], object]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        if event_stream():
+            print_error(error.format_message())
+        else:
+            error.show()
         return USAGE if isinstance(error, click.UsageError) else ERROR
     except ManifestError as error:
-        print_error(f"{error}\nvssync: {count_noun(len(error.problems), 'problem')}; nothing was done")
+        _print_problems(error)
         return error.exit_code
     except VssyncError as error:
         print_error(f"vssync: {error}")
@@ -141,9 +147,20 @@ def end_process(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def print_error(text: str) -> None:
-    """Prints lines on stderr."""
+def print_error(text: str, *, level: str = "error") -> None:
+    """Prints lines on stderr, or one event of this level."""
+    if stream := event_stream():
+        stream.emit(level, level=level, message=text.removeprefix("vssync: ").removeprefix("warning: "))
+        return
     print(escape_ci_commands("\n".join(escape_control(line) for line in text.split("\n"))), file=sys.stderr)
+
+
+def _print_problems(error: ManifestError) -> None:
+    if stream := event_stream():
+        for problem in error.problems:
+            stream.emit("error", level="error", **{name: value or None for name, value in asdict(problem).items()})
+        return
+    print_error(f"{error}\nvssync: {count_noun(len(error.problems), 'problem')}; nothing was done")
 
 
 def _save_traceback() -> str:

@@ -9,9 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
-from vssync.applier.context import Watcher, Workload
+from vssync.applier.watcher import Result, Watcher, Workload
+from vssync.cli.events import EventStream, event_stream
 from vssync.cli.process import signals
+from vssync.model.report import Report, Status
 from vssync.text import count_noun, escape_control, format_elapsed, format_size
 
 _LINE_INTERVAL = 5.0  # seconds between the lines of an apply
@@ -37,14 +40,14 @@ class Tally(Watcher):
     def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
         self.workload, self.throttled_for = workload, throttled_for
 
-    def on_upload_ready(self, store_key: str, size: int) -> None:
+    def on_upload_ready(self, store_key: str, _key: str, _file_id: str, size: int) -> None:
         self._count(store_key, size=size)
 
-    def on_batch_sent(self, store_key: str) -> None:
+    def on_batch_sent(self, store_key: str, _batch_id: str, _count: int) -> None:
         self._count(store_key, batches=1)
 
-    def on_settled(self, store_key: str, count: int) -> None:
-        self._count(store_key, changes=count)
+    def on_settled(self, store_key: str, _key: str, _result: Result) -> None:
+        self._count(store_key, changes=1)
 
     @property
     def amounts(self) -> Mapping[str, tuple[int, int]]:
@@ -128,13 +131,68 @@ class Lines(Tally):
         return text
 
 
+@dataclass(slots=True)
+class Events(Tally):
+    """Tells of all that happens, and how far a run is each time `write_progress` is called."""
+
+    stream: EventStream = field(kw_only=True)
+
+    def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
+        super(Events, self).on_start(workload, throttled_for)
+        stores = dict(workload.changes)
+        self.stream.emit("started", bytes=workload.size, batches=workload.batches, changes=stores)
+
+    def on_upload_ready(self, store_key: str, key: str, file_id: str, size: int) -> None:
+        super(Events, self).on_upload_ready(store_key, key, file_id, size)
+        self.stream.emit("uploaded", store=store_key, key=key, id=file_id, bytes=size)
+
+    def on_batch_sent(self, store_key: str, batch_id: str, count: int) -> None:
+        super(Events, self).on_batch_sent(store_key, batch_id, count)
+        self.stream.emit("batch_sent", store=store_key, id=batch_id or None, files=count)
+
+    def on_settled(self, store_key: str, key: str, result: Result) -> None:
+        super(Events, self).on_settled(store_key, key, result)
+        level = "info" if result.status in (Status.DONE, Status.SKIPPED) else "error"
+        said = {"detail": result.detail or None, "request_id": result.request_id or None}
+        self.stream.emit("settled", level=level, store=store_key, key=key, status=result.status.value, **said)
+
+    def on_cleanup(self, uploads: int) -> None:
+        super(Events, self).on_cleanup(uploads)
+        self.stream.emit("cleanup", uploads=uploads)
+
+    def on_end(self, report: Report) -> None:
+        states = Counter(outcome.status.value for outcome in report.outcomes)
+        ends: dict[str, Any] = {"converged": report.converged, "interrupted": report.interrupted}
+        ends |= {"counts": {status.value: states[status.value] for status in Status}, "stores": dict(report.store_ids)}
+        ends |= {"seconds": round(report.seconds, 3), "requests": report.requests}
+        digest = report.audit.plan_digest or None
+        self.stream.emit("ended", level="info" if report.converged else "error", **ends, plan_digest=digest)
+
+    def write_progress(self) -> None:
+        """Writes how much is done, and of how much."""
+        amounts: dict[str, Any] = {unit: {"done": done, "of": total} for unit, (done, total) in self.amounts.items()}
+        uploads = {"done": self.deleted_uploads, "of": self.old_uploads} if self.old_uploads else None
+        pause = round(self.throttled_for(), 1) or None
+        self.stream.emit("progress", **amounts, deleted_uploads=uploads, pause=pause)
+
+
 def apply_progress() -> AbstractContextManager[Watcher]:
     """A watcher that shows an apply on this stderr."""
+    if stream := event_stream():
+        return event_progress(stream)
     if not sys.stderr.isatty():
         return line_progress()
     from vssync.cli.progress_bars import bar_progress
 
     return bar_progress()
+
+
+@contextmanager
+def event_progress(stream: EventStream) -> Iterator[Watcher]:
+    """A watcher that writes events."""
+    watcher = Events(stream=stream)
+    with call_periodically(_LINE_INTERVAL, watcher.write_progress):
+        yield watcher
 
 
 @contextmanager
@@ -197,15 +255,20 @@ def reading_progress(
     repeated: Callable[[], int],
     last_trouble: Callable[[], str],
     waiting_for: Callable[[], str] = lambda: "",
+    log_interval: float = _READING_LOG_INTERVAL,
 ) -> Iterator[None]:
     """Shows how much of the service is read, when it takes a while; what was sent again and why; what it waits for."""
 
     def show() -> None:
+        if stream := event_stream():
+            trouble: dict[str, Any] = {"retries": repeated(), "last_failure": last_trouble()} if repeated() else {}
+            stream.emit("reading", objects=listed(), waiting_for=waiting_for() or None, **trouble)
+            return
         retries = f", {count_noun(repeated(), 'request')} sent again ({last_trouble()})" if repeated() else ""
         wait = f"; {waiting_for()}" if waiting_for() else ""
         write(f"Reading the service: {count_noun(listed(), 'object')}{retries}{wait}")
 
     terminal = sys.stderr.isatty()
     output = overwritten_line() if terminal else nullcontext(lambda text: print(text, file=sys.stderr, flush=True))
-    with output as write, call_periodically(_READING_INTERVAL if terminal else _READING_LOG_INTERVAL, show):
+    with output as write, call_periodically(_READING_INTERVAL if terminal else log_interval, show):
         yield

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from vssync.applier.context import Watcher, Workload
+from vssync.applier.watcher import Watcher, Workload
 from vssync.cli.progress import Tally
 from vssync.text import count_noun, escape_control, format_elapsed, format_size
 

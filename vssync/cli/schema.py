@@ -8,7 +8,7 @@ from vssync.cli.help import verb
 
 KINDS = (
     *("manifest", "plan", "report", "status", "batches", "search", "output", "diff", "doctor", "evidence"),
-    *("gc", "validate", "destroy", "against"),
+    *("gc", "validate", "destroy", "against", "event"),
 )
 
 
@@ -18,8 +18,8 @@ def schema(kind: str) -> None:
     """Print the JSON schema of a manifest, or of what a command prints with `--format json`.
 
     KIND is `manifest`, or the `kind` that such a document names: `plan`, `report` (of `apply`), `destroy`, `status`,
-    `batches`, `search`, `output`, `diff`, `doctor`, `evidence` (of `doctor --out`), `gc`, `validate`, or
-    `against` (of `plan --against`).
+    `batches`, `search`, `output`, `diff`, `doctor`, `evidence` (of `doctor --out`), `gc`, `validate`,
+    `against` (of `plan --against`); or `event`, a line of stderr with `--log-format json`.
     """
     from vssync.sources.schemas import schema_text
 

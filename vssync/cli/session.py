@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from vssync.cli import process
+from vssync.cli.events import event_stream
 from vssync.errors import ManifestError, Refused
 from vssync.text import count_noun
 
@@ -47,7 +48,7 @@ def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool 
 def print_warnings(warnings: Iterable[object]) -> None:
     """Prints what is not as its writer may think."""
     for warning in warnings:
-        process.print_error(f"warning: {warning}")
+        process.print_error(f"warning: {warning}", level="warning")
 
 
 @contextmanager
@@ -149,7 +150,7 @@ def approve(
     if plan.refusals:
         return False
     if ask and not plan.empty:
-        if options.output_format != "text":
+        if options.output_format != "text" and not event_stream():
             click.echo(format_plan(plan, replace(options, output_format="text")), err=True)
         ask()
     return True
@@ -169,7 +170,7 @@ def apply_and_report(
     `saved` is the saved plan of which this is what is still to be done.
     """
     from vssync.cli.progress import apply_progress, line_progress
-    from vssync.commands.apply import apply_plan, with_saved_plan
+    from vssync.commands.apply import apply_plan
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
     from vssync.render.report import closing_text, report_text
@@ -177,9 +178,8 @@ def apply_and_report(
     is_text, view = options.output_format == "text", options.view()
     if is_text and not plan.empty:
         click.echo()
-    with line_progress() if plan.empty else apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal)
-    report = with_saved_plan(report, saved, plan)
+    with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
+        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
     if is_text and plan.empty:
         if text := closing_text(report, view):
             click.echo(f"\n{text}")

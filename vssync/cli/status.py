@@ -18,7 +18,8 @@ from vssync.cli.session import plan_exit_code, read_with_progress, session_with_
 def status(options: CommandOptions, address: str | None, detailed_exitcode: bool, verify: bool) -> int:
     """Show the id and files of each store, and whether it agrees with the manifest.
 
-    With the ADDRESS of a file, such as docs/guide/intro.md, show that file: as declared, as live, as planned.
+    More than five stores have a line each; ADDRESS, a store, or --full shows all about them. With the ADDRESS of a
+    file, such as docs/guide/intro.md, show that file: as declared, as live, as planned.
     """
     from vssync.commands.plan import make_plan_now
     from vssync.commands.status import inspect_file

@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 
 from vssync import __version__, planfile
-from vssync.applier.context import ApplyRun, RunSettings, Watcher
+from vssync.applier.context import ApplyRun, RunSettings
 from vssync.applier.run import carry_out
+from vssync.applier.watcher import Watcher
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, Settings, prepare_for_writes
-from vssync.errors import Refused, VssyncError
-from vssync.journal.folder import exclusive_lock, lock_holder, remember_search_capability
-from vssync.journal.interrupted import describe_interrupted
-from vssync.journal.writer import Journal, read_past
+from vssync.errors import Refused
+from vssync.journal.folder import exclusive_lock, remember_search_capability
+from vssync.journal.writer import Journal
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import Plan
 from vssync.model.report import Audit, Report
@@ -38,9 +38,17 @@ _TIMEOUT = 10.0  # seconds for git, in a large work tree
 
 
 def apply_plan(
-    session: Session, plan: Plan, watcher: Watcher, *, fail_fast: bool = False, journal: Journal | None = None
+    session: Session,
+    plan: Plan,
+    watcher: Watcher,
+    *,
+    fail_fast: bool = False,
+    journal: Journal | None = None,
+    saved: Plan | None = None,
 ) -> Report:
     """Applies a plan, with the journal of a lock that is held already; without one, the lock is taken here.
+
+    `saved` is the saved plan of which this is what is still to be done, for the report.
 
     Raises Refused for a plan with refusals, and while another process applies this manifest; VssyncError where the
     embedded service cannot be written.
@@ -62,16 +70,11 @@ def apply_plan(
         reaches = run.capabilities.updates_reach_search
         if reaches is not None and settings.capabilities.updates_reach_search is None:
             remember_search_capability(session.state_folder, reaches=reaches)
-    audit = Audit(replace(stamp, time=run.time), run_url_of(environment), planfile.checksum(plan), __version__)
-    return replace(report, audit=audit)
-
-
-def with_saved_plan(report: Report, saved: Plan | None, fresh: Plan) -> Report:
-    """The report with the digest of the saved plan that was applied, if one was, and what was applied of it before."""
-    if saved is None:
-        return report
-    audit = replace(report.audit, plan_digest=planfile.checksum(saved))
-    return replace(report, audit=audit, already=already_applied(saved, fresh))
+    digest, already = planfile.checksum(saved or plan), already_applied(saved, plan) if saved else ()
+    audit = Audit(replace(stamp, time=run.time), run_url_of(environment), digest, __version__)
+    report = replace(report, audit=audit, already=already)
+    watcher.on_end(report)
+    return report
 
 
 @contextmanager
@@ -89,21 +92,6 @@ def locked_journal(
             yield journal
         finally:
             journal.close()
-
-
-def describe_interrupted_runs(session: Session) -> str:
-    """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
-    folder = session.state_folder
-    past = read_past(folder)
-    return describe_interrupted(past, lock_holder(folder) if past.interrupted else 0)
-
-
-def stores_created_here(session: Session) -> Mapping[str, str]:
-    """The keys, by id, of stores that runs of this machine made, adopted or joined; none where it cannot be read."""
-    try:
-        return read_past(session.state_folder).stores
-    except VssyncError:
-        return {}
 
 
 def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:

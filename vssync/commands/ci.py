@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
-from vssync.applier.context import Watcher
+from vssync.applier.watcher import Watcher
 from vssync.auth.credential import CredentialError
 from vssync.ci.changed import (
     ManifestsByTouch,
@@ -47,7 +47,7 @@ from vssync.ci.guards import (
 )
 from vssync.ci.history import CommitRange, GitHistory, ManifestHistory
 from vssync.commands.against import compare_with_revision
-from vssync.commands.apply import apply_plan, locked_journal, with_saved_plan
+from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_source_locations
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.errors import ForgeDenied, ForgeError, Refused, UsageProblem, VssyncError
@@ -321,7 +321,7 @@ def _write(run: CiRun, look: _Look) -> _Look:
     assert plan
     assert look.session
     with run.watch() as watcher:
-        report = with_saved_plan(apply_plan(look.session, plan, watcher, journal=look.journal), look.saved, plan)
+        report = apply_plan(look.session, plan, watcher, journal=look.journal, saved=look.saved)
     look.code = 0 if report.converged else _INCOMPLETE
     if look.code or not plan.empty:
         look.report = report

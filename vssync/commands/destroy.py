@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from vssync.api.errors import describe_answer
 from vssync.api.pagination import Order
-from vssync.commands.apply import stores_created_here
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
+from vssync.commands.snapshot import stores_created_here
 from vssync.errors import Refused
 from vssync.model.plan import Action, FileChange, Options, Plan, Reason, Refusal, StoreChange, StorePlan
 from vssync.model.state import DesiredStore, Limit

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vssync.applier.context import Watcher, Workload
+from vssync.applier.watcher import Result, Watcher, Workload
 from vssync.commands import plan as planning
-from vssync.commands.apply import apply_plan, locked_journal, with_saved_plan
+from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.session import Session, Settings, load_manifest, open_session
 from vssync.endpoints import Caller
 from vssync.model.convergence import find_convergence
@@ -113,8 +113,7 @@ class PublicSession:
         watcher = _EventWatcher(on_event) if on_event else Watcher()
         with locked_journal(self._session, lock_timeout) as journal:
             fresh = planning.replan(self._session, saved)
-            report = apply_plan(self._session, fresh, watcher, fail_fast=fail_fast, journal=journal)
-        return with_saved_plan(report, saved, fresh)
+            return apply_plan(self._session, fresh, watcher, fail_fast=fail_fast, journal=journal, saved=saved)
 
 
 class _EventWatcher(Watcher):
@@ -128,14 +127,14 @@ class _EventWatcher(Watcher):
         for store_key, changes in workload.changes.items():
             self._emit(Event("started", store_key, changes, f"{count_noun(changes, 'change')} to apply"))
 
-    def on_upload_ready(self, store_key: str, size: int) -> None:
+    def on_upload_ready(self, store_key: str, _key: str, _file_id: str, size: int) -> None:
         self._emit(Event("uploaded", store_key, size, f"a file of {format_size(size)} uploaded"))
 
-    def on_batch_sent(self, store_key: str) -> None:
+    def on_batch_sent(self, store_key: str, _batch_id: str, _count: int) -> None:
         self._emit(Event("batch_sent", store_key, text="a batch sent"))
 
-    def on_settled(self, store_key: str, count: int) -> None:
-        self._emit(Event("settled", store_key, count, f"{count_noun(count, 'change')} settled"))
+    def on_settled(self, store_key: str, _key: str, _result: Result) -> None:
+        self._emit(Event("settled", store_key, 1, "1 change settled"))
 
     def on_cleanup(self, uploads: int) -> None:
         if uploads:

@@ -17,6 +17,9 @@ from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import AccessDenied, ManifestError, NotFound, Refused, UsageProblem, VssyncError
 from vssync.files import write_file
+from vssync.journal.folder import lock_holder
+from vssync.journal.interrupted import describe_interrupted
+from vssync.journal.writer import read_past
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.resolve import trace_provenance
 from vssync.manifest.yaml_loader import TreePath
@@ -240,3 +243,10 @@ def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
         others = sum(counts.values()) - sum(counts[path] for path in listed)
         lines.append(f"{more:,} more entries match {count_noun(others, 'file')}.")
     return lines
+
+
+def describe_interrupted_runs(session: Session) -> str:
+    """What interrupted runs of this machine left for this manifest and service, for people; mostly nothing."""
+    folder = session.state_folder
+    past = read_past(folder)
+    return describe_interrupted(past, lock_holder(folder) if past.interrupted else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import httpx
@@ -107,7 +108,7 @@ class Connection:
     control_credential: Credential | None = None  # for stores; mostly the same
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Session:
     """A loaded manifest, and a connection to its service."""
 
@@ -123,7 +124,7 @@ class Session:
         stores = (*self.loaded.desired.stores, *self.loaded.desired.removed)
         self.client.pinned_stores = {store.id: store.name for store in stores if store.id}
 
-    @property
+    @cached_property
     def state_folder(self) -> Path:
         """Where this machine keeps the journal of this manifest and service; it need not exist."""
         folder = find_manifest(Path(self.settings.manifest)).parent

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from vssync.api.client import Client
 from vssync.api.errors import is_unreadable
-from vssync.commands.apply import stores_created_here
 from vssync.commands.session import Session
-from vssync.errors import AccessDenied, NotFound, ServiceError
+from vssync.errors import AccessDenied, NotFound, ServiceError, VssyncError
+from vssync.journal.writer import read_past
 from vssync.model.marks import Mark, key_digest, read_batch_note
 from vssync.model.plan import Options
 from vssync.model.state import Contents, Desired, LiveBatch, LiveStore, Snapshot, Upload, Verdict
@@ -168,3 +168,11 @@ def _unmarked_ids(desired: Desired, matches: StoreMatches, contents: Mapping[str
             marked_keys = {mark.key_digest for mark in marks if mark.owner == desired.owner}
             if any(key_digest(file.key) not in marked_keys for file in store.files):
                 yield from (file.id for file in files if file.mark is None)
+
+
+def stores_created_here(session: Session) -> Mapping[str, str]:
+    """The keys, by id, of stores that runs of this machine made, adopted or joined; none where it cannot be read."""
+    try:
+        return read_past(session.state_folder).stores
+    except VssyncError:
+        return {}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from vssync.local.database import Database
 from vssync.local.dialects import LocalOptions
 from vssync.local.errors import ApiError
 from vssync.local.gateway import Gateway, register_errors, write_json
-from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, PageRequest, normal_ingestion
+from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, PageRequest, Transaction, normal_ingestion
 from vssync.local.requests import RequestReader, json_body, no_input, page_query, search_body, upload_form
 
 
@@ -86,11 +87,16 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
                 require_settled(engine, ids["store_id"])
             if (status := engine.options.dialect.unreadable_batches) and route.reads_batches:
                 raise ApiError(status, f"The batches of '{ids['store_id']}' cannot be read.", code="not_found")
-            do_due_work(engine, ids.get("store_id"), is_query=is_query)
             overrides = req.env.get(OVERRIDES_KEY, normal_ingestion)
             short = is_short(engine, req.path, arguments.get("page"))
-            with engine.transaction(writes=route.method != "GET", overrides=overrides, short=short) as tx:
-                result = route.handler(tx, **ids, **arguments)
+            begin = partial(engine.transaction, writes=route.method != "GET", overrides=overrides, short=short)
+            with begin() as tx:  # mostly nothing is due, and one transaction is enough
+                is_due = has_due_work(tx, ids.get("store_id"), is_query=is_query)
+                result: Any = None if is_due else route.handler(tx, **ids, **arguments)
+            if is_due:
+                do_due_work(engine, ids.get("store_id"), is_query=is_query)
+                with begin() as tx:
+                    result = route.handler(tx, **ids, **arguments)
         if not is_query:
             shorten_listings(engine, req.path, ids.get("store_id"))
         if route.handler is stores.create_store:
@@ -138,13 +144,13 @@ def shorten_listings(engine: Engine, path: str, store_id: str | None) -> None:
         engine.short["/v1/vector_stores"] = dialect.short_stores + 1
 
 
+def has_due_work(tx: Transaction, store_id: str | None, *, is_query: bool) -> bool:
+    is_due = files.expired_files(tx) or store_files.leaving_files(tx)
+    return bool(is_due or (is_query and ingestion.waiting_files(tx, store_id, 1)))
+
+
 def do_due_work(engine: Engine, store_id: str | None, *, is_query: bool) -> None:
     """Expired and detached files go before anybody sees them; a query about a store (or any) advances ingestion."""
-    with engine.transaction(writes=False) as tx:
-        is_due = files.expired_files(tx) or store_files.leaving_files(tx)
-        idle = not is_due and not (is_query and ingestion.waiting_files(tx, store_id, 1))
-    if idle:
-        return
     with engine.transaction(writes=True) as tx:
         for row in files.expired_files(tx):
             files.remove_file(tx, row)

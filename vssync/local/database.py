@@ -13,7 +13,7 @@ import stat
 import unicodedata
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from vssync.local.errors import LocalDataError
@@ -85,8 +85,10 @@ class Database:
         database_exists(self.path)
         try:
             create_private(self.path)
-            with closing(open_connection(self.path)) as connection:
+            with ExitStack() as failing:
+                connection = failing.enter_context(closing(open_connection(self.path)))
                 prepare_schema(connection)
+                failing.pop_all()
         except (OSError, sqlite3.Error, LocalDataError) as error:
             if isinstance(error, OSError | sqlite3.OperationalError):
                 reason = f"cannot be opened: {error}"
@@ -95,6 +97,7 @@ class Database:
             else:
                 reason = f"is damaged or not a database ({error}); move its folder away to start afresh"
             raise LocalDataError(f"{self.path}: {reason}") from error
+        self._idle.append(connection)  # closing it would write the log back, and the next one starts it anew
         self._is_ready = True
 
     def _require_open(self) -> None:

@@ -117,8 +117,9 @@ def field_lines(fields: tuple[FieldChange, ...], view: View) -> list[str]:
         outside = "  (changed outside vssync)" if change.drifted else ""
         room = width - BELOW - widest - len(outside) - len("   -> ")
         before, after = wording.format_value(change.before), wording.format_value(change.after)
-        if not view.full and display_width(before) + display_width(after) > room:
-            before, after = shorten_apart(before, after, max(9, room // 2))
+        widths = display_width(before), display_width(after)
+        if not view.full and sum(widths) > room:
+            before, after = shorten_apart(before, after, max(9, room // 2, room - min(widths)))
         lines.append(f"{pad_right(name, widest)}  {before} -> {after}{outside}")
     return lines
 

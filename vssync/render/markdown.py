@@ -70,9 +70,9 @@ def report_markdown(report: Report, view: View) -> str:
 
 
 def _audit_texts(audit: Audit) -> list[str]:
-    parts = wording.audit_parts(audit)
     run = [f"[run]({quote(audit.run_url, safe=':/', errors='replace')})"] if audit.run_url else []
-    return [" ".join([*([prose(f"{'; '.join(parts)}.")] if parts else []), *run])] if parts or run else []
+    parts = [*map(prose, wording.audit_parts(audit)), *run]
+    return ["; ".join(parts)] if parts else []
 
 
 def title_block(kind: str, owner: str, heading: str) -> MarkdownBlock:

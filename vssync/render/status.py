@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vssync.document import document, json_fields, json_value
@@ -14,9 +14,19 @@ from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import View, fit_totals, wrap_sentences
 from vssync.render.plan_text import join_blocks, store_verb, total_lines
-from vssync.text import escape_ci_commands, escape_control, format_size
+from vssync.text import (
+    display_width,
+    escape_ci_commands,
+    escape_control,
+    format_size,
+    pad_right,
+    shorten_middle,
+)
 
 _BELOW = " " * 10
+_IN_DETAIL = 5  # stores; of more there is a line each
+_KEY = 20  # columns
+_MORE = "`vssync status STORE` shows one of them in detail, --full shows all."
 _ORIGINS = {"u": "uploaded by vssync", "d": "declared by id", "a": "adopted"}
 
 
@@ -145,21 +155,54 @@ def _attribute_entries(attributes: Mapping[str, Scalar]) -> list[tuple[str, str]
 
 
 def status_text(plan: Plan, view: View) -> str:
-    """Each store: its id, whether it matches the manifest, its files, unmanaged ones, its digest."""
+    """Each store: its id, whether it matches the manifest, its files, unmanaged ones, its digest.
+
+    Of many stores, a line each, unless `view.full` is set: those that need attention first, then those that differ.
+    """
     totals = fit_totals(total_lines(plan)[-1:], view)
     if view.quiet:
         return join_blocks([totals])
-    stores = (_status_lines(store, view) for store in plan.stores)
-    return join_blocks([[wording.heading_line(plan.owner, plan.service)], *stores, totals])
+    heading = [wording.heading_line(plan.owner, plan.service)]
+    if len(plan.stores) > _IN_DETAIL and not view.full:
+        return join_blocks([heading, _table_lines(sorted(plan.stores, key=_rank), view), [_MORE, *totals]])
+    return join_blocks([heading, *(_status_lines(store, view) for store in plan.stores), totals])
+
+
+def _rank(store: StorePlan) -> int:
+    counts, action = count_changes(store), store.change.action if store.change else None
+    if counts.refuse or counts.held or counts.gone or counts.left or action is Action.REFUSE:
+        return 0
+    return 1 if _differences(store) else 2
+
+
+def _differences(store: StorePlan) -> str:
+    """What a plan does in a store and what it leaves undone; empty for one that matches the manifest."""
+    counts = count_changes(store)
+    return ", ".join(filter(None, [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]))
+
+
+def _table_lines(stores: Sequence[StorePlan], view: View) -> list[str]:
+    """A line for each store, below a line of titles; what differs is wrapped in the last column."""
+    rows = [("store", "files", "applied (UTC)")]
+    rows += [
+        (escape_control(store.key), f"{store.live:,}", wording.stamp_text(store.applied, brief=True))
+        for store in stores
+    ]
+    key, files, applied = (max(map(display_width, column)) for column in zip(*rows, strict=True))
+    key = min(key, max(_KEY, view.width // 4))
+    states = ["status", *(_differences(store) or "matches" for store in stores)]
+    indent, lines = key + files + applied + 6, list[str]()
+    for (name, count, time), text in zip(rows, states, strict=True):
+        first, *more = wrap_sentences(text, indent, view)
+        lines.append(f"{pad_right(shorten_middle(name, key), key)}  {count:>{files}}  {time:<{applied}}  {first}")
+        lines += [f"{' ' * indent}{line}" for line in more]
+    return lines
 
 
 def _status_lines(store: StorePlan, view: View) -> list[str]:
     notes = Counter[NoteKind]()
     for note in store.notes:
         notes[note.kind] += note.count
-    counts = count_changes(store)
-    differ = [store_verb(store), *wording.file_parts(counts), *wording.rare_parts(counts)]
-    agrees = "matches the manifest"
     reason = store.change.detail if store.change and store.change.action is Action.REFUSE else ""
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
     files += f", {store.unmanaged:,} unmanaged" if store.live_digest or not reason else ""
@@ -167,7 +210,7 @@ def _status_lines(store: StorePlan, view: View) -> list[str]:
         files += f", {notes[kind]:,} {wording.NOTES[kind]}" if notes[kind] else ""
     removed = store.desired.removed if store.desired and not store.id else None
     entries = {
-        "status": ", ".join(filter(None, differ)) or agrees,
+        "status": _differences(store) or "matches the manifest",
         "files": "" if removed else files,
         **wording.digests(store),
         "applied": wording.stamp_text(store.applied),

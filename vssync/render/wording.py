@@ -254,18 +254,19 @@ def batch_progress(counts: FileCounts) -> str:
     return ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
 
 
-def stamp_text(text: str) -> str:
+def stamp_text(text: str, *, brief: bool = False) -> str:
     """When a store was last applied, from which commit, and by whom; empty for no stamp.
 
-    As in "27 Nov 2026 14:02 UTC, 4f2a91c, by eva".
+    As in "27 Nov 2026 14:02 UTC, 4f2a91c, by eva", or in brief "27 Nov 2026 14:02, 4f2a91c".
     """
     stamp = parse_stamp(text)
     if stamp is None:
         return ""
     year, month, day = stamp.time[:10].split("-")
-    when = f"{int(day)} {_MONTHS[(int(month) - 1) % 12]} {year} {stamp.time[11:16]} UTC"
+    when = f"{int(day)} {_MONTHS[(int(month) - 1) % 12]} {year} {stamp.time[11:16]}"
     commit = stamp.commit[:7] + ("+" if stamp.commit.endswith("+") else "")
-    return ", ".join(filter(None, (when, commit, f"by {escape_control(stamp.actor)}" if stamp.actor else "")))
+    actor = f"by {escape_control(stamp.actor)}" if stamp.actor else ""
+    return ", ".join(filter(None, (when, commit) if brief else (f"{when} UTC", commit, actor)))
 
 
 def audit_parts(audit: Audit) -> list[str]:

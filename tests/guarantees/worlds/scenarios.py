@@ -1,4 +1,4 @@
-"""Six things everybody does with a store. Each leaves it as it should be, and says which texts may be found no more."""
+"""What everybody does with a store. Each leaves it as it should be, and says which texts may be found no more."""
 
 from __future__ import annotations
 
@@ -62,6 +62,15 @@ def attributes(world: World) -> tuple[Report, tuple[str, ...]]:
     return world.apply(), ()
 
 
+def change_all(world: World) -> tuple[Report, tuple[str, ...]]:
+    """Everything that the ones above do, in one run."""
+    first_apply(world)
+    changed = MANIFEST.replace("level: 3", "level: 4").replace("kind: guide", "kind: manual, reviewed: true")
+    pages = {"a.md": None, "guide/first.md": FILES["a.md"], "guide/c.md": None, "guide/d.md": "damson\nBetter.\n"}
+    world.write({"vssync.yaml": changed, **pages})
+    return world.apply(), (FILES["guide/c.md"], FILES["guide/d.md"])
+
+
 def adopt(world: World) -> tuple[Report, tuple[str, ...]]:
     """A store made by hand, with the right files and some of their attributes."""
     world.write({"vssync.yaml": MANIFEST, **FILES})
@@ -77,3 +86,4 @@ def adopt(world: World) -> tuple[Report, tuple[str, ...]]:
 
 
 SCENARIOS: tuple[Scenario, ...] = (first_apply, edit, move, delete, attributes, adopt)
+SOON: tuple[Scenario, ...] = (change_all, adopt)  # of every run: the others have nothing that these have not

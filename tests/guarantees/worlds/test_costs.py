@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.guarantees.worlds.scenarios import FILES, MANIFEST, SCENARIOS, first_apply
+from tests.guarantees.worlds.scenarios import FILES, MANIFEST, SCENARIOS, SOON, first_apply
 from tests.guarantees.worlds.world import World
 from vssync.model.plan import Options
 from vssync.providers import COMPATIBLE, LOCAL, OCI, OPENAI, Provider
@@ -91,18 +91,17 @@ def share(world: World) -> None:
     world.apply()
 
 
-PLAYS: tuple[Callable[[World], Any], ...] = (*SCENARIOS, many, strange_kinds, among_others, leave, expire, share)
-
-
-LONG: dict[Callable[[World], Any], tuple[str, ...]] = {  # in which worlds every run plays it; the slow tests in all
-    many: ("local", "oci", "compatible"),
-}
+SELDOM = (many, among_others, leave, expire, share)
+PLAYS: tuple[Callable[[World], Any], ...] = (*dict.fromkeys((*SCENARIOS, *SOON, strange_kinds, *SELDOM)),)
+# In which worlds every run plays it, the others in all; the slow tests have the rest.
+WHERE: dict[Callable[[World], Any], tuple[str, ...]] = dict.fromkeys(SELDOM, ("local", "oci", "compatible"))
+WHERE |= {play: ("local",) for play in SCENARIOS if play not in SOON}
 
 
 def cases() -> Iterator[Any]:
     for name in WORLDS:
         for play in PLAYS:
-            marks = [] if name in LONG.get(play, WORLDS) else [pytest.mark.slow]
+            marks = [] if name in WHERE.get(play, WORLDS) else [pytest.mark.slow]
             yield pytest.param(name, play, id=f"{name}-{play.__name__}", marks=marks)
 
 

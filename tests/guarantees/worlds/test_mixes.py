@@ -12,7 +12,7 @@ import pytest
 
 from tests.guarantees.test_converge import SCENARIOS as TREES
 from tests.guarantees.worlds.scenarios import SCENARIOS, Scenario
-from tests.guarantees.worlds.test_switches import ENDS, NAMES, SETTINGS
+from tests.guarantees.worlds.test_switches import ENDS, SETTINGS
 from tests.guarantees.worlds.world import World, assert_as_desired
 from vssync.providers import COMPATIBLE, PROVIDERS, Provider
 
@@ -28,7 +28,8 @@ HIDDEN = (  # of the first, nothing but the second gives a clue
 )
 # What left is still listed, in the place of a file that the cut listing lacks: the count agrees, and no plan can know.
 UNKNOWABLE = ("mix10", "content/")
-PLAYS: dict[str, Scenario | Path] = dict(zip(NAMES, SCENARIOS, strict=True)) | {f"{tree.name}/": tree for tree in TREES}
+PLAYS: dict[str, Scenario | Path] = {scenario.__name__: scenario for scenario in SCENARIOS}
+PLAYS |= {f"{tree.name}/": tree for tree in TREES}
 
 
 def mix(seed: int) -> str:

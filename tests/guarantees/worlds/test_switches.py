@@ -1,4 +1,4 @@
-"""Six core scenarios where the service differs from the best one in a single way: each ends well, or says how it ended.
+"""Core scenarios where the service differs from the best one in a single way: each ends well, or says how it ended.
 
 Ends that are not convergence are in `ENDS`; a convergence that the next run does not see is in `UNSEEN`.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.guarantees.worlds.scenarios import FILES, SCENARIOS, Scenario, adopt
+from tests.guarantees.worlds.scenarios import FILES, SCENARIOS, SOON, Scenario, adopt, change_all
 from tests.guarantees.worlds.world import World, assert_all_found, assert_as_desired, assert_texts_found
 from vssync.errors import VssyncError
 from vssync.local.dialects import SWITCHES, Switch
@@ -54,8 +54,9 @@ VALUES: dict[str, tuple[str, ...]] = {  # of switches that need one
     "refuses-content": ("assistants+user_data",),
     "outage-seconds": ("40",),
 }
-NAMES = tuple(scenario.__name__ for scenario in SCENARIOS)
-DELETING = ("edit", "move", "delete")
+ALL = (*SCENARIOS, change_all)
+NAMES = tuple(scenario.__name__ for scenario in ALL)
+DELETING = ("edit", "move", "delete", "change_all")
 DETACHING = (*DELETING, "adopt")  # to attach anew, where searches may not see updates
 
 
@@ -70,6 +71,7 @@ class End:
     keeps_adopted: bool = False  # of files that were there to be taken over, none is missing
 
 
+LATE = f"late-stores={FOREVER}"  # it is the first apply that ends otherwise
 ENDS = {
     "accepts=.md": End("unsupported_file", missing=("notes.txt",)),
     "refuses=.txt": End("unsupported_file", missing=("notes.txt",)),
@@ -83,7 +85,7 @@ ENDS = {
         (*FILES, "guide/first.md"),
         keeps_adopted=True,
     ),
-    f"late-stores={FOREVER}": End("id: vs_", ("first_apply",), lasts=False),
+    LATE: End("id: vs_", ("first_apply",), lasts=False),
     "breaks-listings=on": End("database is locked", DELETING),
     f"ghost-files={FOREVER}": End("still list", DELETING),
     f"late-deletions={FOREVER}": End("still list", DETACHING),
@@ -91,7 +93,7 @@ ENDS = {
     "refuses-deleting=all": End("404", DETACHING),
     "denies-deletions=on": End("deleted: false|still list", DETACHING),
 }
-LEFT_OUT = {(f"late-stores={FOREVER}", "adopt")}  # nobody takes over what no listing shows
+LEFT_OUT = {(LATE, "adopt")}  # nobody takes over what no listing shows
 # All files are attached anew and seen completed, so the run is right to say so; but they left the store for a moment.
 UNSEEN = {("breaks-listings=on", "adopt"): "database is locked"}
 
@@ -109,9 +111,11 @@ SETTINGS = [f"{name}={value}" for name, switch in SWITCHES.items() for value in 
 
 def cases() -> Iterator[Any]:
     for setting in SETTINGS:
-        for scenario in SCENARIOS:
+        for scenario in ALL:
             if (setting, scenario.__name__) not in LEFT_OUT:
-                yield pytest.param(setting, scenario, id=f"{scenario.__name__}-{setting}")
+                is_soon = scenario in SOON or setting == LATE
+                marks = [] if is_soon else [pytest.mark.slow]
+                yield pytest.param(setting, scenario, id=f"{scenario.__name__}-{setting}", marks=marks)
 
 
 @pytest.mark.parametrize(("setting", "scenario"), list(cases()))
