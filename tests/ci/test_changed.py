@@ -18,7 +18,7 @@ owner: a
 root: ../..
 stores: {docs: {files: [{path: 'services/*/docs/*.md', exclude: ['**/draft.md']}]}}
 """
-B = "version: 1\nowner: b\ninclude: [stores/*.yaml]\nstores: {own: {files: [{path: pages/*.md}]}}\n"
+B = "version: 1\nowner: b\ninclude: [stores/*.yaml]\nstores: {own: {files: [{path: pages/*.md}], tests: ../q.yaml}}\n"
 C = "version: 1\nowner: c\nstores: {docs: {files: [{path: shared/*.md}]}}\n"
 FILES: Files = {
     "teams/a/vssync.yaml": A,
@@ -64,6 +64,7 @@ def touched_by(repository: Repository, base: str) -> set[str]:
         ({"teams/b/pages/p.md": "new\n", "shared/terms.md": "new\n"}, {"b", "c"}),  # c by its link
         # a pattern that matched before the change
         ({"teams/b/vssync.yaml": B.replace("pages", "other"), "teams/b/pages/p.md": "new\n"}, {"b"}),
+        ({"teams/q.yaml": "questions: []\n"}, {"b"}),
         ({"teams/c/.gitignore": "x\n"}, {"c"}),
         ({"services/.gitattributes": "*.md text\n"}, {"a"}),
         ({".gitignore": "*.tmp\n"}, {"a", "b", "c"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from posixpath import basename, dirname
+from posixpath import basename, dirname, join, normpath
 from typing import NamedTuple
 
 from vssync.ci.forge import CiEvent
@@ -110,12 +110,14 @@ def _is_touched(history: ManifestHistory, valid: Sequence[Manifest], paths: Iter
 
 
 def _concerns(history: ManifestHistory, manifest: Manifest, path: str) -> bool:
-    """Whether a path is of a file that the manifest's patterns match, of a submodule around it, or of rules for it."""
+    """Whether a path is of a file that the manifest's patterns match, of its questions, or of rules or a submodule."""
     entries = [entry for spec in manifest.stores for entry in spec.entries]
     if path in history.git.submodules or basename(path) in _RULES:
         around = path if path in history.git.submodules else dirname(path)
         folders = (history.path_in_tree(manifest, entry.pattern.folder) for entry in entries if entry.pattern)
         return any(not around or folder == "." or _overlap(around, folder) for folder in folders)
+    if any(spec.tests and path == normpath(join(history.folder, spec.tests)) for spec in manifest.stores):
+        return True
     name = history.path_in_root(manifest, path)
     return name is not None and any(entry.matches(name) for entry in entries)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from vssync.commands.session import Session, Settings
     from vssync.journal.writer import Journal
     from vssync.model.plan import Plan
+    from vssync.model.report import Report
     from vssync.model.state import Desired
     from vssync.planner.against import ManifestComparison
+    from vssync.planner.score import QuestionReport
     from vssync.sources.load import LoadedManifest
 
 Result = TypeVar("Result")
@@ -120,7 +122,9 @@ def format_comparison(comparison: ManifestComparison, options: CommandOptions) -
 def format_valid(desired: Desired) -> str:
     """What a manifest without errors holds."""
     files = count_noun(sum(len(store.files) for store in desired.stores), "file")
-    return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."
+    asked = sum(len(store.tests.questions) for store in desired.stores if store.tests)
+    questions = f", {count_noun(asked, 'question')}" if asked else ""
+    return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}{questions}."
 
 
 def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool, settings: Settings | None = None) -> int:
@@ -164,36 +168,91 @@ def apply_and_report(
     *,
     saved: Plan | None = None,
     kind: str = "report",
+    ask: Callable[[Report], QuestionReport | None] | None = None,
 ) -> int:
     """Applies a plan, and prints the report, in JSON as a document of this `kind`; in text, only what is new in it.
 
-    `saved` is the saved plan of which this is what is still to be done.
+    `saved` is the saved plan of which this is what is still to be done. Unless the run is interrupted, `ask` then gives
+    the answers to the questions of the manifest, or None where they could not be asked; they are printed below the
+    report, in JSON within it, and beside a page on stderr.
     """
     from vssync.cli.progress import apply_progress, line_progress
     from vssync.commands.apply import apply_plan
+
+    is_json = options.output_format == "json"
+    if options.output_format == "text" and not plan.empty:
+        click.echo()
+    with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
+        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
+    answers, is_asked = None, False
+    try:
+        if not is_json:
+            _print_report(report, options)
+        if ask and not report.interrupted:
+            is_asked, answers = True, ask(report)
+    finally:  # whatever becomes of the questions, what was applied is told
+        if is_json:
+            _print_report(report, options, kind, answers)
+    if report.interrupted:
+        process.end_process(process.signals.exit_code())
+    if answers and not is_json:
+        click.echo(f"\n{format_questions(answers, options)}", color=True, err=options.output_format == "html")
+    if not report.converged or (is_asked and not answers):
+        return process.INCOMPLETE
+    return questions_exit_code(answers) if answers else process.DONE
+
+
+def _print_report(
+    report: Report, options: CommandOptions, kind: str = "report", answers: QuestionReport | None = None
+) -> None:
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
     from vssync.render.report import closing_text, report_text
 
-    is_text, view = options.output_format == "text", options.view()
-    if is_text and not plan.empty:
-        click.echo()
-    with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
-    if is_text and plan.empty:
-        if text := closing_text(report, view):
-            click.echo(f"\n{text}")
-    elif options.output_format == "json":
-        click.echo(report_json(report, kind))
+    view = options.view()
+    if options.output_format == "json":
+        click.echo(report_json(report, kind, answers))
     elif options.output_format == "html":
         from vssync.render.html import report_html
 
         click.echo(report_html(report, view), color=True)
-    else:
-        click.echo((report_text if is_text else report_markdown)(report, view), color=True)
-    if report.interrupted:
-        process.end_process(process.signals.exit_code())
-    return process.DONE if report.converged else process.INCOMPLETE
+    elif options.output_format == "markdown":
+        click.echo(report_markdown(report, view), color=True)
+    elif not report.plan.empty:
+        click.echo(report_text(report, view), color=True)
+    elif text := closing_text(report, view):
+        click.echo(f"\n{text}")
+
+
+def ask_with_progress(
+    session: Session, keys: Collection[str], made_ids: Mapping[str, str] | None = None
+) -> QuestionReport:
+    """The results of the questions of these stores; shows how many are asked."""
+    from vssync.cli.progress import asking_progress
+    from vssync.commands.test import AskProgress, ask_stores
+
+    progress, sender = AskProgress(), session.client.sender
+    with asking_progress(
+        lambda: (progress.asked, progress.total), lambda: sender.retry_count, lambda: sender.last_failure
+    ):
+        return ask_stores(session, keys, progress, made_ids)
+
+
+def format_questions(report: QuestionReport, options: CommandOptions) -> str:
+    """The results as text, Markdown, JSON or JUnit's XML."""
+    from vssync.render.test import questions_json, questions_junit, questions_markdown, questions_text
+
+    if options.output_format in ("json", "junit"):
+        return (questions_json if options.output_format == "json" else questions_junit)(report)
+    show = questions_markdown if options.output_format == "markdown" else questions_text
+    return show(report, options.view())
+
+
+def questions_exit_code(report: QuestionReport) -> int:
+    """The exit code of a run that asked these questions."""
+    if report.failed:
+        return process.CHANGES
+    return process.INCOMPLETE if report.unasked else process.DONE
 
 
 def confirm(question: str, way_out: str) -> None:

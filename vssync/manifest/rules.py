@@ -152,6 +152,7 @@ FIELDS_APART_FROM_SELECTION = frozenset(
         "chunking",
         "attributes",
         "ignore_attributes",
+        "tests",
     )
 )
 

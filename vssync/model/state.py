@@ -18,6 +18,7 @@ from vssync.model.marks import (
     parse_store_mark,
     short_digest,
 )
+from vssync.model.questions import QuestionSet
 from vssync.model.service import ServiceSpec
 
 Scalar = str | int | float | bool
@@ -131,6 +132,7 @@ class DesiredStore(StoreSettings):
 
     files: tuple[DesiredFile, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+    tests: QuestionSet | None = None  # what it should answer
 
     @property
     def left_out(self) -> Mapping[str, tuple[str, ...]]:
@@ -365,7 +367,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """One search result: a chunk's text, its file, and a score in 0..1."""
+    """One search result: a chunk's text, its file, and a score in 0..1; `store` is the key of the one it is from."""
 
     score: float
     filename: str
@@ -373,3 +375,4 @@ class SearchHit:
     key: str
     attributes: Attributes
     text: str
+    store: str = ""

@@ -32,6 +32,7 @@ from vssync.render.markdown import (
     prose,
     title_block,
 )
+from vssync.render.test import lost_question_blocks
 from vssync.text import count_noun, escape_control, join_first, join_words, shorten_middle, size_in_utf16
 
 JOB = "vssync ci"  # in place of a manifest's name, for an error of the whole job
@@ -142,7 +143,7 @@ def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ())
         *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
     ]
     blocks = _plan_blocks(JobReview((ManifestReview("", plan),)), full=view.full)
-    return join_markdown(chain(first, blocks), SUMMARY if view.full else COMMENT)
+    return join_markdown(chain(first, lost_question_blocks([("", plan)]), blocks), SUMMARY if view.full else COMMENT)
 
 
 def comparison_markdown(comparison: ManifestComparison, view: View) -> str:
@@ -199,6 +200,7 @@ def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:
         yield MarkdownBlock(f"**{GOVERNING}:**\n", tuple(lines))
     for review in job.manifests:
         yield from _refusal_blocks(review, job)
+    yield from lost_question_blocks((review.name, review.shown) for review in job.manifests)
     for review in job.manifests:
         if review.error:
             sentences = map(escape_control, review.error.splitlines())

@@ -199,7 +199,7 @@ def inline_code(text: str) -> str:
 def prose(text: str) -> str:
     """A message with its names in code: those between backticks; all of it, if anything else might mean something."""
     parts = escape_control(text).split("`")
-    if len(parts) % 2 and all(map(_PLAIN.fullmatch, parts[::2])) and text[:1].isalnum():
+    if len(parts) % 2 and all(map(_PLAIN.fullmatch, parts[::2])) and (text[:1].isalnum() or not parts[0]):
         return "".join(inline_code(part) if index % 2 else part for index, part in enumerate(parts))
     return inline_code(text)
 
