@@ -25,6 +25,7 @@ from vssync.model.service import ServiceSpec
 from vssync.planner.against import ManifestComparison
 from vssync.planner.estimate import count_changes
 from vssync.planner.guards import plan_command
+from vssync.planner.score import QuestionReport
 from vssync.render import plan_text, wording
 from vssync.render.against import basis_text, comparison_sections, shown_plan
 from vssync.render.layout import UNLIMITED, StoreBlock, View, count_files, size_text
@@ -32,7 +33,9 @@ from vssync.render.page import (
     COUNTED_SIGNS,
     TONES,
     Picture,
+    StoreAnswers,
     StoreView,
+    answer_views,
     count_signs,
     picture_stores,
     store_views,
@@ -40,6 +43,7 @@ from vssync.render.page import (
 )
 from vssync.render.plan_lines import STORE, BatchRow, PlanRow, batch_rows, sign_of
 from vssync.render.report import already_head, apply_parts, end_lines, held_head, orphans_head, report_blocks
+from vssync.render.test import report_total
 from vssync.text import count_noun, escape_control, format_size
 
 _NAMED = 500  # files in one list, unless all are asked for
@@ -94,11 +98,19 @@ class _ChangesPage(_Page):
     quiet: list[str] = field(default_factory=list)
     batches: list[tuple[str, list[BatchRow]]] = field(default_factory=list)
     lists: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+    questions: list[StoreAnswers] = field(default_factory=list)
 
     @property
     def anchors(self) -> Mapping[str, str]:
         """Where each store stands in the page, by its key."""
         return {store.key: store.anchor for store in self.stores if store.key}
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswersPage(_Page):
+    """All that the page of a test shows."""
+
+    questions: list[StoreAnswers]
 
 
 def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -138,8 +150,11 @@ def comparison_html(comparison: ManifestComparison, view: View, audit: Audit) ->
     return plan_html(shown_plan(comparison), view, audit, preface)
 
 
-def report_html(report: Report, view: View) -> str:
-    """A report as a page; what was not done comes first, with the words of the service."""
+def report_html(report: Report, view: View, answers: QuestionReport | None = None) -> str:
+    """A report as a page, with the answers to questions that were asked afterwards.
+
+    What was not done comes first, with the words of the service.
+    """
     blocks, plan, ids = report_blocks(report), report.plan, dict(report.store_ids)
     stores = {key: StorePlan(key, key) for key in (block.key for block in blocks)}
     stores |= {store.key: store for store in plan.stores}
@@ -160,8 +175,33 @@ def report_html(report: Report, view: View) -> str:
         stores=store_views(blocks, {key: _place(store, ids.get(key, store.id)) for key, store in stores.items()}),
         overview=picture_stores([(stores[block.key], count_signs(block.rows), "") for block in blocks], {}),
         lists=[*lists, *already],
+        questions=answer_views(answers) if answers else [],
     )
     return _render("changes.html", page, full=view.full)
+
+
+def questions_html(report: QuestionReport, view: View, audit: Audit) -> str:
+    """What stores answer to their questions, as a page."""
+    unasked = any(store.unasked for store in report.stores)
+    verdict = "Not all questions could be asked." if unasked else "All questions that must pass do."
+    page = _AnswersPage(
+        kind="test",
+        heading=_heading(report.owner),
+        verdict="Too few questions pass, or a `never` is broken." if report.failed else verdict,
+        tone="alarm" if report.failed or unasked else "calm",
+        facts=_facts(report.owner, report.service, audit, "Asked"),
+        totals=_question_totals(report),
+        lines=[report_total(report)] if report.stores[1:] else [],
+        questions=answer_views(report),
+    )
+    return _render("answers.html", page, full=view.full)
+
+
+def _question_totals(report: QuestionReport) -> list[tuple[str, str, str]]:
+    passed = sum(store.passed for store in report.stores)
+    failed = sum(len(store.results) - store.passed - store.unasked for store in report.stores)
+    numbers = {"pass": passed, "fail": failed, "could not be asked": report.unasked}
+    return [(f"{number:,}", words, "add" if words == "pass" else "attention") for words, number in numbers.items()]
 
 
 def _heading(owner: str) -> str:
