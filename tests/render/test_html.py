@@ -239,7 +239,16 @@ def test_what_was_found_says_what_it_was_expected_to_be(result: QuestionResult, 
         f"{rank} {score:.2f} {key} {labels.get(key, '')}".rstrip()
         for rank, key, score in ((1, "a", 0.8), (2, "b", 0.4))
     ]
-    assert [rect.get("width") for rect in page.iterfind(".//table[@class='found']//rect")] == ["100.0", "50.0"]
+    assert [rect.get("width") for rect in page.iterfind(".//table[@class='found']//rect")] == ["80.0", "40.0"]
+
+
+def test_a_report_whose_questions_fail_says_so_first() -> None:
+    verdicts = [
+        read_page(report_html(SAMPLE_REPORTS["all-done"](), View(), answers)).findtext(".//header/p[2]")
+        for answers in (None, REPORT, replace(REPORT, stores=()))
+    ]
+    good, bad = "Everything is as declared.", "Everything is as declared, but not enough questions are answered."
+    assert verdicts == [good, bad, good]
 
 
 def test_a_question_that_will_fail_is_not_to_be_missed() -> None:

@@ -271,7 +271,7 @@ def _answer_view(result: QuestionResult, *, is_open: bool) -> AnswerView:
     labels = {each.rank: ("never", "delete") for each in result.broken}
     labels = {each.rank: ("expected", "add") for each in result.expected if each.rank} | labels
     most = max((hit.score for hit in result.hits), default=0.0)
-    scale = 100 / most if most > 0 else 0.0
+    scale = 100 / max(most, 1.0)  # scores are mostly below 1
     found = [
         FoundDocument(hit.name, rank, hit.score, round(max(0.0, hit.score * scale), 1), *labels.get(rank, ()))
         for rank, hit in found_documents(result.hits).items()
