@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -19,7 +20,7 @@ from vssync.text import count_noun
 
 if TYPE_CHECKING:
     from vssync.cli.options import CommandOptions
-    from vssync.commands.session import Session, Settings
+    from vssync.commands.session import Connection, Session, Settings
     from vssync.journal.writer import Journal
     from vssync.model.plan import Plan
     from vssync.model.report import Report
@@ -53,6 +54,44 @@ def print_warnings(warnings: Iterable[object]) -> None:
         process.print_error(f"warning: {warning}", level="warning")
 
 
+def each_environment(
+    options: CommandOptions, show: Callable[[CommandOptions], int | None], *, live: bool = False, samples: bool = False
+) -> int:
+    """Shows one environment, or each that a pattern such as `*` stands for; the exit code is the worst.
+
+    In text, an empty line is between them; in JSON, each is a document of its own. An error of one is told, and the
+    others are shown all the same. With `live`, those that a pattern of the manifest made live are among them, with
+    `samples` a name for each pattern.
+    """
+    from vssync.commands.environments import expand_environments
+    from vssync.manifest.environments import is_pattern
+
+    if not is_pattern(options.env or ""):
+        return show(options) or process.DONE
+    if options.output_format in ("html", "gitlab"):
+        raise click.UsageError(f"--format {options.output_format}: is of one environment; name it by --env")
+    names = expand_environments(options.settings(), options.env or "", live=live, samples=samples)
+    if not names and options.output_format == "text":
+        click.echo(f"{options.env}: no environment of this pattern has stores.")
+    return each_of(names, options, show)
+
+
+def each_of(names: Iterable[str], options: CommandOptions, show: Callable[[CommandOptions], int | None]) -> int:
+    """Shows each of these environments; the exit code is the worst. A signal ends all of it."""
+    codes = list[int]()
+    for number, name in enumerate(names):
+        if number and options.output_format != "json":
+            click.echo()
+        if options.quiet:  # totals alone name no environment
+            click.echo(f"{name}:")
+        codes.append(process.run_command(partial(show, replace(options, env=name))))
+        if process.signals.received:
+            break
+        if codes[-1] in (process.ERROR, process.USAGE, process.BUG):
+            process.print_error(f"vssync: this was the environment {name}; the others are shown all the same")
+    return process.worst_code(codes)
+
+
 @contextmanager
 def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterator[Session]:
     """Loads the manifest, with progress, and connects to its service."""
@@ -63,7 +102,7 @@ def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterato
         yield session
 
 
-def read_with_progress(session: Session, read: Callable[[], Result]) -> Result:
+def read_with_progress(session: Session | Connection, read: Callable[[], Result]) -> Result:
     """What comes of reading the live state, as a plan does; shows how much of it is read."""
     from vssync.cli.progress import reading_progress
 
@@ -197,6 +236,8 @@ def apply_and_report(
         process.end_process(process.signals.exit_code())
     if answers and not is_whole:
         click.echo(f"\n{format_questions(answers, options)}", color=True)
+    if options.output_format == "text" and not options.quiet:
+        _print_next_steps(session, report, options)
     if not report.converged or (is_asked and not answers):
         return process.INCOMPLETE
     return questions_exit_code(answers) if answers else process.DONE
@@ -222,6 +263,14 @@ def _print_report(
         click.echo(report_text(report, view), color=True)
     elif text := closing_text(report, view):
         click.echo(f"\n{text}")
+
+
+def _print_next_steps(session: Session, report: Report, options: CommandOptions) -> None:
+    from vssync.commands.next_steps import next_steps
+    from vssync.render.report import next_steps_text
+
+    if steps := next_steps(session, report):
+        click.echo(f"\n{next_steps_text(steps, options.view())}")
 
 
 def ask_with_progress(

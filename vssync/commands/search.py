@@ -71,7 +71,7 @@ def search_stores(session: Session, request: SearchRequest) -> SearchResults:
     best = sorted((hit for hits in results for hit in hits), key=lambda hit: -hit.score)[:max_results]
     hits = tuple(hit for hit in best if hit.score >= request.min_score)
     hints = () if hits else tuple(_hints(filters, types, best))
-    return SearchResults(hits, searched, frozenset(types), hints, problems)
+    return SearchResults(hits, searched, frozenset(types), hints, problems, request.question)
 
 
 def _chosen_stores(session: Session, keys: tuple[str, ...]) -> list[DesiredStore]:
