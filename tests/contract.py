@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 from openai import types
-from openai.types import shared, vector_stores
+from openai.types import responses, shared, vector_stores
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from typing_extensions import get_type_hints, is_typeddict
 
@@ -55,6 +55,13 @@ class Text(BaseModel):
     next_page: str | None
 
 
+class Models(BaseModel):
+    """Likewise of the models."""
+
+    object: Literal["list"]
+    data: list[types.Model]
+
+
 class Refused(BaseModel):
     error: shared.ErrorObject
 
@@ -73,6 +80,9 @@ STORE = f"{STORES}/{{vector_store_id}}"
 STORE_FILE = f"{STORE}/files/{{file_id}}"
 BATCH = f"{STORE}/file_batches/{{batch_id}}"
 OPERATIONS = {
+    "GET /models": Operation(Models),
+    "GET /models/{model}": Operation(types.Model),
+    "POST /responses": Operation(responses.Response, responses.response_create_params.ResponseCreateParamsNonStreaming),
     "GET /files": Operation(Page[types.FileObject], query=types.FileListParams),
     "POST /files": Operation(types.FileObject, form=types.FileCreateParams),
     "GET /files/{file_id}": Operation(types.FileObject),
@@ -136,6 +146,10 @@ DEVIATIONS: dict[str, Deviations] = {
         "others' errors are a message alone": {(AN_ERROR, "error")},
     },
 }
+IDS = (
+    *(("vector_stores", "vector_store_id"), ("file_batches", "batch_id"), ("files", "file_id")),
+    ("models", "model"),
+)
 ELSEWHERE = {"file", "vector_store_id"}  # in types of what is sent: the bytes of a form, and a part of the path
 
 
@@ -201,7 +215,7 @@ def path_of(value: Any, steps: Sequence[int | str]) -> str:
 def operation_of(request: httpx.Request) -> str:
     """`GET /v1/files/file-1` as the table above names it."""
     path = request.url.path.partition("/v1")[2]
-    for collection, name in (("vector_stores", "vector_store_id"), ("file_batches", "batch_id"), ("files", "file_id")):
+    for collection, name in IDS:
         path = re.sub(f"/{collection}/(?!search$)[^/]+", f"/{collection}/{{{name}}}", path)
     return f"{request.method} {path}"
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.doctor.builders import service_of
-from tests.local.serving import on_a_port
 from tests.support import Clock
 from vssync.api.errors import way_out
 from vssync.api.rate_limit import rates
@@ -20,6 +19,7 @@ from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.endpoints import Caller, EndpointError, resolve_endpoint
 from vssync.errors import Answer, ManifestError
 from vssync.local.ingestion import READABLE
+from vssync.local.server import serving
 from vssync.model.plan import Action, Options
 from vssync.model.service import ServiceSpec
 from vssync.planner.estimate import estimate_cost
@@ -66,7 +66,7 @@ def settings_for(folder: Path, service: str = "", **documents: str) -> Settings:
 
 
 def test_a_new_row_is_validated_and_planned_over_a_port(tmp_path: Path) -> None:
-    with service_of(tmp_path, "openai") as service, on_a_port(service) as url:
+    with service_of(tmp_path, "openai") as service, serving(service) as url:
         settings = settings_for(tmp_path, f", data_url: '{url}'", a_md="# A\n", b_md="# B\n")
         with open_session(settings, load_manifest(settings), clock=Clock()) as session:
             plan = make_plan_now(session, Options())
@@ -93,7 +93,7 @@ def test_its_files_are_checked(tmp_path: Path, documents: dict[str, str], words:
 
 
 def test_a_store_that_would_hold_too_many_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
-    with service_of(tmp_path, "openai") as service, on_a_port(service) as url:
+    with service_of(tmp_path, "openai") as service, serving(service) as url:
         place = f", data_url: '{url}'"
         settings = settings_for(tmp_path, place, a_md="# A\n", b_md="# B\n", c_md="# C\n", d_md="# D\n")
         with open_session(settings, load_manifest(settings), clock=Clock()) as session:

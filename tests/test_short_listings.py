@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from tests.cli.test_commands import End, vssync
-from tests.local.serving import on_a_port
 from tests.program import SKIPS_WAITS
 from vssync.local.app import open_service
 from vssync.local.faults.rules import with_faults
+from vssync.local.server import serving
 
 MANIFEST = """\
 version: 1
@@ -56,7 +56,7 @@ def shelf(folder: Path, *faults: str, clock: Callable[[], float] = time.time) ->
     """The service of a folder: the address where it misbehaves, and a client where it does not."""
     with ExitStack() as stack:
         service = stack.enter_context(open_service(folder / ".vssync/local", clock=clock))
-        url, right = (stack.enter_context(on_a_port(app)) for app in (with_faults(service, faults), service))
+        url, right = (stack.enter_context(serving(app)) for app in (with_faults(service, faults), service))
         yield url, stack.enter_context(httpx.Client(base_url=right, timeout=60))
 
 

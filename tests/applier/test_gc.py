@@ -16,11 +16,11 @@ import pytest
 
 from tests.applier.world import Place, killed, live
 from tests.cli.test_commands import vssync
-from tests.local.serving import on_a_port
 from vssync.api.parse import AttachmentEntry
 from vssync.errors import ServiceError
 from vssync.local.app import open_service
 from vssync.local.faults.rules import with_faults
+from vssync.local.server import serving
 from vssync.manifest.placeholders import upload_digest
 from vssync.model.state import AUTO
 
@@ -161,7 +161,7 @@ def service_with(folder: Path, *faults: str) -> Iterator[httpx.Client]:
     (folder / "a.md").write_text("# a\n")
     with ExitStack() as stack:
         service = stack.enter_context(open_service(folder / "live"))
-        url, right = (stack.enter_context(on_a_port(app)) for app in (with_faults(service, faults), service))
+        url, right = (stack.enter_context(serving(app)) for app in (with_faults(service, faults), service))
         (folder / "vssync.yaml").write_text(
             f"version: 1\nowner: tidy\nservice: {{provider: local, data_url: '{url}'}}\n"
             "stores: {docs: {files: [{path: a.md}]}}\n"

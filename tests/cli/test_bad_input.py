@@ -13,9 +13,9 @@ from tests.api.loopback import Got, Sent, listening, said, self_signed
 from tests.auth.builders import PAST, pem, rsa, section, token, write_home
 from tests.cli import test_commands
 from tests.cli.test_commands import End, started
-from tests.local.serving import on_a_port
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
+from vssync.local.server import serving
 
 # The services here listen on this machine, where a key goes only if it is told to.
 vssync = partial(test_commands.vssync, VSSYNC_ALLOW_HOSTS="127.0.0.1")
@@ -139,7 +139,7 @@ def test_no_oci_configuration_at_all(tmp_path: Path) -> None:
 
 
 def test_a_wrong_key(tmp_path: Path) -> None:
-    with open_service(tmp_path / "live", options=LocalOptions(api_key="right")) as service, on_a_port(service) as url:
+    with open_service(tmp_path / "live", options=LocalOptions(api_key="right")) as service, serving(service) as url:
         end = vssync(manifest(tmp_path, f"provider: openai, data_url: '{url}'"), "plan", OPENAI_API_KEY=KEY)
     one_message(end, 1, "401", "not accepted", "vssync doctor")
 
@@ -197,7 +197,7 @@ def test_a_certificate_nobody_vouches_for(tmp_path: Path) -> None:
 
 
 def test_the_log_goes_where_it_was_told_to_without_secrets(tmp_path: Path) -> None:
-    with open_service(tmp_path / "live", options=LocalOptions(api_key=KEY)) as service, on_a_port(service) as url:
+    with open_service(tmp_path / "live", options=LocalOptions(api_key=KEY)) as service, serving(service) as url:
         folder = manifest(tmp_path, f"provider: openai, data_url: '{url}'")
         quiet = vssync(folder, "plan", OPENAI_API_KEY=KEY)
         loud = vssync(folder, "plan", "-vv", "--log-file", "requests.log", OPENAI_API_KEY=KEY)
@@ -217,7 +217,7 @@ def test_a_log_that_cannot_be_written_is_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_doctor_says_it_all_and_exits_with_1(tmp_path: Path) -> None:
-    with open_service(tmp_path / "live", options=LocalOptions(api_key="right")) as service, on_a_port(service) as url:
+    with open_service(tmp_path / "live", options=LocalOptions(api_key="right")) as service, serving(service) as url:
         end = vssync(manifest(tmp_path, f"provider: openai, data_url: '{url}'"), "doctor", OPENAI_API_KEY=KEY)
     assert end.code == 1
     assert "failed   credential" in end.out
@@ -225,7 +225,7 @@ def test_doctor_says_it_all_and_exits_with_1(tmp_path: Path) -> None:
 
 
 def test_doctor_gives_it_all_to_a_program_in_one_document(tmp_path: Path) -> None:
-    with open_service(tmp_path / "live", options=LocalOptions(api_key="right")) as service, on_a_port(service) as url:
+    with open_service(tmp_path / "live", options=LocalOptions(api_key="right")) as service, serving(service) as url:
         folder = manifest(tmp_path, f"provider: openai, data_url: '{url}'")
         wrong = vssync(folder, "doctor", "--format", "json", OPENAI_API_KEY=KEY)
         right = vssync(folder, "doctor", "--format", "json", "--probe", "--yes", OPENAI_API_KEY="right")
@@ -242,7 +242,7 @@ def test_doctor_gives_it_all_to_a_program_in_one_document(tmp_path: Path) -> Non
 
 def test_doctor_prints_what_to_commit(tmp_path: Path) -> None:
     options = LocalOptions(dialect=parse_dialect("local,lists-batches=off"))
-    with open_service(tmp_path / "live", options=options) as service, on_a_port(service) as url:
+    with open_service(tmp_path / "live", options=options) as service, serving(service) as url:
         folder = manifest(tmp_path, f"provider: compatible, data_url: '{url}'")
         end = vssync(folder, "doctor", "--probe", "--yes")
         assert end.code == 0

@@ -164,17 +164,6 @@ def test_a_guard_refuses_in_plan_and_in_apply(tmp_path: Path) -> None:
     assert vssync(tmp_path, "apply", "--yes", "--max-delete", "11").code == 0
 
 
-def test_search_finds_the_file(applied: Path) -> None:
-    found = vssync(applied, "search", "stopping the machine", "--format", "json")
-    assert json.loads(found.out)["results"][0]["key"] == "a.md"
-    assert "a.md" in vssync(applied, "search", "stop").out
-
-
-def test_search_before_apply_says_what_to_do(folder: Path) -> None:
-    end = vssync(folder, "search", "x")
-    assert (end.code, "vssync apply" in end.err) == (1, True)
-
-
 def test_status_names_the_store(applied: Path) -> None:
     end = vssync(applied, "status")
     assert end.code == 0
@@ -223,7 +212,6 @@ def test_an_incomplete_apply_exits_4(folder: Path) -> None:
         (["plan", "-f", "elsewhere"], 1, "elsewhere"),
         (["show", "vssync.yaml"], 1, "vssync: vssync.yaml: is not JSON: "),
         (["apply", "absent.json"], 1, "absent.json"),
-        (["search", "x", "--store", "shed"], 64, "docs"),
         (["plan", "--target", "shed"], 64, "shed"),
     ],
 )

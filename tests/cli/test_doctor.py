@@ -12,8 +12,8 @@ import pytest
 
 from tests.cli.test_commands import vssync
 from tests.doctor.builders import service_of
-from tests.local.serving import on_a_port
 from tests.program import HEARING
+from vssync.local.server import serving
 from vssync.sources.schemas import load_schema
 
 
@@ -44,7 +44,7 @@ def test_evidence_is_written(folder: Path, options: tuple[str, ...]) -> None:
 
 def test_an_interrupted_run_names_its_evidence(folder: Path) -> None:
     """The service's new store is never ready, so the run waits until it is interrupted."""
-    with service_of(folder, "openai,creating-seconds=9999") as service, on_a_port(service) as url:
+    with service_of(folder, "openai,creating-seconds=9999") as service, serving(service) as url:
         text = (folder / "vssync.yaml").read_text()
         (folder / "vssync.yaml").write_text(f"{text}service: {{provider: compatible, data_url: '{url}'}}\n")
         command = (*HEARING, "doctor", "--probe", "--yes", "--out", "evidence.json")

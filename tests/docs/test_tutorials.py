@@ -90,10 +90,11 @@ def test_the_programs_against_the_local_service_work_as_written(tmp_path: Path) 
     programs = [
         text for language, text in BLOCK.findall((GUIDE / "local-service.md").read_text()) if language == "python"
     ]
-    (tmp_path / "intro.md").write_text("# Refunds\n\nA refund takes a week.\n")
+    text = "# Refunds\n\nA refund takes a week.\n"
+    (tmp_path / "intro.md").write_text(text)
     with served(tmp_path) as variables:
-        printed = [run([sys.executable, "-c", text], tmp_path, **variables) for text in programs]
-    assert [text.split()[-1:] for text in printed] == [["intro.md"], []]
+        printed = [run([sys.executable, "-c", code], tmp_path, **variables) for code in programs]
+    assert [output.split()[1:] for output in printed] == [["intro.md", *text.split()], []]
 
 
 def test_every_promise_names_tests_that_exist() -> None:

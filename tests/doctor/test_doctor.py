@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from tests.doctor.builders import COMPARTMENT, KEY, PROJECT, USUAL, manifest, service_fields, service_of
-from tests.local.serving import on_a_port
 from tests.support import Clock, client_of
 from vssync.api.connect import connect
 from vssync.commands.doctor.examine import Diagnosis, diagnosis_json, examine
@@ -25,6 +24,7 @@ from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.endpoints import region_of
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
+from vssync.local.server import serving
 
 
 def examined(folder: Path, *, probe: bool = False, **environment: str) -> tuple[Diagnosis, dict[str, Finding]]:
@@ -53,7 +53,7 @@ def test_the_embedded_service_is_well(tmp_path: Path) -> None:
     [(name, {"list batches": "warning"}) for name in ("openai", "azure", "compatible", "oci")],
 )
 def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[str, str]) -> None:
-    with service_of(tmp_path, provider) as service, on_a_port(service) as url:
+    with service_of(tmp_path, provider) as service, serving(service) as url:
         manifest(tmp_path, service_fields(provider, url))
         make_store(tmp_path)
         diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
@@ -67,7 +67,7 @@ def test_each_provider_over_a_port(tmp_path: Path, provider: str, warned: dict[s
 
 
 def test_addresses_in_each_others_place_are_named(tmp_path: Path) -> None:
-    with service_of(tmp_path, "oci") as service, on_a_port(service) as url:
+    with service_of(tmp_path, "oci") as service, serving(service) as url:
         base = url.removesuffix("/v1")
         data, control = f"{base}/openai/v1", f"{base}/20231130/openai/v1"
         place = f"data_url: '{control}', control_url: '{data}', region: us-chicago-1"
@@ -85,7 +85,7 @@ def make_store(folder: Path) -> None:
 
 def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
     live = open_service(tmp_path / "live", options=LocalOptions(api_key="right", dialect=parse_dialect("openai")))
-    with live as service, on_a_port(service) as url:
+    with live as service, serving(service) as url:
         manifest(tmp_path, f"{{provider: openai, data_url: '{url}'}}")
         diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
     assert kinds(findings) == {"credential": "failed"}
@@ -94,7 +94,7 @@ def test_a_wrong_key_is_one_failure_with_a_way_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_service_whose_stores_need_another_credential_is_a_switch(tmp_path: Path, status: int) -> None:
-    with service_of(tmp_path, f"compatible,stores-iam-only={status}") as service, on_a_port(service) as url:
+    with service_of(tmp_path, f"compatible,stores-iam-only={status}") as service, serving(service) as url:
         manifest(tmp_path, f"{{provider: compatible, data_url: '{url}'}}")
         diagnosis, findings = examined(tmp_path, probe=True, VSSYNC_API_KEY=KEY)
     assert diagnosis.facts == {"stores_iam_only": status}

@@ -12,13 +12,13 @@ import jsonschema
 import pytest
 
 from tests.doctor.builders import manifest, service_fields, service_of
-from tests.local.serving import on_a_port
 from tests.support import Clock
 from vssync.commands.doctor.examine import Diagnosis, examine
 from vssync.commands.doctor.finding import Finding
 from vssync.commands.doctor.redact import WORDS, id_form, plain, sentence, shape
 from vssync.commands.doctor.scratch import new_word
 from vssync.commands.session import Settings, load_manifest, open_session
+from vssync.local.server import serving
 from vssync.sources.schemas import load_schema
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def gathered(
 ) -> str:
     """The evidence of a service behind something that changes its answers."""
     clock, provider = Clock(), spoken.partition(",")[0]
-    with service_of(folder, spoken, clock) as service, on_a_port(app(service)) as url:
+    with service_of(folder, spoken, clock) as service, serving(app(service)) as url:
         manifest(folder, service_fields(provider, url, PROJECT, COMPARTMENT))
         environment |= {"VSSYNC_ALLOW_HOSTS": "127.0.0.1", "VSSYNC_API_KEY": KEY}
         settings = Settings(manifest=str(folder), environment=environment)
@@ -210,7 +210,7 @@ def test_an_interrupted_run_leaves_evidence_of_what_it_saw(tmp_path: Path) -> No
             raise KeyboardInterrupt
 
     diagnosis = Diagnosis()
-    with service_of(tmp_path, "local") as service, on_a_port(service) as url:
+    with service_of(tmp_path, "local") as service, serving(service) as url:
         manifest(tmp_path, f"{{provider: compatible, data_url: '{url}'}}")
         settings = Settings(manifest=str(tmp_path))
         with pytest.raises(KeyboardInterrupt):

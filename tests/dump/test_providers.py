@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.builders import COMPARTMENT, PROJECT, service_of
-from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
 from vssync.commands.dump.run import DumpRequest, dump_store
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Connection, Settings, load_manifest, open_connection, open_session
+from vssync.local.server import serving
 from vssync.model.plan import Action, Options
 from vssync.model.service import ServiceSpec
 from vssync.model.state import Chunking
@@ -64,7 +64,7 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
     (tmp_path / "docs").mkdir()
     for name, content in PAGES.items():
         (tmp_path / "docs" / name).write_bytes(content)
-    with service_of(tmp_path, spoken) as service, on_a_port(service) as url:
+    with service_of(tmp_path, spoken) as service, serving(service) as url:
         wanted = spec(provider, url)
         with open_connection(settings, wanted, tmp_path, clock=Clock()) as connection:
             fill(connection)
@@ -83,7 +83,7 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
 
 def test_files_of_a_connector_are_left_out(tmp_path: Path) -> None:
     settings = Settings(manifest=str(tmp_path), workers=1, environment={"VSSYNC_ALLOW_HOSTS": "127.0.0.1"})
-    with service_of(tmp_path, "local,connector-files=2") as service, on_a_port(service) as url:
+    with service_of(tmp_path, "local,connector-files=2") as service, serving(service) as url:
         with open_connection(settings, spec("local", url), tmp_path, clock=Clock()) as connection:
             fill(connection)
             text, _ = dump_store(connection, spec("local", url), DumpRequest("help", "kb", tmp_path / "vssync.yaml"))

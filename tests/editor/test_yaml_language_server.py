@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,31 +11,21 @@ from typing import Any
 import pytest
 
 from tests.editor.server import Server, serving
+from tests.npm import install
 from tests.render.test_yaml_writer import ODD
 from vssync.render.yaml_writer import yaml_text
 
 ROOT = Path(__file__).parent.parent.parent
 MANIFEST = ROOT / "examples/product-docs/vssync.yaml"
 TEXT = MANIFEST.read_text()
-HERE = Path(__file__).parent
 
 pytestmark = pytest.mark.slow  # installs the server
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The server and what it needs, in the versions of the lock file beside this one, from npm's registry."""
-    npm = shutil.which("npm")
-    if not (shutil.which("node") and npm):
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("npm")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder)
-    options = ("--offline=false", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
-    command = (npm, "ci", "--prefix", folder, "--cache", folder / "cache", *options)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return folder / "node_modules"
+    """The server and what it needs."""
+    return install(Path(__file__).parent, tmp_path_factory.mktemp("npm"))
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_commands import vssync
-from tests.local.serving import on_a_port
 from tests.simulation.commands import Shell
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
+from vssync.local.server import serving
 from vssync.model.plan import Options
 
 MANIFEST = """\
@@ -80,7 +80,7 @@ def test_other_verbs_say_so(tmp_path: Path, verb: tuple[str, ...], code: int) ->
     environment = () if verb[0] == "diff" else ("-e", "dev")
     for dialect in ("local", BARE):
         options = LocalOptions(dialect=parse_dialect(dialect))
-        with open_service(tmp_path / "service", options=options) as service, on_a_port(service) as url:
+        with open_service(tmp_path / "service", options=options) as service, serving(service) as url:
             (tmp_path / "vssync.yaml").write_text(TWO % url)
             if dialect == "local":
                 assert vssync(tmp_path, "apply", "--yes", "-e", "dev").code == 0

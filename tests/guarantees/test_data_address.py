@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.commands import Shell
 from tests.support import open_test_session
-from vssync.commands.search import search_stores
+from vssync.commands.search import SearchRequest, search_stores
 
 MANIFEST = """\
 version: 1
@@ -47,7 +47,7 @@ class Team:
     def hits(self, question: str) -> set[str]:
         """What a search finds, with this credential."""
         with open_test_session(self.shell.folder, self.shell.clock, provider=self.shell.dialect) as (session, _):
-            return {hit.text.strip() for hit in search_stores(session, question, 10)}
+            return {hit.text.strip() for hit in search_stores(session, SearchRequest(question, max_results=10)).hits}
 
     def live_files(self) -> dict[str, str]:
         """The language of each file by its key, as the administrator sees them."""

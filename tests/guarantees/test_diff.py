@@ -10,10 +10,10 @@ import pytest
 from tests.cli.test_commands import vssync
 from tests.guarantees.worlds.scenarios import FILES, MANIFEST
 from tests.guarantees.worlds.world import World
-from tests.local.serving import on_a_port
 from vssync.commands.plan import read_live
 from vssync.local.app import open_service
 from vssync.local.faults.rules import with_faults
+from vssync.local.server import serving
 from vssync.model.plan import Options
 from vssync.planner.environment_diff import EnvironmentState, StoreDiff, compare_environments, live_environment
 from vssync.providers import PROVIDERS
@@ -77,11 +77,11 @@ def test_a_side_that_fails_is_named_and_is_not_empty(
     tmp_path: Path, faults: tuple[str, ...], code: int, says: str
 ) -> None:
     (tmp_path / "a.md").write_text("# Stop\n")
-    with open_service(tmp_path / "prod") as service, on_a_port(service) as url:
+    with open_service(tmp_path / "prod") as service, serving(service) as url:
         (tmp_path / "vssync.yaml").write_text(TWO_SERVICES % url)
         for env in ("dev", "prod"):
             assert vssync(tmp_path, "apply", "--yes", "-e", env).code == 0
-        with on_a_port(with_faults(service, faults)) as failing:
+        with serving(with_faults(service, faults)) as failing:
             (tmp_path / "vssync.yaml").write_text(TWO_SERVICES % failing)
             end = vssync(tmp_path, "diff", "dev", "prod", "--detailed-exitcode")
             assert end.code == code, end

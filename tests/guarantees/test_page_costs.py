@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.builders import client_for, service_of, tried
-from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Settings, load_manifest, open_session
+from vssync.local.server import serving
 from vssync.model.plan import Options
 from vssync.model.state import Limit
 
@@ -65,7 +65,7 @@ def overridden(fields: str) -> str:
 
 
 def test_every_change_takes_what_the_page_says(tmp_path: Path) -> None:
-    with service_of(tmp_path, "compatible", Clock()) as service, on_a_port(service) as url:
+    with service_of(tmp_path, "compatible", Clock()) as service, serving(service) as url:
         place = Place(tmp_path, url)
         counted = {
             "first apply of 8 files": [place.count(lambda: place.write(range(8)))],
@@ -92,7 +92,7 @@ def test_every_change_takes_what_the_page_says(tmp_path: Path) -> None:
 
 
 def test_a_first_apply_of_many_files_takes_what_the_page_says(tmp_path: Path) -> None:
-    with service_of(tmp_path, "compatible", Clock()) as service, on_a_port(service) as url:
+    with service_of(tmp_path, "compatible", Clock()) as service, serving(service) as url:
         place = Place(tmp_path, url)
         assert [place.count(lambda: place.write(range(101)))] == PROMISED["first apply of 101 files"]
 

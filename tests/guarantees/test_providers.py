@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.builders import COMPARTMENT, PROJECT, service_of
-from tests.local.serving import on_a_port
 from tests.support import Clock, Silent
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Settings, load_manifest, open_session
+from vssync.local.server import serving
 from vssync.model.plan import Options
 
 SHARED = f"region: us-chicago-1, project: '{PROJECT}', compartment: '{COMPARTMENT}', auth: bearer"
@@ -73,7 +73,7 @@ def converge(folder: Path, clock: Clock) -> int:
 )
 def test_every_provider_converges(tmp_path: Path, provider: str, spoken: str, capabilities: str) -> None:
     clock = Clock()
-    with service_of(tmp_path, spoken, clock) as service, on_a_port(service) as url:
+    with service_of(tmp_path, spoken, clock) as service, serving(service) as url:
         base = url.removesuffix("/v1")
         control = f", control_url: '{base}/20231130/openai/v1'" if provider == "oci" else ""
         data = f"{base}/openai/v1" if provider in ("oci", "azure") else url

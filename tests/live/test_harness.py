@@ -16,8 +16,8 @@ from tests.doctor.builders import service_of
 from tests.guarantees.test_providers import SHARED
 from tests.live import service as live_service
 from tests.live.service import BUDGET, MANIFEST, Budget, read_service
-from tests.local.serving import on_a_port
 from vssync.local.dialects import DIALECTS
+from vssync.local.server import serving
 
 ROOT = Path(__file__).parents[2]
 OGX = "capabilities: {batch_files: false, list_batches: false, updates_reach_search: false}"
@@ -29,7 +29,7 @@ def run_live(
 ) -> subprocess.CompletedProcess[str]:
     """`pytest -m live` against a service that speaks so. Nothing of it is there afterwards."""
     provider = spoken.partition(",")[0]
-    with service_of(folder, spoken) as service, on_a_port(service) as url:
+    with service_of(folder, spoken) as service, serving(service) as url:
         address = {"provider": provider, "data_url": url}
         if provider == "oci":
             base = url.removesuffix("/v1")

@@ -10,14 +10,13 @@ import httpx
 import pytest
 
 from tests.local.client import Api
-from tests.local.serving import on_a_port
 from tests.support import ENDPOINT, Clock
 from vssync.api.connect import connect
 from vssync.errors import ServiceError
 from vssync.local.app import Service
 from vssync.local.dialects import Dialect
 from vssync.local.faults.rules import with_faults
-from vssync.local.server import with_resets
+from vssync.local.server import serving, with_resets
 from vssync.local.transport import LocalTransport
 
 RESETTING = Dialect(resets_after_errors=True)
@@ -32,7 +31,7 @@ def in_process(service: Service) -> Iterator[Api]:
 
 @contextmanager
 def on_port(service: Service) -> Iterator[Api]:
-    with on_a_port(with_resets(service)) as url, Api(httpx.HTTPTransport()) as api:
+    with serving(with_resets(service)) as url, Api(httpx.HTTPTransport()) as api:
         api.http.base_url = httpx.URL(url)
         yield api
 

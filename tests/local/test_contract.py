@@ -190,6 +190,17 @@ def everything(api: Api, dialect: Dialect) -> None:
     options = {"ranker": "auto", "score_threshold": 0.0}
     more: dict[str, Any] = {"max_num_results": 50, "ranking_options": options, "rewrite_query": False}
     assert api.search(store, "some text", filters=filters, **more)["data"]
+    tool = {"type": "file_search", "vector_store_ids": [store], "filters": filters, "ranking_options": options}
+    asked = {
+        "model": "any",
+        "input": "some text",
+        "instructions": "Be brief.",
+        "temperature": 0.5,
+        "metadata": {"a": "b"},
+    }
+    api.post("/responses", {**asked, "tools": [tool], "include": ["file_search_call.results"]})
+    (model,) = ids(api.get("/models"))
+    api.get(f"/models/{model}")
     api.delete(f"{path}/files/{files[1]}")
     api.delete(path)
     api.delete(f"/files/{files[0]}")
@@ -197,6 +208,7 @@ def everything(api: Api, dialect: Dialect) -> None:
     api.post("/vector_stores", {"x": 1}, 400)
 
 
+@pytest.mark.filterwarnings("ignore:Field name")  # of fields such as `schema`, which pydantic has for itself
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("provider", DEVIATIONS)
 def test_every_operation_is_as_described(opened: Callable[..., Service], provider: str, judge: Judge) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.local.serving import on_a_port
 from vssync.cli.serve import serve
 from vssync.local.app import Service
 from vssync.local.dialects import DIALECTS, SWITCHES, parse_dialect
 from vssync.local.faults import connection, listings, objects
 from vssync.local.faults.kind import FaultKind
 from vssync.local.faults.rules import KINDS, parse_rule
+from vssync.local.server import serving
 
 PATH = Path(__file__).parents[2] / "examples/quickstart/docs/local-service.md"
 PAGE = PATH.read_text()
@@ -106,13 +106,13 @@ def test_the_program_that_uses_a_port(
     pytest.importorskip("openai")
     monkeypatch.chdir(tmp_path)
     Path("intro.md").write_text("How to get a refund.")
-    with on_a_port(opened()) as url:
+    with serving(opened()) as url:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         names: dict[str, Any] = {}
         exec(PROGRAMS[0], names)
         names["client"].close()
-    assert re.fullmatch(r"0\.\d+ intro\.md\n", capsys.readouterr().out)
+    assert re.fullmatch(r"0\.\d+ intro\.md\nHow to get a refund\.\n", capsys.readouterr().out)
 
 
 def test_the_program_that_needs_no_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,8 @@ def test_what_is_not_there(api: Api, verb: str, path: str, status: int, code: st
 
 @pytest.mark.parametrize("has_batches", [True, False])
 def test_an_unknown_path_is_told_what_there_is(mounted: Callable[..., Api], has_batches: bool) -> None:
-    message = mounted(dialect=Dialect(has_batches=has_batches)).get("/models", 404)["error"]["message"]
-    assert message.startswith("There is nothing at /v1/models. This service has /v1/files, ")
+    message = mounted(dialect=Dialect(has_batches=has_batches)).get("/assistants", 404)["error"]["message"]
+    assert message.startswith("There is nothing at /v1/assistants. This service has /v1/models, ")
     assert "/v1/vector_stores/{store_id}/search" in message
     assert ("/file_batches" in message) == has_batches
 

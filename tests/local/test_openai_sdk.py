@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.local.client import counts
-from tests.local.serving import on_a_port
 from vssync.local.app import Service
+from vssync.local.server import serving
 from vssync.local.transport import LocalTransport
 
 openai = pytest.importorskip("openai")
@@ -186,7 +186,7 @@ def over_a_socket(service: Service, use: Callable[[Any], Awaitable[None]]) -> No
         async with openai.AsyncOpenAI(base_url=url, **options) as client:
             await use(client)
 
-    with on_a_port(service) as url:
+    with serving(service) as url:
         asyncio.run(run(url))
 
 

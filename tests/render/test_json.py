@@ -16,7 +16,7 @@ from vssync.model.report import Report
 from vssync.model.state import SearchHit
 from vssync.planfile import dump
 from vssync.render.json import plan_gitlab, plan_json, report_json
-from vssync.render.search import search_json
+from vssync.render.search import SearchResults, search_json
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "report.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
@@ -52,5 +52,5 @@ def test_gitlab(made: Plan, numbers: dict[str, int]) -> None:
 
 def test_search_as_json_is_whole() -> None:
     hit = SearchHit(0.5, "a.md", "file-1", "docs/a.md", {"n": True}, "text " * 500)
-    (found,) = json.loads(search_json((hit,)))["results"]
+    (found,) = json.loads(search_json(SearchResults((hit,))))["results"]
     assert found == {name: getattr(hit, name) for name in hit.__slots__}

@@ -63,7 +63,7 @@ from vssync.render.layout import View
 from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
-from vssync.render.search import search_json, search_text
+from vssync.render.search import SearchResults, search_json, search_text
 from vssync.render.status import FileInspection, LiveCopy, inspection_text, status_text
 from vssync.text import escape_control
 
@@ -100,12 +100,16 @@ def nasty_report(text: str) -> Report:
     return Report(made, ends, (Orphan(text, text, suspected=True),), ((text, text),), already=(text,))
 
 
+def results(text: str) -> SearchResults:
+    hits = (
+        SearchHit(0.5, text, text, text, {text: text}, text, text),
+        SearchHit(0.4, text, text, "", {text: text}, text),
+    )
+    return SearchResults(hits, (text, "other"), frozenset({text}), (text,), (text,))
+
+
 def nasty_audit(text: str) -> Audit:
     return Audit(ApplyStamp(text, text, text, text), text, text, text)
-
-
-def hits(text: str) -> tuple[SearchHit, ...]:
-    return (SearchHit(0.5, text, text, text, {text: text}, text), SearchHit(0.4, text, text, "", {}, text))
 
 
 def manifest(text: str) -> Desired:
@@ -155,7 +159,7 @@ TEXTS: dict[str, Callable[[str, View], str]] = {
     "plan": lambda text, view: plan_text(nasty_plan(text), view),
     "status": lambda text, view: status_text(nasty_plan(text), view),
     "report": lambda text, view: report_text(nasty_report(text), view),
-    "search": lambda text, view: search_text(hits(text), view),
+    "search": lambda text, view: search_text(results(text), view),
     "inspection": lambda text, _view: inspection_text(inspected(text), manifest(text)),
     "batches": lambda text, _view: batches_text(underway(text), manifest(text)),
     "against": lambda text, view: comparison_text(nasty_comparison(text), view),
@@ -177,7 +181,7 @@ JSON: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_json(nasty_plan(text)),
     "report": lambda text: report_json(nasty_report(text)),
     "gitlab": lambda text: plan_gitlab(nasty_plan(text)),
-    "search": lambda text: search_json(hits(text)),
+    "search": lambda text: search_json(results(text)),
     "batches": lambda text: batches_json(underway(text), manifest(text)),
     "against": lambda text: comparison_json(nasty_comparison(text)),
 }

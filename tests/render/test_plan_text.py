@@ -28,13 +28,12 @@ from vssync.model.plan import (
 )
 from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.service import ServiceSpec
-from vssync.model.state import DesiredStore, FileCounts, FileStatus, SearchHit
+from vssync.model.state import DesiredStore, FileCounts, FileStatus
 from vssync.render.comment import plan_markdown
 from vssync.render.layout import COLORS, View, by_folder
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
 from vssync.render.report import closing_text, report_text
-from vssync.render.search import search_text
 from vssync.render.status import status_text
 from vssync.text import display_width
 
@@ -450,17 +449,6 @@ def test_a_refusal_says_its_store_once(refusal: Refusal, lines: list[str]) -> No
 )
 def test_status(made: Plan, line: str) -> None:
     assert line in status_text(made, View()).splitlines()
-
-
-@pytest.mark.parametrize("view", [View(width=60), View(width=60, full=True)], ids=["short", "full"])
-def test_search_shows_the_beginning_of_a_text(view: View) -> None:
-    hit = SearchHit(
-        0.824, "docs__a.md", "file-1", "docs/a.md", {"lang": "en", "vssync_mark": "v1"}, "words and\n more " * 50
-    )
-    first, attributes, *text = search_text((hit,), view).splitlines()
-    assert (first, attributes) == ("0.82  docs/a.md", '      lang "en"')
-    assert (len(text) == 4 and text[-1].endswith("...")) is not view.full
-    assert search_text((), view) == "Nothing found."
 
 
 def test_every_action_of_a_file_is_told_in_a_report() -> None:

@@ -22,8 +22,8 @@ vssync show p.json  # as plan printed it
 vssync show p.json --format html > plan.html  # as a page, for a browser
 vssync status  # every store: its id, its files, whether it agrees
 vssync status docs/guide/intro.md  # one file: declared, live, planned
-vssync search 'how do I reset my password'  # in all stores of the manifest
-vssync search -s docs -n 1 --format json refunds  # the best chunk of one store
+vssync search how do I reset my password  # in all stores of the manifest
+vssync search -s docs --filter 'size>=2' --format json refunds  # in one store, by an attribute
 vssync batches  # in all stores
 vssync batches docs --format json  # in one store, as JSON
 vssync cancel vsfb_123  # an id that `vssync batches` shows

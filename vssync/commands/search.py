@@ -2,28 +2,164 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from vssync.commands.plan import options_of
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem, VssyncError
+from vssync.manifest.diagnostics import did_you_mean
+from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.plan import Options
-from vssync.model.state import SearchHit, Snapshot
+from vssync.model.state import DesiredStore, Scalar, SearchHit, Snapshot
 from vssync.planner.decide_store import describe_denial
-from vssync.planner.find_stores import match_stores
+from vssync.planner.find_stores import StoreMatch, match_stores
+from vssync.planner.guards import plan_command
+from vssync.render.search import SearchResults
+from vssync.render.wording import format_value
+from vssync.text import join_first
+
+_OPERATORS = {"=": "eq", "!=": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}  # OpenAI spec: ComparisonFilter
+_COMPARISON = re.compile(r"\s*([^=!<>]*[^=!<>\s])\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_FILTER_FORMS = (
+    """KEY=VALUE, also with !=, >, >=, < and <=, or the API's JSON: {"type": "eq", "key": ..., "value": ...}"""
+)
+Types = Mapping[str, Collection[type]]  # of the values that the manifest gives each attribute
 
 
-def search_stores(session: Session, question: str, max_results: int, store: str | None = None) -> tuple[SearchHit, ...]:
-    """The best chunks for a question, from one store of the manifest or from all of them, best first."""
-    desired = session.loaded.desired
-    declared = [spec.key for spec in desired.stores]
-    if store is not None and store not in declared:
-        raise UsageProblem(f"--store {store}: the manifest has no such store; it has {', '.join(declared)}")
-    live_ids = match_stores(desired, session.client.list_stores(), Options()).ids
-    keys = declared if store is None else [store]
-    missing = [spec for spec in desired.stores if spec.key in keys and spec.key not in live_ids]
-    if missing:
-        absent = "the store does not exist yet; run `vssync apply` first"
-        is_denied = session.client.stores_denied
-        reasons = (f"{spec.key}: {describe_denial(spec, Snapshot(0)) if is_denied else absent}" for spec in missing)
-        raise VssyncError("\n".join(reasons))
-    results = session.pool.map(lambda key: session.client.search_store(live_ids[key], question, max_results), keys)
-    hits = [hit for store_hits in results for hit in store_hits]
-    return tuple(sorted(hits, key=lambda hit: -hit.score)[:max_results])
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A question to some stores of the manifest, or to all; filters as they are typed, all of which must hold."""
+
+    question: str
+    stores: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    max_results: int = 5
+    min_score: float = 0.0
+
+
+def search_stores(session: Session, request: SearchRequest) -> SearchResults:
+    """The best chunks for a question, best first, and why stores could not be searched.
+
+    Raises UsageProblem for a bad request, VssyncError if none of the stores can be searched.
+    """
+    stores = _chosen_stores(session, request.stores)
+    if not request.question.strip():
+        raise UsageProblem("the question is empty")
+    types = _attribute_types(stores)
+    filters = tuple(parse_filter(text, types) for text in request.filters)
+    matches = match_stores(session.loaded.desired, session.client.list_stores(), Options())
+    ids, max_results = matches.ids, request.max_results
+    problems = tuple(
+        f"{store.key}: {_missing_reason(session, store, matches.by_key[store.key])}"
+        for store in stores
+        if store.key not in ids
+    )
+    searched = tuple(store.key for store in stores if store.key in ids)
+    if not searched:
+        raise VssyncError("\n".join(problems))
+    more = {"filters": combine_filters(filters)} if filters else {}
+
+    def search(key: str) -> list[SearchHit]:
+        hits = session.client.search_store(ids[key], request.question, max_results, **more)
+        return [replace(hit, store=key) for hit in hits]
+
+    results = session.pool.map(search, searched)
+    best = sorted((hit for hits in results for hit in hits), key=lambda hit: -hit.score)[:max_results]
+    hits = tuple(hit for hit in best if hit.score >= request.min_score)
+    hints = () if hits else tuple(_hints(filters, types, best))
+    return SearchResults(hits, searched, frozenset(types), hints, problems)
+
+
+def _chosen_stores(session: Session, keys: tuple[str, ...]) -> list[DesiredStore]:
+    declared = {store.key: store for store in session.loaded.desired.stores}
+    for key in keys:
+        if key not in declared:
+            hint = did_you_mean(key, declared) or f"it has {join_first(list(declared), 8)}"
+            raise UsageProblem(f"--store {key}: the manifest has no such store; {hint}")
+    return [declared[key] for key in dict.fromkeys(keys or declared)]
+
+
+def _missing_reason(session: Session, store: DesiredStore, match: StoreMatch) -> str:
+    """Why a store of the manifest cannot be searched, and what to do about it."""
+    if session.client.stores_denied:
+        return describe_denial(store, Snapshot(0))
+    allowed = Options(allow_store_replace=bool(match.expired))
+    command = plan_command(options_of(session.settings, allowed), "apply")
+    if match.expired:
+        return f"the store is expired; `{command}` replaces it, which changes its id"
+    if store.external or store.id:
+        missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
+        return f"{missing}; create it, or correct {'`id`' if store.id else '`name`'} in the manifest"
+    return f"the store does not exist yet; run `{command}` first"
+
+
+def _attribute_types(stores: list[DesiredStore]) -> Types:
+    types: dict[str, set[type]] = {}
+    for store in stores:
+        for file in store.files:
+            for name, value in file.attributes.items():
+                types.setdefault(name, set()).add(type(value))
+    return types
+
+
+def parse_filter(text: str, types: Types) -> dict[str, object]:
+    """A filter as a search's request has it. Raises UsageProblem."""
+    if text.lstrip().startswith("{"):
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageProblem(f"--filter {text}: is not valid JSON: {error}") from None
+        if not isinstance(body.get("type"), str):
+            raise UsageProblem(f"--filter {text}: has no `type`, such as eq, ne, gt, in, and, or")
+        return dict(body)
+    comparison = _COMPARISON.fullmatch(text)
+    if not comparison:
+        raise UsageProblem(f"--filter {text}: must be {_FILTER_FORMS}")
+    key, operator, value = comparison.groups()
+    return {"type": _OPERATORS[operator], "key": key, "value": _parse_value(value, types.get(key, ()))}
+
+
+def _parse_value(text: str, types: Collection[type]) -> Scalar:
+    """A number, true or false if it looks like one, unless the manifest's values are all text; "2" is text always."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, str):
+        return value
+    is_finite = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return value if is_finite and set(types) != {str} else text
+
+
+def combine_filters(filters: tuple[dict[str, object], ...]) -> dict[str, object]:
+    """One filter that holds where all of these do."""
+    return filters[0] if len(filters) == 1 else {"type": "and", "filters": list(filters)}
+
+
+def _hints(filters: tuple[dict[str, object], ...], types: Types, below_score: list[SearchHit]) -> Iterator[str]:
+    """What may be the reason that nothing was found."""
+    if below_score:
+        yield f"--min-score: the best score is {below_score[0].score:.2f}"
+    for key, value in dict.fromkeys(_compared(combine_filters(filters)) if filters else ()):
+        if key not in types and not key.startswith(RESERVED_PREFIX):
+            names = join_first(sorted(types), 8)
+            hint = did_you_mean(key, types) or (f"its files have {names}" if names else "its files have none")
+            yield f"--filter: the manifest gives no file the attribute {key}; {hint}"
+        elif types.get(key) and isinstance(value, str) != (str in types[key]):
+            theirs, this = ("text", "is not") if str in types[key] else ("not text", "is")
+            yield f"--filter: the values of {key} in the manifest are {theirs}, and {format_value(value)} {this}"
+
+
+def _compared(body: object) -> Iterator[tuple[str, Scalar]]:
+    """Each attribute that a filter compares with one value."""
+    if isinstance(body, dict):
+        key, value = body.get("key"), body.get("value")
+        if isinstance(key, str) and isinstance(value, str | int | float):
+            yield key, value
+        inner = body.get("filters")
+        for part in inner if isinstance(inner, list) else ():
+            yield from _compared(part)

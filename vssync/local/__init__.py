@@ -5,6 +5,7 @@ It imports nothing from the rest of vssync. What is named here is what the guide
 
 from vssync.local.app import open_service
 from vssync.local.faults.rules import with_faults
+from vssync.local.server import serving
 from vssync.local.transport import LocalTransport
 
-__all__ = ["LocalTransport", "open_service", "with_faults"]
+__all__ = ["LocalTransport", "open_service", "serving", "with_faults"]

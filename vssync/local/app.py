@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -14,14 +14,22 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import falcon
 
-from vssync.local import files, ingestion, queries, rules, search, store_files, stores
+from vssync.local import files, ingestion, queries, responses, rules, search, store_files, stores
 from vssync.local.connections import resetting_after_errors
 from vssync.local.database import Database
 from vssync.local.dialects import LocalOptions
 from vssync.local.errors import ApiError
 from vssync.local.gateway import Gateway, register_errors, write_json
 from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, PageRequest, Transaction, normal_ingestion
-from vssync.local.requests import RequestReader, json_body, no_input, page_query, search_body, upload_form
+from vssync.local.requests import (
+    RequestReader,
+    json_body,
+    no_input,
+    page_query,
+    response_body,
+    search_body,
+    upload_form,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,9 @@ UPLOAD_PAGES = PageLimits(10_000, 10_000, backwards=False, filters={"purpose": (
 OBJECT_PAGES = PageLimits()
 FILE_PAGES = PageLimits(filters={"filter": ("status", rules.STATUSES)})
 ROUTES = (
+    Route("GET", "/v1/models", responses.list_models),
+    Route("GET", "/v1/models/{model}", responses.get_model),
+    Route("POST", "/v1/responses", responses.create_response, response_body),
     Route("GET", "/v1/files", files.list_files, page_query(UPLOAD_PAGES)),
     Route("POST", "/v1/files", files.create_file, upload_form),
     Route("GET", "/v1/files/{file_id}", files.get_file),
@@ -79,12 +90,12 @@ def create_app(engine: Engine) -> falcon.App[Any, Any]:
 
 
 def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
-    is_query = route.method == "GET" or route.handler is search.search_store
+    is_query = route.method == "GET" or route.handler in (search.search_store, responses.create_response)
 
     def respond(req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         with route.read_input(req, engine) as arguments:
-            if route.path.startswith(f"{STORE}/"):
-                require_settled(engine, ids["store_id"])
+            for store_id in stores_read(route, ids, arguments):
+                require_settled(engine, store_id)
             if (status := engine.options.dialect.unreadable_batches) and route.reads_batches:
                 raise ApiError(status, f"The batches of '{ids['store_id']}' cannot be read.", code="not_found")
             overrides = req.env.get(OVERRIDES_KEY, normal_ingestion)
@@ -105,11 +116,21 @@ def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
             resp.content_type, resp.content_length = "application/octet-stream", result.size
             resp.stream = engine.database.open_blob(result.blob)
             return
+        if isinstance(result, responses.ServerSentEvents):
+            resp.content_type, resp.stream = "text/event-stream", result.pieces
+            return
         write_json(resp, result)
         if not (engine.options.ingest_delay or OVERRIDES_KEY in req.env):  # each query ingests: nothing to wait for
             resp.set_header("openai-poll-after-ms", "1")
 
     return respond
+
+
+def stores_read(route: Route, ids: Mapping[str, str], arguments: Mapping[str, Any]) -> list[str]:
+    """The stores of which a request concerns what they hold."""
+    if route.handler is responses.create_response:
+        return responses.queried_stores(arguments["body"])
+    return [ids["store_id"]] if route.path.startswith(f"{STORE}/") else []
 
 
 def require_settled(engine: Engine, store_id: str) -> None:

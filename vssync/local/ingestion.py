@@ -80,6 +80,10 @@ def split_chunks(text: str, size: int, overlap: int) -> Iterator[Span]:
         yield window[0][0], len(text)
 
 
+def count_text_tokens(text: str) -> int:
+    return sum(count_tokens(match[0]) for match in TOKEN_RUN.finditer(text))
+
+
 def count_tokens(piece: str) -> int:
     if piece.isascii():
         return 1 if len(piece) <= BYTES_PER_TOKEN else -(-len(piece) // 6)

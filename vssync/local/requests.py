@@ -13,7 +13,7 @@ from typing import IO, Any, NoReturn
 import falcon
 from falcon.media.multipart import BodyPart
 
-from vssync.local import rules, search
+from vssync.local import responses, rules, search
 from vssync.local.database import PIECE_BYTES
 from vssync.local.errors import ApiError
 from vssync.local.files import ReceivedUpload
@@ -49,10 +49,23 @@ def json_body(strict: Check, lax: Check | None = None) -> RequestReader:
 def search_body(req: falcon.Request, engine: Engine) -> AbstractContextManager[Arguments]:
     body = read_json(req)
     checked = search.SEARCH(body, "")
-    types = search.filter_types(body["filters"]) if "filters" in checked else set()
-    if not engine.options.dialect.searches_in and (unsupported := types & {"in", "nin"}):
-        raise invalid_error("filters", f"'{min(unsupported)}' is not supported")
+    require_filter_types(body, "filters", engine)
     return nullcontext({"body": checked})
+
+
+def response_body(req: falcon.Request, engine: Engine) -> AbstractContextManager[Arguments]:
+    body = read_json(req)
+    checked = responses.check_response(body, "")
+    for number, tool in enumerate(body["tools"]):
+        require_filter_types(tool, f"tools[{number}].filters", engine)
+    return nullcontext({"body": checked})
+
+
+def require_filter_types(searching: dict[str, Any], path: str, engine: Engine) -> None:
+    """Refuses, in `filters` that were checked, what the dialect lacks."""
+    types = search.filter_types(searching["filters"]) if searching.get("filters") else set()
+    if not engine.options.dialect.searches_in and (unsupported := types & {"in", "nin"}):
+        raise invalid_error(path, f"'{min(unsupported)}' is not supported")
 
 
 def page_query(limits: PageLimits) -> RequestReader:

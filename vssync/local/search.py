@@ -87,14 +87,13 @@ def check_queries(value: Any, path: str) -> list[str]:
     return [query(value, path)] if isinstance(value, str) else list(array(query, 1, 100)(value, path))
 
 
+RANKING = {"ranker": choice("none", "auto", "default-2024-11-15"), "score_threshold": in_range(0, 1, float, int)}
 SEARCH = record(
     {
         "query": check_queries,
         "filters": parse_filter,
         "max_num_results": integer(1, 50),
-        "ranking_options": record(
-            {"ranker": choice("none", "auto", "default-2024-11-15"), "score_threshold": in_range(0, 1, float, int)}
-        ),
+        "ranking_options": record(RANKING),
         "rewrite_query": boolean,
     },
     required=("query",),
@@ -102,6 +101,7 @@ SEARCH = record(
 
 
 MOST_WORDS = 64  # of one query; FTS5 limits how large an expression may be
+TOKENIZER = "porter unicode61 remove_diacritics 2"
 TERM_SATURATION = 2.2  # FTS5's bm25: no term is worth more than this many times its rarity (k1 + 1)
 
 
@@ -110,10 +110,7 @@ def index_name(store: int) -> str:
 
 
 def create_index(tx: Transaction, store: int) -> None:
-    tx.execute(
-        f"create virtual table {index_name(store)} using fts5(text, content='',"
-        " tokenize='porter unicode61 remove_diacritics 2')"
-    )
+    tx.execute(f"create virtual table {index_name(store)} using fts5(text, content='', tokenize='{TOKENIZER}')")
 
 
 # Chunks of the files of a store that are the same chunk: of one text, from the same place in it.
@@ -156,38 +153,54 @@ def match_chunks(tx: Transaction, store: int, words: Sequence[str]) -> Iterator[
     formula FTS5 itself uses.
     """
     name = index_name(store)
-    terms = [f'"{word}"' for word in words]
     (total,) = tx.connection.execute(f"select count(*) from {name}_docsize").fetchone()
     rarity = 0.0
-    for term in terms:
-        (matching,) = tx.connection.execute(f"select count(*) from {name} where {name} match ?", (term,)).fetchone()
+    for word in words:
+        (matching,) = tx.connection.execute(
+            f"select count(*) from {name} where {name} match ?", (match_expression([word]),)
+        ).fetchone()
         rarity += max(math.log((total - matching + 0.5) / (matching + 0.5)), 1e-6)
     rows = tx.connection.execute(
         f"select chunks.seq, filtered, {name}.rank from {name}"
         f" join chunks on chunks.seq = {name}.rowid join store_files on store_files.seq = chunks.store_file"
         f" where {name} match ? order by {name}.rank, chunks.seq",
-        (" OR ".join(terms),),
+        (match_expression(words),),
     )
     for chunk, attributes, rank in rows:
         yield chunk, attributes, min(1.0, -rank / (TERM_SATURATION * rarity))
 
 
 def search_store(tx: Transaction, store_id: str, body: dict[str, Any]) -> dict[str, Any]:
-    store = queries.require_active_store(tx, store_id)
-    queries.touch_store(tx, store)
-    limit = body.get("max_num_results", 10)
-    best: dict[int, float] = {}
-    for query in body["query"]:
-        for chunk, score in islice(best_chunks(tx, store, query, body), limit):
-            best[chunk] = max(score, best.get(chunk, 0))
-    ranked = sorted(best.items(), key=lambda hit: (-hit[1], hit[0]))[:limit]
     return {
         "object": "vector_store.search_results.page",
         "search_query": body["query"],
-        "data": [hit_body(tx, chunk, score) for chunk, score in ranked],
+        "data": find_hits(tx, store_id, body["query"], body),
         "has_more": False,
         "next_page": None,
     }
+
+
+def find_hits(tx: Transaction, store_id: str, asked: Sequence[str], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The best chunks of a store for any of the queries, as a response has them, best first."""
+    store = queries.require_active_store(tx, store_id)
+    queries.touch_store(tx, store)
+    limit = options.get("max_num_results", 10)
+    best: dict[int, float] = {}
+    for query in asked:
+        for chunk, score in islice(best_chunks(tx, store, query, options), limit):
+            best[chunk] = max(score, best.get(chunk, 0))
+    ranked = sorted(best.items(), key=lambda hit: (-hit[1], hit[0]))[:limit]
+    return [hit_body(tx, chunk, score) for chunk, score in ranked]
+
+
+def query_words(query: str) -> list[str]:
+    """What is searched for: each term once, and no more than the index can take."""
+    return list(dict.fromkeys(query_terms(query)))[:MOST_WORDS]
+
+
+def match_expression(words: Sequence[str]) -> str:
+    """What FTS5 calls a text with any of the words."""
+    return " OR ".join(f'"{word}"' for word in words)
 
 
 def query_terms(query: str) -> Iterator[str]:
@@ -200,11 +213,13 @@ def query_terms(query: str) -> Iterator[str]:
                 yield part
 
 
-def best_chunks(tx: Transaction, store: sqlite3.Row, query: str, body: dict[str, Any]) -> Iterator[tuple[int, float]]:
+def best_chunks(
+    tx: Transaction, store: sqlite3.Row, query: str, options: Mapping[str, Any]
+) -> Iterator[tuple[int, float]]:
     """The chunks for one query that pass the filter and the threshold, best first."""
-    words = list(dict.fromkeys(query_terms(query)))[:MOST_WORDS]
-    passes_filter: Predicate = body.get("filters", lambda _attributes: True)
-    threshold = body.get("ranking_options", {}).get("score_threshold", 0)
+    words = query_words(query)
+    passes_filter: Predicate = options.get("filters", lambda _attributes: True)
+    threshold = options.get("ranking_options", {}).get("score_threshold", 0)
     for chunk, attributes, score in match_chunks(tx, store["seq"], words) if words else ():
         if score < threshold:
             return

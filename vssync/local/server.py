@@ -11,7 +11,10 @@ import logging
 import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from vssync.local.errors import REFUSAL_KEY, ApiError
@@ -37,16 +40,47 @@ def service_url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+@contextmanager
+def serving(app: WSGIApplication) -> Iterator[str]:
+    """The service on a free port of this machine until the block ends, for clients in any process.
+
+    Gives the base URL, as clients and `OPENAI_BASE_URL` take it.
+    """
+    from waitress import wasyncore  # type: ignore[import-untyped]  # it ships no types
+
+    with listen_on("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        server = create_server(loopback_only(app, app, port), listening, keep_alive=120)
+        thread = Thread(target=server.run, name="vssync-local", daemon=True)
+        thread.start()
+        try:
+            yield f"{service_url(listening)}/v1"
+        finally:
+            with suppress(OSError):  # a worker may wake the loop first: then it is closed before we wake it
+                server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+            thread.join()
+            server.task_dispatcher.shutdown()
+
+
 def serve_until_stopped(app: WSGIApplication, listening: socket.socket, *, keep_alive: int) -> None:
-    """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first.
+    """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first."""
+    server = create_server(app, listening, keep_alive=keep_alive)
+    try:
+        server.run()
+    finally:
+        server.close()
+
+
+def create_server(app: WSGIApplication, listening: socket.socket, *, keep_alive: int) -> Any:
+    """A server that closes a connection after so many idle seconds.
 
     Faults that cut a connection rely on waitress: it closes one without a reply when the application raises
     `ConnectionError`, and in the middle when a body is shorter than promised.
     """
-    import waitress  # type: ignore[import-untyped]  # it ships no types
+    import waitress
 
     logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of short queues and short bodies
-    server = waitress.create_server(
+    return waitress.create_server(
         with_resets(app),
         sockets=[listening],
         threads=THREADS,
@@ -56,10 +90,6 @@ def serve_until_stopped(app: WSGIApplication, listening: socket.socket, *, keep_
         cleanup_interval=min(30, keep_alive),  # seconds between checks for idle connections
         max_request_body_size=MOST_BODY_BYTES,
     )
-    try:
-        server.run()
-    finally:
-        server.close()
 
 
 def with_resets(app: WSGIApplication) -> WSGIApplication:

@@ -365,7 +365,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """One search result: a chunk's text, its file, and a score in 0..1."""
+    """One search result: a chunk's text, its file, and a score in 0..1; `store` is the key of the one it is from."""
 
     score: float
     filename: str
@@ -373,3 +373,4 @@ class SearchHit:
     key: str
     attributes: Attributes
     text: str
+    store: str = ""

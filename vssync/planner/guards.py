@@ -189,9 +189,9 @@ def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> 
     return tuple(f"{purpose:<{width}}{plan_command(options)}" for purpose, options in choices)
 
 
-def plan_command(options: Options) -> str:
-    """The command that plans with these options."""
-    words = ["vssync", "plan"]
+def plan_command(options: Options, verb: str = "plan") -> str:
+    """The command that plans with these options, or does another verb's work."""
+    words = ["vssync", verb]
     for field in fields(Options):
         value = getattr(options, field.name)
         flag = _SPECIAL_FLAGS.get(field.name) or f"--{field.name.replace('_', '-')}"
