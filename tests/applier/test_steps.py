@@ -164,6 +164,15 @@ def test_a_copy_under_way_is_waited_for_and_put_right_meanwhile() -> None:
     assert [update.file_id for update in made.updates] == ["f2"]
 
 
+@pytest.mark.parametrize(
+    ("drops", "has_writes"), [((), False), ((Drop("a.md", "file-1", deletes_upload=True, kept_id="file-2"),), True)]
+)
+def test_waiting_for_a_copy_writes_only_where_another_goes_afterwards(
+    drops: tuple[Drop, ...], has_writes: bool
+) -> None:
+    assert StoreSteps("guide", "vs_1", copy_waits=(Wait("a.md", "file-2", drops),)).has_writes is has_writes
+
+
 def test_a_refused_file_has_no_step() -> None:
     store = desired_store(A)
     assert (

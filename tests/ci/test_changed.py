@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
 from tests.ci.repository import Files, Repository
-from vssync.ci.changed import find_manifests, review_removed, split_touched
+from vssync.ci.changed import (
+    ManifestsByTouch,
+    fewer_matches,
+    find_manifests,
+    find_removed,
+    review_removed,
+    split_touched,
+)
 from vssync.ci.history import GitHistory, ManifestHistory
 from vssync.errors import VssyncError
+from vssync.render.comment import ManifestReview
 
 A = """\
 version: 1
@@ -18,7 +26,7 @@ owner: a
 root: ../..
 stores: {docs: {files: [{path: 'services/*/docs/*.md', exclude: ['**/draft.md']}]}}
 """
-B = "version: 1\nowner: b\ninclude: [stores/*.yaml]\nstores: {own: {files: [{path: pages/*.md}]}}\n"
+B = "version: 1\nowner: b\ninclude: [stores/*.yaml]\nstores: {own: {files: [{path: pages/*.md}], tests: ../q.yaml}}\n"
 C = "version: 1\nowner: c\nstores: {docs: {files: [{path: shared/*.md}]}}\n"
 FILES: Files = {
     "teams/a/vssync.yaml": A,
@@ -64,6 +72,7 @@ def touched_by(repository: Repository, base: str) -> set[str]:
         ({"teams/b/pages/p.md": "new\n", "shared/terms.md": "new\n"}, {"b", "c"}),  # c by its link
         # a pattern that matched before the change
         ({"teams/b/vssync.yaml": B.replace("pages", "other"), "teams/b/pages/p.md": "new\n"}, {"b"}),
+        ({"teams/q.yaml": "questions: []\n"}, {"b"}),
         ({"teams/c/.gitignore": "x\n"}, {"c"}),
         ({"services/.gitattributes": "*.md text\n"}, {"a"}),
         ({".gitignore": "*.tmp\n"}, {"a", "b", "c"}),
@@ -118,7 +127,7 @@ def test_files_that_a_manifest_includes_are_no_manifests_and_others_can_be_named
     head = git.ask("rev-parse", "HEAD").decode().strip()
     result = split_touched([ManifestHistory(git, path) for path in found], head, head)
     assert [each.path for each in result.untouched] == ["kb/other.yaml", "vssync.yaml"]
-    assert split_touched([], head, head) == ((), ())
+    assert split_touched([], head, head) == ManifestsByTouch((), ())
 
 
 def test_a_submodule_touches_what_may_read_in_it(tmp_path: Path) -> None:
@@ -174,7 +183,7 @@ def test_a_manifest_that_goes_is_told(tmp_path: Path, files: Files, told: list[s
     repository.commit(files)
     git = GitHistory(repository.tree)
     present = [ManifestHistory(git, path) for path in find_manifests(git)]
-    reviews = list(review_removed(git, base, partial(ManifestHistory, git), present))
+    reviews = told_of(git, base, present)
     assert [review.name for review in reviews] == told
     assert all("teams/c/vssync.yml" in review.notes[0] for review in reviews)
 
@@ -186,4 +195,41 @@ def test_a_manifest_whose_stores_were_given_up_goes_silently(tmp_path: Path) -> 
     base = repository.head
     repository.commit({"vssync.yaml": None})
     git = GitHistory(repository.tree)
-    assert not [*review_removed(git, base, partial(ManifestHistory, git), [])]
+    assert told_of(git, base, []) == []
+
+
+def told_of(git: GitHistory, base: str, present: list[ManifestHistory]) -> list[ManifestReview]:
+    owners = [manifest.owner for each in present if (manifest := each.valid_at(git.head))]
+    removed = [ManifestHistory(git, path) for path in find_removed(git, base)]
+    return list(review_removed(removed, base, owners))
+
+
+KB = "version: 1\nowner: kb\nstores:\n  docs:\n    files:\n%s"
+ENTRY, OTHER = "      - path: faq/**/*.md\n", "      - path: guide/*.md\n"
+TEXTS: Files = {f"kb/faq/{folder}{number}.md": "q\n" for folder in ("", "old/") for number in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("files", "fewer"),
+    [
+        ({"kb/faq/new.md": "q\n"}, []),
+        ({"kb/faq/0.md": None}, [("kb/vssync.yaml:6:9", "faq/**/*.md", 5, 6, "faq/**/*.md")]),
+        ({"kb/vssync.yaml": KB % (ENTRY.replace("**/", "") + OTHER)}, [("kb/vssync.yaml:6:9", "faq/*.md", 3, 6)]),
+        (
+            {"kb/vssync.yaml": KB % (OTHER + ENTRY + "        exclude: [faq/old]\n")},
+            [("kb/vssync.yaml:7:9", "faq/**/*.md", 3, 6)],
+        ),
+        ({"kb/vssync.yaml": KB % OTHER}, [("", "", 0, 6, "faq/**/*.md")]),
+        ({"kb/vssync.yaml": KB % (OTHER + "      - path: '{faq,more}/**/*.md'\n")}, []),
+    ],
+)
+def test_patterns_say_what_they_lost(tmp_path: Path, files: Files, fewer: list[tuple[object, ...]]) -> None:
+    repository = Repository(tmp_path, {"kb/vssync.yaml": KB % (ENTRY + OTHER), "kb/guide/a.md": "g\n", **TEXTS})
+    base = repository.head
+    repository.commit(files)
+    history = ManifestHistory(GitHistory(repository.tree), "kb")
+    manifest = history.valid_at(repository.head)
+    assert manifest
+    found = fewer_matches(history, manifest, base, {"docs"}).get("docs", ())
+    assert fewer_matches(history, manifest, base, set()) == {}
+    assert [astuple(match)[: len(row)] for match, row in zip(found, fewer, strict=True)] == fewer

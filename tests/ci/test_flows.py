@@ -97,7 +97,9 @@ def test_a_label_raises_a_limit_before_the_merge_and_after_it(
     play(project, steps)
     end = project.review(7)
     assert end.code == code
-    assert says in text_of(project.comments(7)[0])
+    comment = text_of(project.comments(7)[0])
+    assert says in comment
+    assert ("matches 4 files here, 12 on `main`." in comment) == (code == 3)
     assert ("would be deleted" in end.log) == (code == 3)
     project.merge(7)
     after = project.job("apply")

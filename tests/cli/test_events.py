@@ -20,7 +20,7 @@ from tests.render.builders import SAMPLE_REPORTS
 from vssync.applier.watcher import DONE, Result, Workload
 from vssync.cli import process
 from vssync.cli.events import EventStream, event_stream, is_asked_for
-from vssync.cli.progress import Events, reading_progress
+from vssync.cli.progress import Events, asking_progress, reading_progress
 from vssync.errors import ManifestError, Problem
 from vssync.model.report import Status
 
@@ -137,11 +137,15 @@ def test_an_apply_tells_all_that_happens() -> None:
 
         with reading_progress(lambda: 7, lambda: 1, trouble, log_interval=0.0):
             assert ticked.wait(60)
+        ticked.clear()
+        with asking_progress(lambda: (3, 10), lambda: 1, trouble, log_interval=0.0):
+            assert ticked.wait(60)
     told: dict[str, dict[str, Any]] = {event["event"]: event for event in events_of(paper.getvalue())}
     assert {*told} == KINDS - {"warning", "error", "request", "retry"}
     assert (told["settled"]["level"], told["settled"]["request_id"]) == ("error", "req_1")
     assert (told["progress"]["deleted_uploads"], told["progress"]["pause"]) == ({"done": 1, "of": 3}, 2.0)
-    assert told["reading"]["last_failure"] == "status 503"
+    assert told["reading"]["last_failure"] == told["asking"]["last_failure"] == "status 503"
+    assert (told["asking"]["asked"], told["asking"]["questions"]) == (3, 10)
 
 
 @pytest.mark.parametrize(

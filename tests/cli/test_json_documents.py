@@ -28,13 +28,21 @@ environments: {dev: {}, prod: {}}
 stores:
   docs: {name: "docs-${env}", files: [{path: "*.md", attributes: {lang: en}}]}
 """
+ASKED = MANIFEST.replace("lang: en}}]", "lang: en}}], tests: questions.yaml")
+QUESTIONS = """\
+pass: 0%
+questions:
+  - {ask: stop, expect: a.md, filter: {lang: en}}
+  - {ask: start, expect: [b.md, c.md]}
+"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that was applied, one of whose files cannot be ingested, and files that changed since."""
     home = tmp_path_factory.mktemp("kb")
-    (home / "vssync.yaml").write_text(MANIFEST)
+    (home / "vssync.yaml").write_text(ASKED)
+    (home / "questions.yaml").write_text(QUESTIONS)
     for name, text in {"a.md": "# How to stop\n", "b.md": "# How to start\n", "é.md": "déjà vu\n"}.items():
         (home / name).write_text(text, "utf-8")
     git(home, "init", "-q")
@@ -71,6 +79,8 @@ def document(folder: Path, kind: str, *arguments: str, code: int = 0) -> dict[st
         ("status", ("status", "-e", "dev", "docs/é.md")),
         ("batches", ("batches", "-e", "dev")),
         ("search", ("search", "-e", "dev", "stop")),
+        ("test", ("test", "-e", "dev")),
+        ("test", ("test", "-e", "dev", "docs")),
         ("output", ("output", "-e", "dev")),
         ("diff", ("diff", "dev", "prod")),
         ("diff", ("diff", "dev", "prod", "--desired")),
@@ -79,7 +89,7 @@ def document(folder: Path, kind: str, *arguments: str, code: int = 0) -> dict[st
         ("gc", ("gc", "-e", "dev")),
         ("gc", ("gc", "-e", "dev", "--yes")),
         ("validate", ("validate", "-e", "dev")),
-        ("report", ("apply", "-e", "prod", "--yes")),
+        ("report", ("apply", "-e", "prod", "--yes", "--test")),
         ("destroy", ("destroy", "-e", "prod", "--confirm", "shelf/prod")),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
@@ -123,7 +133,7 @@ def test_every_kind_has_a_schema_that_ships_and_is_printed() -> None:
     assert set(KINDS) == set(SCHEMAS)
     for kind, schema in SCHEMAS.items():
         jsonschema.Draft7Validator.check_schema(schema)
-        if kind not in ("manifest", "event"):
+        if kind not in ("manifest", "questions", "event"):
             assert schema["properties"]["kind"] == {"const": kind}
             assert schema["required"][:3] == ["format", "kind", "vssync"]
             assert schema["additionalProperties"] is False
@@ -142,4 +152,5 @@ def test_the_document_of_destroy_is_that_of_apply() -> None:
     apply, destroy = (
         {name: value for name, value in SCHEMAS[kind].items() if name not in names} for kind in ("report", "destroy")
     )
-    assert apply | {"properties": apply["properties"] | {"kind": {"const": "destroy"}}} == destroy
+    properties = {name: value for name, value in apply["properties"].items() if name != "test"}  # it asks nothing
+    assert apply | {"properties": properties | {"kind": {"const": "destroy"}}} == destroy

@@ -29,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
 def test_applications_find_their_stores(folder: Path) -> None:
     before = vssync(folder, "output", "-e", "dev")
     assert (before.code, before.out) == (1, "")
-    assert "docs: the store does not exist yet" in before.err
+    assert "docs: the store does not exist yet; run `vssync apply -e dev` first" in before.err
+    asked = vssync(folder, "search", "-f", str(folder), "-e", "dev", "stop")
+    assert f"run `vssync apply -f {folder} -e dev` first" in asked.err
     assert vssync(folder, "apply", "--yes", "-e", "dev").code == 0
     told = json.loads(vssync(folder, "output", "-e", "dev", "--format", "json").out)["stores"]["docs"]
     assert vssync(folder, "output", "docs", "--format", "id", "-e", "dev").out == f"{told['id']}\n"

@@ -26,6 +26,8 @@ GUIDE = ROOT / "examples/quickstart/docs"
 TUTORIALS = {
     "take-over-a-store.md": "Step by step",
     "environments.md": "Step by step: a store for each tenant",
+    "promotion.md": "Step by step",
+    "questions.md": "Step by step",
 }
 NAMED = re.compile(r"`([\w./-]+\.(?:md|yaml|py))`[^`]*:\n*$")
 

@@ -11,6 +11,7 @@ from vssync.commands.dump.matching import (
     RemoteFile,
     candidate_paths,
     match_files,
+    paths_by_form,
     template_for,
 )
 from vssync.manifest.globs import FoundFile
@@ -39,12 +40,14 @@ def live(id: str = "f1", name: str = "a.md", size: int = 5) -> RemoteFile:
 def test_candidates(
     files: tuple[RemoteFile, ...], local: tuple[str, ...], candidates: dict[str, tuple[str, ...]]
 ) -> None:
-    assert candidate_paths(files, [FoundFile(path, 5) for path in local], "openai") == candidates
+    forms = paths_by_form([FoundFile(path, 5) for path in local], "openai")
+    assert candidate_paths(files, forms) == candidates
 
 
 def test_an_empty_file_or_one_in_trouble_is_no_candidate() -> None:
-    assert candidate_paths((live(size=0),), [FoundFile("a.md", 0)], "local") == {}
-    assert candidate_paths((live(),), [FoundFile("a.md", 5, "is a link that leads nowhere")], "local") == {}
+    assert candidate_paths((live(size=0),), paths_by_form([FoundFile("a.md", 0)], "local")) == {}
+    broken = FoundFile("a.md", 5, "is a link that leads nowhere")
+    assert candidate_paths((live(),), paths_by_form([broken], "local")) == {}
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.commands.dump.deduplicate import cover_with_patterns, literal_pattern
-from vssync.manifest.globs import compile_pattern, pattern_problem
+from vssync.commands.dump.patterns import cover_with_patterns, literal_pattern
+from vssync.manifest.globs import compile_filter, compile_pattern, pattern_problem
 
 DOCS = ("docs/a.md", "docs/b.md", "docs/api/c.md", "docs/api/d.html", "top.md")
 
@@ -24,12 +24,14 @@ DOCS = ("docs/a.md", "docs/b.md", "docs/api/c.md", "docs/api/d.html", "top.md")
         (("a/.b.md", "a/c.md"), (), ["a/.b.md", "a/c.md"]),
         (("a[1]/x.md", "a[1]/y.md"), ("a1/x.md",), [r"a\[1\]/**/*.md"]),
         (DOCS, ("other.txt",), ["**/*.{html,md}"]),
+        (DOCS, ("docs/c.md", "docs/old/d.md", "docs/old/e.md"), ["**/*.{html,md} but docs/c.md docs/old"]),
+        (DOCS, ("docs/api/a.md", "docs/api/x/b.md"), ["**/*.{html,md} but docs/api/a.md docs/api/x/b.md"]),
     ],
 )
 def test_covers(wanted: tuple[str, ...], known: tuple[str, ...], patterns: list[str]) -> None:
-    found = list(cover_with_patterns(wanted, (*wanted, *known)))
-    assert [pattern for pattern, _ in found] == patterns
-    assert sorted(name for _, names in found for name in names) == sorted(wanted)
+    covers = cover_with_patterns(wanted, (*wanted, *known))
+    assert [" but ".join(filter(None, (cover.pattern, " ".join(cover.exclude)))) for cover in covers] == patterns
+    assert sorted(name for cover in covers for name in cover.names) == sorted(wanted)
 
 
 NAMES = st.text("ab.-[]{}*?!$c: ", min_size=1, max_size=5).filter(lambda name: name.strip(".") and name == name.strip())
@@ -41,9 +43,10 @@ def test_each_wanted_name_is_matched_once_and_no_other(wanted: set[str], others:
     known = wanted | others
     hits = [
         name
-        for pattern, _ in cover_with_patterns(wanted, known)
+        for cover in cover_with_patterns(wanted, known)
         for name in known
-        if compile_pattern(pattern).matches(name)
+        if compile_pattern(cover.pattern).matches(name)
+        and not any(compile_filter(exclude).matches(name) for exclude in cover.exclude)
     ]
     assert sorted(hits) == sorted(wanted)
 

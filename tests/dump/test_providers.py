@@ -11,7 +11,7 @@ from tests.doctor.builders import COMPARTMENT, PROJECT, service_of
 from tests.support import Clock, Silent
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan
-from vssync.commands.dump.run import DumpRequest, dump_store
+from vssync.commands.dump.run import DumpRequest, dump_stores
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Connection, Settings, load_manifest, open_connection, open_session
 from vssync.local.server import serving
@@ -68,16 +68,15 @@ def test_it_is_taken_over_and_then_as_the_manifest_says(
         wanted = spec(provider, url)
         with open_connection(settings, wanted, tmp_path, clock=Clock()) as connection:
             fill(connection)
-            text, _ = dump_store(
-                connection, wanted, DumpRequest("help", "kb", tmp_path / "vssync.yaml", match=tmp_path / "docs")
-            )
+            request = DumpRequest(("help",), "kb", tmp_path / "vssync.yaml", match=tmp_path / "docs")
+            (text,) = dump_stores(connection, wanted, request)[0].values()
         (tmp_path / "vssync.yaml").write_text(text)
         with open_session(settings, load_manifest(settings), clock=Clock()) as session:
             planned = make_plan_now(session, Options())
             assert {change.action for change in planned.stores[0].files} == {action}
             assert apply_plan(session, planned, Silent()).converged
             assert make_plan_now(session, Options()).empty
-    assert "docs/**/*.md" in text
+    assert '- path: docs/start.md\n        attributes:\n          "n": 1\n' in text  # each has an attribute of its own
     assert chunking in text
 
 
@@ -86,7 +85,8 @@ def test_files_of_a_connector_are_left_out(tmp_path: Path) -> None:
     with service_of(tmp_path, "local,connector-files=2") as service, serving(service) as url:
         with open_connection(settings, spec("local", url), tmp_path, clock=Clock()) as connection:
             fill(connection)
-            text, _ = dump_store(connection, spec("local", url), DumpRequest("help", "kb", tmp_path / "vssync.yaml"))
+            request = DumpRequest(("help",), "kb", tmp_path / "vssync.yaml")
+            (text,) = dump_stores(connection, spec("local", url), request)[0].values()
         assert "# Left out: 2 files of the store. They stay as they are." in text
         assert text.count("a connector of the service brought it") == 2
         (tmp_path / "vssync.yaml").write_text(text)

@@ -20,7 +20,7 @@ from vssync.commands.apply import apply_plan
 from vssync.commands.compare import ContentReader
 from vssync.commands.dump.contents import DownloadTarget, download_files
 from vssync.commands.dump.matching import RemoteFile
-from vssync.commands.dump.run import DumpRequest, dump_store
+from vssync.commands.dump.run import DumpRequest, dump_stores
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Connection
 from vssync.errors import Refused, UsageProblem
@@ -75,10 +75,11 @@ def written(folder: Path, files: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def dump_into(folder: Path, faults: Sequence[str] = (), store: str = "help", **given: Path) -> str:
+def dump_into(folder: Path, faults: Sequence[str] = (), store: str = "help", **given: Any) -> str:
     """Dumps into the folder's manifest."""
     with connected_to(folder, faults) as connection:
-        text, _ = dump_store(connection, ServiceSpec(), DumpRequest(store, "kb", folder / "vssync.yaml", **given))
+        request = DumpRequest((store,), "kb", folder / "vssync.yaml", **given)
+        (text,) = dump_stores(connection, ServiceSpec(), request)[0].values()
     (folder / "vssync.yaml").write_text(text)
     return text
 
@@ -103,7 +104,7 @@ def test_by_id(tmp_path: Path) -> None:
     made_by_hand(tmp_path, metadata={"team": "docs"})
     text = dump_into(tmp_path)
     assert "#   3 files: by id" in text
-    assert text.count("- file_id:") == 3
+    assert text.count("file_id:") == 3
     assert text.count("lang: en") == 1
     adopts_and_converges(tmp_path)
 
@@ -155,8 +156,9 @@ def test_a_store_with_an_owner_is_taken_over_from_it(
     with open_test_session(tmp_path) as (session, _):
         assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
     with connected_to(tmp_path) as connection:
-        request = DumpRequest("help", owner, tmp_path / "vssync.yaml", match=tmp_path)
-        text, given = dump_store(connection, ServiceSpec(), request)
+        request = DumpRequest(("help",), owner, tmp_path / "vssync.yaml", match=tmp_path)
+        texts, dumped = dump_stores(connection, ServiceSpec(), request)
+    (text,), given = texts.values(), dumped.options
     assert given == (("--adopt-from", "kb") if options.adopt_from else ())
     assert f"# `{' '.join(('vssync', 'plan', *given))}` shows" in text
     assert ("chunking" in text, declared in text) == (bool(declared), True)
@@ -234,7 +236,7 @@ def test_two_files_of_one_name_and_size_stay_by_id(tmp_path: Path) -> None:
         for content in (b"one", b"two"):
             put(connection.client, store.id, "a.md", content, {})
     written(tmp_path, {"a.md": b"one"})
-    assert dump_into(tmp_path, match=tmp_path).count("- file_id:") == 2
+    assert dump_into(tmp_path, match=tmp_path).count("file_id:") == 2
     adopts_and_converges(tmp_path, 2)
 
 

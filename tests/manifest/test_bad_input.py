@@ -167,6 +167,7 @@ RULES = [
     ),
     ("service: {project: '${env}'}\n" + STORE, (3, 20), "not filled in under `service`", "use `environments`"),
     ("stores: {a: {name: x}, b: {name: x}}\n", (3, 34), "two stores have the live name `x`: `a` and `b`", ""),
+    ("stores: {a: {name: x, id: y}, b: {name: x}}\n", (3, 41), "two stores have the live name `x`: `a` and `b`", ""),
     ("stores: {a: {name: b}, b: {}}\n", (3, 27), "two stores have the live name `b`: `a` and `b`", ""),
     ("stores: {a: {id: x}, b: {id: x}}\n", (3, 30), "two stores have the id `x`", ""),
     ("stores: {a: {was: [x]}, b: {was: [x]}}\n", (3, 35), "two stores have the former key `x`", ""),

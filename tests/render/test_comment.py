@@ -124,6 +124,12 @@ def many(stores: int = 6, of_each: int = 100) -> JobReview:
     return job(ManifestReview("lamp-docs", plan(*made, owner="lamp-docs/prod")))
 
 
+def test_no_summary_holds_markdown_which_a_forge_does_not_read_there() -> None:
+    summaries = re.findall("<summary>(.*?)</summary>", "".join(review_markdown(tenants()) + review_markdown(many())))
+    assert any("1 store to delete" in summary for summary in summaries)
+    assert not [summary for summary in summaries if "**" in summary or "`" in summary]
+
+
 def test_each_kind_of_change_has_its_share_of_what_is_shown() -> None:
     comment, summary = review_markdown(many())
     first = comment[comment.index("<details open") : comment.index("</details>")]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import cycle
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +34,7 @@ from vssync.model.plan import (
     Revision,
     StoreChange,
 )
+from vssync.model.questions import AttributeFilter, Question, QuestionSet
 from vssync.model.report import Audit, Orphan, Outcome, Report, Status
 from vssync.model.service import ServiceSpec
 from vssync.model.state import (
@@ -47,6 +49,7 @@ from vssync.model.state import (
     SearchHit,
 )
 from vssync.planner.against import ManifestComparison
+from vssync.planner.score import PatternResult, QuestionReport, QuestionResult, RankedHit, StoreScore
 from vssync.render.against import comparison_json, comparison_text
 from vssync.render.batches import LiveBatchRow, batches_json, batches_text
 from vssync.render.comment import (
@@ -65,7 +68,8 @@ from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
 from vssync.render.search import SearchResults, search_json, search_text
 from vssync.render.status import FileInspection, LiveCopy, inspection_text, status_text
-from vssync.text import escape_control
+from vssync.render.test import questions_json, questions_junit, questions_markdown, questions_text
+from vssync.text import escape_ci_commands, escape_control
 
 INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
@@ -155,6 +159,25 @@ def nasty_review(text: str) -> JobReview:
     return replace(made, run_url="https://git.example/run", files_url="https://git.example/blob/")
 
 
+def nasty_answers(text: str) -> QuestionReport:
+    """Two stores: of one some questions fail, the other could not be asked."""
+    asked = Question(text, 5, (text, "a.md"), (text,), AttributeFilter("eq", text, (text,)))
+    found = PatternResult(text, 1, text, text)
+    missing = replace(found, rank=0)
+    hit = RankedHit(text, text, text, 0.5)
+    results = (
+        QuestionResult(asked, (hit, hit), (missing, found), (found,)),
+        QuestionResult(asked, (), (missing,)),
+        QuestionResult(asked, (hit,), (found,)),
+    )
+    questions = QuestionSet((asked,) * 3, 50, text)
+    stores = (
+        StoreScore(text, questions, results, text),
+        StoreScore("other", questions, (QuestionResult(asked, error=text),) * 3),
+    )
+    return QuestionReport(text, ServiceSpec(text, text, text, text, f"https://user:evil@{text}/evil"), stores)
+
+
 TEXTS: dict[str, Callable[[str, View], str]] = {
     "plan": lambda text, view: plan_text(nasty_plan(text), view),
     "status": lambda text, view: status_text(nasty_plan(text), view),
@@ -163,11 +186,13 @@ TEXTS: dict[str, Callable[[str, View], str]] = {
     "inspection": lambda text, _view: inspection_text(inspected(text), manifest(text)),
     "batches": lambda text, _view: batches_text(underway(text), manifest(text)),
     "against": lambda text, view: comparison_text(nasty_comparison(text), view),
+    "test": lambda text, view: questions_text(nasty_answers(text), view),
 }
 MARKDOWN: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_markdown(nasty_plan(text), View()),
     "report": lambda text: report_markdown(nasty_report(text), View()),
     "against": lambda text: comparison_markdown(nasty_comparison(text), View()),
+    "test": lambda text: questions_markdown(nasty_answers(text), View()),
     "comment": lambda text: review_markdown(nasty_review(text))[0],
     "summary": lambda text: review_markdown(nasty_review(text))[1],
     "fork": lambda text: review_markdown(replace(nasty_review(text), manifests=(nasty_manifest(text, plan=None),)))[0],
@@ -184,6 +209,7 @@ JSON: dict[str, Callable[[str], str]] = {
     "search": lambda text: search_json(results(text)),
     "batches": lambda text: batches_json(underway(text), manifest(text)),
     "against": lambda text: comparison_json(nasty_comparison(text)),
+    "test": lambda text: questions_json(nasty_answers(text)),
 }
 
 
@@ -193,6 +219,19 @@ def assert_harmless(shown: str) -> None:
     assert not re.search(r"^\s*::", shown, re.MULTILINE)
     assert "##[" not in shown
     shown.encode("utf-8")
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "]]>evil<![CDATA[", "evil\ufffe\uffff", "'evil\"&"], ids=ascii)
+def test_junit_is_well_formed_and_holds_what_it_was_given(text: str) -> None:
+    shown = questions_junit(nasty_answers(text))
+    assert_harmless(shown)
+    root = ElementTree.fromstring(shown.encode())
+    cases = root.findall("testsuite/testcase")
+    cleaned = escape_ci_commands(escape_control(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff"))
+    assert {case.get("name") for case in cases} == {cleaned}
+    assert [[child.tag for child in case] for case in cases] == [["failure"]] * 2 + [[]] + [["error"]] * 3
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("6", "2", "3")
+    assert cases[3][0].get("message") == cleaned
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
@@ -251,7 +290,9 @@ def test_markdown_holds_foreign_text_in_code_only(name: str) -> None:
 
 
 _CODE = re.compile(r"<code>[^<>]*</code>")
-_OURS = re.compile(r"<!-- vssync:(plan|report|drift):[\w./-]*(?<!-) -->|</?details( open)?>|</?summary>|<br>|</?code>")
+_OURS = re.compile(
+    r"<!-- vssync:(plan|report|test|drift):[\w./-]*(?<!-) -->|</?details( open)?>|</?summary>|<br>|</?code>"
+)
 _OPEN_AND_CLOSE = ("strong_open", "strong_close", "link_open", "link_close")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from vssync.model.state import SearchHit
@@ -13,9 +15,10 @@ ATTRIBUTES: dict[str, str | int | float | bool] = {"lang": "en", "vssync_mark": 
 NARROW = View(width=60)
 
 
-def shown(text: str, view: View = NARROW, *, key: str = "docs/a.md", stores: tuple[str, ...] = ("kb",)) -> list[str]:
+def shown(text: str, view: View = NARROW, *, key: str = "docs/a.md", **more: Any) -> list[str]:
     hit = SearchHit(0.824, "docs__a.md", "file-1", key, ATTRIBUTES, text, "kb")
-    return search_text(SearchResults((hit,), stores, frozenset({"lang"})), view).splitlines()
+    results = SearchResults((hit,), **{"stores": ("kb",), "attributes": frozenset({"lang"}), **more})
+    return search_text(results, view).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,26 @@ def test_a_long_text_is_cut() -> None:
     assert shown(text)[2:] == [*(f"      {number}" for number in range(7)), "      ... 2 lines more"]
     assert shown(text, View(full=True))[2:] == [f"      {number}" for number in range(9)]
     assert shown("\n".join(map(str, range(8))))[-1] == "      7"
+
+
+NUMBERS = [f"Number {number}." for number in range(12)]
+SECTIONS = "\n\n".join(["# Money", *NUMBERS, "# Refunds", "A refund takes a week.", "# Last", "The end."])
+
+
+@pytest.mark.parametrize(
+    ("question", "lines"),
+    [
+        ("", ["# Money", "", "Number 0.", "", "Number 1.", "", "Number 2.", "... 26 lines more"]),
+        ("unicorns", ["# Money", "", "Number 0.", "", "Number 1.", "", "Number 2.", "... 26 lines more"]),
+        (
+            "how long does a REFUND take",
+            ["...", "# Refunds", "", "A refund takes a week.", "", "# Last", "", "... 1 line more"],
+        ),
+        ("the end of it", ["...", "# Last", "", "The end."]),
+    ],
+)
+def test_a_long_text_is_shown_where_the_words_of_the_question_are(question: str, lines: list[str]) -> None:
+    assert shown(SECTIONS, question=question)[2:] == [f"      {line}".rstrip() for line in lines]
 
 
 def test_nothing_found() -> None:

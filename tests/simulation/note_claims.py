@@ -51,6 +51,8 @@ def _check_file_note(note: Mapping[str, Any], store: WantedStore | None, live: T
         return differs(count, exact[kind])
     if kind == "skipped":
         return "" if key in store.kept and digest16(key) in owned else "it is not skipped, or not live"
+    if kind == "lost_question":
+        return "" if owned else "there is no document to lose"
     if kind in ("adoptable", "incomparable"):
         file = live.file(note.get("detail", "").split()[0])
         is_held = digest16(key) in store.files and file is not None and not file.owner and count == 1

@@ -59,6 +59,13 @@ def check_plan_digest(claim: Claim, case: Case) -> str:
     return "" if document["already"] else differs(claim.value, plan["checksum"])
 
 
+@checks("report.test{}")
+def check_answers(claim: Claim, case: Case) -> str:
+    """Those of `--test` are of stores that exist; what searches find is not for a reader of the state to judge."""
+    ids = [store["id"] for store in (claim.value["stores"] if claim.value else ())]
+    return "" if {*ids} <= {*case.run.after.stores, None} else "a store that was asked does not exist"
+
+
 @checks("report.stores{}")
 def check_store_ids(claim: Claim, case: Case) -> str:
     """Each store that the run looked at and that exists."""

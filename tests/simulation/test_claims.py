@@ -11,6 +11,8 @@ from tests.simulation.judged import CHECKED_BY
 SCHEMAS = {path.name.removesuffix(".schema.json") for path in (Path(__file__).parents[2] / "schemas").iterdir()}
 OTHERS = {
     "manifest",
+    "questions",
+    "test",
     "against",
     "batches",
     "doctor",

@@ -12,6 +12,7 @@ from vssync.errors import ServiceError
 from vssync.limits import MAX_LIVE_ID_LENGTH
 from vssync.model import state
 from vssync.model.marks import KEY, MARK, Mark, parse_mark
+from vssync.model.questions import CompoundFilter, SearchFilter
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -56,6 +57,14 @@ def with_mark(attributes: state.Attributes, mark: Mark | None) -> dict[str, stat
 def attribute_filter(name: str, value: state.Scalar) -> dict[str, Any]:
     """A search's filter for files with this attribute."""
     return {"type": "eq", "key": name, "value": value}
+
+
+def filter_body(search_filter: SearchFilter) -> dict[str, Any]:
+    """A filter as a search's request has it (OpenAI spec)."""
+    if isinstance(search_filter, CompoundFilter):
+        return {"type": search_filter.type, "filters": list(map(filter_body, search_filter.filters))}
+    kind, values = search_filter.type, search_filter.values
+    return {"type": kind, "key": search_filter.key, "value": list(values) if kind in ("in", "nin") else values[0]}
 
 
 def chunking_body(chunking: state.Chunking) -> dict[str, Any]:

@@ -112,7 +112,8 @@ class StoreSteps:
     @property
     def has_writes(self) -> bool:
         """Whether anything is written, and not only waited for."""
-        return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or self.drops)
+        drops = (*self.drops, *(drop for wait in self.copy_waits for drop in wait.drops))
+        return bool(self.setup or self.teardown or self.cancels or self.all_puts or self.updates or drops)
 
     @property
     def change_count(self) -> int:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from posixpath import basename, dirname
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from posixpath import basename, dirname, join, normpath
 from typing import NamedTuple
 
 from vssync.ci.forge import CiEvent
 from vssync.ci.history import GitHistory, ManifestHistory, folders_of
 from vssync.errors import VssyncError
 from vssync.manifest.diagnostics import locate_values
-from vssync.manifest.spec import Manifest
+from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
 from vssync.render.comment import FewerMatches, ManifestReview
 from vssync.sources.load import MANIFEST_NAMES
+from vssync.sources.paths import on_disk
+from vssync.text import join_first
 
 _RULES = (".gitignore", ".gitattributes")
-_STAYS = (
-    "What it made stays live: before this is merged, apply `removed: delete` for its stores, or run `vssync destroy` "
-    "with it afterwards."
-)
 
 
 class ManifestsByTouch(NamedTuple):
-    """The manifests that a change touches, and the others."""
+    """The manifests that a change touches, the others, and those that it removes."""
 
     touched: tuple[ManifestHistory, ...]
     untouched: tuple[ManifestHistory, ...]
+    removed: tuple[ManifestHistory, ...] = ()
 
 
 def find_manifests(git: GitHistory, named: Iterable[str] = ()) -> tuple[str, ...]:
@@ -41,15 +40,33 @@ def _usual(paths: Iterable[str]) -> set[str]:
     return {path for path in paths if basename(path) in MANIFEST_NAMES and "/." not in f"/{path}"}
 
 
+def find_removed(git: GitHistory, base: str, named: Iterable[str] = ()) -> tuple[str, ...]:
+    """The paths of the manifests named, or else of all, that the base had, and that are not there now."""
+    before = git.blobs_at(base)
+    given = [ManifestHistory(git, name).names for name in named or sorted(_usual(before))]
+    had = (next((name for name in names if name in before), "") for names in given if git.tracked.isdisjoint(names))
+    return tuple(dict.fromkeys(name for name in had if name and not (git.tree / on_disk(name)).exists()))
+
+
 def review_removed(
-    git: GitHistory, base: str, history: Callable[[str], ManifestHistory], present: Sequence[ManifestHistory]
+    removed: Iterable[ManifestHistory], base: str, owners: Collection[str], *, is_merged: bool = False
 ) -> Iterator[ManifestReview]:
-    """Says of each manifest of the base whose stores no manifest declares any more that they stay live."""
-    owners = {manifest.owner for each in present if (manifest := each.valid_at(git.head))}
-    for path in sorted(_usual(git.blobs_at(base)) - {name for each in present for name in each.names}):
-        manifest = history(path).valid_at(base)
-        if manifest and manifest.owner not in owners and not all(spec.store.removed for spec in manifest.stores):
-            yield ManifestReview(manifest.owner_name, notes=(f"The manifest `{path}` goes. {_STAYS}",))
+    """Says of each manifest that went, and whose stores none of the other owners declares, that these stay live."""
+    for history in removed:
+        manifest = history.valid_at(base)
+        stores = [spec.store.key for spec in manifest.stores if not spec.store.removed] if manifest else []
+        if not (manifest and stores) or manifest.owner in owners:
+            continue
+        path, named = history.path, join_first([f"`{key}`" for key in stores])
+        verb = "is gone" if is_merged else "goes"
+        way_out = f"To delete it, run `vssync destroy` with the manifest of {base[:7]}."
+        if not is_merged:
+            way_out = (
+                "To delete it, apply `removed: delete` for each store before this is merged, or run `vssync destroy` "
+                "with the manifest afterwards."
+            )
+        note = f"The manifest `{path}` {verb}. What it made stays live: {named}. {way_out}"
+        yield ManifestReview(manifest.owner_name, notes=(note,))
 
 
 def _check_owners(manifests: Iterable[ManifestHistory], head: str) -> None:
@@ -110,12 +127,14 @@ def _is_touched(history: ManifestHistory, valid: Sequence[Manifest], paths: Iter
 
 
 def _concerns(history: ManifestHistory, manifest: Manifest, path: str) -> bool:
-    """Whether a path is of a file that the manifest's patterns match, of a submodule around it, or of rules for it."""
+    """Whether a path is of a file that the manifest's patterns match, of its questions, or of rules or a submodule."""
     entries = [entry for spec in manifest.stores for entry in spec.entries]
     if path in history.git.submodules or basename(path) in _RULES:
         around = path if path in history.git.submodules else dirname(path)
         folders = (history.path_in_tree(manifest, entry.pattern.folder) for entry in entries if entry.pattern)
         return any(not around or folder == "." or _overlap(around, folder) for folder in folders)
+    if any(spec.tests and path == normpath(join(history.folder, spec.tests)) for spec in manifest.stores):
+        return True
     name = history.path_in_root(manifest, path)
     return name is not None and any(entry.matches(name) for entry in entries)
 
@@ -128,19 +147,47 @@ def _overlap(one: str, other: str) -> bool:
 def fewer_matches(
     history: ManifestHistory, manifest: Manifest, base: str, stores: Collection[str]
 ) -> dict[str, tuple[FewerMatches, ...]]:
-    """By store, of those given, the patterns that match fewer of git's files than at the base."""
-    entries = [
-        (spec.store.key, entry) for spec in manifest.stores if spec.store.key in stores for entry in spec.entries
-    ]
-    places = locate_values(manifest.documents, [entry.layer.path for _, entry in entries])
-    sides = [
-        [name for path in paths if (name := history.path_in_root(manifest, path)) is not None]
-        for paths in (history.git.tracked, history.git.blobs_at(base) if entries else ())
-    ]
+    """By store, of those given, the patterns that match fewer of git's files than they did at the base.
+
+    A pattern that was edited is compared with what it was. Of one that is gone, the files count that no other matches.
+    """
+    specs = [spec for spec in manifest.stores if spec.store.key in stores]
+    if not specs:
+        return {}
+    earlier = history.valid_at(base) or manifest
+    names, names_before = (
+        [name for path in paths if (name := history.path_in_root(each, path)) is not None]
+        for each, paths in ((manifest, history.git.tracked), (earlier, history.git.blobs_at(base)))
+    )
+    places = locate_values(manifest.documents, [entry.layer.path for spec in specs for entry in spec.entries])
     fewer: dict[str, tuple[FewerMatches, ...]] = {}
-    for key, entry in entries:
-        now, before = (sum(map(entry.matches, names)) for names in sides)
-        if entry.pattern and now < before:
-            match = FewerMatches(str(places[entry.layer.path]), entry.pattern.text, now, before)
-            fewer[key] = (*fewer.get(key, ()), match)
+    for spec in specs:
+        keys = (spec.store.key, *spec.store.was)
+        before = next((each for key in keys for each in earlier.stores if each.store.key == key), None)
+        matched = {name for entry in spec.entries for name in filter(entry.matches, names)}
+        pairs = _pair_entries(_by_pattern(spec), _by_pattern(before) if before else {})
+        matches = []
+        for entry, was in pairs:
+            files = [] if entry is None else list(filter(entry.matches, names))
+            lost = [name for name in filter(was.matches, names_before) if entry or name not in matched]
+            place = str(places[entry.layer.path]) if entry else ""
+            text, text_before = (each.pattern.text if each and each.pattern else "" for each in (entry, was))
+            matches.append(FewerMatches(place, text, len(files), len(lost), text_before))
+        if lost_some := tuple(match for match in matches if match.files < match.before):
+            fewer[spec.store.key] = lost_some
     return fewer
+
+
+def _by_pattern(spec: StoreSpec) -> dict[str, FileEntry]:
+    return {entry.pattern.text: entry for entry in spec.entries if entry.pattern}
+
+
+def _pair_entries(
+    entries: Mapping[str, FileEntry], earlier: Mapping[str, FileEntry]
+) -> Iterator[tuple[FileEntry | None, FileEntry]]:
+    """Entries beside what they were: by their patterns, else in order; without one now for those that are gone."""
+    gone = iter([entry for text, entry in earlier.items() if text not in entries])
+    for text, entry in entries.items():
+        if was := earlier.get(text) or next(gone, None):
+            yield entry, was
+    yield from ((None, was) for was in gone)

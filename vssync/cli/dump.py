@@ -1,7 +1,8 @@
-"""`vssync dump`: a manifest for a store that exists already."""
+"""`vssync dump`: a manifest for stores that exist already."""
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from shlex import join
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli.help import CONNECTION, FILE, FOLDER, option, verb
+from vssync.cli.help import CONNECTION, FOLDER, option, verb
 from vssync.cli.options import SERVICE, CommandOptions, shared_options
-from vssync.cli.session import print_warnings
-from vssync.errors import Refused, VssyncError
+from vssync.cli.session import print_warnings, read_with_progress
+from vssync.errors import Refused
 from vssync.providers import PROVIDERS
-from vssync.text import escape_control
+from vssync.text import count_noun, escape_control
 
 if TYPE_CHECKING:
     from vssync.model.service import ServiceSpec
@@ -24,9 +25,14 @@ _connection = partial(option, heading=CONNECTION)
 
 @verb
 @shared_options(*SERVICE)
-@option("-s --store", "The name or id of the store.", required=True, metavar="NAME|ID")
-@option("-o --out", "Write the manifest here.  [default: stdout]", type=FILE)
-@option("--match", "Look for the store's files in this folder.", type=FOLDER, metavar="DIR")
+@option("-s --store", "The name or id of a store; may be repeated.", multiple=True, metavar="NAME|ID")
+@option("--all", "Every store of the service.", is_flag=True)
+@option(
+    "-o --out",
+    "Write the manifest here; into a folder (DIR/) with a file for each store.  [default: stdout]",
+    metavar="FILE|DIR",
+)
+@option("--match", "Look for the stores' files in this folder.", type=FOLDER, metavar="DIR")
 @option("--download", "Download files that have no local match into this folder.", type=FOLDER, metavar="DIR")
 @option("--owner", "The owner of what the manifest takes over.  [default: the store's, with a random suffix]")
 @_connection("--provider", "Use this service, not the manifest's.", type=click.Choice(list(PROVIDERS)))
@@ -37,48 +43,82 @@ _connection = partial(option, heading=CONNECTION)
 def dump(
     options: CommandOptions,
     *,
-    store: str,
-    out: Path | None,
+    store: tuple[str, ...],
+    all: bool,
+    out: str | None,
     match: Path | None,
     download: Path | None,
     owner: str | None,
     provider: str | None,
     **service_fields: str,
 ) -> None:
-    """Write a manifest for an existing store, ready for `vssync apply`, which takes it over.
+    """Write a manifest for existing stores, ready for `vssync apply`, which takes them over.
 
     Files are listed by local path where one file matches, and by id otherwise; comments say how certain each match is.
-    The store is looked up in the manifest's service, or in the one that --provider names. Nothing is changed there.
+    The stores are looked up in the manifest's service, or in the one that --provider names. Nothing is changed there.
     """
     import secrets
 
-    from vssync.commands.dump.run import DumpRequest, dump_store
-    from vssync.commands.init import NAME_RULE, is_name, suggested_name
+    from vssync.commands.dump.run import DumpRequest, dump_stores
+    from vssync.commands.names import NAME_RULE, is_name, suggested_name
     from vssync.commands.session import open_connection
-    from vssync.files import write_file
-    from vssync.sources.load import MANIFEST_NAME
+    from vssync.files import cannot_write
 
-    out = None if out == Path("-") else out
-    if out and (out.is_symlink() or out.exists()):
-        raise Refused(f"{out}: exists already, and nothing was written. Move it away, or name another file.")
-    target = out or Path(MANIFEST_NAME)
-    owner = owner or suggested_name(store, secrets.token_hex(3))
+    if all == bool(store) or "" in store:
+        empty = " (one without a name is found by its id, vs_...)" if "" in store else ""
+        raise click.UsageError(f"give --store with the name or id of a store{empty}, or --all for every store")
+    target, is_split = _find_target(out)
+    source = store[0] if len(store) == 1 else target.resolve().parent.name
+    owner = owner or suggested_name(source, secrets.token_hex(3))
     if not is_name(owner):
         raise click.UsageError(f"--owner {owner}: {NAME_RULE}")
     service, beside = _select_service(options, target, provider, service_fields)
     settings = options.settings()
+    request = DumpRequest(store, owner, target, match, download, is_split)
     with open_connection(settings, service, beside) as connection:
         print_warnings(connection.client.sender.warnings)
-        text, plan_options = dump_store(connection, service, DumpRequest(store, owner, target, match, download))
-    if out is None:
-        click.echo(text, nl=False)
+        texts, dumped = read_with_progress(connection, lambda: dump_stores(connection, service, request))
+    print_warnings(f"{store.name or store.id} is left out: {store.reason}" for store in dumped.omitted)
+    if out in (None, "-"):
+        click.echo("".join(texts.values()), nl=False)
         return
     try:
-        write_file(out, text)
+        _write_new(texts, target, is_split=is_split)
     except OSError as error:
-        raise VssyncError(f"{out}: cannot be written: {error.strerror}") from error
-    command = join(["vssync", "plan", *plan_options, "-f", str(out), *settings.words])
-    click.echo(f"Wrote {out}.\nNext: {escape_control(command)}")
+        raise cannot_write(error.filename, error) from error
+    shown = target.parent if is_split else target
+    wrote = f"{target} and {count_noun(len(texts) - 1, 'file')} that it includes" if is_split else target
+    command = join(["vssync", "plan", *dumped.options, "-f", str(shown), *settings.words])
+    click.echo(f"Wrote {wrote}.\nNext: {escape_control(command)}")
+
+
+def _find_target(out: str | None) -> tuple[Path, bool]:
+    """The manifest to write, and whether each store has a file of its own. Raises Refused where one is in the way."""
+    from vssync.commands.dump.manifest import FOLDER
+    from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
+
+    if out in (None, "-"):
+        return Path(MANIFEST_NAME), False
+    is_split = out.endswith(os.sep) or Path(out).is_dir()
+    target = Path(out) / MANIFEST_NAME if is_split else Path(out)
+    in_the_way = [target]
+    if is_split:
+        in_the_way += [Path(out) / name for name in MANIFEST_NAMES]
+        in_the_way += (Path(out) / FOLDER).glob("*.yaml")
+    if existing := next((path for path in in_the_way if path.is_symlink() or path.exists()), None):
+        raise Refused(f"{existing}: exists already, and nothing was written. Move it away, or name another place.")
+    return target, is_split
+
+
+def _write_new(texts: dict[str, str], target: Path, *, is_split: bool) -> None:
+    """Writes the manifest after the files that it includes. Raises OSError."""
+    from vssync.files import write_file
+
+    for name, text in reversed(texts.items()):
+        path = target.parent / name if is_split else target
+        if is_split:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text)
 
 
 def _select_service(

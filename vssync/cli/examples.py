@@ -14,6 +14,7 @@ vssync validate -f kb/vssync.yaml -e prod  # another manifest, in one environmen
 vssync plan  # what apply would do
 vssync plan --out p.json  # the same, saved to be applied after a review
 vssync plan -t 'docs/guide/*' --full  # only these files, with a line for every change
+vssync plan -e '*'  # every environment that the manifest declares
 vssync plan --against main  # what this branch changes, without a service or a credential
 vssync apply  # show the plan, ask, apply it
 vssync apply p.json  # apply exactly the plan that was reviewed
@@ -21,17 +22,23 @@ vssync apply --yes -e dev  # do not ask, in one environment
 vssync show p.json  # as plan printed it
 vssync show p.json --format html > plan.html  # as a page, for a browser
 vssync status  # every store: its id, its files, whether it agrees
+vssync status -e 'pr-*'  # every live preview
 vssync status docs/guide/intro.md  # one file: declared, live, planned
 vssync search how do I reset my password  # in all stores of the manifest
 vssync search -s docs --filter 'size>=2' --format json refunds  # in one store, by an attribute
+vssync test  # ask every question, and print those that fail
+vssync test docs --format junit > questions.xml  # for a CI system, one store
 vssync batches  # in all stores
 vssync batches docs --format json  # in one store, as JSON
 vssync cancel vsfb_123  # an id that `vssync batches` shows
 vssync ci plan -e prod  # in a pull request's job: a plan, and a comment on it
 vssync ci apply -e prod --deployment kb-prod  # after the merge: what commits explain
 vssync ci drift -f kb -e prod  # on a schedule: an issue while stores of one manifest differ
+vssync ci preview  # in a pull request's job: its own environment, pr-N, while it is open
+vssync ci sweep --max-age 7  # on a schedule: delete what is left of such previews
 vssync destroy -e pr-12  # show what would be deleted, ask for the name
 vssync destroy -e pr-12 --confirm kb/pr-12  # the same without a terminal
+vssync destroy -e 'pr-*' --confirm 'kb/pr-*'  # every preview
 vssync gc  # list orphaned uploads
 vssync gc --suspected --yes  # delete them, and those that only look like vssync's
 vssync doctor  # only read
@@ -44,6 +51,7 @@ vssync serve --provider oci --fault delay=200  # as OCI, with each answer delaye
 vssync dump --store support-docs  # to stdout, every file by its id
 vssync dump --store vs_123 -o kb/vssync.yaml --match kb  # by local path where one matches
 vssync dump --store support-docs --provider openai --download docs  # from OpenAI, with the files downloaded
+vssync dump --all -o kb/ --match kb  # every store, with a file for each
 vssync diff staging prod  # what differs between the live stores
 vssync diff staging prod --detailed-exitcode  # exit with 2 when they differ
 vssync diff staging prod --desired  # what the manifest declares differently

@@ -14,7 +14,7 @@ from vssync.cli.help import HELP_NAMES
 
 VERBS = (
     *("apply", "batches", "cancel", "ci", "completion", "destroy", "diff", "doctor", "dump", "gc", "init"),
-    *("output", "plan", "render", "schema", "search", "serve", "show", "status", "validate"),
+    *("output", "plan", "render", "schema", "search", "serve", "show", "status", "test", "validate"),
 )
 
 

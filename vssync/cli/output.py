@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from vssync.cli.completion import complete_stores
@@ -22,12 +24,13 @@ def output(options: CommandOptions, store: str | None) -> None:
     that does not exist yet, the others are printed, and the exit code is 1.
     """
     from vssync.commands import output as outputs
-    from vssync.commands.plan import make_plan_now
+    from vssync.commands.plan import make_plan_now, options_of
     from vssync.model.plan import Options
 
     with session_with_progress(options.settings()) as session:
         targets = (store,) if store else ()
         plan = read_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
+    plan = replace(plan, options=options_of(session.settings, Options()))  # for commands to type here
     click.echo(getattr(outputs, f"output_{options.output_format}")(plan))
     if problems := outputs.unusable_stores(plan):
         raise VssyncError("\n".join(problems.values()))

@@ -259,14 +259,53 @@ def reading_progress(
 ) -> Iterator[None]:
     """Shows how much of the service is read, when it takes a while; what was sent again and why; what it waits for."""
 
-    def show() -> None:
+    def show(retries: str, trouble: Mapping[str, Any]) -> str:
         if stream := event_stream():
-            trouble: dict[str, Any] = {"retries": repeated(), "last_failure": last_trouble()} if repeated() else {}
             stream.emit("reading", objects=listed(), waiting_for=waiting_for() or None, **trouble)
-            return
-        retries = f", {count_noun(repeated(), 'request')} sent again ({last_trouble()})" if repeated() else ""
         wait = f"; {waiting_for()}" if waiting_for() else ""
-        write(f"Reading the service: {count_noun(listed(), 'object')}{retries}{wait}")
+        return f"Reading the service: {count_noun(listed(), 'object')}{retries}{wait}"
+
+    with _status_line(show, repeated, last_trouble, log_interval):
+        yield
+
+
+@contextmanager
+def asking_progress(
+    asked: Callable[[], tuple[int, int]],
+    repeated: Callable[[], int],
+    last_trouble: Callable[[], str],
+    log_interval: float = _READING_LOG_INTERVAL,
+) -> Iterator[None]:
+    """Shows how many questions were asked, and of how many."""
+
+    def show(retries: str, trouble: Mapping[str, Any]) -> str:
+        count, total = asked()
+        if stream := event_stream():
+            stream.emit("asking", asked=count, questions=total, **trouble)
+        return f"Asking: {count:,} of {count_noun(total, 'question')}{retries}"
+
+    with _status_line(show, repeated, last_trouble, log_interval):
+        yield
+
+
+@contextmanager
+def _status_line(
+    describe: Callable[[str, Mapping[str, Any]], str],
+    repeated: Callable[[], int],
+    last_trouble: Callable[[], str],
+    log_interval: float,
+) -> Iterator[None]:
+    """Shows a line while the block runs: on a terminal in its place, elsewhere now and then; events need none.
+
+    `describe` makes it, or an event, from what was sent again and why, in words and as an event's fields.
+    """
+
+    def show() -> None:
+        count, why = repeated(), last_trouble() if repeated() else ""
+        retries = f", {count_noun(count, 'request')} sent again ({why})" if count else ""
+        line = describe(retries, {"retries": count, "last_failure": why} if count else {})
+        if not event_stream():
+            write(line)
 
     terminal = sys.stderr.isatty()
     output = overwritten_line() if terminal else nullcontext(lambda text: print(text, file=sys.stderr, flush=True))

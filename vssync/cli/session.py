@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -19,11 +20,13 @@ from vssync.text import count_noun
 
 if TYPE_CHECKING:
     from vssync.cli.options import CommandOptions
-    from vssync.commands.session import Session, Settings
+    from vssync.commands.session import Connection, Session, Settings
     from vssync.journal.writer import Journal
     from vssync.model.plan import Plan
+    from vssync.model.report import Report
     from vssync.model.state import Desired
     from vssync.planner.against import ManifestComparison
+    from vssync.planner.score import QuestionReport
     from vssync.sources.load import LoadedManifest
 
 Result = TypeVar("Result")
@@ -51,6 +54,44 @@ def print_warnings(warnings: Iterable[object]) -> None:
         process.print_error(f"warning: {warning}", level="warning")
 
 
+def each_environment(
+    options: CommandOptions, show: Callable[[CommandOptions], int | None], *, live: bool = False, samples: bool = False
+) -> int:
+    """Shows one environment, or each that a pattern such as `*` stands for; the exit code is the worst.
+
+    In text, an empty line is between them; in JSON, each is a document of its own. An error of one is told, and the
+    others are shown all the same. With `live`, those that a pattern of the manifest made live are among them, with
+    `samples` a name for each pattern.
+    """
+    from vssync.commands.environments import expand_environments
+    from vssync.manifest.environments import is_pattern
+
+    if not is_pattern(options.env or ""):
+        return show(options) or process.DONE
+    if options.output_format in ("html", "gitlab"):
+        raise click.UsageError(f"--format {options.output_format}: is of one environment; name it by --env")
+    names = expand_environments(options.settings(), options.env or "", live=live, samples=samples)
+    if not names and options.output_format == "text":
+        click.echo(f"{options.env}: no environment of this pattern has stores.")
+    return each_of(names, options, show)
+
+
+def each_of(names: Iterable[str], options: CommandOptions, show: Callable[[CommandOptions], int | None]) -> int:
+    """Shows each of these environments; the exit code is the worst. A signal ends all of it."""
+    codes = list[int]()
+    for number, name in enumerate(names):
+        if number and options.output_format != "json":
+            click.echo()
+        if options.quiet:  # totals alone name no environment
+            click.echo(f"{name}:")
+        codes.append(process.run_command(partial(show, replace(options, env=name))))
+        if process.signals.received:
+            break
+        if codes[-1] in (process.ERROR, process.USAGE, process.BUG):
+            process.print_error(f"vssync: this was the environment {name}; the others are shown all the same")
+    return process.worst_code(codes)
+
+
 @contextmanager
 def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterator[Session]:
     """Loads the manifest, with progress, and connects to its service."""
@@ -61,7 +102,7 @@ def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterato
         yield session
 
 
-def read_with_progress(session: Session, read: Callable[[], Result]) -> Result:
+def read_with_progress(session: Session | Connection, read: Callable[[], Result]) -> Result:
     """What comes of reading the live state, as a plan does; shows how much of it is read."""
     from vssync.cli.progress import reading_progress
 
@@ -120,7 +161,9 @@ def format_comparison(comparison: ManifestComparison, options: CommandOptions) -
 def format_valid(desired: Desired) -> str:
     """What a manifest without errors holds."""
     files = count_noun(sum(len(store.files) for store in desired.stores), "file")
-    return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}."
+    asked = sum(len(store.tests.questions) for store in desired.stores if store.tests)
+    questions = f", {count_noun(asked, 'question')}" if asked else ""
+    return f"{desired.owner}: valid. {files} in {count_noun(len(desired.stores), 'store')}{questions}."
 
 
 def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool, settings: Settings | None = None) -> int:
@@ -164,36 +207,101 @@ def apply_and_report(
     *,
     saved: Plan | None = None,
     kind: str = "report",
+    ask: Callable[[Report], QuestionReport | None] | None = None,
 ) -> int:
     """Applies a plan, and prints the report, in JSON as a document of this `kind`; in text, only what is new in it.
 
-    `saved` is the saved plan of which this is what is still to be done.
+    `saved` is the saved plan of which this is what is still to be done. Unless the run is interrupted, `ask` then gives
+    the answers to the questions of the manifest, or None where they could not be asked; they are printed below the
+    report, in JSON within it, and beside a page on stderr.
     """
     from vssync.cli.progress import apply_progress, line_progress
     from vssync.commands.apply import apply_plan
+
+    is_json = options.output_format == "json"
+    if options.output_format == "text" and not plan.empty:
+        click.echo()
+    with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
+        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
+    answers, is_asked = None, False
+    try:
+        if not is_json:
+            _print_report(report, options)
+        if ask and not report.interrupted:
+            is_asked, answers = True, ask(report)
+    finally:  # whatever becomes of the questions, what was applied is told
+        if is_json:
+            _print_report(report, options, kind, answers)
+    if report.interrupted:
+        process.end_process(process.signals.exit_code())
+    if answers and not is_json:
+        click.echo(f"\n{format_questions(answers, options)}", color=True, err=options.output_format == "html")
+    if options.output_format == "text" and not options.quiet:
+        _print_next_steps(session, report, options)
+    if not report.converged or (is_asked and not answers):
+        return process.INCOMPLETE
+    return questions_exit_code(answers) if answers else process.DONE
+
+
+def _print_report(
+    report: Report, options: CommandOptions, kind: str = "report", answers: QuestionReport | None = None
+) -> None:
     from vssync.render.json import report_json
     from vssync.render.markdown import report_markdown
     from vssync.render.report import closing_text, report_text
 
-    is_text, view = options.output_format == "text", options.view()
-    if is_text and not plan.empty:
-        click.echo()
-    with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
-    if is_text and plan.empty:
-        if text := closing_text(report, view):
-            click.echo(f"\n{text}")
-    elif options.output_format == "json":
-        click.echo(report_json(report, kind))
+    view = options.view()
+    if options.output_format == "json":
+        click.echo(report_json(report, kind, answers))
     elif options.output_format == "html":
         from vssync.render.html import report_html
 
         click.echo(report_html(report, view), color=True)
-    else:
-        click.echo((report_text if is_text else report_markdown)(report, view), color=True)
-    if report.interrupted:
-        process.end_process(process.signals.exit_code())
-    return process.DONE if report.converged else process.INCOMPLETE
+    elif options.output_format == "markdown":
+        click.echo(report_markdown(report, view), color=True)
+    elif not report.plan.empty:
+        click.echo(report_text(report, view), color=True)
+    elif text := closing_text(report, view):
+        click.echo(f"\n{text}")
+
+
+def _print_next_steps(session: Session, report: Report, options: CommandOptions) -> None:
+    from vssync.commands.next_steps import next_steps
+    from vssync.render.report import next_steps_text
+
+    if steps := next_steps(session, report):
+        click.echo(f"\n{next_steps_text(steps, options.view())}")
+
+
+def ask_with_progress(
+    session: Session, keys: Collection[str], made_ids: Mapping[str, str] | None = None
+) -> QuestionReport:
+    """The results of the questions of these stores; shows how many are asked."""
+    from vssync.cli.progress import asking_progress
+    from vssync.commands.test import AskProgress, ask_stores
+
+    progress, sender = AskProgress(), session.client.sender
+    with asking_progress(
+        lambda: (progress.asked, progress.total), lambda: sender.retry_count, lambda: sender.last_failure
+    ):
+        return ask_stores(session, keys, progress, made_ids)
+
+
+def format_questions(report: QuestionReport, options: CommandOptions) -> str:
+    """The results as text, Markdown, JSON or JUnit's XML."""
+    from vssync.render.test import questions_json, questions_junit, questions_markdown, questions_text
+
+    if options.output_format in ("json", "junit"):
+        return (questions_json if options.output_format == "json" else questions_junit)(report)
+    show = questions_markdown if options.output_format == "markdown" else questions_text
+    return show(report, options.view())
+
+
+def questions_exit_code(report: QuestionReport) -> int:
+    """The exit code of a run that asked these questions."""
+    if report.failed:
+        return process.CHANGES
+    return process.INCOMPLETE if report.unasked else process.DONE
 
 
 def confirm(question: str, way_out: str) -> None:

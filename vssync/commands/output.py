@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from shlex import quote
 
 from vssync.document import document
@@ -16,13 +16,9 @@ from vssync.errors import VssyncError
 from vssync.model.convergence import find_convergence
 from vssync.model.plan import Action, Plan
 from vssync.planner.content_digest import UNKNOWN
+from vssync.planner.guards import plan_command
 from vssync.render import wording
 from vssync.text import escape_ci_commands, escape_control
-
-_UNUSABLE = {
-    Action.CREATE: "does not exist yet; run `vssync apply` first",
-    Action.REPLACE: "is expired; run `vssync apply --allow-store-replace` first, which changes its id",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +58,20 @@ def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
 def unusable_stores(plan: Plan) -> dict[str, str]:
     """Why declared stores of a plan cannot be searched, or need attention before they are, by key."""
     problems = {}
+    apply, replacing = (
+        plan_command(replace(plan.options, targets=(), allow_store_replace=allowed), "apply")
+        for allowed in (False, True)
+    )
+    unusable = {
+        Action.CREATE: f"does not exist yet; run `{apply}` first",
+        Action.REPLACE: f"is expired; run `{replacing}` first, which changes its id",
+    }
     for store in filter(lambda store: store.managed, plan.stores):
         action = store.change.action if store.change else None
         if store.change and action is Action.REFUSE:
             problems[store.key] = f"{store.key}: the store needs attention: {store.change.detail}"
-        elif action in _UNUSABLE or not store.id:
-            problems[store.key] = f"{store.key}: the store {_UNUSABLE[action or Action.CREATE]}"
+        elif action in unusable or not store.id:
+            problems[store.key] = f"{store.key}: the store {unusable[action or Action.CREATE]}"
     return problems
 
 

@@ -54,7 +54,7 @@ def search_stores(session: Session, request: SearchRequest) -> SearchResults:
     matches = match_stores(session.loaded.desired, session.client.list_stores(), Options())
     ids, max_results = matches.ids, request.max_results
     problems = tuple(
-        f"{store.key}: {_missing_reason(session, store, matches.by_key[store.key])}"
+        f"{store.key}: {missing_reason(session, store, matches.by_key[store.key])}"
         for store in stores
         if store.key not in ids
     )
@@ -71,7 +71,7 @@ def search_stores(session: Session, request: SearchRequest) -> SearchResults:
     best = sorted((hit for hits in results for hit in hits), key=lambda hit: -hit.score)[:max_results]
     hits = tuple(hit for hit in best if hit.score >= request.min_score)
     hints = () if hits else tuple(_hints(filters, types, best))
-    return SearchResults(hits, searched, frozenset(types), hints, problems)
+    return SearchResults(hits, searched, frozenset(types), hints, problems, request.question)
 
 
 def _chosen_stores(session: Session, keys: tuple[str, ...]) -> list[DesiredStore]:
@@ -83,7 +83,7 @@ def _chosen_stores(session: Session, keys: tuple[str, ...]) -> list[DesiredStore
     return [declared[key] for key in dict.fromkeys(keys or declared)]
 
 
-def _missing_reason(session: Session, store: DesiredStore, match: StoreMatch) -> str:
+def missing_reason(session: Session, store: DesiredStore, match: StoreMatch) -> str:
     """Why a store of the manifest cannot be searched, and what to do about it."""
     if session.client.stores_denied:
         return describe_denial(store, Snapshot(0))

@@ -75,7 +75,18 @@ def _get_upload(client: Client, file_id: str) -> Upload | None:
 
 
 def _read_contents(client: Client, store: LiveStore) -> Contents:
-    """A store's files, and its batches in progress: as the service lists them, or as noted in the store's metadata.
+    """A store's files, and its batches in progress: as the service lists them, or as noted in the store's metadata."""
+    listing = list_contents(client, store)
+    if listing.problem:
+        return listing
+    listed = client.list_batches(store.id)
+    unfinished = _noted_batches(client, store) if listed is None else listed
+    batches = tuple(_with_file_ids(client, store, batch) for batch in unfinished)
+    return replace(listing, batches=batches, batches_unlisted=listed is None)
+
+
+def list_contents(client: Client, store: LiveStore) -> Contents:
+    """A store's files.
 
     An answer that refuses to list the files of one store says nothing of other stores. Raises ServiceError for other
     failures: no answer, and a credential that was refused.
@@ -89,10 +100,7 @@ def _read_contents(client: Client, store: LiveStore) -> Contents:
         if isinstance(error, AccessDenied) or not error.answer.status:
             raise
         return Contents(count=store.counts.total, verdict=Verdict.SHORT, problem=_listing_problem(store, error))
-    listed = client.list_batches(store.id)
-    unfinished = _noted_batches(client, store) if listed is None else listed
-    batches = tuple(_with_file_ids(client, store, batch) for batch in unfinished)
-    return replace(listing, batches=batches, batches_unlisted=listed is None)
+    return listing
 
 
 def _find_hidden_attributes(client: Client, store: LiveStore, listing: Contents) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
@@ -181,9 +182,18 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
             if key in declared_in
         ]
         raise_if_any(Documents(document), diagnostics)
-        stores.update(included)
+        stores.update({key: _from_main_folder(store, documents, document) for key, store in included.items()})
         declared_in.update(dict.fromkeys(included, document.file_name))
     return stores
+
+
+def _from_main_folder(fields: Tree | None, documents: Documents, document: Document) -> Tree | None:
+    """Fields of an included file, with a file that they name relative to the manifest's folder."""
+    if not fields or not isinstance(tests := fields.get("tests"), str):
+        return fields
+    main_folder = posixpath.dirname(documents.main.file_name)
+    folder = posixpath.dirname(document.file_name).removeprefix(main_folder).lstrip("/")
+    return {**fields, "tests": posixpath.normpath(posixpath.join(escape_placeholders(folder), tests))}
 
 
 def _defaults_of_included(documents: Documents) -> dict[str, Tree]:
@@ -191,7 +201,7 @@ def _defaults_of_included(documents: Documents) -> dict[str, Tree]:
     return {
         key: defaults
         for document in documents.included
-        if (defaults := document.tree.get("defaults"))
+        if (defaults := _from_main_folder(document.tree.get("defaults"), documents, document))
         for key in document.tree["stores"] or ()
     }
 
@@ -236,6 +246,7 @@ def _store_spec(key: str, tree: Tree, provider: str, env: str) -> StoreSpec:
         ),
         skip=frozenset(tree.get("skip") or ()),
         formats=Formats(PROVIDERS[provider], tree.get("formats") or {}),
+        tests=literal_text(tree.get("tests") or ""),
     )
 
 

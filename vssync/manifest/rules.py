@@ -46,7 +46,10 @@ def find_unedited_fields(service: ServiceSpec) -> tuple[Diagnostic, ...]:
 
 
 def _check_distinct_stores(stores: Mapping[str, Tree]) -> Iterator[Diagnostic]:
-    """No two stores share a live name, an id or a former key, and no former key is the key of a store."""
+    """No two stores share a live name, an id or a former key, and no former key is the key of a store.
+
+    A service may have several stores of one name; those that are all pinned by their ids are told apart.
+    """
     names = [(key, ("stores", key, "name"), store.get("name") or key) for key, store in stores.items()]
     ids = [(key, ("stores", key, "id"), store["id"]) for key, store in stores.items() if store.get("id")]
     former_keys = [
@@ -57,9 +60,10 @@ def _check_distinct_stores(stores: Mapping[str, Tree]) -> Iterator[Diagnostic]:
     for noun, values in (("live name", names), ("id", ids), ("former key", former_keys)):
         first_store: dict[str, str] = {}
         for key, path, value in values:
-            if value in first_store:
-                yield Diagnostic(path, f"two stores have the {noun} `{value}`: `{first_store[value]}` and `{key}`")
-            first_store.setdefault(value, key)
+            first = first_store.setdefault(value, key)
+            is_told_apart = noun == "live name" and all(stores[each].get("id") for each in (first, key))
+            if first != key and not is_told_apart:
+                yield Diagnostic(path, f"two stores have the {noun} `{value}`: `{first}` and `{key}`")
     for _, path, was in former_keys:
         if was in stores:
             yield Diagnostic(path, f"`{was}` is a store of this manifest, not a former key", "remove one of the two")
@@ -152,6 +156,7 @@ FIELDS_APART_FROM_SELECTION = frozenset(
         "chunking",
         "attributes",
         "ignore_attributes",
+        "tests",
     )
 )
 

@@ -139,7 +139,8 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
         # ManifestError.
         for name in (name for name in error.validator_value if name not in error.instance):
             hint = "an entry with `file_id` needs a `key`" if name == "key" else f"write `{name}: ...`"
-            yield Diagnostic(path, f"{subject if path else 'the manifest'} lacks the field `{name}`", hint)
+            document = "the file" if "questions" in error.schema.get("properties", ()) else "the manifest"
+            yield Diagnostic(path, f"{subject if path else document} lacks the field `{name}`", hint)
     elif "propertyNames" in error.relative_schema_path:
         name = f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in {subject}"
         yield Diagnostic((*path, error.instance), *_explain(error, name, is_name=True), at_name=True)
@@ -239,7 +240,14 @@ def _explain_type(error: Violation, subject: str) -> tuple[str, str]:
     value, types = error.instance, error.validator_value
     allowed_types = [_TYPE_NAMES[name] for name in ([types] if isinstance(types, str) else types) if name != "null"]
     message = f"{subject} must be {_join_alternatives(allowed_types)}, not"
+    forms = error.schema.get("patternErrorMessage")  # of the text that is allowed, such as `30%`
+    if (
+        allowed_types == ["text"]
+        and type(value) is int
+        and forms
+        and not re.search(error.schema["pattern"], str(value))
+    ):
+        return f"{message} {_type_name(value)}", f"allowed: {forms}"
     if isinstance(value, float) and "a whole number" in allowed_types:
-        forms = error.schema.get("patternErrorMessage")  # of the text that is allowed too, such as `30%`
         return f"{message} {shorten_middle(to_text(value), MAX_VALUE_WIDTH)}", f"allowed: {forms}" if forms else ""
     return f"{message} {_type_name(value)}", _type_hint(value, allowed_types)

@@ -134,6 +134,7 @@ class StoreSpec:
     overrides: tuple[Override, ...] = ()
     skip: frozenset[str] = frozenset()  # as written: SKIP_REASONS that apply, `draft`, `!draft`
     formats: Formats = Formats(COMPATIBLE)
+    tests: str = ""  # a file of questions, relative to the manifest's folder
     # Because of a mistake, nobody can say which files it takes; what is wrong with files may follow from the mistake.
     has_unknown_selection: bool = False
 

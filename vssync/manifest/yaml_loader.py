@@ -33,12 +33,12 @@ class Document:
     problems: tuple[Problem, ...] = ()  # set by `check_document`; of parts that can be taken out
 
 
-def parse_document(text: str, file_name: str) -> Document:
+def parse_document(text: str, file_name: str, noun: str = "manifest") -> Document:
     """Reads YAML, or JSON where the name ends in .json. Raises ManifestError."""
     tree = parse_json(text, file_name) if file_name.endswith(".json") else load_values(text, file_name)
     if not isinstance(tree, dict):
         flaw = "is empty" if tree is None else "must hold fields, `name: value`"
-        raise ManifestError((Problem(file_name, 1, 1, f"the manifest {flaw}"),))
+        raise ManifestError((Problem(file_name, 1, 1, f"the {noun} {flaw}"),))
     return Document(file_name, text, tree)
 
 

@@ -93,6 +93,7 @@ class NoteKind(StrEnum):
     UPLOAD_GONE = "upload_gone"  # the store lists a file whose File does not exist
     LEFT_STORE = "left_store"  # a store of ours that left the manifest, and is kept
     PINNED_ONLY = "pinned_only"  # stores themselves cannot be read, so only those pinned by `id:` are planned
+    LOST_QUESTION = "lost_question"  # the documents that a question expects go, or its filter leaves them out
     GHOSTS = "ghosts"  # the service counts more files than it has
 
 
@@ -222,7 +223,7 @@ class Note:
     """Something to show of a store: of one object, of as many as `count` says, or of the store itself."""
 
     kind: NoteKind
-    key: str = ""  # of the file, or a batch's id; empty where files are only counted
+    key: str = ""  # of the file, a batch's id, or a question; empty where files are only counted
     count: int = 1  # of files: all of that kind, or all in the batch or store
     detail: str = ""
 

@@ -18,6 +18,7 @@ from vssync.model.marks import (
     parse_store_mark,
     short_digest,
 )
+from vssync.model.questions import QuestionSet
 from vssync.model.service import ServiceSpec
 
 Scalar = str | int | float | bool
@@ -131,6 +132,7 @@ class DesiredStore(StoreSettings):
 
     files: tuple[DesiredFile, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+    tests: QuestionSet | None = None  # what it should answer
 
     @property
     def left_out(self) -> Mapping[str, tuple[str, ...]]:

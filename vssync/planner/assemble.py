@@ -37,6 +37,7 @@ from vssync.planner.estimate import count_extra_requests
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.removal import plan_removed, plan_undeclared
+from vssync.planner.score import lost_questions
 from vssync.planner.store_files import StoreDraft
 from vssync.providers import PROVIDERS
 from vssync.text import count_noun
@@ -161,15 +162,16 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
     duplicates = () if context.options.allow_store_deletes else decision.duplicates
     way_out = "--allow-store-deletes removes it"
     duplicate_notes = (Note(NoteKind.LEFT_STORE, detail=f"{describe_unused(other)}; {way_out}") for other in duplicates)
+    changes = tuple(_replan_lost(change, batches.retry_ids, context) for change in draft.changes)
     return StorePlan(
         key=store.key,
         name=store.name,
         id=live.id if live else "",
         desired=store.settings,
         change=_scoped_change(draft, decision, context),
-        files=tuple(_replan_lost(change, batches.retry_ids, context) for change in draft.changes),
+        files=changes,
         batches=batches.changes,
-        notes=(*decision.notes, *duplicate_notes, *draft.notes, *batches.notes),
+        notes=(*decision.notes, *duplicate_notes, *draft.notes, *batches.notes, *lost_questions(store, changes)),
         unchanged=draft.unchanged,
         owned=len(draft.classified.ours),
         live=_count_live(decision, contents),

@@ -9,11 +9,13 @@ from functools import lru_cache
 from wcmatch import glob
 
 from vssync.errors import UsageProblem
+from vssync.manifest.diagnostics import did_you_mean
 from vssync.model.plan import Options
 from vssync.model.service import Capabilities
 from vssync.model.state import DesiredStore, Snapshot
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
+_MAX_KEYS = 2000  # of a store, that a misspelled address is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,18 @@ class Scope:
                 folder, slash, name = address.key.rpartition("/")
                 deeper = replace(address, key=f"{folder}{slash}**/{name}")
                 hint = f"; `*` does not cross a `/`: write {deeper}" if deeper.matches_any(keys_by_store) else ""
-                message = f"{address}: no store or file has this address. `vssync status` shows the stores"
+                similar = _similar_address(str(address), keys_by_store)
+                message = f"{address}: no store or file has this address.{similar} `vssync status` shows the stores"
                 raise UsageProblem(f"{message}{hint}.")
+
+
+def _similar_address(address: str, keys_by_store: Mapping[str, Collection[str] | None]) -> str:
+    """A question after an address that matches nothing: is one meant that is spelled almost like it? Empty for none."""
+    store, slash, _ = address.partition("/")
+    keys = keys_by_store.get(store) or ()
+    files = [f"{store}/{key}" for key in keys] if slash and len(keys) <= _MAX_KEYS else []
+    similar = "" if glob.is_magic(address, flags=_FLAGS) else did_you_mean(address, [*keys_by_store, *files])
+    return f" D{similar[1:]}" if similar else ""
 
 
 @lru_cache(maxsize=64)

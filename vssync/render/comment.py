@@ -30,8 +30,10 @@ from vssync.render.markdown import (
     inline_code,
     join_markdown,
     prose,
+    table_line,
     title_block,
 )
+from vssync.render.test import lost_question_blocks
 from vssync.text import count_noun, escape_control, join_first, join_words, shorten_middle, size_in_utf16
 
 JOB = "vssync ci"  # in place of a manifest's name, for an error of the whole job
@@ -41,6 +43,7 @@ _NAMED, _MANIFESTS = 3, 10
 _STORES = 100
 _UNFOLDED = 20  # stores: a longer table would push what follows out of sight
 _RARE = ("also", "left out")  # columns that are shown where they say something
+_LEGEND = "\nSigns: - delete, +/- replace, ~ change, + add."
 _CUT = "Cut here: the job's summary shows more."
 _VERBS = {"plan": ("changes", "change"), "apply": ("changes", "change"), "drift": ("differs", "differ")}
 _SENTENCE = 300
@@ -50,12 +53,16 @@ _LOCATION = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?(?::[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class FewerMatches:
-    """A pattern of a manifest that matches fewer files than on the base."""
+    """A pattern of a manifest that matches fewer files than on the base, where it may have been another.
+
+    Of one that is gone, location and pattern are empty.
+    """
 
     location: str
     pattern: str
     files: int
     before: int
+    earlier_pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ())
         *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
     ]
     blocks = _plan_blocks(JobReview((ManifestReview("", plan),)), full=view.full)
-    return join_markdown(chain(first, blocks), SUMMARY if view.full else COMMENT)
+    return join_markdown(chain(first, lost_question_blocks([("", plan)]), blocks), SUMMARY if view.full else COMMENT)
 
 
 def comparison_markdown(comparison: ManifestComparison, view: View) -> str:
@@ -161,7 +168,7 @@ def _heading(job: JobReview) -> str:
     changing, refused = len(differing), sum(bool(plan.refusals) for plan in plans)
     failed = sum(bool(review.error) for review in job.manifests)
     total = len(job.manifests) + len(job.untouched)
-    one, many = _VERBS[job.kind]
+    one, many = _VERBS.get(job.kind, _VERBS["plan"])
     what = f"{changing:,} of {count_noun(total, 'knowledge base')} {one if changing == 1 else many}"
     ends = [f"{count:,} {word}" for count, word in ((refused, "refused"), (failed, "failed")) if count]
     if total == 1 and job.manifests:
@@ -199,13 +206,19 @@ def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:
         yield MarkdownBlock(f"**{GOVERNING}:**\n", tuple(lines))
     for review in job.manifests:
         yield from _refusal_blocks(review, job)
+    yield from lost_question_blocks((review.name, review.shown) for review in job.manifests)
     for review in job.manifests:
         if review.error:
-            sentences = map(escape_control, review.error.splitlines())
-            lines = [part for line in sentences for part in wrap_sentences(line, 0, View(width=WIDTH))]
             verb = "applied" if job.kind == "apply" else "compared" if job.asked_no_service else "planned"
             what = "nothing was written" if review.plan else "failed" if review.name == JOB else f"could not be {verb}"
-            yield fenced_block(lines, before=f"**{_code(review.name)}: {what}**\n\n")
+            yield error_block(review, what)
+
+
+def error_block(review: ManifestReview, what: str) -> MarkdownBlock:
+    """What went wrong with a manifest, below what follows from that."""
+    sentences = map(escape_control, review.error.splitlines())
+    lines = [part for line in sentences for part in wrap_sentences(line, 0, View(width=WIDTH))]
+    return fenced_block(lines, before=f"**{_code(review.name)}: {what}**\n\n")
 
 
 def _settings(review: ManifestReview) -> Iterable[GuardChange]:
@@ -241,9 +254,12 @@ def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[Markdown
 
 
 def _fewer_line(fewer: FewerMatches, job: JobReview) -> str:
-    place, pattern = _link(fewer.location, job), _code(fewer.pattern)
-    base = _code(job.base) if job.base else "the base"
-    return f"{place} {pattern} matches {count_noun(fewer.files, 'file')} here, {fewer.before:,} on {base}."
+    base, earlier = _code(job.base) if job.base else "the base", _code(fewer.earlier_pattern)
+    if not fewer.pattern:
+        return f"{earlier} is not in the manifest any more; it matches {count_noun(fewer.before, 'file')} on {base}."
+    was = f" as {earlier}" if fewer.earlier_pattern not in ("", fewer.pattern) else ""
+    here = f"{_link(fewer.location, job)} {_code(fewer.pattern)} matches {count_noun(fewer.files, 'file')} here"
+    return f"{here}, {fewer.before:,} on {base}{was}."
 
 
 def _ways_out(refusals: Sequence[Refusal], labels: Sequence[str], *, told: bool) -> list[str]:
@@ -320,21 +336,22 @@ def _table_blocks(entries: list[_StoreEntry]) -> list[MarkdownBlock]:
         return []
     if len(entries) > _UNFOLDED:
         entries = sorted(entries, key=lambda entry: _risk_of(entry.store))
-    rows = [[_code(entry.name), *_cells([entry])] for entry in entries[:_STORES]]
+    rows = [_cells(_code(entry.name), [entry]) for entry in entries[:_STORES]]
     if rest := entries[_STORES:]:
-        rows.append([f"and {count_noun(len(rest), 'more store')}", *_cells(rest)])
-    titles = ("store", "add", "change", "replace", "delete", "also", "left out", "unchanged")
+        rows.append(_cells(f"and {count_noun(len(rest), 'more store')}", rest))
+    # What goes stands first and under signs, as in the details: on a telephone a table shows little of its right.
+    titles = ("-", "+/-", "~", "+", "also", "store", "left out", "unchanged")
     kept = [index for index, title in enumerate(titles) if title not in _RARE or any(row[index] for row in rows)]
-    head = _table_line([titles[index] for index in kept])
-    head += "\n" + _table_line(["---" if titles[index] in ("store", "also") else "--:" for index in kept])
-    lines = tuple(_table_line([row[index] for index in kept]) for row in rows)
+    head = table_line([titles[index] for index in kept])
+    head += "\n" + table_line(["---" if titles[index] in ("store", "also") else "--:" for index in kept])
+    lines = tuple(table_line([row[index] for index in kept]) for row in rows)
     if len(rows) <= _UNFOLDED:
-        return [MarkdownBlock(head, lines)]
+        return [MarkdownBlock(head, lines, _LEGEND)]
     stores = [entry.store for entry in entries]
-    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=True)]
+    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=False)]
     summary = f"{count_noun(len(entries), 'store')}{': ' if totals else ''}{', '.join(totals)}"
     summary = f"<details><summary>{summary}</summary>\n\n"
-    return [MarkdownBlock(summary + head, lines, "\n</details>")]
+    return [MarkdownBlock(summary + head, lines, f"{_LEGEND}\n\n</details>")]
 
 
 def _risk_of(store: StorePlan) -> tuple[bool, int]:
@@ -343,11 +360,7 @@ def _risk_of(store: StorePlan) -> tuple[bool, int]:
     return stays, -count_changes(store).delete
 
 
-def _table_line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cells(entries: list[_StoreEntry]) -> list[str]:
+def _cells(name: str, entries: list[_StoreEntry]) -> list[str]:
     stores = [entry.store for entry in entries]
     counts = count_changes(*stores)
     delete = f"**{counts.delete:,}**" if counts.delete else "0"
@@ -358,8 +371,8 @@ def _cells(entries: list[_StoreEntry]) -> list[str]:
     before = [key for entry in changed for keys in (entry.before or {}).values() for key in keys]
     after = [key for entry in changed for keys in entry.store.left_out.values() for key in keys]
     omitted = f"{len(left_out):,}{wording.delta_text(before, after)}" if left_out or changed else ""
-    files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
-    return [*files, also, omitted, f"{counts.unchanged:,}"]
+    files = [delete, f"{counts.replace:,}", f"{counts.change:,}", f"{counts.add:,}"]
+    return [*files, also, name, omitted, f"{counts.unchanged:,}"]
 
 
 def _urls(review: ManifestReview, plan: Plan, job: JobReview) -> dict[str, str]:

@@ -133,7 +133,7 @@ def comparison_html(comparison: ManifestComparison, view: View, audit: Audit) ->
 
 def report_html(report: Report, view: View) -> str:
     """A report as a page; what was not done comes first, with the words of the service."""
-    blocks, plan, ids = report_blocks(report), report.plan, dict(report.store_ids)
+    blocks, plan, ids = report_blocks(report, full=True), report.plan, dict(report.store_ids)
     stores = {key: StorePlan(key, key) for key in (block.key for block in blocks)}
     stores |= {store.key: store for store in plan.stores}
     *lines, total = end_lines(report)

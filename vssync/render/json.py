@@ -16,6 +16,8 @@ from vssync.model.plan import Action, NoteKind, Plan, StorePlan
 from vssync.model.report import Audit, FoundOrphans, Orphan, Outcome, Report, Status
 from vssync.model.state import Desired
 from vssync.planner.estimate import count_changes
+from vssync.planner.score import QuestionReport
+from vssync.render.test import question_values
 
 
 def plan_json(plan: Plan) -> str:
@@ -31,8 +33,8 @@ def plan_gitlab(plan: Plan) -> str:
     return json.dumps({kind: sum(actions[action] for action in among) for kind, among in kinds.items()})
 
 
-def report_json(report: Report, kind: str = "report") -> str:
-    """Every outcome of an apply, or of a `destroy`, which leaves nothing out."""
+def report_json(report: Report, kind: str = "report", answers: QuestionReport | None = None) -> str:
+    """Every outcome of an apply, or of a `destroy`, which leaves nothing out; with the answers to questions, if any."""
     return document(
         kind,
         owner=report.plan.owner,
@@ -53,6 +55,7 @@ def report_json(report: Report, kind: str = "report") -> str:
         orphans=[orphan_json(orphan) for orphan in report.orphans],
         audit=_audit_values(report.audit),
         held=[{"file_id": upload.file_id, "detail": upload.detail} for upload in report.held],
+        **({"test": question_values(answers)} if answers else {}),
     )
 
 

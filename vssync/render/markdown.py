@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 from urllib.parse import quote
 
+from vssync.model.marks import short_digest
 from vssync.model.report import Audit, Report
 from vssync.render import wording
 from vssync.render.layout import (
@@ -55,7 +56,7 @@ Measure = Callable[[str], int]
 def report_markdown(report: Report, view: View) -> str:
     """A report for those who approved the plan, under 65,536 characters, or under a mebibyte with `view.full`."""
     view = replace(view, width=WIDTH, color=False)
-    stores = report_blocks(report)
+    stores = report_blocks(report, full=True)
     failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
     lines = [line for block in fit_blocks([StoreBlock(*each) for each in failed if each[1]], view) for line in block]
     shown = lay_out_columns(lines, view).format_lines(lines)
@@ -120,7 +121,7 @@ def _kind_lines(rows: list[PlanRow], count: int, view: View) -> list[TextLine]:
     """The first rows of one sign, then how many more there are, and in which folders."""
     lines = group_lines(tuple(rows[:count]), ALL, view)
     if rest := rows[count:]:
-        more = count_noun(sum(row.count for row in rest), f"more {rest[0].noun}")
+        more = count_noun(sum(row.count for row in rest), f"{'more ' if count else ''}{rest[0].noun}")
         lines.append(TextLine(more, sign=rest[0].sign, indent=KEY))
         folders = by_folder(rest, _FOLDERS)
         lines += [TextLine(f"{name or './'}  {count_noun(files, 'file')}", indent=BELOW) for name, files in folders]
@@ -199,14 +200,23 @@ def inline_code(text: str) -> str:
 def prose(text: str) -> str:
     """A message with its names in code: those between backticks; all of it, if anything else might mean something."""
     parts = escape_control(text).split("`")
-    if len(parts) % 2 and all(map(_PLAIN.fullmatch, parts[::2])) and text[:1].isalnum():
+    if len(parts) % 2 and all(map(_PLAIN.fullmatch, parts[::2])) and (text[:1].isalnum() or not parts[0]):
         return "".join(inline_code(part) if index % 2 else part for index, part in enumerate(parts))
     return inline_code(text)
 
 
+def table_line(cells: Iterable[str]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
 def comment_marker(kind: str, owner: str) -> str:
-    """A hidden line by which a later run finds the comment it should replace."""
-    return f"<!-- vssync:{kind}:{re.sub('[^A-Za-z0-9._/-]|-(?=-)', '_', owner)} -->"
+    """A hidden line by which a later run finds the comment it should replace; different for each owner.
+
+    A comment in HTML holds neither every character nor `--`; a digest tells names apart that differ in those.
+    """
+    name = re.sub("[^A-Za-z0-9._/-]|-(?=-)", "_", owner)
+    return f"<!-- vssync:{kind}:{name if name == owner else f'{name}.{short_digest(owner)}'} -->"
 
 
 def clean_markdown(text: str) -> str:
@@ -240,3 +250,10 @@ def fit_markdown(text: str, most: int, ending: str, size: Measure = size_in_utf1
             if not line.strip() and depth <= 0:
                 kept = number
     return "\n".join(lines[:kept]).rstrip() + f"\n\n{ending}"
+
+
+def fit_between(start: str, texts: Sequence[str], end: str, *, most: int, size: Measure, cut: str) -> str:
+    """Markdown texts between a first line and an ending that are never cut; where the texts are, `cut` says so."""
+    room = most - size(start) - size(end) - 4
+    body = "\n\n".join(text.strip("\n") for text in texts)
+    return f"{start}\n{fit_markdown(body, room, cut, size)}\n\n{end.strip(chr(10))}"

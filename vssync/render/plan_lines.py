@@ -166,7 +166,8 @@ def _note_row(note: Note, store: StorePlan) -> PlanRow:
         text = "a second store, kept" if second else wording.NOTES[note.kind]
         return PlanRow(sign, STORE, text, below=below, noun="store")
     key = escape_control(note.key) or count_noun(note.count, "file")
-    return PlanRow(sign, key, wording.NOTES[note.kind], count=note.count, below=below)
+    noun = "question" if note.kind is NoteKind.LOST_QUESTION else "file"
+    return PlanRow(sign, key, wording.NOTES[note.kind], count=note.count, below=below, noun=noun)
 
 
 def report_rows(store: StorePlan, outcomes: list[Outcome]) -> tuple[PlanRow, ...]:

@@ -89,6 +89,7 @@ NOTES = {
     NoteKind.UPLOAD_GONE: "File deleted, still listed",
     NoteKind.LEFT_STORE: "not in the manifest, kept",
     NoteKind.PINNED_ONLY: "stores themselves cannot be read",
+    NoteKind.LOST_QUESTION: "will fail",
     NoteKind.GHOSTS: "counted by the service, and not there",
 }
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.manifest import resolve
@@ -22,20 +21,22 @@ from vssync.manifest.diagnostics import (
     Diagnostic,
     Documents,
     adding_problems,
+    did_you_mean,
     locate_diagnostics,
     locate_values,
     raise_if_any,
 )
 from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS, TextReader
-from vssync.manifest.globs import FoundFile, Listing, Pattern
+from vssync.manifest.globs import Listing, Pattern
 from vssync.manifest.lookups import GIT_DATE, Lookup, look_up
 from vssync.manifest.select import Selection, find_warnings, select_files
 from vssync.manifest.spec import Manifest
-from vssync.manifest.yaml_loader import Document, TreePath, parse_document
+from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import Desired, DesiredFile, extension_of
 from vssync.providers import TEXT_EXTENSIONS
+from vssync.sources.documents import read_document, read_included, read_questions, with_questions
 from vssync.sources.git import author_dates
-from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
+from vssync.sources.paths import ALLOW_HINT, Sandbox, find_work_tree, on_disk, sandbox_around
 from vssync.sources.revision import Checkout
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
@@ -98,9 +99,20 @@ def find_manifest(path: Path) -> Path:
         raise ManifestError((Problem(str(path), 0, 0, f"holds {' and '.join(MANIFEST_NAMES)}", "keep one of them"),))
     file = files[0] if files else path / MANIFEST_NAME
     if not file.is_file():
-        hint = "`vssync init` writes one; -f says where yours is"
-        raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", hint),))
+        raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", _manifest_hint(file)),))
     return file
+
+
+def _manifest_hint(file: Path) -> str:
+    """Where the manifest that is looked for may be: beside it under a similar name, or in a folder around it."""
+    if similar := did_you_mean(file.name, (path.name for path in file.parent.glob("*.y*ml") if path.is_file())):
+        return similar
+    folder = file.parent.resolve()
+    tree = find_work_tree(folder)
+    around = (parent / name for parent in folder.parents if parent.is_relative_to(tree) for name in MANIFEST_NAMES)
+    if found := next((path for path in around if path.is_file()), None):
+        return f"did you mean `-f {os.path.relpath(found)}`?"
+    return "`vssync init` writes one; -f says where yours is"
 
 
 @contextmanager
@@ -142,13 +154,17 @@ def load_sources(
     with adding_problems((*manifest.problems, *selection_problems)):
         commit_dates = _commit_dates(manifest, root, selections)
     readings, read_problems = _read_files(root, _read_jobs(selections, options.hashed, commit_dates), options)
-    problems = (*manifest.problems, *selection_problems, *read_problems)
+    asking = replace(manifest, stores=()) if options.is_past else manifest  # nobody asks the questions of the past
+    questions, question_problems = read_questions(asking, file.parent, sandbox, options.checkout)
+    problems = (*manifest.problems, *selection_problems, *read_problems, *question_problems)
     with adding_problems(problems):
         desired, warnings = resolve.resolve_desired(manifest, selections, readings, is_past=options.is_past)
     if manifest.problems or (problems and not options.is_past):
         raise ManifestError(problems)
+    desired, question_warnings = with_questions(desired, questions)
     found = problems if options.is_past else find_warnings(manifest, selections, listing)
-    return LoadedManifest(desired, root, str(file), manifest, (*found, *warnings), commit_dates)
+    warnings = (*found, *warnings, *question_warnings)
+    return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
 
 
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
@@ -170,12 +186,17 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
     return resolve.trace_provenance(loaded.manifest, store_key, file, looked_up)
 
 
+def read_documents(root: Path, lookups: Mapping[str, frozenset[Lookup]]) -> dict[str, resolve.Reading]:
+    """What these files below a root say, by path; files that cannot be read are left out."""
+    return _read_files(root, [_read_job(path, path, each, {}) for path, each in lookups.items()], _EVERYTHING)[0]
+
+
 def _load_manifest(
     file: Path, sandbox: Sandbox, env: str | None, variables: Mapping[str, str], options: LoadOptions
 ) -> Manifest:
     """The manifest in this file and the files that it includes, which are read in the order of their paths."""
     schema = load_schema("manifest.schema.json")
-    main = check_document(_read_document(file, str(file)), schema)
+    main = check_document(read_document(file, str(file)), schema)
     folder = Path(os.path.realpath(file.parent))
     with adding_problems(main.problems):
         if options.is_past:
@@ -186,42 +207,8 @@ def _load_manifest(
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
         distinct = {file.path: file for files in matches.values() for file in files}
-        included = _read_included(main, folder, schema, [file for _, file in sorted(distinct.items())])
+        included = read_included(main, folder, schema, [file for _, file in sorted(distinct.items())])
     return build_manifest(Documents(main, included), schema, env, variables)
-
-
-def _read_document(file: Path, shown_name: str) -> Document:
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        problem = Problem(shown_name, line, 1, "the manifest is not UTF-8 text", "save it as UTF-8")
-    except OSError as error:
-        problem = Problem(shown_name, 0, 0, f"the manifest cannot be read: {error.strerror}")
-    else:
-        return parse_document(text, shown_name)
-    raise ManifestError((problem,))
-
-
-def _read_included(
-    main: Document, folder: Path, schema: Mapping[str, Any], files: list[FoundFile]
-) -> tuple[Document, ...]:
-    """The included files. Raises ManifestError with the problems of all of them."""
-    documents: list[Document] = []
-    problems: list[Problem] = []
-    for file in files:
-        shown_name = os.path.join(os.path.dirname(main.file_name), file.path)
-        if file.problem:
-            problems.append(Problem(shown_name, 0, 0, file.problem))
-        elif shown_name != main.file_name:
-            try:
-                document = _read_document(folder / on_disk(file.path), shown_name)
-                documents.append(check_document(document, schema, "included"))
-            except ManifestError as error:
-                problems += error.problems
-    if problems:
-        raise ManifestError((*problems, *(problem for document in documents for problem in document.problems)))
-    return tuple(documents)
 
 
 def _find_root(manifest: Manifest, file: Path, sandbox: Sandbox, checkout: Checkout | None) -> Path:

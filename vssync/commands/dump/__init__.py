@@ -1,1 +1,1 @@
-"""`vssync dump`: the manifest of a store that exists already."""
+"""`vssync dump`: the manifest of stores that exist already."""

@@ -1,4 +1,4 @@
-"""The manifest of an existing store, as text that a person can read and that means exactly the files that were found.
+"""The manifest of existing stores, as text that a person can read and that means exactly what was found.
 
 It is read back before it is given out. Foreign text stands in quotes or comments, each on one line. Pure.
 """
@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from textwrap import indent
 from typing import Any
 
-from vssync.commands.dump.deduplicate import (
+from vssync.commands.dump.entries import DumpedFile, Omission
+from vssync.commands.dump.layout import (
     DumpedEntry,
-    DumpedLayout,
-    deduplicate,
-    entry_tree,
+    Level,
+    LookedUp,
+    StoreLayout,
     level_tree,
     plain_layout,
+    shared_level,
+    short_layout,
 )
-from vssync.commands.dump.entries import DumpedFile, OmittedFile
 from vssync.commands.dump.matching import Confidence
 from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import FoundFile, Listing
-from vssync.manifest.placeholders import escape_placeholders, parse_template, upload_name
-from vssync.manifest.resolve import resolve_desired
+from vssync.manifest.placeholders import parse_template, upload_name
+from vssync.manifest.resolve import Reading, resolve_desired
 from vssync.manifest.select import select_files
 from vssync.manifest.yaml_loader import parse_document
 from vssync.model.marks import StoreMark
@@ -37,6 +39,7 @@ from vssync.render import wording
 from vssync.render.yaml_writer import yaml_text
 from vssync.text import count_noun, escape_control
 
+MAIN, FOLDER = "vssync.yaml", "stores"  # the manifest that includes others, and where these lie
 _MAX_OMITTED = 64  # listed in the comment; nobody reads further
 _CONFIDENCE = {
     Confidence.BYTES: "the same bytes",
@@ -48,60 +51,97 @@ _CONFIDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class DumpedStore:
-    """A store and all that its manifest declares. `by_id` where its name alone would not find it."""
+    """A store and all that its manifest declares; `notes` are sentences on what it cannot declare."""
 
-    owner: str
     key: str
     store: LiveStore
-    service: ServiceSpec
+    settings: Mapping[str, Any] = field(default_factory=dict)  # as a manifest writes them
     files: tuple[DumpedFile, ...] = ()
-    omitted: tuple[OmittedFile, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    by_id: bool = False
+    omitted: tuple[Omission, ...] = ()
+    notes: tuple[str, ...] = ()
     unreported_chunking: int = 0  # files whose chunking the service does not report
-    adopt: bool = True  # whether there is anything in it to take over that carries no mark
-    options: tuple[str, ...] = ()  # of a plan that takes the store over
 
 
-def manifest_of_store(dumped: DumpedStore, local: Iterable[FoundFile], schema: Mapping[str, Any]) -> str:
-    """The manifest of a store; `local` are the files that its patterns could choose.
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """The stores of a service, and the owner that takes them over."""
 
-    It is short where that is exact, and has an entry for each file otherwise. Raises ManifestError where no manifest
-    can declare the store.
+    owner: str
+    service: ServiceSpec
+    stores: tuple[DumpedStore, ...]
+    omitted: tuple[Omission, ...] = ()  # other stores
+    options: tuple[str, ...] = ()  # of a plan that takes the stores over
+
+    @property
+    def service_name(self) -> str:
+        """The service as plans name it."""
+        return wording.heading_line(self.owner, self.service).rpartition(": ")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFiles:
+    """The local files that patterns could choose, and what was read of those that are in a store, by path."""
+
+    files: tuple[FoundFile, ...]
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+
+
+def write_manifest(
+    dump: Dump, local: LocalFiles, schema: Mapping[str, Any], *, is_split: bool = False
+) -> dict[str, str]:
+    """The manifest by file name: one file, or where `is_split` the main one and one for each store, which it includes.
+
+    A store is short where that is exact, and has an entry for each file otherwise. Raises ManifestError where no
+    manifest can declare the stores.
     """
-    local_files = tuple(local)
-    text = manifest_text(dumped, deduplicate(dumped.files, [file.nfc_path for file in local_files]))
-    if is_equivalent(text, dumped.files, local_files, schema):
-        return text
-    text = manifest_text(dumped, plain_layout(dumped.files))
-    _declared_files(text, local_files, schema)
-    return text
+    names = [file.nfc_path for file in local.files]
+    looked_up: LookedUp = {path: reading.findings.values for path, reading in local.readings.items()}
+    layouts = {store.key: short_layout(store.files, names, looked_up) for store in dump.stores}
+    texts = manifest_texts(dump, layouts, shared_level(layouts), is_split=is_split)
+    if is_equivalent(texts, dump, local, schema):
+        return texts
+    for store in dump.stores:
+        alone = Dump(dump.owner, dump.service, (store,))
+        without_lookups = short_layout(store.files, names, {})
+        for layout in (layouts[store.key], without_lookups, plain_layout(store.files)):
+            layouts[store.key] = layout
+            if is_equivalent(manifest_texts(alone, {store.key: layout}, {}), alone, local, schema):
+                break
+    texts = manifest_texts(dump, layouts, {}, is_split=is_split)
+    declared_files(texts, local, schema)
+    return texts
 
 
-def is_equivalent(
-    text: str, files: Collection[DumpedFile], local: Iterable[FoundFile], schema: Mapping[str, Any]
-) -> bool:
-    """Whether the manifest is valid and declares exactly these files."""
+def is_equivalent(texts: Mapping[str, str], dump: Dump, local: LocalFiles, schema: Mapping[str, Any]) -> bool:
+    """Whether the manifest is valid and declares exactly the files of these stores."""
     try:
-        declared = _declared_files(text, local, schema)
+        declared = declared_files(texts, local, schema)
     except ManifestError:
         return False
-    if len(declared) != len(files):
-        return False
-    return {file.key: _declaration(file, file.filename) for file in declared} == {
-        file.key: _declaration(file, upload_name(parse_template(file.filename), file.path or file.key, ""))
-        for file in files
-    }
+    return all(
+        len(declared[store.key]) == len(store.files)
+        and {file.key: _declaration(file, file.filename) for file in declared[store.key]}
+        == {
+            file.key: _declaration(file, upload_name(parse_template(file.filename), file.position, ""))
+            for file in store.files
+        }
+        for store in dump.stores
+    )
 
 
-def _declared_files(text: str, local: Iterable[FoundFile], schema: Mapping[str, Any]) -> tuple[DesiredFile, ...]:
-    """The files of a manifest with one store. Raises ManifestError."""
-    manifest = build_manifest(Documents(check_document(parse_document(text, "vssync.yaml"), schema)), schema, None, {})
-    selected, problems = select_files(manifest, Listing(local))
+def declared_files(
+    texts: Mapping[str, str], local: LocalFiles, schema: Mapping[str, Any]
+) -> dict[str, tuple[DesiredFile, ...]]:
+    """The files of a manifest by store. Raises ManifestError."""
+    main, *included = (
+        check_document(parse_document(text, name), schema, "included" if number else "")
+        for number, (name, text) in enumerate(texts.items())
+    )
+    manifest = build_manifest(Documents(main, tuple(included)), schema, None, {})
+    selected, problems = select_files(manifest, Listing(local.files))
     if diagnostics := (*manifest.problems, *problems):
         raise ManifestError(diagnostics)
-    (store,) = resolve_desired(manifest, selected, {})[0].stores
-    return store.files
+    return {store.key: store.files for store in resolve_desired(manifest, selected, local.readings)[0].stores}
 
 
 def _declaration(file: DesiredFile | DumpedFile, filename: str) -> tuple[object, ...]:
@@ -110,34 +150,55 @@ def _declaration(file: DesiredFile | DumpedFile, filename: str) -> tuple[object,
     return (file.path, file.file_id, filename, file.chunking, typed)
 
 
-def manifest_text(dumped: DumpedStore, layout: DumpedLayout) -> str:
-    """The manifest, with its last newline."""
-    head = {"version": 1, "owner": dumped.owner, "service": _service_tree(dumped.service)}
-    parts = [*_header_lines(dumped), "", yaml_text(head), "stores:"]
-    parts.append(f"  {yaml_text({dumped.key: {}}).removesuffix(' {}')}")
-    if settings := {**_settings_tree(dumped), **level_tree(layout.level)}:
-        parts.append(indent(yaml_text(settings), "    "))
-    parts.append("    files:" if layout.entries else "    files: []")
-    parts += [line for entry in layout.entries for line in _entry_lines(entry)]
-    if layout.overrides:
-        overrides = [{"match": pattern, **level_tree(level)} for pattern, level in layout.overrides]
-        parts.append(indent(yaml_text({"overrides": overrides}), "    "))
-    return "\n".join([*parts, *_omitted_lines(dumped.omitted)]) + "\n"
+def manifest_texts(
+    dump: Dump, layouts: Mapping[str, StoreLayout], shared: Level, *, is_split: bool = False
+) -> dict[str, str]:
+    """The manifest by file name, with last newlines; stores inherit what is `shared`."""
+    plan = f"# `{escape_control(shlex.join(['vssync', 'plan', *dump.options]))}` shows what taking"
+    blocks = {store.key: [*_store_lines(store, layouts[store.key].without(shared))] for store in dump.stores}
+    comments = {store.key: [*_comment_lines(store, dump.owner)] for store in dump.stores}
+    tree: dict[str, Any] = {"version": 1, "owner": dump.owner, "service": _service_tree(dump.service)}
+    tree |= {"include": [f"{FOLDER}/*.yaml"]} if is_split and blocks else {}
+    tree |= {"defaults": level_tree(shared)} if shared else {}
+    if len(dump.stores) == 1 and not is_split:
+        (store,) = dump.stores
+        head, *more = _comment_lines(store, dump.owner, f" of {dump.service_name}, as it was found")
+        lines = [head, f"{plan} it over changes.", *more, "", yaml_text(tree), "stores:", *_indented(blocks[store.key])]
+    else:
+        files = count_noun(sum(len(store.files) for store in dump.stores), "file")
+        stores = count_noun(len(dump.stores), "vector store")
+        head = f"# {stores} of {dump.service_name}, as they were found: {files}."
+        lines = [head, f"{plan} them over changes.", "", yaml_text(tree)]
+        lines.append("stores: {}" if is_split or not blocks else "stores:")
+        for key in () if is_split else blocks:
+            lines += _indented([*comments[key], *blocks[key], ""])
+    texts = {MAIN: [*lines, *_omitted_lines(dump.omitted, "store")]}
+    if is_split:
+        texts |= {included_name(key): [*comments[key], "stores:", *_indented(blocks[key])] for key in blocks}
+    return {name: "\n".join(lines).rstrip("\n") + "\n" for name, lines in texts.items()}
 
 
-def _header_lines(dumped: DumpedStore) -> Iterator[str]:
-    service = wording.heading_line(dumped.owner, dumped.service).rpartition(": ")[2]
-    name = escape_control(f"{dumped.store.name} ({dumped.store.id})")
-    yield f"# The vector store {name} of {service}, as it was found: {count_noun(len(dumped.files), 'file')}."
-    command = escape_control(shlex.join(["vssync", "plan", *dumped.options]))
-    yield f"# `{command}` shows what taking it over changes."
+def included_name(key: str) -> str:
+    """The file of one store beside the main manifest."""
+    return f"{FOLDER}/{key}.yaml"
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [indent(line, "  ") for line in lines]
+
+
+def _comment_lines(dumped: DumpedStore, owner: str, place: str = "") -> Iterator[str]:
+    store = escape_control(f"{dumped.store.name} ({dumped.store.id})".strip())
+    yield f"# The vector store {store}{place}: {count_noun(len(dumped.files), 'file')}."
     for line in _confidence_counts(dumped.files):
         yield f"#   {line}"
     if dumped.unreported_chunking:
         yield f"# The service does not report the chunking of {count_noun(dumped.unreported_chunking, 'file')}: it is"
         yield "# `auto` here, which their next upload will use. If you know better, write it under `chunking`."
+    for note in dumped.notes:
+        yield f"# {escape_control(note)}"
     mark = dumped.store.mark
-    if isinstance(mark, StoreMark) and mark.owner != dumped.owner:
+    if isinstance(mark, StoreMark) and mark.owner != owner:
         yield f"# It belongs to {escape_control(mark.owner)}, whose own manifest says more."
         yield "# Files by id are ingested again when it is taken over."
 
@@ -150,42 +211,48 @@ def _confidence_counts(files: Iterable[DumpedFile]) -> list[str]:
     ]
 
 
-def _settings_tree(dumped: DumpedStore) -> dict[str, Any]:
-    store = dumped.store
-    tree: dict[str, Any] = {
-        "name": escape_placeholders(store.name),
-        "id": escape_placeholders(store.id) if dumped.by_id else "",
-        "adopt": dumped.adopt,
-        "description": escape_placeholders(store.description),
-        "metadata": {name: escape_placeholders(value) for name, value in sorted(dumped.metadata.items())},
-        "expires_after": {"days": store.expires_after_days} if store.expires_after_days else {},
-    }
-    return {name: value for name, value in tree.items() if value}
-
-
 def _service_tree(service: ServiceSpec) -> dict[str, Any]:
     values = {each.name: getattr(service, each.name) for each in fields(service)}
     return {name: dict(value) if name == "capabilities" else value for name, value in values.items() if value}
 
 
-def _entry_lines(entry: DumpedEntry) -> Iterator[str]:
-    (first, *others) = entry.files
+def _store_lines(dumped: DumpedStore, layout: StoreLayout) -> Iterator[str]:
+    """A store under its key."""
+    yield yaml_text({dumped.key: {}}).removesuffix(" {}")
+    if settings := {**dumped.settings, **level_tree(layout.level)}:
+        yield indent(yaml_text(settings), "  ")
+    yield "  files:" if layout.entries else "  files: []"
+    is_mixed = len({file.confidence for file in dumped.files}) > 1
+    for entry in layout.entries:
+        yield from (f"    {line}" for line in _entry_lines(entry, is_mixed=is_mixed))
+    if layout.overrides:
+        overrides = [{"match": pattern, **level_tree(level)} for pattern, level in layout.overrides.items()]
+        yield indent(yaml_text({"overrides": overrides}), "  ")
+    yield from _omitted_lines(dumped.omitted, "file")
+
+
+def _entry_lines(entry: DumpedEntry, *, is_mixed: bool) -> Iterator[str]:
+    first, *others = entry.files
     if others:
-        yield from (f"      # {line}" for line in _confidence_counts(entry.files))
-    elif first.path:
-        yield f"      # {_CONFIDENCE[first.confidence]}"
+        yield from (f"# {line}" for line in _confidence_counts(entry.files))
+    elif first.path and is_mixed:
+        yield f"# {_CONFIDENCE[first.confidence]}"
     if first.remark and not others:
-        yield f"      # {escape_control(first.remark)}"
-    tree = yaml_text({"files": [entry_tree(entry)]}).split("\n")[1:]
-    yield from (f"    {line}" for line in tree)
+        yield f"# {escape_control(first.remark)}"
+    if first.file_id and not entry.level:
+        yield f"- {{{', '.join(yaml_text({name: value}) for name, value in entry.tree().items())}}}"
+    else:
+        yield from (line.removeprefix("  ") for line in yaml_text({"files": [entry.tree()]}).split("\n")[1:])
 
 
-def _omitted_lines(omitted: tuple[OmittedFile, ...]) -> Iterator[str]:
+def _omitted_lines(omitted: tuple[Omission, ...], noun: str) -> Iterator[str]:
     if omitted:
+        place = " of the store" if noun == "file" else ""
         yield ""
-        yield f"# Left out: {count_noun(len(omitted), 'file')} of the store. They stay as they are."
-    for file in omitted[:_MAX_OMITTED]:
-        name = f" ({file.name})" if file.name else ""
-        yield escape_control(f"#   {file.id}{name}: {file.reason}")
+        staying = "It stays as it is." if len(omitted) == 1 else "They stay as they are."
+        yield f"# Left out: {count_noun(len(omitted), noun)}{place}. {staying}"
+    for each in omitted[:_MAX_OMITTED]:
+        name = f" ({each.name})" if each.name else ""
+        yield escape_control(f"#   {each.id}{name}: {each.reason}")
     if (more := len(omitted) - _MAX_OMITTED) > 0:
         yield f"#   and {more:,} more"

@@ -18,6 +18,7 @@ from vssync.providers import PROVIDERS
 
 PATH = "${path}"  # a manifest's usual upload name
 TEMPLATES = (PATH, "${name}")  # upload names that suit any file
+_PARSED_TEMPLATES = tuple(map(parse_template, TEMPLATES))
 
 
 class Confidence(IntEnum):
@@ -59,17 +60,23 @@ class Comparison:
     differs: bool = False
 
 
-def candidate_paths(
-    files: tuple[RemoteFile, ...], local_files: Iterable[FoundFile], provider: str
-) -> dict[str, tuple[str, ...]]:
-    """By File id the local files with its upload name and size that a manifest could choose."""
-    paths_by_form: dict[tuple[str, int], list[str]] = {}
+def paths_by_form(local_files: Iterable[FoundFile], provider: str) -> dict[tuple[str, int], tuple[str, ...]]:
+    """The local files that a manifest could choose, by the upload names they could have and their size."""
+    paths: dict[tuple[str, int], tuple[str, ...]] = {}
     for local in local_files:
         if not local.problem and is_loadable(local, provider):
-            for name in {upload_name(parse_template(template), local.nfc_path, "") for template in TEMPLATES}:
-                paths_by_form.setdefault((name, local.size), []).append(local.nfc_path)
+            for name in {upload_name(template, local.nfc_path, "") for template in _PARSED_TEMPLATES}:
+                paths[name, local.size] = (*paths.get((name, local.size), ()), local.nfc_path)
+    return paths
+
+
+def candidate_paths(
+    files: Iterable[RemoteFile], local: Mapping[tuple[str, int], tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """By File id the local files with its upload name and size, of those of `paths_by_form`."""
+    files = tuple(files)
     unique = unique_ids(files)
-    candidates = {file.id: paths_by_form.get((file.filename, file.size)) for file in files if file.id in unique}
+    candidates = {file.id: local.get((file.filename, file.size)) for file in files if file.id in unique}
     return {file_id: tuple(sorted(paths)) for file_id, paths in candidates.items() if paths}
 
 

@@ -1,0 +1,196 @@
+"""`vssync test`: asks the live stores the questions that the manifest has for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from vssync.api.client import Client
+from vssync.api.parse import filter_body
+from vssync.commands.search import missing_reason
+from vssync.commands.session import Session
+from vssync.errors import ServiceError, UsageProblem, VssyncError
+from vssync.limits import MAX_VALUE_LENGTH, SEARCH_RESULTS
+from vssync.manifest.diagnostics import did_you_mean
+from vssync.model.marks import KEY, key_attribute
+from vssync.model.plan import Options
+from vssync.model.questions import Question, QuestionSet
+from vssync.model.state import Desired, DesiredStore, LiveFile, LiveStore
+from vssync.planner.find_stores import match_stores
+from vssync.planner.score import (
+    QuestionReport,
+    QuestionResult,
+    RankedHit,
+    StoreKeys,
+    StoreScore,
+    explain_missing,
+    judge,
+)
+from vssync.threads import Pool
+
+_ABOUT_THE_QUESTION = (400, 422)  # statuses of an answer to one question, such as one whose filter is not known
+
+
+@dataclass(slots=True)
+class AskProgress:
+    """How many questions are to be asked, and were; some are asked twice. Thread-safe."""
+
+    total: int = 0
+    asked: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self) -> None:
+        """One more was asked."""
+        with self._lock:
+            self.asked += 1
+
+
+def stores_with_questions(desired: Desired, keys: Collection[str] = ()) -> tuple[str, ...]:
+    """The keys of the stores to ask: these, or without any all that have questions.
+
+    Raises UsageProblem for a store that the manifest does not have or that has no questions, VssyncError where none
+    has.
+    """
+    declared = {store.key: store for store in desired.stores}
+    for key in keys:
+        if key not in declared:
+            hint = did_you_mean(key, declared) or f"it has {', '.join(declared)}"
+            raise UsageProblem(f"{key}: the manifest has no such store; {hint}")
+        if not declared[key].tests:
+            raise UsageProblem(f"{key}: the store has no questions; name a file of them by `tests`")
+    chosen = tuple(key for key, store in declared.items() if store.tests and (not keys or key in keys))
+    if not chosen:
+        raise VssyncError("no store of the manifest has questions; name a file of them by `tests`, as `questions.yaml`")
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One search: of a store's question, for so many results."""
+
+    store_id: str
+    question: Question
+    most: int
+
+
+class _Asker:
+    """Searches side by side; a store that cannot be searched is asked no further questions. Thread-safe."""
+
+    def __init__(self, client: Client, pool: Pool, progress: AskProgress) -> None:
+        self._client, self._pool, self._progress = client, pool, progress
+        self._stopped: dict[str, str] = {}  # why, by store id
+
+    def ask_all(self, jobs: list[_Job]) -> list[tuple[RankedHit, ...] | str]:
+        """What each search found, or why it could not be made."""
+        self._progress.total += len(jobs)
+        return self._pool.map(self._ask, jobs)
+
+    def _ask(self, job: _Job) -> tuple[RankedHit, ...] | str:
+        if reason := self._stopped.get(job.store_id):
+            return reason
+        chosen = {"filters": filter_body(job.question.filter)} if job.question.filter else {}
+        try:
+            hits = self._client.search_store(job.store_id, job.question.ask, job.most, **chosen)
+        except ServiceError as error:
+            if error.answer.status not in _ABOUT_THE_QUESTION:
+                self._stopped[job.store_id] = str(error)
+            return str(error)
+        finally:
+            self._progress.count()
+        return tuple(RankedHit(hit.key, hit.file_id, hit.filename, hit.score) for hit in hits)
+
+
+def ask_stores(
+    session: Session, keys: Collection[str], progress: AskProgress, made_ids: Mapping[str, str] | None = None
+) -> QuestionReport:
+    """Asks every question of these stores, and looks for what was expected and not found.
+
+    `made_ids` are live ids, by key, of stores that an apply just made, which the service may not list yet. What cannot
+    be asked is said by the results. Raises Refused where it is not clear which live store is meant.
+    """
+    desired, client, pool = session.loaded.desired, session.client, session.pool
+    stores = [store for store in desired.stores if store.key in keys]
+    problem, listed = "", tuple[LiveStore, ...]()
+    try:
+        listed = client.list_stores()
+    except ServiceError as error:
+        problem = str(error)
+    matches = match_stores(desired, listed, Options())
+    ids = {**(made_ids or {}), **matches.ids}
+    asker = _Asker(client, pool, progress)
+    asked = [(store, question) for store in stores if store.key in ids for question in _questions(store).questions]
+    found = asker.ask_all([_Job(ids[store.key], question, question.top) for store, question in asked])
+    by_store = {
+        key: [(question, answer) for (_, question), answer in pairs]
+        for key, pairs in groupby(zip(asked, found, strict=True), key=lambda pair: pair[0][0].key)
+    }
+    results = {
+        store.key: _judge_store(store, ids[store.key], by_store[store.key], asker, client)
+        for store in stores
+        if store.key in by_store
+    }
+    scores = []
+    for store in stores:
+        if store.key not in results:
+            reason = problem or missing_reason(session, store, matches.by_key[store.key])
+            results[store.key] = tuple(QuestionResult(each, error=reason) for each in _questions(store).questions)
+        scores.append(StoreScore(store.key, _questions(store), results[store.key], ids.get(store.key, "")))
+    return QuestionReport(desired.owner, desired.service, tuple(scores))
+
+
+def _questions(store: DesiredStore) -> QuestionSet:
+    return store.tests or QuestionSet()
+
+
+def _judge_store(
+    store: DesiredStore,
+    store_id: str,
+    answers: list[tuple[Question, tuple[RankedHit, ...] | str]],
+    asker: _Asker,
+    client: Client,
+) -> tuple[QuestionResult, ...]:
+    """What the answers say; the store's files are listed only where hits do not name theirs, or one is missing."""
+    hits = [hit for _, answer in answers if not isinstance(answer, str) for hit in answer]
+    files: tuple[LiveFile, ...] | None = None
+    results = [_judge_answer(question, answer) for question, answer in answers]
+    if not all(hit.key for hit in hits) or any(result.missing for result in results):
+        files = _list_files(client, store_id)
+    names = _Names(store, files or ())
+    results = [result if result.error else judge(result.question, names.of(result.hits)) for result in results]
+    incomplete = [number for number, result in enumerate(results) if result.missing]
+    deeper = asker.ask_all([_Job(store_id, results[number].question, SEARCH_RESULTS[-1]) for number in incomplete])
+    keys = StoreKeys.of(store, files)
+    for number, answer in zip(incomplete, deeper, strict=True):
+        if not isinstance(answer, str):
+            results[number] = explain_missing(results[number], names.of(answer), keys)
+    return tuple(results)
+
+
+def _judge_answer(question: Question, answer: tuple[RankedHit, ...] | str) -> QuestionResult:
+    return QuestionResult(question, error=answer) if isinstance(answer, str) else judge(question, answer)
+
+
+def _list_files(client: Client, store_id: str) -> tuple[LiveFile, ...] | None:
+    """A store's files; None where they cannot be listed, which only leaves out why a document is not found."""
+    try:
+        return client.list_files(store_id)
+    except ServiceError:
+        return None
+
+
+class _Names:
+    """The keys of hits: what the hit's own attributes say, else by its file's id; a long key is cut in attributes."""
+
+    def __init__(self, store: DesiredStore, files: Collection[LiveFile]) -> None:
+        self._by_id = {file.id: str(file.attributes[KEY]) for file in files if KEY in file.attributes}
+        self._uncut = {key_attribute(file.key): file.key for file in store.files if len(file.key) > MAX_VALUE_LENGTH}
+
+    def of(self, hits: tuple[RankedHit, ...]) -> tuple[RankedHit, ...]:
+        """The hits with their keys."""
+        return tuple(replace(hit, key=self._key_of(hit)) for hit in hits)
+
+    def _key_of(self, hit: RankedHit) -> str:
+        key = hit.key or self._by_id.get(hit.file_id, "")
+        return self._uncut.get(key, key)
