@@ -217,7 +217,7 @@ def test_what_steers_a_model_is_taken_and_shown_again(api: Api, store: str) -> N
         ({"tools": [{"type": "web_search"}]}, (400, "tools[0].type", "must be one of file_search")),
         ({"tools": [{"type": "file_search"}]}, (400, "tools[0].vector_store_ids", "Missing required parameter")),
         ({"tool": {"vector_store_ids": []}}, (400, "tools[0].vector_store_ids", "not 0")),
-        ({"tool": {"vector_store_ids": ["vs_x"]}}, (404, None, "'vs_x' does not exist")),
+        ({"tool": {"vector_store_ids": ["vs_x"]}}, (404, None, "'vs_x' does not exist. The newest here: vs_")),
         ({"tool": {"max_num_results": 51}}, (400, "tools[0].max_num_results", "between 1 and 50")),
         ({"tool": {"filters": {"type": "eq"}}}, (400, "tools[0].filters.key", "Missing required parameter")),
         (
