@@ -25,8 +25,10 @@ from vssync.model.questions import (
 )
 from vssync.model.state import DesiredStore
 
-_MAX_KEYS, _MAX_HINTS = 2000, 20  # to compare a misspelled key with, and to give a hint for: it takes milliseconds
+_MAX_KEYS = 2000  # in a store with more, no key like a misspelled one is looked for: that would take long
+_MAX_HINTS = 20  # how many misspelled keys get a hint
 _LAST_CHARACTER = "\U0010ffff"  # sorts after every other
+_NOTHING = CompoundFilter("and", ())  # stands for a filter whose mistake is reported
 _ONE_OF = "for one of several, write {type: in, key: lang, value: [de, en]}"
 
 
@@ -83,20 +85,20 @@ def _read_api_filter(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) 
     if kind not in known:
         hint = did_you_mean(str(kind), known) or f"one of {', '.join(known)}"
         diagnostics.append(Diagnostic((*path, "type"), f"`{format_path((*path, 'type'))}` is no kind of filter", hint))
-        return CompoundFilter("and", ())
+        return _NOTHING
     allowed = ("type", "filters") if kind in COMPOUNDS else ("type", "key", "value")
     for name in [name for name in tree if name not in allowed]:
         message, hint = f"unknown field `{name}` in `{format_path(path)}`", f"allowed here: {', '.join(allowed)}"
         diagnostics.append(Diagnostic((*path, name), message, hint, at_name=True))
     if missing := next((name for name in allowed if name not in tree), ""):
         diagnostics.append(Diagnostic(path, f"`{format_path(path)}` lacks the field `{missing}`"))
-        return CompoundFilter("and", ())
+        return _NOTHING
     if kind in COMPOUNDS:
         inner = tree["filters"] if isinstance(tree["filters"], list) else []
         if not inner or not all(isinstance(each, Mapping) and "type" in each for each in inner):
             hint = "each as {type: eq, key: lang, value: de}"
             diagnostics.append(Diagnostic((*path, "filters"), "`filters` must be a list of filters", hint))
-            return CompoundFilter("and", ())
+            return _NOTHING
         places = ((each, (*path, "filters", number)) for number, each in enumerate(inner))
         return CompoundFilter(kind, tuple(_read_api_filter(each, place, diagnostics) for each, place in places))
     return _read_comparison(tree, path, diagnostics)
@@ -134,7 +136,8 @@ class KeyIndex:
         if pattern not in self._matching:
             start = compile_filter(pattern).start
             first, end = (bisect_left(self.keys, text) for text in (start, start + _LAST_CHARACTER))
-            among = self.keys[first:end] if pattern.startswith(start) else self.keys  # an exact key needs no escapes
+            # `start` is without escapes. A pattern that has some may also be a key as it is, which lies elsewhere.
+            among = self.keys[first:end] if pattern.startswith(start) else self.keys
             self._matching[pattern] = tuple(key for key in among if matches_key(pattern, key))
         return self._matching[pattern]
 
