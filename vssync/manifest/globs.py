@@ -129,7 +129,7 @@ def compile_filter(text: str) -> Pattern:
     return compile_pattern(text, is_filter=True)
 
 
-_LAST_CHARACTER = "\U0010ffff"  # sorts after every other
+LAST_CHARACTER = "\U0010ffff"  # sorts after every other
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Listing:
     def chosen_by(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
         """The files a pattern chooses, with their NFC paths. Only paths that begin with its fixed part are tried."""
         first = bisect_left(self.paths, pattern.start)
-        end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
+        end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else LAST_CHARACTER))
         for index in range(first, end):
             file = self.files[index]
             if pattern.matches(self.paths[index]) and (not file.behind or pattern.leads_to(file.behind)):

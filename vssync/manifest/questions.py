@@ -9,7 +9,7 @@ from typing import Any
 from unicodedata import normalize
 
 from vssync.manifest.diagnostics import Diagnostic, Documents, did_you_mean, format_path, raise_if_any
-from vssync.manifest.globs import compile_filter, pattern_problem
+from vssync.manifest.globs import LAST_CHARACTER, compile_filter, pattern_problem
 from vssync.manifest.scalars import NonCanonical
 from vssync.manifest.schema import validate_tree
 from vssync.manifest.yaml_loader import Document, Tree, TreePath
@@ -27,7 +27,6 @@ from vssync.model.state import DesiredStore
 
 _MAX_KEYS = 2000  # in a store with more, no key like a misspelled one is looked for: that would take long
 _MAX_HINTS = 20  # how many misspelled keys get a hint
-_LAST_CHARACTER = "\U0010ffff"  # sorts after every other
 _NOTHING = CompoundFilter("and", ())  # stands for a filter whose mistake is reported
 _ONE_OF = "for one of several, write {type: in, key: lang, value: [de, en]}"
 
@@ -135,7 +134,7 @@ class KeyIndex:
         """The keys that this pattern matches, or is."""
         if pattern not in self._matching:
             start = compile_filter(pattern).start
-            first, end = (bisect_left(self.keys, text) for text in (start, start + _LAST_CHARACTER))
+            first, end = (bisect_left(self.keys, text) for text in (start, start + LAST_CHARACTER))
             # `start` is without escapes. A pattern that has some may also be a key as it is, which lies elsewhere.
             among = self.keys[first:end] if pattern.startswith(start) else self.keys
             self._matching[pattern] = tuple(key for key in among if matches_key(pattern, key))
