@@ -57,7 +57,6 @@ from vssync.model.state import (
     SearchHit,
     StoreStatus,
     Upload,
-    Verdict,
 )
 from vssync.providers import Bucket
 
@@ -144,13 +143,6 @@ class Client:
 
     def list_all_files(self, store: LiveStore) -> Contents:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
-
-        def get(file_id: str) -> LiveFile | None:
-            try:
-                return self.get_file(store.id, file_id)
-            except NotFound:
-                return None
-
         is_counted = store.id not in self._usable_pinned
         lists = f"fewer files than it counts ({store.counts.total:,})" if is_counted else "other files than before"
         subject = f"{store.name} ({store.id}) lists {lists}"
@@ -168,20 +160,11 @@ class Client:
         return read_whole(
             partial(self.read_files, store.id),
             lambda: self.get_store(store.id).counts.total,
-            get,
+            partial(self.find_file, store.id),
             wait,
             store.counts.total,
             is_settled=now - max(store.created_at, store.last_active_at) > SETTLING_SECONDS,
         )
-
-    def require_all_files(self, store: LiveStore) -> tuple[LiveFile, ...]:
-        """All files of a store; ServiceError where it is not sure that the service lists all."""
-        listing = self.list_all_files(store)
-        if listing.verdict is Verdict.SHORT:
-            counted = f"the service counts {listing.count:,} files in it and lists {len(listing.files):,}"
-            answer = Answer("GET", store_path(store.id, "files"), message=counted)
-            raise ServiceError(f"{store.name} ({store.id}): {counted}; try again later", answer)
-        return listing.files
 
     def read_files(self, store_id: str, order: Order = Order.ANY, count: int | None = None) -> ListingPass[LiveFile]:
         """One pass through a store's files, from both ends at once for any order; `count` is the service's own."""
@@ -203,6 +186,13 @@ class Client:
 
     def get_file(self, store_id: str, file_id: str) -> LiveFile:
         return self._read(Call("GET", store_path(store_id, "files", file_id)), parse.parse_store_file)
+
+    def find_file(self, store_id: str, file_id: str) -> LiveFile | None:
+        """A store's file; None where it is not there, or not visible yet."""
+        try:
+            return self.get_file(store_id, file_id)
+        except NotFound:
+            return None
 
     def is_attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
@@ -299,6 +289,13 @@ class Client:
             return Upload(file_id, "", 0, 0, purpose=CONNECTOR)
         self._may_read_uploads = True
         return upload
+
+    def find_upload(self, file_id: str) -> Upload | None:
+        """A File; None where it was deleted, though some services still list it as attached."""
+        try:
+            return self.get_upload(file_id)
+        except NotFound:
+            return None
 
     def list_uploads(self) -> Iterator[Upload]:
         """All Files of our purpose, whoever's, newest first; each page is fetched when it is needed.

@@ -23,7 +23,7 @@ from vssync.api.parse import AttachmentEntry, attribute_filter
 from vssync.commands.doctor.facts import Fact
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok
 from vssync.commands.doctor.redact import id_prefix
-from vssync.errors import AccessDenied, NotDeleted, NotFound, ServiceError, UsageProblem, VssyncError
+from vssync.errors import AccessDenied, NotDeleted, ServiceError, UsageProblem, VssyncError
 from vssync.limits import MAX_VALUE_LENGTH
 from vssync.model.state import Attributes, Chunking, FileStatus, LiveFile, Scalar, SearchHit, Upload
 from vssync.text import count_noun
@@ -136,10 +136,7 @@ class ScratchStore:
 
     def find_file(self, file_id: str) -> LiveFile | None:
         """A file of the store; None where it is not visible."""
-        try:
-            return self.client.get_file(self.store_id, file_id)
-        except NotFound:
-            return None
+        return self.client.find_file(self.store_id, file_id)
 
     def wait_for_file(self, file_id: str) -> LiveFile:
         """A file of the store, once it is completed.
