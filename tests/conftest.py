@@ -172,6 +172,7 @@ _SCREEN = ("CI", "COLUMNS", "TERM", "TTY_INTERACTIVE")  # what decides how much 
 _LOCALE = ("LC_", "LANG")  # of one that is not installed, as when it came by ssh, every shell warns
 _FETCHING_NOTHING = {  # what a test starts, or a script that it runs
     "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_TEMPLATE_DIR": "",  # nor a folder of sample hooks for each repository
     "PIP_NO_INDEX": "1",
     "UV_OFFLINE": "1",
     "npm_config_offline": "true",

@@ -45,6 +45,7 @@ class Project(Repository):
     def __init__(self, folder: Path, fake: FakeGitHub | FakeGitLab, files: Files, monkeypatch: pytest.MonkeyPatch):
         super().__init__(folder / "checkout", files)
         self.ignored = self.tree / ".git/info/exclude"
+        self.ignored.parent.mkdir(exist_ok=True)
         self.ignored.write_text(".vssync/\n")
         monkeypatch.chdir(self.tree)
         monkeypatch.setenv("VSSYNC_STATE_DIR", str(folder / "state"))
