@@ -45,6 +45,7 @@ from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
+from vssync.model.questions import SearchFilter
 from vssync.model.state import (
     CONNECTOR,
     Attributes,
@@ -123,9 +124,12 @@ class Client:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", store_path(store_id), Plane.CONTROL))
 
-    def search_store(self, store_id: str, query: str, max_results: int, **more: Any) -> tuple[SearchHit, ...]:
-        """The best chunks for a question, at most so many (1..50); `more` are fields of the request."""
-        body = {"query": query, "max_num_results": max_results, **more}
+    def search_store(
+        self, store_id: str, query: str, max_results: int, search_filter: SearchFilter | None = None
+    ) -> tuple[SearchHit, ...]:
+        """The best chunks for a question, at most so many (1..50)."""
+        filters = {"filters": parse.filter_body(search_filter)} if search_filter else {}
+        body = {"query": query, "max_num_results": max_results, **filters}
         call = Call("POST", store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 
@@ -326,12 +330,11 @@ class Client:
     def probe(self, path: str, plane: Plane = Plane.DATA) -> Probe:
         """Asks for one object of a listing; what the service answers is returned, not raised."""
         started = self.clock.monotonic()
-        error: ServiceError | None = None
         try:
             self._read(Call("GET", path, plane, {"limit": 1}), parse_page)
-        except ServiceError as cause:
-            error = cause
-        return Probe(error, self.clock.monotonic() - started)
+        except ServiceError as error:
+            return Probe(error, self.clock.monotonic() - started)
+        return Probe(None, self.clock.monotonic() - started)
 
     def _send(self, call: Call, parse: Callable[[Any], Any]) -> Reply:
         reply = self.sender.send(call, parse)
