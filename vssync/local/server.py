@@ -30,8 +30,7 @@ MOST_SHOWN = 200  # characters of a header
 
 def listen_on(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 def service_url(listening: socket.socket) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.manifest import resolve
@@ -36,9 +37,11 @@ from vssync.providers import TEXT_EXTENSIONS
 from vssync.sources.documents import read_document, read_included, read_questions, with_questions
 from vssync.sources.git import author_dates
 from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
-from vssync.sources.revision import Checkout
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
+
+if TYPE_CHECKING:
+    from vssync.sources.revision import Checkout
 
 MANIFEST_NAME = "vssync.yaml"
 MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")
