@@ -168,10 +168,11 @@ def no_looking_for_cookies() -> Iterator[None]:
 
 
 _PRIVATE = ("VSSYNC_", "OCI_", "OPENAI_", "AWS_", "AZURE_", "KUBERNETES_")
-_SCREEN = ("COLUMNS", "TERM", "TTY_INTERACTIVE")
+_SCREEN = ("CI", "COLUMNS", "TERM", "TTY_INTERACTIVE")  # what decides how much is printed
 _LOCALE = ("LC_", "LANG")  # of one that is not installed, as when it came by ssh, every shell warns
 _FETCHING_NOTHING = {  # what a test starts, or a script that it runs
     "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_TEMPLATE_DIR": "",  # nor a folder of sample hooks for each repository
     "PIP_NO_INDEX": "1",
     "UV_OFFLINE": "1",
     "npm_config_offline": "true",

@@ -15,6 +15,7 @@ import importlib
 import os
 import pkgutil
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,34 +74,39 @@ def _start(folder: Path) -> None:
 
 
 def _serve(folder: Path) -> None:
-    """Forks for every process id it reads, until nobody can write one any more."""
+    """Forks for every process id it reads, until nobody can write one any more, and tells each how its child ended."""
     package = importlib.import_module("vssync")
     for module in pkgutil.walk_packages(package.__path__, "vssync."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     patch.object(database, "PRAGMAS", (*database.PRAGMAS, "pragma synchronous = off")).start()
     gc.freeze()
+    callers: dict[int, int] = {}  # by child
+
+    def reap(*_: object) -> None:
+        with contextlib.suppress(ChildProcessError):  # there is none left
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                _tell(folder / str(callers.pop(ended[0])), os.waitstatus_to_exitcode(ended[1]))
+
+    signal.signal(signal.SIGCHLD, reap)
     with (folder / "calls").open() as calls:
         for line in calls:
-            if os.fork() == 0:
-                _answer(folder, int(line))
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # a child may end before it is noted
+            if (child := os.fork()) == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+                _become(Path(f"/proc/{int(line)}"))
                 return
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            callers[child] = int(line)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
-def _answer(folder: Path, caller: int) -> None:
-    """In a child: runs the program in a child of its own, and tells the caller how that ended."""
-    child = os.fork()
-    if child == 0:
-        _become(Path(f"/proc/{caller}"))
-        return
-    _, status = os.waitpid(child, 0)
+def _tell(caller: Path, code: int) -> None:
     with contextlib.suppress(OSError):  # a caller that was killed waits no more
-        code_pipe = os.open(folder / str(caller), os.O_WRONLY | os.O_NONBLOCK)
-        os.write(code_pipe, f"{os.waitstatus_to_exitcode(status) % 256}\n".encode())
-        (folder / str(caller)).unlink()
-    os._exit(0)
+        code_pipe = os.open(caller, os.O_WRONLY | os.O_NONBLOCK)
+        os.write(code_pipe, f"{code % 256}\n".encode())
+        os.close(code_pipe)
+        caller.unlink()
 
 
 def _become(caller: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import stat
@@ -11,6 +12,8 @@ from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
+
+from vssync.errors import VssyncError
 
 _TYPE_NAMES = {
     stat.S_IFREG: "a file",
@@ -26,6 +29,17 @@ _TYPE_NAMES = {
 def describe_file_type(mode: int) -> str:
     """What kind of file has this `st_mode`, for messages: "a folder"."""
     return _TYPE_NAMES.get(stat.S_IFMT(mode), "something unknown")
+
+
+def cannot_write(path: Path | str, error: OSError) -> VssyncError:
+    """The error for a file that cannot be written, with the way out."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        way_out = "make room, or name another place"
+    elif error.errno in (errno.ENOENT, errno.ENOTDIR):
+        way_out = "create its folder first"
+    else:
+        way_out = "name a place where you may write"
+    return VssyncError(f"{path}: cannot be written: {error.strerror}; {way_out}")
 
 
 def write_file(path: Path, text: str | Iterable[str]) -> None:

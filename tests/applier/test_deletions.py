@@ -251,7 +251,9 @@ def test_a_store_of_others_that_cannot_be_read_stops_no_apply(place: Place) -> N
 
 def test_a_store_goes_in_one_request_and_then_its_uploads(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    place.write({"vssync.yaml": MANIFEST, **{f"{number}.md": f"# {number}\n" for number in range(300)}})
+    place.write(
+        {"vssync.yaml": MANIFEST, **{f"{number}.md": f"# {number}\n" for number in range(120)}}
+    )  # more than a page
     assert place.apply().converged
     recorders: list[Counting] = []
 
@@ -262,10 +264,10 @@ def test_a_store_goes_in_one_request_and_then_its_uploads(tmp_path: Path) -> Non
     with place.work(wrap) as work:
         report = apply_plan(work, plan_destruction(work), Silent())
     seen = recorders[0].seen
-    assert (report.converged, len(report.outcomes)) == (True, 301)
+    assert (report.converged, len(report.outcomes)) == (True, 121)
     deletions = [path for method, path in seen if method == "DELETE"]
-    assert (len(deletions), "/vector_stores/" in deletions[0]) == (301, True)
-    assert len(seen) <= 300 + 10
+    assert (len(deletions), "/vector_stores/" in deletions[0]) == (121, True)
+    assert len(seen) <= 120 + 10
     assert (live(place).stores, live(place).uploads) == ({}, ())
 
 

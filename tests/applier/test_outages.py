@@ -91,15 +91,15 @@ def test_an_old_copy_that_would_have_to_go_first_stays_in_an_outage(place: Place
     [
         ("local,unreadable-batches=404", "delay=0:GET:/none", 60, 1),
         ("local,unreadable-batches=403", "delay=0:GET:/none", 5, 1),
-        ("local,unreadable-batches=501", "delay=0:GET:/none", 5, 1),
-        ("local", "status=403:GET:/vector_stores/*/file_batches/*", 5, 1),
+        pytest.param("local,unreadable-batches=501", "delay=0:GET:/none", 5, 1, marks=pytest.mark.slow),
+        pytest.param("local", "status=403:GET:/vector_stores/*/file_batches/*", 5, 1, marks=pytest.mark.slow),
         ("local", "status=403:GET:/vector_stores/*/file_batches/*/files", 5, 1),
         ("local", "not-json:GET:/vector_stores/*/file_batches/*", 600, 1),
         # What may pass says nothing of batches:
         ("local,unreadable-batches=500", "delay=0:GET:/none", 20, 4),
         ("local", "status=503:GET:/vector_stores/*/file_batches/*", 20, 4),
         ("local", "status=503:GET:/vector_stores/*/file_batches/*:1-4", 10, 4),
-        ("local", "status=429:GET:/vector_stores/*/file_batches/*:1-4", 20, 4),
+        pytest.param("local", "status=429:GET:/vector_stores/*/file_batches/*:1-4", 20, 4, marks=pytest.mark.slow),
         ("local", "reset-before:GET:/vector_stores/*/file_batches/*:1-4", 20, 4),
     ],
 )

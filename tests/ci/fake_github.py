@@ -79,6 +79,7 @@ class FakeGitHub(FakeForge):
             "html_url": f"https://github.com/{REPOSITORY}/pull/{number}",
             "user": user(author),
             "created_at": self.now(),
+            "state": "open",
             "merged_at": None,
             "merge_commit_sha": "7e57",
             "base": {"ref": "main", "sha": "ba5e", "repo": {"id": 1, "full_name": REPOSITORY}},
@@ -116,9 +117,15 @@ class FakeGitHub(FakeForge):
 
     def merge(self, number: int, sha: str, *, commits: tuple[str, ...] = (), base: str = "main") -> None:
         self.pulls[number]["base"]["ref"] = base
-        self.pulls[number] |= {"merged_at": self.now(), "merge_commit_sha": sha}
+        self.pulls[number] |= {"state": "closed", "merged_at": self.now(), "merge_commit_sha": sha}
         for commit in (*commits, sha):
             self.commits.setdefault(commit, []).append(number)
+
+    def close(self, number: int) -> None:
+        self.pulls[number]["state"] = "closed"
+
+    def reopen(self, number: int) -> None:
+        self.pulls[number]["state"] = "open"
 
     def deploy(self, environment: str, sha: str, *statuses: str, ref: str = "main") -> None:
         id_ = self.next_id()

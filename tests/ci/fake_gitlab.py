@@ -100,6 +100,12 @@ class FakeGitLab(FakeForge):
         for commit in {request["sha"], merge, squash, *commits} - {None}:
             self.commits.setdefault(commit, []).append(number)
 
+    def close(self, number: int) -> None:
+        self.requests_[number]["state"] = "closed"
+
+    def reopen(self, number: int) -> None:
+        self.requests_[number]["state"] = "opened"
+
     def deploy(self, environment: str, sha: str, status: str, ref: str = "main") -> None:
         deployment = {"id": self.next_id(), "environment": environment, "sha": sha, "status": status, "ref": ref}
         self.deployments.insert(0, deployment)

@@ -18,7 +18,8 @@ from tests.ci.fake_gitlab import TOKEN_USER, FakeGitLab
 from tests.ci.repository import Files, Repository
 from tests.support import Silent
 from vssync.ci.forge import Forge
-from vssync.commands.ci import CiRun, run_job
+from vssync.commands.ci.job import CiRun
+from vssync.commands.ci.run import run_job
 from vssync.commands.session import Settings
 from vssync.errors import VssyncError
 from vssync.render.layout import View
@@ -44,6 +45,7 @@ class Project(Repository):
     def __init__(self, folder: Path, fake: FakeGitHub | FakeGitLab, files: Files, monkeypatch: pytest.MonkeyPatch):
         super().__init__(folder / "checkout", files)
         self.ignored = self.tree / ".git/info/exclude"
+        self.ignored.parent.mkdir(exist_ok=True)
         self.ignored.write_text(".vssync/\n")
         monkeypatch.chdir(self.tree)
         monkeypatch.setenv("VSSYNC_STATE_DIR", str(folder / "state"))
@@ -112,7 +114,7 @@ class Project(Repository):
 
     # What the forge runs
 
-    def review(self, number: int, **variables: str) -> End:
+    def review(self, number: int, name: str = "plan", *, closed: bool = False, **variables: str) -> End:
         """The job of a request, in what the forge checks out for it."""
         branch = self.branch_of(number)
         base = self.git("rev-parse", "main")
@@ -121,7 +123,8 @@ class Project(Repository):
             self.git("merge", "-q", "--no-ff", "-m", "a merge of both", branch)
             pull = self.fake.pulls[number]
             pull["base"]["sha"] = base
-            forge = self.fake.open_job(self.folder, "pull_request", pull_request=pull, **variables)
+            payload: dict[str, Any] = {"pull_request": pull, "action": "closed" if closed else "synchronize"}
+            forge = self.fake.open_job(self.folder, "pull_request", **payload, **variables)
         else:
             request = {
                 "CI_MERGE_REQUEST_IID": str(number),
@@ -130,16 +133,17 @@ class Project(Repository):
                 "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
                 "CI_MERGE_REQUEST_DIFF_BASE_SHA": self.git("merge-base", base, branch),
                 "CI_COMMIT_SHA": self.head,
+                "CI_ENVIRONMENT_ACTION": "stop" if closed else "start",
                 **variables,
             }
             forge = self.fake.open_job(self.folder, "merge_request_event", **request)
-        return self.do("plan", forge)
+        return self.do(name, forge)
 
     def job(self, name: str, *, unexplained: bool = False, before: str = "", token: str = "") -> End:
         """A job of a push since the last one, of a schedule for drift, or by hand where `unexplained`."""
         self.git("checkout", "-q", "main")
         before, self.pushed = before or self.pushed, self.head
-        event = "schedule" if name == "drift" else "push"
+        event = "schedule" if name in ("drift", "sweep") else "push"
         if isinstance(self.fake, FakeGitHub):
             payload: dict[str, Any] = {"before": before, "token": token or "ghs_job"}
             if unexplained:

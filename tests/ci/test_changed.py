@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.ci.repository import Files, Repository
-from vssync.ci.changed import fewer_matches, find_manifests, review_removed, split_touched
+from vssync.ci.changed import (
+    ManifestsByTouch,
+    fewer_matches,
+    find_manifests,
+    find_removed,
+    review_removed,
+    split_touched,
+)
 from vssync.ci.history import GitHistory, ManifestHistory
 from vssync.errors import VssyncError
+from vssync.render.comment import ManifestReview
 
 A = """\
 version: 1
@@ -120,7 +127,7 @@ def test_files_that_a_manifest_includes_are_no_manifests_and_others_can_be_named
     head = git.ask("rev-parse", "HEAD").decode().strip()
     result = split_touched([ManifestHistory(git, path) for path in found], head, head)
     assert [each.path for each in result.untouched] == ["kb/other.yaml", "vssync.yaml"]
-    assert split_touched([], head, head) == ((), ())
+    assert split_touched([], head, head) == ManifestsByTouch((), ())
 
 
 def test_a_submodule_touches_what_may_read_in_it(tmp_path: Path) -> None:
@@ -176,7 +183,7 @@ def test_a_manifest_that_goes_is_told(tmp_path: Path, files: Files, told: list[s
     repository.commit(files)
     git = GitHistory(repository.tree)
     present = [ManifestHistory(git, path) for path in find_manifests(git)]
-    reviews = list(review_removed(git, base, partial(ManifestHistory, git), present))
+    reviews = told_of(git, base, present)
     assert [review.name for review in reviews] == told
     assert all("teams/c/vssync.yml" in review.notes[0] for review in reviews)
 
@@ -188,7 +195,13 @@ def test_a_manifest_whose_stores_were_given_up_goes_silently(tmp_path: Path) -> 
     base = repository.head
     repository.commit({"vssync.yaml": None})
     git = GitHistory(repository.tree)
-    assert not [*review_removed(git, base, partial(ManifestHistory, git), [])]
+    assert told_of(git, base, []) == []
+
+
+def told_of(git: GitHistory, base: str, present: list[ManifestHistory]) -> list[ManifestReview]:
+    owners = [manifest.owner for each in present if (manifest := each.valid_at(git.head))]
+    removed = [ManifestHistory(git, path) for path in find_removed(git, base)]
+    return list(review_removed(removed, base, owners))
 
 
 KB = "version: 1\nowner: kb\nstores:\n  docs:\n    files:\n%s"

@@ -52,6 +52,7 @@ def play(repository: Repository, steps: tuple[Step, ...]) -> set[str]:
 
 A, DRIFT, APPLY = commit(a="new\n"), ("drift", {"docs/a.md": "x"}), ("apply",)
 EXTRA = ("drift", {"docs/z.md": "x"})
+EXTERNAL = MANIFEST.replace("{files", "{external: true, name: %s, files")
 CHUNKED = "chunking: {size: 800, overlap: 200}"
 REMOVED = "version: 1\nowner: kb\nstores: {docs: {removed: %s}}\n"
 TWO = "version: 1\nowner: kb\nstores:\n  docs:\n    files:\n      - path: docs/*.md\n      - path: faq/*.md\n"
@@ -169,7 +170,17 @@ SCENARIOS: dict[str, tuple[tuple[Step, ...], set[str]]] = {
         {"delete docs/", "delete docs/docs/a.md", "delete docs/docs/b.md", "delete docs/docs/c.md"},
     ),
     "a store renamed in the manifest": (
-        (APPLY, DRIFT, manifest(MANIFEST.replace("{docs:", "{guide:").replace("{files", "{was: [docs], files"))),
+        (APPLY, DRIFT, EXTRA, manifest(MANIFEST.replace("{docs:", "{guide:").replace("{files", "{was: [docs], files"))),
+        {"replace guide/docs/a.md", "delete guide/docs/z.md"},
+    ),
+    "another live name": ((APPLY, DRIFT, EXTRA, fields("name: other")), {*REPLACE_A, "delete docs/docs/z.md"}),
+    "another external store": (
+        (
+            ("commit", {"vssync.yaml": EXTERNAL % "one"}),
+            APPLY,
+            DRIFT,
+            ("commit", {"vssync.yaml": EXTERNAL % "other"}),
+        ),
         set(),
     ),
     # keys that are not paths

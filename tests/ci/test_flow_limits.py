@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.ci.fake_gitlab import FakeGitLab
 from tests.ci.project import Project
 from tests.ci.repository import MANIFEST, Files
 from tests.ci.test_flows import BOTH, GONE, LABEL, NEW, PAGES, MakeProject, make, text_of
+from vssync.commands.apply import locked_journal
 from vssync.commands.plan import load_plan, make_plan_now, save_plan
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.model.plan import Options, Plan
@@ -363,3 +367,119 @@ def test_an_apply_that_one_manifest_holds_back_says_that_nothing_was_written(mak
     for text in (text_of(end.summary), text_of(project.comments(7)[0])):
         assert "`a/vssync.yaml`: could not be applied" in text
         assert "Nothing was written." in text
+
+
+@BOTH
+@pytest.mark.parametrize("paths", [(), ("vssync.yaml",), (".",)])
+def test_the_last_manifest_that_goes_is_told_and_ends_well(
+    make: MakeProject, fake: type[FakeGitHub | FakeGitLab], paths: tuple[str, ...]
+) -> None:
+    project = make(fake(), paths=paths)
+    project.open(7, {"vssync.yaml": None})
+    end = project.review(7)
+    assert (end.code, end.error) == (0, "")
+    comment = text_of(project.comments(7)[0])
+    for part in ("`vssync.yaml` goes. What it made stays live: `docs`", "`removed: delete`", "`vssync destroy`"):
+        assert part in comment
+    before = project.git("rev-parse", "main")
+    project.merge(7)
+    end = project.job("apply", before=before)
+    assert (end.code, end.error) == (0, "")
+    gone = f"`docs`. To delete it, run `vssync destroy` with the manifest of {before[:7]}"
+    assert f"is gone. What it made stays live: {gone}" in text_of(end.summary)
+
+
+def test_a_manifest_that_never_was_is_an_error(make: MakeProject) -> None:
+    project = make()
+    project.given["paths"] = ("typo",)
+    project.open(7, NEW)
+    assert project.review(7).code == 1
+
+
+def test_settings_are_shown_beside_an_error(make: MakeProject) -> None:
+    project = make()
+    project.open(7, {"vssync.yaml": MANIFEST.replace("{files", "{guards: {max_delete: 100%}, files")})
+    (project.tree / ".vssync/local/service.db").write_bytes(b"no database")
+    assert project.review(7).code == 1
+    comment = text_of(project.comments(7)[0])
+    assert comment.index("Settings that decide what an apply may do") < comment.index("could not be planned")
+
+
+def test_a_job_that_is_cancelled_takes_the_place_of_an_earlier_comment(make: MakeProject) -> None:
+    project = make()
+    project.open(7, NEW)
+    assert project.review(7).code == 0
+
+    def cancel() -> None:
+        raise KeyboardInterrupt
+
+    project.fake.interludes.append(("GET .*/labels", cancel))
+    with pytest.raises(KeyboardInterrupt):
+        project.review(7)
+    (comment,) = project.comments(7)
+    assert "the job was cancelled" in comment
+    assert "docs/0.md" not in comment
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 0), (403, 1)])
+def test_a_service_that_wants_a_key_where_none_is_set_gives_way_to_git(
+    make: MakeProject, status: int, code: int
+) -> None:
+    project = make()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        service = f"service: {{provider: compatible, data_url: 'http://127.0.0.1:{server.server_port}/v1'}}\n"
+        project.open(7, {**NEW, "vssync.yaml": MANIFEST + service})
+        project.settings |= {"environment": {}, "limits": "requests=0"}
+        end = project.review(7)
+        server.shutdown()
+    comment = text_of(project.comments(7)[0])
+    assert (end.code, "No service was asked: no key is set, and it answered 401" in comment) == (code, not code)
+    assert ("docs/0.md" in comment) == (not code)
+
+
+@BOTH
+def test_a_force_push_after_the_plan_takes_the_label_with_it(
+    make: MakeProject, fake: type[FakeGitHub | FakeGitLab]
+) -> None:
+    """Also if nobody looks again before the merge: the apply asks anew."""
+    project = make(fake())
+    project.open(7, {"docs/9.md": "new\n"})
+    project.label(7, LABEL, "rita")
+    assert project.review(7).code == 0
+    project.git("checkout", "-q", project.branch_of(7))
+    project.write(GONE)
+    project.git("add", "-A")
+    project.git("commit", "-q", "--amend", "-m", "another change")
+    forced = {"forced": True} if fake is FakeGitHub else {}
+    project.fake.push(project.branch_of(7), project.head, "mona", **forced)
+    project.merge(7)
+    end = project.job("apply")
+    assert (end.code, "before the last push" in text_of(end.summary), "Apply:" in end.log) == (3, True, False)
+
+
+def test_of_two_applies_at_once_one_waits_or_writes_nothing(make: MakeProject) -> None:
+    project = make()
+    project.commit(NEW)
+    settings = Settings(environment=dict(os.environ))
+    with open_session(settings, load_manifest(settings)) as session, locked_journal(session):
+        end = project.job("apply")
+    assert (end.code, "Apply:" in end.log) == (3, False)
+    assert "1 replaced" in project.job("apply", before=project.git("rev-parse", "HEAD^")).summary
+
+
+def test_a_branch_name_writes_no_line_of_its_own(make: MakeProject) -> None:
+    project = make()
+    assert isinstance(project.fake, FakeGitHub)
+    forge = project.fake.open_job(project.folder, "push", repository={"default_branch": "trunk"})
+    forge.event = replace(forge.event, branch='it\'s-"x"\n::add-mask::y', is_default_branch=False)
+    for name in ("apply", "sweep"):
+        end = project.do(name, forge)
+        assert (end.code, "\n" in end.error) == (64, False)

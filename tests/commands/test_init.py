@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,18 +14,17 @@ from hypothesis import strategies as st
 
 from vssync.commands.init import (
     DraftEntry,
-    FolderSurvey,
     ManifestDraft,
     draft_manifest,
     draft_text,
-    is_name,
+    load_new_manifest,
     manifest_path,
     propose_entries,
-    suggested_name,
-    survey_folder,
     write_manifest,
 )
-from vssync.errors import Refused, UsageProblem, VssyncError
+from vssync.commands.names import is_name, is_placeholder_owner, suggested_name, suggested_owner
+from vssync.commands.survey import SENT_AS, FolderSurvey, survey_folder
+from vssync.errors import ManifestError, Refused, UsageProblem, VssyncError
 from vssync.manifest.yaml_loader import parse_document
 from vssync.providers import PROVIDERS
 from vssync.sources.load import LoadedManifest, load_sources
@@ -126,6 +127,61 @@ def test_what_no_pattern_can_name_is_left_out(tmp_path: Path) -> None:
 )
 def test_proposals(folders: dict[str, set[str]], entries: tuple[DraftEntry, ...]) -> None:
     assert propose_entries(FolderSurvey(folders, {"3": ["venv"]}), "local") == entries
+
+
+@pytest.mark.parametrize(
+    ("url", "folder", "owner"),
+    [
+        ("git@github.com:acme/support-kb.git", "x", "support-kb"),
+        ("https://user:secret@gitlab.example/acme/support-kb/", "x/teams/Billing FAQ", "support-kb-teams-billing-faq"),
+        ("/srv/git/support-kb.git", "x", "support-kb"),
+        ("git@github.com:acme/docs.git", "x", "acme-docs"),
+        ("https://user:secret@git.example/docs", "x", "git.example-docs"),
+        ("", "handbook", "handbook"),
+        ("", "handbook/docs", "handbook-docs"),
+        ("", "docs", "docs-1a2b3c"),
+        ("", "文書", "docs-1a2b3c"),
+        (None, "handbook/docs", "docs-1a2b3c"),
+        (None, "handbook", "handbook"),
+    ],
+)
+def test_an_owner_is_named_after_the_repository(tmp_path: Path, url: str | None, folder: str, owner: str) -> None:
+    """`url` is the remote's; empty for a repository without one, None for a folder outside any."""
+    tree = tmp_path / folder.split("/", maxsplit=1)[0]
+    (tmp_path / folder).mkdir(parents=True)
+    if url is not None:
+        subprocess.run(["git", "init", "-q", tree], check=True)
+    if url:
+        subprocess.run(["git", "-C", tree, "remote", "add", "upstream", "git@github.com:other/fork.git"], check=True)
+        subprocess.run(["git", "-C", tree, "remote", "add", "origin", url], check=True)
+    assert suggested_owner(tmp_path / folder, "1a2b3c") == owner
+    assert is_placeholder_owner(owner) is owner.endswith("1a2b3c")
+
+
+def test_what_nobody_can_read_is_left_out(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
+    path = write_files(tmp_path, {"a.md": "a", "b.md": pointer}) / "vssync.yaml"
+    (tmp_path / "c.md").write_bytes(b"Gr\xf6\xdfe")
+    draft = draft_manifest(path, "shelf", "local", {}, (DraftEntry("*.md"),))
+    write_manifest(path, draft)
+    (store,) = load_new_manifest(path, draft).stores
+    assert ([file.key for file in store.files], store.left_out) == (["a.md"], {"broken": ("b.md", "c.md")})
+    twice = replace(draft, entries=(DraftEntry("*.md"), DraftEntry("a.*")))
+    write_manifest(path, twice)
+    with pytest.raises(ManifestError, match="chosen by two entries"):
+        load_new_manifest(path, twice)
+    assert path.read_text() == draft_text(twice)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_texts_of_other_kinds_are_sent_as_one_that_is_accepted(tmp_path: Path, provider: str) -> None:
+    pages = {f"docs/a{suffix}": "text" for suffix in SENT_AS}
+    loaded = init_folder(write_files(tmp_path, {**pages, "docs/b.png": "x"}), provider)
+    assert set(keys(loaded)) == set(pages)
+    takes = PROVIDERS[provider].documents
+    for file in loaded.desired.stores[0].files:
+        own = os.path.splitext(file.key)[1]
+        assert file.extension == (own if own in takes else SENT_AS[own])
 
 
 @given(st.text(), st.text("0123456789abcdef", min_size=6, max_size=6))

@@ -22,6 +22,7 @@ import pytest
 
 from tests.docs.test_docs import BLOCK
 from tests.docs.test_tutorials import served
+from tests.manifest.builders import write_files
 from tests.program import program
 from tests.support import masked
 from vssync.cli.main import cli
@@ -79,7 +80,8 @@ def shown_commands(title: str) -> Iterator[Shown]:
         elif language == "console":
             for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
                 command, _, output = part.partition("\n")
-                yield Shown(command, output)
+                if command.startswith("vssync"):  # others are for the reader's shell
+                    yield Shown(command, output)
 
 
 def output_of(command: str, folder: Path) -> str:
@@ -97,11 +99,15 @@ def check_section(title: str, folder: Path, request: pytest.FixtureRequest) -> N
     examples = list(shown_commands(title))
     assert examples
     for example in examples:
-        real = output_of(example.command, folder)
-        if example.output and request.config.getoption("--update-goldens"):
-            README.write_text(README.read_text().replace(example.output, example.renewed(real)))
-        elif example.output:
-            assert example.agrees(real), real
+        check_example(example, folder, request)
+
+
+def check_example(example: Shown, folder: Path, request: pytest.FixtureRequest) -> None:
+    real = output_of(example.command, folder)
+    if example.output and request.config.getoption("--update-goldens"):
+        README.write_text(README.read_text().replace(example.output, example.renewed(real)))
+    elif example.output:
+        assert example.agrees(real), real
 
 
 @pytest.fixture
@@ -112,8 +118,43 @@ def kb(tmp_path: Path) -> Path:
 
 def test_the_quick_start_prints_what_is_shown(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".vssync"))
-    check_section("Try it", tmp_path, request)
+    first, *_ = shown_commands("Try it")
+    check_example(first, tmp_path, request)
     assert "No changes." in output_of(FIRST, tmp_path)
+
+
+def test_the_quick_start_fits_a_screen(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples/quickstart", tmp_path / "examples/quickstart")
+    shutil.rmtree(tmp_path / "examples/quickstart/.vssync", ignore_errors=True)
+    lines = output_of(FIRST, tmp_path).splitlines()
+    assert len(lines) < 24
+    assert [line for line in lines if len(line) > 80 and not line.startswith(("Plan: ", "Apply: "))] == []
+    search, serve = (line.removeprefix("Next").strip() for line in lines[-2:])
+    assert "docs/" in output_of(search, tmp_path)
+    assert serve == "vssync serve --data examples/quickstart/.vssync/local"
+
+
+def test_a_folder_of_mixed_documents_is_loaded_and_found(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {f"docs/{n}/Größe {n}.md": f"---\ntitle: {n}\n---\n# Page {n}\n" for n in range(60)}
+    files |= {f"web/{n}.html": f"<p>Page {n}" for n in range(60)} | {f"docs/{n}.mdx": f"# Part {n}" for n in range(60)}
+    files |= {f"img/{n}.png": b"\x89PNG" for n in range(60)} | {f"docs/{n}.pdf": b"%PDF-1.7" for n in range(30)}
+    files |= {f"{n}.md": "" for n in range(20)} | {f"docs/draft {n}.md": "---\ndraft: true\n---\n" for n in range(10)}
+    files["docs/account.md"] = "# Your account\n\nReset your password on the page Security.\n"
+    write_files(tmp_path, files)
+    _, *examples = shown_commands("Try it")
+    init, apply, search = (output_of(example.command, tmp_path) for example in examples)
+    for part in (
+        ".mdx 60 as .md",
+        "60 .png",
+        "30 .pdf",
+        "20 empty",
+        "10 draft",
+        "1 store, 181 files",
+        "Next: vssync apply",
+    ):
+        assert part in init
+    assert "181 added" in apply
+    assert search.splitlines()[0].endswith("docs/account.md")
 
 
 def test_the_manifest_is_the_one_planned_and_drawn(kb: Path, request: pytest.FixtureRequest) -> None:

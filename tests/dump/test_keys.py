@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vssync.commands.dump.entries import free_key, local_name
-from vssync.commands.init import make_label
+from vssync.commands.names import make_label
 from vssync.manifest.globs import NEVER_READ
 from vssync.manifest.schema import LABEL_PATTERN
 

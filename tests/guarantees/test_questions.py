@@ -12,12 +12,15 @@ import pytest
 
 from tests.cli.test_commands import vssync
 from tests.guarantees.worlds.world import World
+from tests.program import SKIPS_WAITS
 from tests.sources.test_git import commit, git
 from tests.support import client_of
+from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
 from vssync.commands.test import AskProgress, ask_stores, stores_with_questions
 from vssync.errors import UsageProblem, VssyncError
 from vssync.local.transport import LocalTransport
+from vssync.model.plan import NoteKind, Options
 from vssync.planner.score import QuestionReport
 from vssync.threads import Pool
 
@@ -88,6 +91,44 @@ def test_questions_keep_to_the_rate_limits(tmp_path: Path) -> None:
         with world.session() as (session, _):
             assert asked(session).stores[0].passed == 300
         assert 180 < world.clock.now - started < 360  # a minute's worth may go at once
+
+
+@pytest.mark.parametrize("spoken", ["local", "local,stale-filters=on"])
+def test_a_question_that_a_plan_names_fails_after_it(tmp_path: Path, spoken: str) -> None:
+    """And of those that it does not name, the ones whose document stays as it is still pass."""
+    with closing(World(tmp_path, spoken)) as world:
+        questions = """\
+questions:
+  - {ask: alder, expect: alder.md}
+  - {ask: erle, expect: "d*.md", filter: {lang: de}}
+  - {ask: birch, expect: "b*.md"}
+  - {ask: hazel birch, expect: [hazel.md, birch.md]}
+  - {ask: oak old, expect: "{oak,old}.md"}
+"""
+        trees = {f"{name}.md": f"{name}\nA page of {name}.\n" for name in ("alder", "birch", "hazel", "oak", "old")}
+        manifest = MANIFEST.partition("  quiet:")[0].replace("    tests", "    guards: {max_delete: 100%}\n    tests")
+        world.write({**FILES, "vssync.yaml": manifest, "questions.yaml": questions, "fir.md": "fir\n", **trees})
+        world.apply()
+        named = []
+        for change, lost in (
+            ({"oak.md": None}, set()),
+            ({"birch.md": None, "bay.md": "birch\nA page of bay.\n"}, {"hazel birch"}),
+            ({"alder.md": f"---\ndraft: true\n---\n{trees['alder.md']}"}, {"alder"}),
+            ({"vssync.yaml": manifest.replace("{lang: de}", "{lang: at}")}, {"erle"}),
+            ({"old.md": None, "new.md": trees["old.md"]}, {"oak old"}),
+        ):
+            world.write(change)
+            with world.session() as (session, _):
+                plan = make_plan_now(session, Options())
+            notes = [note for note in plan.stores[0].notes if note.kind is NoteKind.LOST_QUESTION]
+            assert {note.key for note in notes} == lost, change
+            named += [note.key for note in notes]
+            assert world.apply().converged
+            with world.session() as (session, _):
+                results = asked(session).stores[0].results
+            assert [result.question.ask for result in results if not result.passed] == [
+                each.question.ask for each in results if each.question.ask in named
+            ]
 
 
 class Without(httpx.BaseTransport):
@@ -195,7 +236,8 @@ def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
     assert (first.code, "1 of 1 pass." in first.out) == (0, True)
     assert vssync(tmp_path, "test").code == 0
     lay(tmp_path, BAD)
-    for command in (("test",), ("apply", "--yes", "--test"), ("apply", "--yes", "--test", "--format", "markdown")):
+    forms = ((), ("--format", "markdown"), ("--format", "html"))
+    for command in (("test",), ("test", *forms[2]), *(("apply", "--yes", "--test", *form) for form in forms)):
         end = vssync(tmp_path, *command)
         assert (end.code, " was broken." in end.out.replace("</code>", "")) == (2, True), end
     document = json.loads(vssync(tmp_path, "apply", "--yes", "--test", "--format", "json").out)
@@ -203,6 +245,11 @@ def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
     lay(tmp_path, GOOD, **{"vssync.yaml": MANIFEST.partition("  quiet:")[0]})
     undone = vssync(tmp_path, "apply", "--yes", "--test")
     assert (undone.code, "1 of 1 pass." in undone.out) == (4, True)  # a store is left over
+    (tmp_path / "vssync.yaml").write_text(
+        MANIFEST + "service: {provider: compatible, data_url: 'http://127.0.0.1:9/v1'}\n"
+    )
+    down = vssync(tmp_path, "test", "--format", "junit", VSSYNC_API_KEY="k", **{SKIPS_WAITS: "1"})
+    assert (down.code, 'errors="1"' in down.out, "cannot be reached" in down.out) == (4, True, True), down
     lay(tmp_path, "questions: [{ask: x}]")
     assert vssync(tmp_path, "test").code == 1
 

@@ -150,7 +150,7 @@ def test_a_command_waits_as_long_as_it_is_told_and_says_for_whom(
     monkeypatch.setattr("click.echo", echo)
     assert run(["apply", "--yes", "--lock-timeout", "60"]) == 0
     assert said[0].startswith(f"Waiting for process {at_work.pid} on {os.uname().nodename} (since 20")
-    assert "(the store)                        created" in said[-1]
+    assert "1 store created, 0 failed" in said[-1]
 
 
 def run(command: list[str]) -> int:

@@ -24,6 +24,7 @@ LOST = ("tests/applier/test_recover_upload.py",)
 DELETIONS = ("tests/applier/test_deletions.py", "tests/guarantees/test_two_machines.py")
 JOURNAL = ("tests/journal/test_writer.py",)
 CI = ("tests/ci",)
+PREVIEWS = ("tests/ci/test_previews.py",)
 FLOWS = ("tests/ci/test_flows.py", "tests/ci/test_flow_limits.py")
 INTERRUPTED = ("tests/applier/test_interrupted.py",)
 EXPLAIN, CI_GUARDS = ("tests/ci/test_explain.py",), ("tests/ci/test_guards.py",)
@@ -491,11 +492,35 @@ MUTANTS = (
     Mutant("a-deleted-fork-is-ours", "vssync/ci/github.py", "own is None or own", "own is not None and own", CI),
     Mutant("unexplained-by-a-push", "vssync/ci/gitlab.py", "kind is EventKind.MANUAL and ", "", CI),
     Mutant("a-quick-action", "vssync/ci/rest.py", 're.sub(r"(?m)^/", " /", text)', "text", CI),
-    Mutant("applied-though-unexplained", "vssync/commands/ci.py", "str(error)), _REFUSED", "str(error)), 0", FLOWS),
-    Mutant("a-part-is-applied", "vssync/commands/ci.py", "is_ready = not _worst(looks)", "is_ready = True", FLOWS),
-    Mutant("a-fork-asks-the-service", "vssync/commands/ci.py", "if not event.is_fork:", "if True:", FLOWS),
-    Mutant("a-saved-plan-chooses-its-options", "vssync/commands/ci.py", "if options != own or", "if", FLOWS),
-    Mutant("an-error-closes-the-issue", "vssync/commands/ci.py", "elif not _worst(looks):", "else:", FLOWS),
+    Mutant(
+        "applied-though-unexplained", "vssync/commands/ci/apply.py", "str(error)), REFUSED", "str(error)), 0", FLOWS
+    ),
+    Mutant("a-part-is-applied", "vssync/commands/ci/apply.py", "is_ready = not worst(looks)", "is_ready = True", FLOWS),
+    Mutant(
+        "a-fork-asks-the-service",
+        "vssync/commands/ci/plan.py",
+        "None if run.forge.event.is_fork else _make",
+        "_make",
+        FLOWS,
+    ),
+    Mutant("a-saved-plan-chooses-its-options", "vssync/commands/ci/apply.py", "if options != own or", "if", FLOWS),
+    Mutant("an-error-closes-the-issue", "vssync/commands/ci/drift.py", "elif not worst(looks):", "else:", FLOWS),
+    Mutant(
+        "a-preview-declared-by-name", "vssync/ci/previews.py", "keys and not is_pattern(keys[0])", "False", PREVIEWS
+    ),
+    Mutant("a-preview-in-anothers-store", "vssync/ci/previews.py", "if getattr(store, name)", "if False", PREVIEWS),
+    Mutant("a-preview-removes-what-others-made", "vssync/ci/previews.py", "desired, removed=()", "desired", PREVIEWS),
+    Mutant(
+        "open-previews-are-swept", "vssync/ci/previews.py", "if is_open is False:", "if is_open is not None:", PREVIEWS
+    ),
+    Mutant("a-fork-gets-a-preview", "vssync/commands/ci/preview.py", "if event.is_fork:", "if False:", PREVIEWS),
+    Mutant(
+        "closed-while-applied",
+        "vssync/commands/ci/preview.py",
+        "in looks) and not _is_open",
+        "in looks) and not True and not _is_open",
+        PREVIEWS,
+    ),
     Mutant(
         "a-request-raises-its-own-limit",
         "vssync/ci/guards.py",

@@ -36,7 +36,6 @@ from vssync.model.state import DesiredFile, FileCounts, FileStatus, Scalar, Stor
 from vssync.planfile import dump, dump_lines, load
 from vssync.staleness import already_applied, check_stale, replaced_since
 
-BAD_MARK = {"id": "file-1", "status": "failed", "created_at": 1, "mark": 7}
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -65,41 +67,41 @@ def test_a_store_holds_no_more_than_the_provider_allows(
 
 
 @pytest.mark.parametrize(
-    ("made", "message"),
+    ("make_plan", "message"),
     [
-        (plan(10, gone=3), ""),
-        (plan(10, gone=4), "acme: 4 of 10 live files would be deleted (40%, limit 30%)."),
-        (plan(9, gone=4), ""),
-        (plan(430, gone=412), "acme: 412 of 430 live files would be deleted (96%, limit 30%)."),
-        (plan(1000, gone=301), "acme: 301 of 1,000 live files would be deleted (30.1%, limit 30%)."),
-        (plan(100, gone=29, max_delete=Limit(share=0.29)), ""),
-        (plan(1000, gone=333, max_delete=Limit(share=33.3 / 100)), ""),
+        (partial(plan, 10, gone=3), ""),
+        (partial(plan, 10, gone=4), "acme: 4 of 10 live files would be deleted (40%, limit 30%)."),
+        (partial(plan, 9, gone=4), ""),
+        (partial(plan, 430, gone=412), "acme: 412 of 430 live files would be deleted (96%, limit 30%)."),
+        (partial(plan, 1000, gone=301), "acme: 301 of 1,000 live files would be deleted (30.1%, limit 30%)."),
+        (partial(plan, 100, gone=29, max_delete=Limit(share=0.29)), ""),
+        (partial(plan, 1000, gone=333, max_delete=Limit(share=33.3 / 100)), ""),
         (
-            plan(2000, gone=667, max_delete=Limit(share=33.3 / 100)),
+            partial(plan, 2000, gone=667, max_delete=Limit(share=33.3 / 100)),
             "acme: 667 of 2,000 live files would be deleted (33.4%, limit 33.3%).",
         ),
-        (plan(5000, gone=1501), "acme: 1,501 of 5,000 live files would be deleted (30.02%, limit 30%)."),
-        (plan(10, gone=4, max_delete=Limit(count=4)), ""),
+        (partial(plan, 5000, gone=1501), "acme: 1,501 of 5,000 live files would be deleted (30.02%, limit 30%)."),
+        (partial(plan, 10, gone=4, max_delete=Limit(count=4)), ""),
         (
-            plan(10, gone=4, max_delete=Limit(count=3)),
+            partial(plan, 10, gone=4, max_delete=Limit(count=3)),
             "acme: 4 of 10 live files would be deleted (40%, limit 3 files).",
         ),
-        (plan(10, gone=4, max_delete=Limit(share=0.5)), ""),
-        (plan(10, changed=5), ""),
-        (plan(10, changed=6), "acme: 6 of 10 live files would be replaced (60%, limit 50%)."),
-        (plan(10, changed=6, max_replace=Limit(count=6)), ""),
-        (plan(10, changed=6, guards=LOOSE), ""),
-        (plan(4, gone=4), "acme: 4 of 4 live files would be deleted (100%)."),
-        (plan(4, gone=4, max_delete=Limit(count=4)), ""),
-        (plan(10, gone=6, guards=LOOSE), "acme: 6 of 10 live files would be deleted (60%)."),
-        (plan(10, gone=6, guards=LOOSE, max_delete=Limit(1.0)), ""),
-        (plan(4, gone=4, excludes=("acme",)), ""),
-        (plan(10, replace=("acme",)), ""),
-        (plan(0), ""),
+        (partial(plan, 10, gone=4, max_delete=Limit(share=0.5)), ""),
+        (partial(plan, 10, changed=5), ""),
+        (partial(plan, 10, changed=6), "acme: 6 of 10 live files would be replaced (60%, limit 50%)."),
+        (partial(plan, 10, changed=6, max_replace=Limit(count=6)), ""),
+        (partial(plan, 10, changed=6, guards=LOOSE), ""),
+        (partial(plan, 4, gone=4), "acme: 4 of 4 live files would be deleted (100%)."),
+        (partial(plan, 4, gone=4, max_delete=Limit(count=4)), ""),
+        (partial(plan, 10, gone=6, guards=LOOSE), "acme: 6 of 10 live files would be deleted (60%)."),
+        (partial(plan, 10, gone=6, guards=LOOSE, max_delete=Limit(1.0)), ""),
+        (partial(plan, 4, gone=4, excludes=("acme",)), ""),
+        (partial(plan, 10, replace=("acme",)), ""),
+        (partial(plan, 0), ""),
     ],
 )
-def test_a_guard_counts_our_files_and_says_its_numbers(made: Plan, message: str) -> None:
-    assert [refusal.message for refusal in made.refusals] == ([message] if message else [])
+def test_a_guard_counts_our_files_and_says_its_numbers(make_plan: Callable[[], Plan], message: str) -> None:
+    assert [refusal.message for refusal in make_plan().refusals] == ([message] if message else [])
 
 
 @pytest.mark.parametrize("why", ["ignored", "draft"])

@@ -17,10 +17,12 @@ from vssync.render.markdown import (
     MarkdownBlock,
     comment_marker,
     fenced_block,
+    fit_between,
     inline_code,
     join_markdown,
     report_markdown,
 )
+from vssync.text import size_in_utf16
 
 
 @cache
@@ -58,7 +60,7 @@ def test_a_store_that_goes_is_bold(action: Action) -> None:
 @pytest.mark.parametrize(("stores", "folded"), [(20, False), (21, True)])
 def test_a_long_table_of_stores_is_folded_away(stores: int, folded: bool) -> None:
     shown = plan_markdown(plan(*(store(create(), key=f"store-{n:02}") for n in range(stores))), View())
-    assert ("<details><summary>21 stores: 21 to add</summary>\n\n| store |" in shown) is folded
+    assert ("<details><summary>21 stores: 21 to add</summary>\n\n| - |" in shown) is folded
 
 
 def test_deletions_come_first_and_new_files_are_not_pushed_out() -> None:
@@ -88,8 +90,9 @@ def test_the_same_whatever_the_terminal() -> None:
     ("owner", "line"),
     [
         ("support-kb/prod", "<!-- vssync:plan:support-kb/prod -->"),
-        ("a--b", "<!-- vssync:plan:a_-b -->"),
-        ("--> <b>", "<!-- vssync:plan:_-___b_ -->"),
+        ("a--b", "<!-- vssync:plan:a_-b.90827a2e56361a8f -->"),
+        ("--> <b>", "<!-- vssync:plan:_-___b_.65e383593adaf112 -->"),
+        ("--> {b}", "<!-- vssync:plan:_-___b_.dc0d6202c1f24f5f -->"),
     ],
 )
 def test_a_comment_is_found_again_by_its_marker(owner: str, line: str) -> None:
@@ -132,3 +135,12 @@ def test_a_cut_piece_is_closed_and_says_what_is_missing() -> None:
     assert piece
     assert piece.to_text().endswith("\n... and 93 more lines\n```")
     assert len(piece.to_text()) <= 100
+
+
+@pytest.mark.parametrize(("texts", "is_cut"), [(1, False), (3, True)])
+def test_what_stands_below_reports_is_never_cut(texts: int, is_cut: bool) -> None:
+    reports = ["\n\n".join(["a paragraph"] * 2_000)] * texts
+    shown = fit_between("<!-- m -->", reports, "The end.", most=50_000, size=size_in_utf16, cut="Cut here.")
+    assert shown.startswith("<!-- m -->\na paragraph\n")
+    assert shown.endswith("\n\nThe end.")
+    assert ("Cut here." in shown, len(shown) <= 50_000) == (is_cut, True)

@@ -33,7 +33,7 @@ from vssync.render.comment import plan_markdown
 from vssync.render.layout import COLORS, View, by_folder
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
-from vssync.render.report import closing_text, report_text
+from vssync.render.report import NextStep, closing_text, next_steps_text, report_text
 from vssync.render.status import status_text
 from vssync.text import display_width
 
@@ -110,6 +110,50 @@ def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:
     assert len(closing_text(report, View(full=True)).splitlines()) == 26
     alone = closing_text(replace(report, already=already[:1]), View(quiet=True))
     assert alone == "Skipped: 1 change of the saved plan was already applied."
+
+
+def test_a_report_does_not_repeat_its_plan() -> None:
+    made = plan(store(*(create(f"{n}.md") for n in range(4)), change=StoreChange(Action.CREATE, (Reason.MISSING,))))
+    first, _, *others = builders.outcomes(made)
+    failed = Outcome("guide", "0.md", Action.CREATE, Status.FAILED, "why")
+    twice = replace(others[0], attempts=2)
+    report = Report(made, (first, failed, twice, *others[1:]), store_ids=(("guide", "vs_" + "1" * 32),))
+    assert report_text(report, View()).splitlines() == [
+        "guide  vs_1111...1111",
+        "  !   0.md                               create failed",
+        "        why",
+        "  +   1.md                               added after 2 attempts           1.0 KB",
+        "",
+        "Apply: 3 added, 0 changed, 0 replaced, 0 deleted, 1 store created, 1 failed in 0.0 s. "
+        "The lines with ! say why.",
+        "guide is vs_11111111111111111111111111111111",
+    ]
+    assert "3.md" in report_text(report, View(full=True))
+
+
+@pytest.mark.parametrize(
+    ("status", "stores", "lines"),
+    [
+        (Status.DONE, 1, ["s0 is vs_0"]),
+        (Status.DONE, 5, [f"s{n} is vs_{n}" for n in range(5)]),
+        (Status.DONE, 6, ["`vssync output` prints the ids of the new stores."]),
+        (Status.FAILED, 1, []),
+    ],
+)
+def test_the_ids_of_new_stores(status: Status, stores: int, lines: list[str]) -> None:
+    new = StoreChange(Action.CREATE, (Reason.MISSING,))
+    made = plan(*(store(key=f"s{n}", change=new) for n in range(stores)))
+    report = Report(made, builders.outcomes(made, status), store_ids=tuple((f"s{n}", f"vs_{n}") for n in range(stores)))
+    assert report_text(report, View()).partition("Apply: ")[2].splitlines()[1:] == lines
+    assert "is vs_" not in report_text(report, View(quiet=True))
+
+
+def test_next_steps_have_their_purpose_where_there_is_room() -> None:
+    steps = [NextStep('vssync search "Größe"', "ask it"), NextStep("vssync serve", "your application")]
+    lines = ['Next  vssync search "Größe"   ask it', "      vssync serve            your application"]
+    assert next_steps_text(steps, View()) == "\n".join(lines)
+    assert next_steps_text(steps, View(width=40)) == 'Next  vssync search "Größe"\n      vssync serve'
+    assert next_steps_text([], View()) == ""
 
 
 def test_status_counts_what_nobody_compared() -> None:
@@ -224,8 +268,9 @@ def test_batches_are_counted_apart_from_files_in_a_report() -> None:
     counts = FileCounts(in_progress=15, total=15)
     batches = tuple(BatchChange(f"vsfb_{n}", Action.AWAIT, (Reason.INGESTING,), counts) for n in range(3))
     made = plan(store(*(change(f"docs/{n}.md", Action.AWAIT, Reason.INGESTING) for n in range(60)), batches=batches))
-    shown = report_text(Report(made, builders.outcomes(made)), View()).splitlines()
-    assert [line.split() for line in shown if line[:4] == "  . "] == [
+    twice = tuple(replace(each, attempts=2) for each in builders.outcomes(made))  # not as planned, so it is told
+    shown = report_text(Report(made, twice), View()).splitlines()
+    assert [line.split()[:5] for line in shown if line[:4] == "  . "] == [
         [".", "60", "files", "waited", "for"],
         [".", "3", "batches", "waited", "for"],
     ]
@@ -264,7 +309,7 @@ def test_what_another_run_did_is_not_called_ours(
     status: Status, already: bool, file_row: str, store_row: str, totals: str
 ) -> None:
     ends = tuple(Outcome("guide", key, Action.CREATE, status, "why", already=already) for key in ("", "a.md"))
-    shown = report_text(Report(plan(store(create("a.md"))), ends), View(width=200))
+    shown = report_text(Report(plan(store(create("a.md"))), ends), View(width=200, full=True))
     text = " ".join(shown.split())
     assert (file_row in text, store_row in text) == (True, True)
     assert re.search(totals, text)
@@ -313,7 +358,8 @@ def test_the_last_line_alone_tells_of_stores_and_batches() -> None:
 def test_a_store_is_counted_apart_from_its_files_and_comes_first() -> None:
     gone = StoreChange(Action.DELETE, (Reason.NOT_IN_MANIFEST,))
     made = plan(store(*(deleted(f"docs/{n}.md") for n in range(45)), change=gone))
-    for shown in (plan_text(made, View()), report_text(Report(made, builders.outcomes(made)), View())):
+    twice = tuple(replace(each, attempts=2) for each in builders.outcomes(made))
+    for shown in (plan_text(made, View()), report_text(Report(made, twice), View())):
         signed = [line.split()[:3] for line in shown.splitlines() if line[:4] == "  - "]
         assert signed == [["-", "(the", "store)"], ["-", "45", "files"]]
         assert "./" not in shown
@@ -453,7 +499,7 @@ def test_status(made: Plan, line: str) -> None:
 
 def test_every_action_of_a_file_is_told_in_a_report() -> None:
     made = builders.everything()
-    shown = report_text(Report(made, builders.outcomes(made)), View())
+    shown = report_text(Report(made, builders.outcomes(made)), View(full=True))
     for word in ("changed", "added", "replaced", "deleted", "adopted", "waited for", "cancelled", "needs attention"):
         assert word in shown
     assert {change.action for each in made.stores for change in each.files} == set(Action) - {Action.CANCEL}

@@ -34,6 +34,8 @@ def test_permissions_are_the_least() -> None:
         "plan": {**read, "pull-requests": "write"},
         "apply": {**read, "deployments": "read", "pull-requests": "write"},
         "drift": {"contents": "read", "issues": "write"},
+        "preview": {"contents": "read", "pull-requests": "write"},
+        "sweep": {"contents": "read", "pull-requests": "write"},
     }
 
 
@@ -42,10 +44,13 @@ def test_keys_are_those_of_environments_and_only_the_default_branch_has_the_one_
         "plan": "vssync-plan",
         "apply": "vssync",
         "drift": "vssync-plan",
+        "preview": "vssync-preview",
+        "sweep": "vssync-preview",
     }
     assert set(re.findall(r"secrets\.(\w+)", WORKFLOW.read_text())) == {"VSSYNC_API_KEY"}
     assert "pull_request_target" not in loaded(WORKFLOW)["on"]
     assert "pull_request" not in JOBS["apply"]["if"]
+    assert "head.repo.full_name == github.repository" in JOBS["preview"]["if"]
     assert loaded(WORKFLOW)["on"]["push"] == {"branches": ["main"]}
 
 
@@ -99,7 +104,12 @@ def test_of_gitlab_only_protected_variables_can_write() -> None:
         "vssync:plan": "access",  # a deployment would pass for what was applied
         "vssync:apply": "start",
         "vssync:drift": "access",
+        "vssync:preview": "start",
+        "vssync:preview:stop": "stop",
+        "vssync:sweep": "access",
     }
+    previews = [job["environment"]["name"] for name, job in jobs.items() if "preview" in name or "sweep" in name]
+    assert all(name.startswith("vssync/preview/") for name in previews), "whose key reaches previews only"
     assert loaded(GITLAB)[".vssync"]["variables"] == {"GIT_DEPTH": "0"}
     assert "$VSSYNC_FILE-$VSSYNC_ENV" in jobs["vssync:apply"]["resource_group"]
     assert "scope `read_api`" in GITLAB.read_text()
@@ -111,3 +121,12 @@ def test_of_gitlab_only_protected_variables_can_write() -> None:
 def test_no_script_lets_a_redirect_take_a_header_along(path: Path) -> None:
     calls = [line for line in path.read_text().splitlines() if re.search(r"\b(curl|wget)\s+-", line)]
     assert all("--max-redirs 0" in line for line in calls)
+
+
+def test_each_event_starts_the_jobs_that_are_for_it() -> None:
+    """`labeled` and `unlabeled` make no preview, and `closed` no plan."""
+    types = loaded(WORKFLOW)["on"]["pull_request"]["types"]
+    assert "closed" in types
+    assert "action != 'closed'" in JOBS["plan"]["if"]
+    assert "!endsWith(github.event.action, 'labeled')" in JOBS["preview"]["if"]
+    assert {name for name in JOBS if "schedule" in JOBS[name]["if"]} == {"drift", "sweep"}

@@ -23,9 +23,6 @@ class StoreSubject:
             settings_deviation(case.wanted.owner, self.wanted, self.live) if self.wanted and self.live else ""
         )
 
-    def has_mark(self, owner: str | None) -> bool:
-        return self.live is not None and (self.live.mark[0] or None) == owner
-
 
 _STORE_REASONS: dict[str, Callable[[StoreSubject], bool]] = {
     "missing": lambda of: of.live is None,

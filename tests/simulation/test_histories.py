@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.histories import history_of
 
-SOON = 8  # seeds of every run of the tests; the slow ones have the others
+SOON = 5  # seeds of every run of the tests; the slow ones have the others
 
 
 @pytest.mark.parametrize(

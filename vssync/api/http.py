@@ -378,10 +378,11 @@ def transport_error(
         way_out = f"check that proxy, or add {request.url.host} to NO_PROXY to go past it"
     elif _caused_by(cause, UnicodeError, socket.gaierror):
         problem, way_out = "no such host", "check the region, the address and your DNS"
-    elif _caused_by(cause, ssl.SSLError):
+    elif _caused_by(cause, ssl.SSLError) or "handshake" in reason:  # a server that waits for a request times out
         problem = "no TLS connection"
+        way_out += "; that of a service which speaks plain HTTP begins with http://"
     else:
-        problem, way_out = "cannot be reached", "check the address, the network and the proxy settings"
+        problem, way_out = "cannot be reached", "check that it runs, its address, the network and the proxy settings"
     problem = errors.redact(request, f"{problem}: {reason}")
     answer = Answer(request.method, request.url.path, message=problem)
     return ServiceError(f"{request.url.netloc.decode()}: {problem}; {way_out}", answer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from posixpath import basename, dirname, join, normpath
 from typing import NamedTuple
 
@@ -13,19 +13,18 @@ from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
 from vssync.render.comment import FewerMatches, ManifestReview
 from vssync.sources.load import MANIFEST_NAMES
+from vssync.sources.paths import on_disk
+from vssync.text import join_first
 
 _RULES = (".gitignore", ".gitattributes")
-_STAYS = (
-    "What it made stays live: before this is merged, apply `removed: delete` for its stores, or run `vssync destroy` "
-    "with it afterwards."
-)
 
 
 class ManifestsByTouch(NamedTuple):
-    """The manifests that a change touches, and the others."""
+    """The manifests that a change touches, the others, and those that it removes."""
 
     touched: tuple[ManifestHistory, ...]
     untouched: tuple[ManifestHistory, ...]
+    removed: tuple[ManifestHistory, ...] = ()
 
 
 def find_manifests(git: GitHistory, named: Iterable[str] = ()) -> tuple[str, ...]:
@@ -41,15 +40,33 @@ def _usual(paths: Iterable[str]) -> set[str]:
     return {path for path in paths if basename(path) in MANIFEST_NAMES and "/." not in f"/{path}"}
 
 
+def find_removed(git: GitHistory, base: str, named: Iterable[str] = ()) -> tuple[str, ...]:
+    """The paths of the manifests named, or else of all, that the base had, and that are not there now."""
+    before = git.blobs_at(base)
+    given = [ManifestHistory(git, name).names for name in named or sorted(_usual(before))]
+    had = (next((name for name in names if name in before), "") for names in given if git.tracked.isdisjoint(names))
+    return tuple(dict.fromkeys(name for name in had if name and not (git.tree / on_disk(name)).exists()))
+
+
 def review_removed(
-    git: GitHistory, base: str, history: Callable[[str], ManifestHistory], present: Sequence[ManifestHistory]
+    removed: Iterable[ManifestHistory], base: str, owners: Collection[str], *, is_merged: bool = False
 ) -> Iterator[ManifestReview]:
-    """Says of each manifest of the base whose stores no manifest declares any more that they stay live."""
-    owners = {manifest.owner for each in present if (manifest := each.valid_at(git.head))}
-    for path in sorted(_usual(git.blobs_at(base)) - {name for each in present for name in each.names}):
-        manifest = history(path).valid_at(base)
-        if manifest and manifest.owner not in owners and not all(spec.store.removed for spec in manifest.stores):
-            yield ManifestReview(manifest.owner_name, notes=(f"The manifest `{path}` goes. {_STAYS}",))
+    """Says of each manifest that went, and whose stores none of the other owners declares, that these stay live."""
+    for history in removed:
+        manifest = history.valid_at(base)
+        stores = [spec.store.key for spec in manifest.stores if not spec.store.removed] if manifest else []
+        if not (manifest and stores) or manifest.owner in owners:
+            continue
+        path, named = history.path, join_first([f"`{key}`" for key in stores])
+        verb = "is gone" if is_merged else "goes"
+        way_out = f"To delete it, run `vssync destroy` with the manifest of {base[:7]}."
+        if not is_merged:
+            way_out = (
+                "To delete it, apply `removed: delete` for each store before this is merged, or run `vssync destroy` "
+                "with the manifest afterwards."
+            )
+        note = f"The manifest `{path}` {verb}. What it made stays live: {named}. {way_out}"
+        yield ManifestReview(manifest.owner_name, notes=(note,))
 
 
 def _check_owners(manifests: Iterable[ManifestHistory], head: str) -> None:

@@ -26,7 +26,7 @@ from vssync.text import count_noun, escape_control
 # What only tidies up after another change: the copy that stays has these bytes already.
 _FOLLOWING = frozenset((Reason.SUPERSEDED, Reason.SHARED_CHUNKS))
 # Fields of a store that decide nothing about its files, and fields that choose files: what they chose is compared.
-_NOT_ABOUT_FILES = ("description", "metadata", "expires_after", "guards", "protect")
+_NOT_ABOUT_FILES = ("description", "metadata", "expires_after", "guards", "protect", "name", "was")
 _SELECTORS = frozenset(("path", "exclude", "optional", "only", "match"))
 _Sides = tuple[Manifest | None, Manifest | None]  # before and after
 
@@ -166,8 +166,12 @@ class _View(NamedTuple):
         return tree
 
     def settings(self, *left_out: str) -> tuple[object, ...]:
-        """What it says of the store without these fields, and where the store and its files are."""
-        fields = {name: value for name, value in self.tree.items() if name not in left_out}
+        """What it says of the store without these fields, and where the store and its files are.
+
+        An external store is known by its name, so another name is another store.
+        """
+        kept = {"name"} if self.tree.get("external") else set()
+        fields = {name: value for name, value in self.tree.items() if name in kept or name not in left_out}
         return self.manifest.owner, self.manifest.service, self.manifest.root, fields
 
     def part_of(self, name: str, key: str) -> list[object]:

@@ -6,6 +6,7 @@ records, never the dates of commits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_COMMITS = 300  # asked about in one run: a job's token on GitHub has 1,000 requests an hour
 _MOST_ANNOTATIONS = 10  # of one error: GitHub shows ten of a kind
+_TOKEN = re.compile("[!-~]*")
 LABEL_PREFIX = "vssync"  # other labels are none of ours, and are not even looked up
 
 
@@ -50,7 +52,8 @@ class CiEvent:
 
     `sha` is what the job checks out, which for a pull request may be a merge of it with its target; `head_sha` is its
     own last commit, and `base_sha` its target's commit, which may be behind the target by now. `branch` is the branch
-    that was pushed, or the target of a pull request. `unexplained` was given by hand, by who started the job.
+    that was pushed, or the target of a pull request, and `is_closed` says that this was closed or merged; `is_stopped`,
+    that the job ends its environment, whatever became of it. `unexplained` was given by hand, by who started the job.
     """
 
     kind: EventKind
@@ -64,6 +67,8 @@ class CiEvent:
     number: int | None = None
     author: str = ""
     is_fork: bool = False
+    is_closed: bool = False
+    is_stopped: bool = False
     actor: str = ""
     unexplained: bool = False
     files_url: str = ""  # followed by a commit and a path, where that file can be read
@@ -122,6 +127,9 @@ class Forge(Protocol):
     def pull_request(self, number: int) -> PullRequest:
         """One request, with its labels as they are now."""
 
+    def is_open(self, number: int) -> bool:
+        """Whether a request is open now."""
+
     def merged_pull_requests(self, commits: Iterable[str]) -> tuple[PullRequest, ...]:
         """Those merged into the event's branch whose merge commit is one of these, each once.
 
@@ -155,6 +163,14 @@ class Forge(Protocol):
 
     def set_output(self, name: str, value: str) -> None:
         """Gives a value to later steps or jobs."""
+
+
+def read_token(environ: Mapping[str, str], name: str) -> str:
+    """A token, without the line end that it was pasted with. Raises UsageProblem for what can be none."""
+    token = environ.get(name, "").strip()
+    if not _TOKEN.fullmatch(token):
+        raise UsageProblem(f"{name}: holds a character that no token has, such as a space; set it again")
+    return token
 
 
 def annotate_problems(forge: Forge, severity: Severity, problems: Iterable[Problem]) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
-from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, read_token, text_at, time_at
+from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity, read_token
+from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.render.markdown import clean_markdown, fit_markdown
 from vssync.text import size_in_bytes
@@ -45,6 +45,7 @@ class GitHub(RestForge):
 
     _author = ("user", "login")
     _comments = ("/issues/{}/comments", "/issues/comments")
+    _requests, _open_states = "/pulls", ("open",)
     _requests_with = "/commits{}/pulls"  # "List pull requests associated with a commit": also squashed, rebased, queued
     _read_right = "pull-requests: read"
     _comment_right, _issue_right = "pull-requests: write", "issues: write"
@@ -65,9 +66,6 @@ class GitHub(RestForge):
             way_out = "add `{needs}` to the job's `permissions`"
         url = job.environ.get("GITHUB_API_URL") or "https://api.github.com"
         self._api = RestApi(job, url, headers, way_out, update="PATCH")
-
-    def pull_request(self, number: int) -> PullRequest:
-        return self._describe(self._api.get(f"{self._repository}/pulls/{number}", self._read_right))
 
     def last_deployment(self, environment: str) -> str | None:
         """Of the newest 100 deployments the first with a status of success; older ones are `inactive` by now."""
@@ -235,6 +233,7 @@ def _with_request(event: CiEvent, payload: object) -> CiEvent:
         number=int(text_at(pull, "number") or 0) or None,
         author=text_at(pull, "user", "login"),
         is_fork=own is None or own != dig(pull, "base", "repo", "id"),  # None: a deleted fork
+        is_closed=text_at(payload, "action") == "closed",
         base_sha=text_at(pull, "base", "sha"),
         head_sha=text_at(pull, "head", "sha"),
     )

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity
-from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, read_token, text_at, time_at
+from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity, read_token
+from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import UsageProblem
 from vssync.files import write_file
 from vssync.render.markdown import clean_markdown
@@ -39,6 +39,7 @@ class GitLab(RestForge):
 
     _author = ("author", "id")
     _comments = ("/merge_requests/{}/notes", "/merge_requests/{}/notes")
+    _requests, _open_states = "/merge_requests", ("opened", "locked")  # locked: while it is being merged
     _requests_with = "/repository/commits{}/merge_requests"  # "List merge requests associated with a commit"
     _read_right = "read_api"
     _comment_right = _issue_right = "api"
@@ -62,9 +63,6 @@ class GitLab(RestForge):
             headers = {"private-token": token}
             way_out = "give VSSYNC_GITLAB_TOKEN the scope `{needs}` and the role Developer"
         self._api = RestApi(job, environ.get("CI_API_V4_URL", ""), headers, way_out, update="PUT")
-
-    def pull_request(self, number: int) -> PullRequest:
-        return self._describe(self._api.get(f"{self._repository}/merge_requests/{number}", self._read_right))
 
     def last_deployment(self, environment: str) -> str | None:
         """The newest with the status `success` ("Deployments API"); those of merge requests do not count."""
@@ -189,6 +187,8 @@ def _read_event(environ: Mapping[str, str]) -> CiEvent:
         branch=environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", ""),
         number=int(number) if number.isdecimal() else None,
         is_fork=source_project != environ.get("CI_MERGE_REQUEST_PROJECT_ID"),
+        # "Predefined CI/CD variables": the action of this job's environment, `stop` for the job that ends it.
+        is_stopped=environ.get("CI_ENVIRONMENT_ACTION") == "stop",
         # Only a pipeline for merged results names both ends; another one's commit is the source's last.
         base_sha=environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "")
         or environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", ""),

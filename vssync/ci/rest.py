@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ PER_PAGE = 100  # the most that GitHub and GitLab give
 _MAX_PAGES = 50
 _MAX_TITLE = 255
 _BOT = re.compile(r"\[bot\]$|^(project|group)_\d+_bot")  # of GitHub's apps, and of GitLab's access tokens
-_TOKEN, _PROOFS = re.compile("[!-~]*"), ("authorization", "private-token", "job-token")
+_PROOFS = ("authorization", "private-token", "job-token")
 _ATTEMPTS = 4
 _LONGEST_WAIT = 60.0  # seconds; a job that waits longer for a rate limit had better end and say when to come back
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -237,6 +237,8 @@ class RestForge(Forge):
     _issue_query: ClassVar[Mapping[str, str]]
     _issue_closing: ClassVar[Mapping[str, str]]
     _max_text: int  # characters of a comment
+    _requests: str  # where requests are
+    _open_states: ClassVar[Collection[str]]
     _requests_with: str  # where the requests with a commit are listed
     _account = ""
 
@@ -247,6 +249,15 @@ class RestForge(Forge):
     @abstractmethod
     def _describe(self, request: Mapping[str, Any]) -> PullRequest:
         """A request as a value."""
+
+    def pull_request(self, number: int) -> PullRequest:
+        return self._describe(self._request(number))
+
+    def is_open(self, number: int) -> bool:
+        return text_at(self._request(number), "state") in self._open_states
+
+    def _request(self, number: int) -> dict[str, Any]:
+        return self._api.get(f"{self._repository}{self._requests}/{number}", self._read_right)
 
     def merged_pull_requests(self, commits: Iterable[str]) -> tuple[PullRequest, ...]:
         wanted = dict.fromkeys(filter(None, commits))
@@ -345,14 +356,6 @@ def _label(name: str, user: str, act: Mapping[str, Any] | None, pusher: str) -> 
     else:
         return Label(name, user, time)
     return Label(name, set_at=time, unknown=why)
-
-
-def read_token(environ: Mapping[str, str], name: str) -> str:
-    """A token, without the line end that it was pasted with. Raises UsageProblem for what can be none."""
-    token = environ.get(name, "").strip()
-    if not _TOKEN.fullmatch(token):
-        raise UsageProblem(f"{name}: holds a character that no token has, such as a space; set it again")
-    return token
 
 
 def own_labels(names: Iterable[str]) -> list[str]:

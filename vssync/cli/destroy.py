@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 import click
 
 from vssync.cli.help import option, verb
@@ -21,11 +25,14 @@ from vssync.cli.session import (
     apply_and_report,
     approve,
     confirm_owner,
+    each_of,
+    load_with_progress,
     lock_or_wait,
     read_with_progress,
     session_with_progress,
 )
-from vssync.text import escape_control
+from vssync.errors import Refused
+from vssync.text import escape_control, join_words
 
 
 @verb
@@ -34,7 +41,37 @@ from vssync.text import escape_control
 @JSON_FORMAT
 @LOCK_TIMEOUT
 def destroy(options: CommandOptions, confirm: str | None, lock_timeout: float) -> int:
-    """Delete everything that this manifest owns in the service; refused if a store is protected."""
+    """Delete everything that this manifest owns in the service; refused if a store is protected.
+
+    `-e 'pr-*'` deletes each live environment of that pattern, if the manifest declares it; type or give its owner with
+    the pattern, such as `kb/pr-*`.
+    """
+    from vssync.manifest.environments import is_pattern
+
+    if is_pattern(options.env or ""):
+        return _destroy_live(options, confirm, lock_timeout)
+    return _destroy(options, lambda owner: confirm_owner(owner, confirm), lock_timeout)
+
+
+def _destroy_live(options: CommandOptions, confirm: str | None, lock_timeout: float) -> int:
+    """Deletes what a pattern made live; the names are shown, and asked for once."""
+    from vssync.commands.environments import declared_environments, expand_environments
+
+    pattern, settings = options.env or "", options.settings()
+    if pattern not in declared_environments(settings.manifest):
+        raise Refused(f"{pattern}: the manifest declares no such pattern; name one environment, or one of its patterns")
+    names = expand_environments(settings, pattern, live=True, named=False)
+    if not names:
+        click.echo(f"Nothing to delete: no environment of the pattern {pattern} has stores.")
+        return DONE
+    click.echo(f"Live: {join_words(list(names))}.", err=True)
+    loaded = load_with_progress(replace(settings, env=names[0]), hashed=False)
+    confirm_owner(f"{loaded.manifest.owner_name}/{pattern}", confirm)
+    show = partial(_destroy, confirm=lambda _: None, lock_timeout=lock_timeout)
+    return each_of(names, options, show)
+
+
+def _destroy(options: CommandOptions, confirm: Callable[[str], None], lock_timeout: float) -> int:
     from vssync.commands.destroy import plan_destruction
 
     opening = session_with_progress(options.settings(), hashed=False)
@@ -44,6 +81,6 @@ def destroy(options: CommandOptions, confirm: str | None, lock_timeout: float) -
         if plan.empty and not plan.refusals and options.output_format == "text":
             click.echo(f"Nothing to delete: no store in this service carries the mark of {escape_control(plan.owner)}.")
             return DONE
-        if not approve(plan, options, lambda: confirm_owner(plan.owner, confirm)):
+        if not approve(plan, options, lambda: confirm(plan.owner)):
             return REFUSED
         return apply_and_report(session, plan, journal, options, kind="destroy")

@@ -13,7 +13,7 @@ import click
 from vssync.cli.help import CONNECTION, FOLDER, option, verb
 from vssync.cli.options import SERVICE, CommandOptions, shared_options
 from vssync.cli.session import print_warnings, read_with_progress
-from vssync.errors import Refused, VssyncError
+from vssync.errors import Refused
 from vssync.providers import PROVIDERS
 from vssync.text import count_noun, escape_control
 
@@ -60,8 +60,9 @@ def dump(
     import secrets
 
     from vssync.commands.dump.run import DumpRequest, dump_stores
-    from vssync.commands.init import NAME_RULE, is_name, suggested_name
+    from vssync.commands.names import NAME_RULE, is_name, suggested_name
     from vssync.commands.session import open_connection
+    from vssync.files import cannot_write
 
     if all == bool(store) or "" in store:
         empty = " (one without a name is found by its id, vs_...)" if "" in store else ""
@@ -84,7 +85,7 @@ def dump(
     try:
         _write_new(texts, target, is_split=is_split)
     except OSError as error:
-        raise VssyncError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        raise cannot_write(error.filename, error) from error
     shown = target.parent if is_split else target
     wrote = f"{target} and {count_noun(len(texts) - 1, 'file')} that it includes" if is_split else target
     command = join(["vssync", "plan", *dumped.options, "-f", str(shown), *settings.words])

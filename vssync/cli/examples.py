@@ -14,6 +14,7 @@ vssync validate -f kb/vssync.yaml -e prod  # another manifest, in one environmen
 vssync plan  # what apply would do
 vssync plan --out p.json  # the same, saved to be applied after a review
 vssync plan -t 'docs/guide/*' --full  # only these files, with a line for every change
+vssync plan -e '*'  # every environment that the manifest declares
 vssync plan --against main  # what this branch changes, without a service or a credential
 vssync apply  # show the plan, ask, apply it
 vssync apply p.json  # apply exactly the plan that was reviewed
@@ -21,6 +22,7 @@ vssync apply --yes -e dev  # do not ask, in one environment
 vssync show p.json  # as plan printed it
 vssync show p.json --format html > plan.html  # as a page, for a browser
 vssync status  # every store: its id, its files, whether it agrees
+vssync status -e 'pr-*'  # every live preview
 vssync status docs/guide/intro.md  # one file: declared, live, planned
 vssync search how do I reset my password  # in all stores of the manifest
 vssync search -s docs --filter 'size>=2' --format json refunds  # in one store, by an attribute
@@ -32,8 +34,11 @@ vssync cancel vsfb_123  # an id that `vssync batches` shows
 vssync ci plan -e prod  # in a pull request's job: a plan, and a comment on it
 vssync ci apply -e prod --deployment kb-prod  # after the merge: what commits explain
 vssync ci drift -f kb -e prod  # on a schedule: an issue while stores of one manifest differ
+vssync ci preview  # in a pull request's job: its own environment, pr-N, while it is open
+vssync ci sweep --max-age 7  # on a schedule: delete what is left of such previews
 vssync destroy -e pr-12  # show what would be deleted, ask for the name
 vssync destroy -e pr-12 --confirm kb/pr-12  # the same without a terminal
+vssync destroy -e 'pr-*' --confirm 'kb/pr-*'  # every preview
 vssync gc  # list orphaned uploads
 vssync gc --suspected --yes  # delete them, and those that only look like vssync's
 vssync doctor  # only read

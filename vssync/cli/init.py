@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from shlex import quote
@@ -11,23 +12,26 @@ import click
 
 from vssync.cli.help import option, verb
 from vssync.cli.process import DONE
-from vssync.cli.session import format_valid
 from vssync.errors import ManifestError
-from vssync.providers import PROVIDERS
-from vssync.text import escape_control, join_words
+from vssync.providers import PROVIDERS, AuthKind
+from vssync.text import count_noun, escape_control, join_words
 
 if TYPE_CHECKING:
-    from vssync.commands.init import DraftEntry, FolderSurvey, ManifestDraft
+    from vssync.commands.init import DraftEntry, ManifestDraft
+    from vssync.commands.survey import FolderSurvey
+    from vssync.model.state import Desired
 
 _PATH = click.Path(path_type=Path)
 _FILE_HELP = "The manifest to write, or its folder.  [default: the current folder]"
 _PROVIDERS = click.Choice(list(PROVIDERS))
 _CI_HELP = "Write the workflow for pull requests, and no manifest."
 
+_CI_PAGE = "https://github.com/vssync/vssync/blob/main/examples/quickstart/docs/pull-requests.md"
+
 
 @verb
 @option("-f --file manifest", _FILE_HELP, variable="VSSYNC_FILE", default=".", type=_PATH, metavar="PATH")
-@option("--owner", "The owner of what the manifest creates.  [default: the folder's name, with a random suffix]")
+@option("--owner", "The owner of what the manifest creates.  [default: the repository's or the folder's name]")
 @option("--provider", "The kind of service.  [default: local]", type=_PROVIDERS)
 @option("--path paths", "Files to include.  [default: the documents found]", multiple=True, metavar="GLOB")
 @option("--region", "For oci: the region.")
@@ -38,20 +42,20 @@ _CI_HELP = "Write the workflow for pull requests, and no manifest."
 @option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
 def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
-    from vssync.commands.init import FolderSurvey, manifest_path, survey_folder, write_manifest, write_workflow
+    from vssync.commands.init import manifest_path, write_manifest, write_workflow
+    from vssync.commands.survey import FolderSurvey, survey_folder
 
     if ci:
         if paths or any(answers.values()):
             raise click.UsageError("--ci: writes no manifest; run init once more for that")
         workflow, to_do = write_workflow(ci, manifest)
-        click.echo(f"Wrote {escape_control(str(workflow))}.\nNext: {to_do}")
+        click.echo(f"Wrote {escape_control(str(workflow))}.\nNext: {to_do}\nHow:  {_CI_PAGE}")
         return DONE
     path = manifest_path(manifest)
     survey = FolderSurvey() if paths else survey_folder(path.parent)
     wizard = _Wizard(answers, asks=sys.stdin.isatty() and not yes)
-    ignore_file = write_manifest(path, wizard.make_draft(path, paths, survey))
-    written = [f"Wrote {path}.", *([f"Added .vssync/ to {ignore_file}."] if ignore_file else [])]
-    return _print_result(path, survey, written)
+    draft = wizard.make_draft(path, paths, survey)
+    return _print_result(path, draft, survey, write_manifest(path, draft))
 
 
 class _Wizard:
@@ -65,10 +69,11 @@ class _Wizard:
         """The manifest to write to a path; without patterns it lists the documents of the surveyed folder."""
         import secrets
 
-        from vssync.commands.init import DraftEntry, draft_manifest, propose_entries, suggested_name
+        from vssync.commands.init import DraftEntry, draft_manifest, propose_entries
+        from vssync.commands.names import suggested_owner
 
         provider = self._get_answer("provider", "Provider", "local", _PROVIDERS)
-        suggestion = suggested_name(path.resolve().parent.name, secrets.token_hex(3))
+        suggestion = suggested_owner(path.parent, secrets.token_hex(3))
         owner = self._get_answer("owner", "Owner", suggestion, _check_name)
         service = {
             field.name: self._get_answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
@@ -88,7 +93,7 @@ class _Wizard:
 
 def _check_name(name: str) -> str:
     """The name, if it is valid; click asks again for one that is not."""
-    from vssync.commands.init import NAME_RULE, is_name
+    from vssync.commands.names import NAME_RULE, is_name
 
     if not is_name(name):
         raise click.BadParameter(NAME_RULE)
@@ -107,25 +112,39 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
     return tuple(map(DraftEntry, answer.split())) or proposed
 
 
-def _print_result(path: Path, survey: FolderSurvey, written: list[str]) -> int:
-    """Says what the new manifest holds and leaves out, or what needs a change in it, with what was `written`."""
-    from vssync.commands.init import survey_lines
-    from vssync.manifest.rules import find_unedited_fields
-    from vssync.sources.load import load_sources
+def _print_result(path: Path, draft: ManifestDraft, survey: FolderSurvey, ignore_file: Path | None) -> int:
+    """Says what the new manifest holds and leaves out, or what needs a change in it, and what to do next."""
+    from vssync.commands.init import load_new_manifest
+    from vssync.commands.names import is_placeholder_owner
+    from vssync.commands.survey import survey_lines
 
+    wrote = f"Wrote {path}"
+    ignored = [f"Added .vssync/ to {ignore_file}."] if ignore_file else []
     try:
-        desired = load_sources(path).desired
+        (store,) = (desired := load_new_manifest(path, draft)).stores
     except ManifestError as error:
-        click.echo("\n".join(written))
+        click.echo("\n".join([f"{wrote}.", *ignored]))
         click.echo("\n".join(["It needs a change:", *map(escape_control, str(error).split("\n"))]), err=True)
         return error.exit_code
-    file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
-    table = survey_lines(survey, desired.stores[0])
-    placeholders = [f"`{diagnostic.path[-1]}`" for diagnostic in find_unedited_fields(desired.service)]
-    verdict = [] if placeholders else [format_valid(desired)]
-    click.echo("\n".join([*table, *([""] if table else []), *written, *verdict]))
-    command = f"vssync {'plan' if PROVIDERS[desired.service.provider].embedded else 'doctor'}{file_option}"
-    steps = [f"fill in {join_words(placeholders)} in {escape_control(str(path))}"] if placeholders else []
-    steps += [] if desired.stores[0].files else ["add documents or change `files`"]
-    click.echo(f"Next: {', '.join(steps)}{', then ' if steps else ''}{command}")
+    table = survey_lines(survey, store)
+    summary = f"{wrote}: 1 store, {count_noun(len(store.files), 'file')}."
+    owner = f"Its owner is {desired.owner}"
+    owner += ": write a name of your own before the first apply." if is_placeholder_owner(desired.owner) else "."
+    click.echo("\n".join([*table, *([""] if table else []), summary, owner, *ignored, _next_line(path, desired)]))
     return DONE
+
+
+def _next_line(path: Path, desired: Desired) -> str:
+    """What is missing for a first apply, and the command to go on with."""
+    from vssync.manifest.rules import find_unedited_fields
+
+    service, named = desired.service, escape_control(str(path))
+    provider = PROVIDERS[service.provider]
+    placeholders = [f"`{diagnostic.path[-1]}`" for diagnostic in find_unedited_fields(service)]
+    steps = [f"fill in {join_words(placeholders)} in {named}"] if placeholders else []
+    steps += [] if desired.stores[0].files else ["add documents or change `files`"]
+    if provider.default_auth is AuthKind.BEARER and not any(map(os.environ.get, provider.key_variables)):
+        steps.append(f"put the key into {' or '.join(provider.key_variables)}")
+    file_option = "" if str(path) == "vssync.yaml" else f" -f {quote(str(path))}"
+    command = f"vssync {'apply' if provider.embedded else 'doctor'}{file_option}"
+    return f"Next: {', '.join(steps)}{', then ' if steps else ''}{command}"

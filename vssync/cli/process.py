@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -19,6 +19,7 @@ from vssync.errors import ManifestError, VssyncError
 from vssync.text import count_noun, escape_ci_commands, escape_control
 
 DONE, ERROR, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 1, 2, 3, 4, 64, 70
+_FROM_BEST = (DONE, CHANGES, REFUSED, USAGE, ERROR, INCOMPLETE, BUG)
 _QUIET_PERIOD = 1.0  # seconds in which a second signal is only counted
 
 
@@ -66,6 +67,13 @@ class OutputLost(VssyncError):
     """Results could not be written. What was done until then is done."""
 
     exit_code = INCOMPLETE
+
+
+def worst_code(codes: Iterable[int]) -> int:
+    """The exit code of a command that did several things, each with one of these; one of a signal goes before all."""
+    return max(
+        codes, key=lambda code: (code not in _FROM_BEST, code in _FROM_BEST and _FROM_BEST.index(code)), default=DONE
+    )
 
 
 class _ForgivingStream(io.FileIO):

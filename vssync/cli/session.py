@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -51,6 +52,44 @@ def print_warnings(warnings: Iterable[object]) -> None:
     """Prints what is not as its writer may think."""
     for warning in warnings:
         process.print_error(f"warning: {warning}", level="warning")
+
+
+def each_environment(
+    options: CommandOptions, show: Callable[[CommandOptions], int | None], *, live: bool = False, samples: bool = False
+) -> int:
+    """Shows one environment, or each that a pattern such as `*` stands for; the exit code is the worst.
+
+    In text, an empty line is between them; in JSON, each is a document of its own. An error of one is told, and the
+    others are shown all the same. With `live`, those that a pattern of the manifest made live are among them, with
+    `samples` a name for each pattern.
+    """
+    from vssync.commands.environments import expand_environments
+    from vssync.manifest.environments import is_pattern
+
+    if not is_pattern(options.env or ""):
+        return show(options) or process.DONE
+    if options.output_format in ("html", "gitlab"):
+        raise click.UsageError(f"--format {options.output_format}: is of one environment; name it by --env")
+    names = expand_environments(options.settings(), options.env or "", live=live, samples=samples)
+    if not names and options.output_format == "text":
+        click.echo(f"{options.env}: no environment of this pattern has stores.")
+    return each_of(names, options, show)
+
+
+def each_of(names: Iterable[str], options: CommandOptions, show: Callable[[CommandOptions], int | None]) -> int:
+    """Shows each of these environments; the exit code is the worst. A signal ends all of it."""
+    codes = list[int]()
+    for number, name in enumerate(names):
+        if number and options.output_format != "json":
+            click.echo()
+        if options.quiet:  # totals alone name no environment
+            click.echo(f"{name}:")
+        codes.append(process.run_command(partial(show, replace(options, env=name))))
+        if process.signals.received:
+            break
+        if codes[-1] in (process.ERROR, process.USAGE, process.BUG):
+            process.print_error(f"vssync: this was the environment {name}; the others are shown all the same")
+    return process.worst_code(codes)
 
 
 @contextmanager
@@ -178,29 +217,31 @@ def apply_and_report(
 
     `saved` is the saved plan of which this is what is still to be done. Unless the run is interrupted, `ask` then gives
     the answers to the questions of the manifest, or None where they could not be asked; they are printed below the
-    report, in JSON within it, and beside a page on stderr.
+    report, in JSON and in a page within it.
     """
     from vssync.cli.progress import apply_progress, line_progress
     from vssync.commands.apply import apply_plan
 
-    is_json = options.output_format == "json"
+    is_whole = options.output_format in ("json", "html")
     if options.output_format == "text" and not plan.empty:
         click.echo()
     with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
         report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
     answers, is_asked = None, False
     try:
-        if not is_json:
+        if not is_whole:
             _print_report(report, options)
         if ask and not report.interrupted:
             is_asked, answers = True, ask(report)
     finally:  # whatever becomes of the questions, what was applied is told
-        if is_json:
+        if is_whole:
             _print_report(report, options, kind, answers)
     if report.interrupted:
         process.end_process(process.signals.exit_code())
-    if answers and not is_json:
-        click.echo(f"\n{format_questions(answers, options)}", color=True, err=options.output_format == "html")
+    if answers and not is_whole:
+        click.echo(f"\n{format_questions(answers, options)}", color=True)
+    if options.output_format == "text" and not options.quiet:
+        _print_next_steps(session, report, options)
     if not report.converged or (is_asked and not answers):
         return process.INCOMPLETE
     return questions_exit_code(answers) if answers else process.DONE
@@ -219,13 +260,21 @@ def _print_report(
     elif options.output_format == "html":
         from vssync.render.html import report_html
 
-        click.echo(report_html(report, view), color=True)
+        click.echo(report_html(report, view, answers), color=True)
     elif options.output_format == "markdown":
         click.echo(report_markdown(report, view), color=True)
     elif not report.plan.empty:
         click.echo(report_text(report, view), color=True)
     elif text := closing_text(report, view):
         click.echo(f"\n{text}")
+
+
+def _print_next_steps(session: Session, report: Report, options: CommandOptions) -> None:
+    from vssync.commands.next_steps import next_steps
+    from vssync.render.report import next_steps_text
+
+    if steps := next_steps(session, report):
+        click.echo(f"\n{next_steps_text(steps, options.view())}")
 
 
 def ask_with_progress(
@@ -242,12 +291,17 @@ def ask_with_progress(
         return ask_stores(session, keys, progress, made_ids)
 
 
-def format_questions(report: QuestionReport, options: CommandOptions) -> str:
-    """The results as text, Markdown, JSON or JUnit's XML."""
+def format_questions(report: QuestionReport, options: CommandOptions, settings: Settings | None = None) -> str:
+    """The results as text, Markdown, HTML, JSON or JUnit's XML; `settings` are those of the session that asked."""
     from vssync.render.test import questions_json, questions_junit, questions_markdown, questions_text
 
     if options.output_format in ("json", "junit"):
         return (questions_json if options.output_format == "json" else questions_junit)(report)
+    if options.output_format == "html":
+        from vssync.commands.apply import audit_of
+        from vssync.render.html import questions_html
+
+        return questions_html(report, options.view(), audit_of(settings, datetime.now(UTC)))
     show = questions_markdown if options.output_format == "markdown" else questions_text
     return show(report, options.view())
 

@@ -8,7 +8,7 @@ from vssync.cli.completion import complete_addresses
 from vssync.cli.help import option, verb
 from vssync.cli.options import DETAILED_EXITCODE, JSON_FORMAT, SERVICE, VIEW, CommandOptions, shared_options
 from vssync.cli.process import DONE
-from vssync.cli.session import plan_exit_code, read_with_progress, session_with_progress
+from vssync.cli.session import each_environment, plan_exit_code, read_with_progress, session_with_progress
 
 
 @verb
@@ -19,8 +19,17 @@ def status(options: CommandOptions, address: str | None, detailed_exitcode: bool
     """Show the id and files of each store, and whether it agrees with the manifest.
 
     More than five stores have a line each; ADDRESS, a store, or --full shows all about them. With the ADDRESS of a
-    file, such as docs/guide/intro.md, show that file: as declared, as live, as planned.
+    file, such as docs/guide/intro.md, show that file: as declared, as live, as planned. `-e '*'` shows each declared
+    environment, and those that a pattern such as `pr-*` made live.
     """
+
+    def show(options: CommandOptions) -> int:
+        return _show(options, address, detailed=detailed_exitcode, verify=verify)
+
+    return each_environment(options, show, live=True)
+
+
+def _show(options: CommandOptions, address: str | None, *, detailed: bool, verify: bool) -> int:
     from vssync.commands.plan import make_plan_now
     from vssync.commands.status import inspect_file
     from vssync.model.plan import Options
@@ -36,4 +45,4 @@ def status(options: CommandOptions, address: str | None, detailed_exitcode: bool
         targets = (address,) if address else ()
         plan = read_with_progress(session, lambda: make_plan_now(session, Options(targets=targets), verify=verify))
     click.echo(status_json(plan) if is_json else status_text(plan, options.view()), color=True)
-    return plan_exit_code(plan, detailed=True) if detailed_exitcode else DONE
+    return plan_exit_code(plan, detailed=True) if detailed else DONE

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from vssync.cli.help import option, verb
 from vssync.cli.options import FULL, JSON_FORMAT, ONE_ENVIRONMENT, CommandOptions, shared_options
-from vssync.cli.session import format_valid, load_with_progress
+from vssync.cli.session import each_environment, format_valid, load_with_progress
 from vssync.errors import ManifestError
 
 
 @verb
 @shared_options(*ONE_ENVIRONMENT, FULL, JSON_FORMAT)
 @option("--strict", "Treat warnings as errors.", is_flag=True)
-def validate(options: CommandOptions, strict: bool) -> None:
-    """Check the manifest and the files it names, without contacting a service."""
+def validate(options: CommandOptions, strict: bool) -> int:
+    """Check the manifest and the files it names, without contacting a service.
+
+    `-e '*'` checks each declared environment, and a name such as `pr-0` for each pattern.
+    """
+    return each_environment(options, partial(_check, strict=strict), samples=True)
+
+
+def _check(options: CommandOptions, *, strict: bool) -> None:
     from vssync.render.json import validation_json
     from vssync.render.wording import left_out_lines
 

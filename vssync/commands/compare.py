@@ -85,7 +85,7 @@ def compare_equal_texts(session: Session, snapshot: Snapshot, plan: Plan) -> Sna
         with suppress(AccessDenied):  # then no size is known
             uploads |= read_uploads(session.client, session.pool, asked - uploads.keys())
         sizes = {text: _size_of(uploads.get(file_id)) for text, file_id in unknown.removed.items()}
-        sizes |= {text: size for text, size in desired.items() if unknown.any_removed or text in sizes}
+        sizes |= {text: size for text, size in desired.items() if unknown.removes_unknown or text in sizes}
         texts, comparisons = dict(snapshot.texts), []
         for file_id in sorted(unknown.file_ids):
             upload = uploads.get(file_id)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
-import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import wrap
 
-from vssync.errors import Refused, UsageProblem, VssyncError
-from vssync.files import describe_file_type, write_file
+from vssync.commands.names import NAME_RULE, STORE_KEY, is_name
+from vssync.commands.survey import MAX_FOLDERS, SENT_AS, FolderSurvey
+from vssync.errors import ManifestError, Refused, UsageProblem, VssyncError
+from vssync.files import cannot_write, describe_file_type, write_file
 from vssync.manifest.globs import (
-    IGNORED,
-    IGNORED_WITHOUT_GIT,
-    LINKED,
     FoundFile,
     compile_filter,
     compile_pattern,
@@ -26,31 +22,23 @@ from vssync.manifest.globs import (
     pattern_problem,
 )
 from vssync.manifest.placeholders import upload_name
-from vssync.manifest.schema import LABEL_PATTERN
 from vssync.manifest.select import skip_reason
 from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, Formats, Layer
-from vssync.model.state import DesiredStore, extension_of
-from vssync.providers import PROVIDERS, Provider
-from vssync.render.wording import left_out_text
+from vssync.model.state import Desired, extension_of
+from vssync.providers import PROVIDERS
 from vssync.render.yaml_writer import yaml_scalar
-from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES
+from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES, load_sources
 from vssync.sources.paths import find_work_tree, on_disk, sandbox_around
 from vssync.sources.schemas import shipped_text
 from vssync.sources.walk import walk_files
-from vssync.text import count_noun, display_width, escape_control, join_first, pad_right
 
-NAME_RULE = "letters, digits, `.`, `-` and `_` only, at most 64 of them"
-_STORE_KEY = "docs"
 _GITIGNORE = ".gitignore"
 _IGNORED = ".vssync/"
-_DEPENDENCIES = frozenset(("node_modules", "bower_components", "site-packages", "venv", "__pycache__"))
-_MAX_FOLDERS = 6  # with more of them, one pattern over everything reads better
 _COMMENT_WIDTH = 110
-_ABSENCES = {IGNORED: "ignored by git", IGNORED_WITHOUT_GIT: "named in .gitignore", LINKED: "behind a link"}
-_WORKFLOWS = {  # by forge: where it goes, and what is left to do
+WORKFLOWS = {  # by forge: where it goes, and what is left to do
     "github": (
         ".github/workflows/vssync.yml",
-        "make the two environments that it names, with their keys, and write a commit's hash at `uses`",
+        "make the environments that it names, with their keys, and write a commit's hash at `uses`",
     ),
     "gitlab": (
         ".gitlab/vssync.gitlab-ci.yml",
@@ -58,20 +46,6 @@ _WORKFLOWS = {  # by forge: where it goes, and what is left to do
     ),
 }
 _BLANK_BYTES = 4096  # of larger files, none holds nothing but white space
-
-
-@dataclass(frozen=True, slots=True)
-class FolderSurvey:
-    """The documents in a folder: by folder directly below it ("" for its own files), their extensions as written.
-
-    `dependencies` are the names of dependency folders found in each; files in them are not counted. `files` are the
-    paths of all others, `absent` those that `**` does not choose, by why: how many there are in which folder.
-    """
-
-    extensions: Mapping[str, Collection[str]] = field(default_factory=dict)
-    dependencies: Mapping[str, Collection[str]] = field(default_factory=dict)
-    files: frozenset[str] = frozenset()
-    absent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +59,17 @@ class DraftEntry:
 
 @dataclass(frozen=True, slots=True)
 class ManifestDraft:
-    """What the manifest declares. `service` holds the provider's fields, `skip` why matching files are left out."""
+    """What the manifest declares.
+
+    `service` holds the provider's fields, `skip` why matching files are left out, `formats` what is sent as what.
+    """
 
     owner: str
     provider: str
     service: Mapping[str, str]
     entries: tuple[DraftEntry, ...]
     skip: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 def manifest_path(path: Path) -> Path:
@@ -111,79 +89,10 @@ def manifest_path(path: Path) -> Path:
     return file
 
 
-def make_label(text: str, default: str, max_length: int = 64) -> str:
-    """A text as a name or a store's key: letters, digits, `.`, `-`, `_`."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:max_length] or default
-
-
-def suggested_name(folder: str, suffix: str) -> str:
-    """A folder's name as an owner's name, with a suffix that nobody else has."""
-    return f"{make_label(folder, _STORE_KEY, 63 - len(suffix))}-{suffix}"
-
-
-def is_name(text: str) -> bool:
-    """Whether a text can be an owner's name."""
-    return LABEL_PATTERN.fullmatch(text) is not None
-
-
-def survey_folder(folder: Path) -> FolderSurvey:
-    """Which documents a folder holds that `**` chooses: not what git ignores. Raises ManifestError as a walk does."""
-    documents = frozenset().union(*(provider.documents for provider in PROVIDERS.values()))
-    extensions: dict[str, set[str]] = {}
-    dependencies: dict[str, set[str]] = {}
-    everything = compile_pattern("**")
-    real = Path(os.path.realpath(folder))
-    listing = walk_files(str(real), (everything,), sandbox_around(real, ()))
-    absent: dict[str, Counter[str]] = {}
-    for path, file in listing.left_out(everything):
-        absent.setdefault(file.left_out_reason, Counter())[f"{file.behind}/" if path != file.behind else ""] += 1
-    files = set()
-    for path, file in listing.chosen_by(everything):
-        *folders, name = path.split("/")
-        dependency = next((place for place, name in enumerate(folders) if name in _DEPENDENCIES), None)
-        top = folders[0] if folders and dependency != 0 else ""
-        if dependency is not None:
-            dependencies.setdefault(top, set()).add(folders[dependency])
-            continue
-        files.add(path)
-        if (suffix := os.path.splitext(name)[1]).lower() in documents and not file.problem:
-            extensions.setdefault(top, set()).add(suffix)
-    return FolderSurvey(extensions, dependencies, frozenset(files), absent)
-
-
-def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
-    """A table of a folder: the files that its store holds, by folder and extension, and the others, by why."""
-    by_folder: dict[str, list[str]] = {}
-    for file in store.files:
-        by_folder.setdefault(file.key[: file.key.find("/") + 1], []).append(file.key)
-    rows = []
-    for folder, keys in sorted(by_folder.items(), key=lambda entry: (-len(entry[1]), entry[0])):
-        counts = Counter(map(extension_of, keys)).most_common()
-        kinds = "  ".join(f"{extension} {count:,}" for extension, count in counts)
-        name = folder or (keys[0] if len(keys) == 1 else "./")
-        rows.append((escape_control(name), len(keys), f" {kinds}"))
-    if rest := rows[_MAX_FOLDERS:]:
-        rows[_MAX_FOLDERS:] = [(count_noun(len(rest), "more folder"), sum(count for _, count, _ in rest), "")]
-    for reason, counts_by_place in survey.absent.items():
-        places = [place for place, _ in Counter(counts_by_place).most_common() if place]
-        where = f" ({join_first([escape_control(place) for place in places])})" if places else ""
-        rows.append(("", sum(counts_by_place.values()), f"{_ABSENCES[reason]}{where}"))
-    skipped = dict.fromkeys(survey.files.difference(*by_folder.values()), "unsupported")
-    skipped |= {key: why for key, why in store.skipped.items() if key in survey.files or not survey.files}
-    rows += [("", len(skipped), left_out_text(replace(store, skipped=skipped).left_out))] if skipped else []
-    widest = max((display_width(name) for name, _, _ in rows), default=0)
-    digits = max((len(f"{count:,}") for _, count, _ in rows), default=0)
-    lines = []
-    for name, count, text in rows:
-        noun = "files" if count > 1 else "file " if name else "file"
-        lines.append(f"{pad_right(name, widest)}  {count:>{digits},} {noun} {text}".rstrip())
-    return lines
-
-
 def propose_entries(survey: FolderSurvey, provider: str) -> tuple[DraftEntry, ...]:
     """Entries for the documents that a provider can read; where there are none, one for documents to come."""
     documents = PROVIDERS[provider].documents
+    documents |= {suffix for suffix, sent_as in SENT_AS.items() if sent_as in documents}
     readable = {
         folder: sorted(suffix for suffix in suffixes if suffix.lower() in documents)
         for folder, suffixes in survey.extensions.items()
@@ -191,7 +100,7 @@ def propose_entries(survey: FolderSurvey, provider: str) -> tuple[DraftEntry, ..
     folders = sorted(folder for folder, suffixes in readable.items() if suffixes)
     if not folders:
         return (DraftEntry("docs/**/*.md", optional=True),)
-    if len(folders) > _MAX_FOLDERS:
+    if len(folders) > MAX_FOLDERS:
         suffixes = sorted({suffix for suffixes in readable.values() for suffix in suffixes})
         dependencies = {name for names in survey.dependencies.values() for name in names}
         return (DraftEntry(f"**/{suffix_pattern(suffixes)}", _exclude(dependencies)),)
@@ -239,20 +148,23 @@ def draft_manifest(
     listing = walk_files(str(folder), patterns, sandbox_around(folder, ()))
     manifest = FoundFile(path.name, size=1)  # does not exist yet, but a pattern may match it too
     drafts = []
+    formats: dict[str, str] = {}
     reasons: set[str] = set()
     for entry, rule, pattern in zip(entries, typed, patterns, strict=True):
         files = [file for path, file in listing.chosen_by(pattern) if not rule.excludes(path)]
         files += [manifest] if rule.matches(manifest.nfc_path) else []
-        reasons.update(_skip_reason(folder, file, PROVIDERS[provider]) for file in files)
+        met = {extension_of(file.nfc_path) for file in files} - PROVIDERS[provider].documents
+        formats |= {suffix: SENT_AS[suffix] for suffix in sorted(met.intersection(SENT_AS))}
+        reasons.update(_skip_reason(folder, file, Formats(PROVIDERS[provider], formats)) for file in files)
         drafts.append(replace(entry, optional=not files))
-    return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})))
+    return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})), formats)
 
 
-def _skip_reason(folder: Path, file: FoundFile, provider: Provider) -> str:
+def _skip_reason(folder: Path, file: FoundFile, formats: Formats) -> str:
     """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
-    sent_name = Formats(provider).sent_name(upload_name(PATH_TEMPLATE, file.nfc_path, ""))
+    sent_name = formats.sent_name(upload_name(PATH_TEMPLATE, file.nfc_path, ""))
     is_blank = 0 < file.size < _BLANK_BYTES and _is_blank(folder / on_disk(file.path))
-    return skip_reason(sent_name, 0 if is_blank else file.size, provider)
+    return skip_reason(sent_name, 0 if is_blank else file.size, formats.provider)
 
 
 def _is_blank(path: Path) -> bool:
@@ -279,7 +191,23 @@ def write_manifest(path: Path, draft: ManifestDraft) -> Path | None:
             file.write(f"{_IGNORED}\n" if not text or text.endswith("\n") else f"\n{_IGNORED}\n")
         return ignore_file
     except OSError as error:
-        raise VssyncError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
+        raise cannot_write(error.filename or path, error) from error
+
+
+def load_new_manifest(path: Path, draft: ManifestDraft) -> Desired:
+    """What the manifest that was just written declares; files that nobody can read as text are left out of it.
+
+    Raises ManifestError for what a person must change.
+    """
+    try:
+        return load_sources(path).desired
+    except ManifestError as error:
+        write_file(path, draft_text(replace(draft, skip=tuple(sorted({*draft.skip, "broken"})))))
+        try:
+            return load_sources(path).desired
+        except ManifestError:
+            write_file(path, draft_text(draft))
+            raise error from None
 
 
 def write_workflow(forge: str, manifest: Path) -> tuple[Path, str]:
@@ -288,7 +216,7 @@ def write_workflow(forge: str, manifest: Path) -> tuple[Path, str]:
     It names a manifest that is not in the top folder; otherwise it is for all that git tracks. Raises VssyncError where
     the file exists already.
     """
-    name, to_do = _WORKFLOWS[forge]
+    name, to_do = WORKFLOWS[forge]
     tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
     path = Path(os.path.relpath(tree / name))
     chosen = Path(os.path.relpath(os.path.realpath(manifest), tree)).as_posix()
@@ -302,7 +230,7 @@ def write_workflow(forge: str, manifest: Path) -> tuple[Path, str]:
     except FileExistsError:
         raise VssyncError(f"{path}: exists already, and is not overwritten; move it away") from None
     except OSError as error:
-        raise VssyncError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
+        raise cannot_write(error.filename or path, error) from error
     return path, to_do
 
 
@@ -338,11 +266,12 @@ def _read_ignore_file(path: Path) -> str:
 def draft_text(draft: ManifestDraft) -> str:
     """The manifest, with its comments."""
     return _TEXT.format(
-        store=_STORE_KEY,
+        store=STORE_KEY,
         owner=yaml_scalar(draft.owner),
         about="\n# ".join(wrap(PROVIDERS[draft.provider].init_note, _COMMENT_WIDTH)),
         provider=draft.provider,
         service="".join(_service_lines(draft)),
+        formats=_FORMATS.format(", ".join(f"{a}: {b}" for a, b in draft.formats.items())) if draft.formats else "",
         skip=_SKIP.format(", ".join(draft.skip)) if draft.skip else "",
         files="\n".join(line for entry in draft.entries for line in _entry_lines(entry)),
     )
@@ -388,13 +317,17 @@ stores:
 
     # Attributes of every file, which searches can filter by. ${{...}} takes them from the file's path:
     # attributes: {{product: basic, folder: "${{dir}}"}}
-{skip}
+{formats}{skip}
     # Which files the store holds. The next apply deletes a file that is no longer listed here, unless the store has
     # `prune: false`.
     files:
 {files}
 """
+_FORMATS = """
+    # Kinds of files that are sent as another one, which the service accepts.
+    formats: {{{}}}
+"""
 _SKIP = """
-    # Files that the patterns below match and leave out, since the service does not accept them.
+    # Files that the patterns below match and leave out, since the service cannot use them.
     skip: [{}]
 """

@@ -15,7 +15,7 @@ from vssync.commands.compare import compare_equal_texts, compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import AccessDenied, ManifestError, NotFound, Refused, UsageProblem, VssyncError
-from vssync.files import write_file
+from vssync.files import cannot_write, write_file
 from vssync.journal.folder import lock_holder
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import read_past
@@ -142,6 +142,9 @@ def load_plan(path: Path) -> Plan:
         raise VssyncError(f"{path}: is damaged or incomplete. Make a new plan.") from error
     except gzip.BadGzipFile as error:
         raise VssyncError(f"{path}: is not gzip, as its name says, or damaged. Make a new plan.") from error
+    except FileNotFoundError as error:
+        hint = f"`vssync plan --out {path}` saves one; -t chooses a store or file"
+        raise VssyncError(f"{path}: there is no such plan; {hint}") from error
     except OSError as error:
         raise VssyncError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -157,7 +160,7 @@ def save_plan(plan: Plan, path: Path) -> None:
     try:
         write_file(path, dump_lines(plan))
     except OSError as error:
-        raise VssyncError(f"{path}: cannot be written: {error.strerror}") from error
+        raise cannot_write(path, error) from error
 
 
 def settings_of_plan(saved: Plan, settings: Settings) -> Settings:

@@ -91,7 +91,7 @@ def _open_embedded(manifest: Path, *, create: bool = False) -> httpx.BaseTranspo
     from vssync.local.transport import LocalTransport
 
     try:
-        service = open_service(manifest.parent / ".vssync" / "local", create=create)
+        service = open_service(embedded_folder(manifest), create=create)
     except LocalDataError as error:
         raise VssyncError(str(error)) from error
     return LocalTransport(service, service.close)
@@ -205,6 +205,11 @@ def prepare_for_writes(session: Session) -> None:
     """Creates the embedded service's folder. Raises VssyncError where it cannot be created."""
     if session.endpoint.embedded:
         _open_embedded(_manifest_file(Path(session.settings.manifest)), create=True).close()
+
+
+def embedded_folder(manifest: Path) -> Path:
+    """Where the embedded service of a manifest, given its path or its folder's, keeps its data."""
+    return _manifest_file(manifest).parent / ".vssync" / "local"
 
 
 def _manifest_file(beside: Path) -> Path:

@@ -17,7 +17,7 @@ from vssync.manifest.diagnostics import did_you_mean
 from vssync.model.marks import KEY, key_attribute
 from vssync.model.plan import Options
 from vssync.model.questions import Question, QuestionSet
-from vssync.model.state import Desired, DesiredStore, LiveFile
+from vssync.model.state import Desired, DesiredStore, LiveFile, LiveStore
 from vssync.planner.find_stores import match_stores
 from vssync.planner.score import (
     QuestionReport,
@@ -108,11 +108,16 @@ def ask_stores(
     """Asks every question of these stores, and looks for what was expected and not found.
 
     `made_ids` are live ids, by key, of stores that an apply just made, which the service may not list yet. What cannot
-    be asked is said by the results. Raises ServiceError where the stores cannot be listed.
+    be asked is said by the results. Raises Refused where it is not clear which live store is meant.
     """
     desired, client, pool = session.loaded.desired, session.client, session.pool
     stores = [store for store in desired.stores if store.key in keys]
-    matches = match_stores(desired, client.list_stores(), Options())
+    problem, listed = "", tuple[LiveStore, ...]()
+    try:
+        listed = client.list_stores()
+    except ServiceError as error:
+        problem = str(error)
+    matches = match_stores(desired, listed, Options())
     ids = {**(made_ids or {}), **matches.ids}
     asker = _Asker(client, pool, progress)
     asked = [(store, question) for store in stores if store.key in ids for question in _questions(store).questions]
@@ -129,7 +134,7 @@ def ask_stores(
     scores = []
     for store in stores:
         if store.key not in results:
-            reason = missing_reason(session, store, matches.by_key[store.key])
+            reason = problem or missing_reason(session, store, matches.by_key[store.key])
             results[store.key] = tuple(QuestionResult(each, error=reason) for each in _questions(store).questions)
         scores.append(StoreScore(store.key, _questions(store), results[store.key], ids.get(store.key, "")))
     return QuestionReport(desired.owner, desired.service, tuple(scores))

@@ -91,7 +91,9 @@ class Database:
                 failing.pop_all()
         except (OSError, sqlite3.Error, LocalDataError) as error:
             if isinstance(error, OSError | sqlite3.OperationalError):
-                reason = f"cannot be opened: {error}"
+                is_full = "full" in str(error) or "No space" in str(error)
+                way_out = "make room on its disk" if is_full else "make its folder one that you can write to"
+                reason = f"cannot be opened: {error}; {way_out}"
             elif isinstance(error, LocalDataError):
                 reason = str(error)
             else:

@@ -164,8 +164,7 @@ def caller_error(host: str | None, origin: str | None, port: int) -> ApiError | 
 
 def match_own_host(pattern: re.Pattern[str], header: str) -> re.Match[str] | None:
     """The header's parts, if it has this form and names this machine."""
-    match = pattern.fullmatch(header)
-    if not match:
+    if not (match := pattern.fullmatch(header)):
         return None
     bracketed = match["bracketed"]  # as addresses of IPv6 are, and no others
     is_own = ":" in bracketed and is_loopback(bracketed) if bracketed else is_loopback(match["name"])

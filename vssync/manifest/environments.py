@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -51,6 +51,22 @@ def applies_in(entry: Tree, env: str) -> bool:
     return any(fnmatchcase(env, name) for name in included) and not any(fnmatchcase(env, name) for name in excluded)
 
 
+def is_pattern(name: str) -> bool:
+    """Whether a key under `environments` stands for all names that it matches."""
+    return not {"*", "?"}.isdisjoint(name)
+
+
+def matching_keys(declared: Iterable[str], env: str) -> tuple[str, ...]:
+    """The keys under `environments` that stand for an environment: its own name, else the patterns that match it."""
+    declared = tuple(declared)
+    return (env,) if env in declared else tuple(key for key in declared if fnmatchcase(env, key))
+
+
+def sample_of(pattern: str) -> str:
+    """A name that a pattern stands for, to load the manifest with."""
+    return pattern.replace("*", "0").replace("?", "0")
+
+
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
     """The key under `environments` that `env` matches, or the problem; neither without environments and `env`."""
     declared = tuple(tree.get("environments") or ())
@@ -63,11 +79,11 @@ def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnos
     elif not env:
         message, hint = "the manifest has environments, and none was chosen", f"give --env; {choices}"
     elif not LABEL_PATTERN.fullmatch(env):
-        message, hint = f"`{env}` cannot be the name of an environment", "letters, digits, `.`, `-`, `_`; at most 64"
-    elif env in declared:
-        return env, ()
+        message = f"`{env}` cannot be the name of an environment"
+        patterns = "; `plan`, `status`, `validate` and `destroy` take a pattern" if is_pattern(env) else ""
+        hint = f"letters, digits, `.`, `-`, `_`; at most 64{patterns}"
     else:
-        matching = tuple(name for name in declared if fnmatchcase(env, name))
+        matching = matching_keys(declared, env)
         if len(matching) == 1:
             return matching[0], ()
         if matching:

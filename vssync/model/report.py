@@ -43,6 +43,16 @@ class Outcome:
         """Whether its end is not as it should be, so that `detail` says what to do."""
         return self.status in (Status.FAILED, Status.UNKNOWN, Status.DOUBLED)
 
+    @property
+    def as_planned(self) -> bool:
+        """Whether it was done by this run, and at once."""
+        return self.status is Status.DONE and not self.already and self.attempts <= 1
+
+    @property
+    def creates_store(self) -> bool:
+        """Whether it made a store."""
+        return not self.key and self.action is Action.CREATE and self.status is Status.DONE
+
 
 @dataclass(frozen=True, slots=True)
 class Orphan:

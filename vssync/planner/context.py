@@ -9,11 +9,13 @@ from functools import lru_cache
 from wcmatch import glob
 
 from vssync.errors import UsageProblem
+from vssync.manifest.diagnostics import did_you_mean
 from vssync.model.plan import Options
 from vssync.model.service import Capabilities
 from vssync.model.state import DesiredStore, Snapshot
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
+_MAX_KEYS = 2000  # a misspelled address is not compared with the files of a store that has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,18 @@ class Scope:
                 folder, slash, name = address.key.rpartition("/")
                 deeper = replace(address, key=f"{folder}{slash}**/{name}")
                 hint = f"; `*` does not cross a `/`: write {deeper}" if deeper.matches_any(keys_by_store) else ""
-                message = f"{address}: no store or file has this address. `vssync status` shows the stores"
+                similar = _similar_address(str(address), keys_by_store)
+                message = f"{address}: no store or file has this address.{similar} `vssync status` shows the stores"
                 raise UsageProblem(f"{message}{hint}.")
+
+
+def _similar_address(address: str, keys_by_store: Mapping[str, Collection[str] | None]) -> str:
+    """A sentence that names the address most like one that matches nothing; empty where none is like it."""
+    store, slash, _ = address.partition("/")
+    keys = keys_by_store.get(store) or ()
+    files = [f"{store}/{key}" for key in keys] if slash and len(keys) <= _MAX_KEYS else []
+    similar = "" if glob.is_magic(address, flags=_FLAGS) else did_you_mean(address, [*keys_by_store, *files])
+    return similar.replace("did", " Did", 1)
 
 
 @lru_cache(maxsize=64)
@@ -145,7 +157,9 @@ class StorePlanContext:
 
     common: PlanContext
     store: DesiredStore
-    is_adopting: bool = False  # adoption unfinished: files of the same name but other bytes are replaced, too
+    is_adopting: bool = (
+        False  # until its adoption is complete, unmarked files of the same name are taken over or replaced
+    )
 
     @property
     def may_adopt(self) -> bool:

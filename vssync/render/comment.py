@@ -30,6 +30,7 @@ from vssync.render.markdown import (
     inline_code,
     join_markdown,
     prose,
+    table_line,
     title_block,
 )
 from vssync.render.test import lost_question_blocks
@@ -42,6 +43,7 @@ _NAMED, _MANIFESTS = 3, 10
 _STORES = 100
 _UNFOLDED = 20  # stores: a longer table would push what follows out of sight
 _RARE = ("also", "left out")  # columns that are shown where they say something
+_LEGEND = "\nSigns: - delete, +/- replace, ~ change, + add."
 _CUT = "Cut here: the job's summary shows more."
 _VERBS = {"plan": ("changes", "change"), "apply": ("changes", "change"), "drift": ("differs", "differ")}
 _SENTENCE = 300
@@ -166,7 +168,7 @@ def _heading(job: JobReview) -> str:
     changing, refused = len(differing), sum(bool(plan.refusals) for plan in plans)
     failed = sum(bool(review.error) for review in job.manifests)
     total = len(job.manifests) + len(job.untouched)
-    one, many = _VERBS[job.kind]
+    one, many = _VERBS.get(job.kind, _VERBS["plan"])
     what = f"{changing:,} of {count_noun(total, 'knowledge base')} {one if changing == 1 else many}"
     ends = [f"{count:,} {word}" for count, word in ((refused, "refused"), (failed, "failed")) if count]
     if total == 1 and job.manifests:
@@ -207,11 +209,16 @@ def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:
     yield from lost_question_blocks((review.name, review.shown) for review in job.manifests)
     for review in job.manifests:
         if review.error:
-            sentences = map(escape_control, review.error.splitlines())
-            lines = [part for line in sentences for part in wrap_sentences(line, 0, View(width=WIDTH))]
             verb = "applied" if job.kind == "apply" else "compared" if job.asked_no_service else "planned"
             what = "nothing was written" if review.plan else "failed" if review.name == JOB else f"could not be {verb}"
-            yield fenced_block(lines, before=f"**{_code(review.name)}: {what}**\n\n")
+            yield error_block(review, what)
+
+
+def error_block(review: ManifestReview, what: str) -> MarkdownBlock:
+    """What went wrong with a manifest, below what follows from that."""
+    sentences = map(escape_control, review.error.splitlines())
+    lines = [part for line in sentences for part in wrap_sentences(line, 0, View(width=WIDTH))]
+    return fenced_block(lines, before=f"**{_code(review.name)}: {what}**\n\n")
 
 
 def _settings(review: ManifestReview) -> Iterable[GuardChange]:
@@ -329,21 +336,22 @@ def _table_blocks(entries: list[_StoreEntry]) -> list[MarkdownBlock]:
         return []
     if len(entries) > _UNFOLDED:
         entries = sorted(entries, key=lambda entry: _risk_of(entry.store))
-    rows = [[_code(entry.name), *_cells([entry])] for entry in entries[:_STORES]]
+    rows = [_cells(_code(entry.name), [entry]) for entry in entries[:_STORES]]
     if rest := entries[_STORES:]:
-        rows.append([f"and {count_noun(len(rest), 'more store')}", *_cells(rest)])
-    titles = ("store", "add", "change", "replace", "delete", "also", "left out", "unchanged")
+        rows.append(_cells(f"and {count_noun(len(rest), 'more store')}", rest))
+    # What goes stands first and under signs, as in the details: on a telephone a table shows little of its right.
+    titles = ("-", "+/-", "~", "+", "also", "store", "left out", "unchanged")
     kept = [index for index, title in enumerate(titles) if title not in _RARE or any(row[index] for row in rows)]
-    head = _table_line([titles[index] for index in kept])
-    head += "\n" + _table_line(["---" if titles[index] in ("store", "also") else "--:" for index in kept])
-    lines = tuple(_table_line([row[index] for index in kept]) for row in rows)
+    head = table_line([titles[index] for index in kept])
+    head += "\n" + table_line(["---" if titles[index] in ("store", "also") else "--:" for index in kept])
+    lines = tuple(table_line([row[index] for index in kept]) for row in rows)
     if len(rows) <= _UNFOLDED:
-        return [MarkdownBlock(head, lines)]
+        return [MarkdownBlock(head, lines, _LEGEND)]
     stores = [entry.store for entry in entries]
     totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=False)]
     summary = f"{count_noun(len(entries), 'store')}{': ' if totals else ''}{', '.join(totals)}"
     summary = f"<details><summary>{summary}</summary>\n\n"
-    return [MarkdownBlock(summary + head, lines, "\n</details>")]
+    return [MarkdownBlock(summary + head, lines, f"{_LEGEND}\n\n</details>")]
 
 
 def _risk_of(store: StorePlan) -> tuple[bool, int]:
@@ -352,11 +360,7 @@ def _risk_of(store: StorePlan) -> tuple[bool, int]:
     return stays, -count_changes(store).delete
 
 
-def _table_line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cells(entries: list[_StoreEntry]) -> list[str]:
+def _cells(name: str, entries: list[_StoreEntry]) -> list[str]:
     stores = [entry.store for entry in entries]
     counts = count_changes(*stores)
     delete = f"**{counts.delete:,}**" if counts.delete else "0"
@@ -367,8 +371,8 @@ def _cells(entries: list[_StoreEntry]) -> list[str]:
     before = [key for entry in changed for keys in (entry.before or {}).values() for key in keys]
     after = [key for entry in changed for keys in entry.store.left_out.values() for key in keys]
     omitted = f"{len(left_out):,}{wording.delta_text(before, after)}" if left_out or changed else ""
-    files = [f"{counts.add:,}", f"{counts.change:,}", f"{counts.replace:,}", delete]
-    return [*files, also, omitted, f"{counts.unchanged:,}"]
+    files = [delete, f"{counts.replace:,}", f"{counts.change:,}", f"{counts.add:,}"]
+    return [*files, also, name, omitted, f"{counts.unchanged:,}"]
 
 
 def _urls(review: ManifestReview, plan: Plan, job: JobReview) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 from urllib.parse import quote
 
+from vssync.model.marks import short_digest
 from vssync.model.report import Audit, Report
 from vssync.render import wording
 from vssync.render.layout import (
@@ -55,7 +56,7 @@ Measure = Callable[[str], int]
 def report_markdown(report: Report, view: View) -> str:
     """A report for those who approved the plan, under 65,536 characters, or under a mebibyte with `view.full`."""
     view = replace(view, width=WIDTH, color=False)
-    stores = report_blocks(report)
+    stores = report_blocks(report, full=True)
     failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
     lines = [line for block in fit_blocks([StoreBlock(*each) for each in failed if each[1]], view) for line in block]
     shown = lay_out_columns(lines, view).format_lines(lines)
@@ -204,9 +205,18 @@ def prose(text: str) -> str:
     return inline_code(text)
 
 
+def table_line(cells: Iterable[str]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
 def comment_marker(kind: str, owner: str) -> str:
-    """A hidden line by which a later run finds the comment it should replace."""
-    return f"<!-- vssync:{kind}:{re.sub('[^A-Za-z0-9._/-]|-(?=-)', '_', owner)} -->"
+    """A hidden line by which a later run finds the comment it should replace; different for each owner.
+
+    A comment in HTML holds neither every character nor `--`; a digest tells names apart that differ in those.
+    """
+    name = re.sub("[^A-Za-z0-9._/-]|-(?=-)", "_", owner)
+    return f"<!-- vssync:{kind}:{name if name == owner else f'{name}.{short_digest(owner)}'} -->"
 
 
 def clean_markdown(text: str) -> str:
@@ -240,3 +250,10 @@ def fit_markdown(text: str, most: int, ending: str, size: Measure = size_in_utf1
             if not line.strip() and depth <= 0:
                 kept = number
     return "\n".join(lines[:kept]).rstrip() + f"\n\n{ending}"
+
+
+def fit_between(start: str, texts: Sequence[str], end: str, *, most: int, size: Measure, cut: str) -> str:
+    """Markdown texts between a first line and an ending that are never cut; where the texts are, `cut` says so."""
+    room = most - size(start) - size(end) - 4
+    body = "\n\n".join(text.strip("\n") for text in texts)
+    return f"{start}\n{fit_markdown(body, room, cut, size)}\n\n{end.strip(chr(10))}"

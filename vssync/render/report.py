@@ -1,9 +1,10 @@
-"""What became of a plan, for a terminal: its rows with their outcome, orphans, one line of totals."""
+"""What became of a plan, for a terminal: what ended otherwise than planned, orphans, totals, ids, what to do next."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.report import Audit, Orphan, Outcome, Report, Status
@@ -21,28 +22,63 @@ from vssync.render.layout import (
 )
 from vssync.render.plan_lines import report_rows
 from vssync.render.plan_text import _ALREADY, _ORPHANS, join_blocks
-from vssync.text import count_noun, escape_control, format_elapsed
+from vssync.text import count_noun, display_width, escape_control, format_elapsed, pad_right
+
+_NEW_IDS = 5  # of more new stores `vssync output` prints the ids
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """A command that can be typed as it stands, and what it is for."""
+
+    command: str
+    purpose: str
 
 
 def report_text(report: Report, view: View) -> str:
-    """A report for a terminal; `view.quiet` leaves the totals."""
+    """A report for a terminal, below its plan, whose rows it does not repeat unless `view.full` is set.
+
+    `view.quiet` leaves the totals.
+    """
     end = end_lines(report)
     if any(outcome.needs_attention for outcome in report.outcomes):
         end[-1] += " `vssync plan` shows what is left." if view.quiet else " The lines with ! say why."
     totals = fit_totals(end, view)
     if view.quiet:
         return join_blocks([totals])
-    heading = [wording.heading_line(report.plan.owner, report.plan.service), *audit_lines(report.audit, view)]
     middle = [already_lines(report.already, view), *upload_lines(report, view)]
-    return join_blocks([heading, *show_blocks(report_blocks(report), view), *middle, totals])
+    closing = [*audit_lines(report.audit, view), *totals, *_id_lines(report)]
+    return join_blocks([*show_blocks(report_blocks(report, full=view.full), view), *middle, closing])
 
 
-def report_blocks(report: Report) -> list[StoreBlock]:
-    """The outcomes of each store's changes, and what stays open, those that need attention first."""
+def next_steps_text(steps: Sequence[NextStep], view: View) -> str:
+    """Commands below each other, with what they are for where there is room for it; empty without one."""
+    width = max((display_width(step.command) for step in steps), default=0)
+    lines = [f"{pad_right(escape_control(step.command), width)}   {step.purpose}" for step in steps]
+    if any(len("Next  ") + display_width(line) > view.width for line in lines):
+        lines = [escape_control(step.command) for step in steps]
+    return "\n".join(f"{'Next' if number == 0 else '':<6}{line}" for number, line in enumerate(lines))
+
+
+def _id_lines(report: Report) -> list[str]:
+    """The whole ids of the stores that are new, for whoever is to search them."""
+    ids = dict(report.store_ids)
+    new = [outcome.store for outcome in report.outcomes if outcome.creates_store and outcome.store in ids]
+    if len(new) > _NEW_IDS:
+        return ["`vssync output` prints the ids of the new stores."]
+    return [escape_control(f"{key} is {ids[key]}") for key in new]
+
+
+def report_blocks(report: Report, *, full: bool) -> list[StoreBlock]:
+    """The outcomes of each store's changes that are not as planned, and what stays open; what needs attention first.
+
+    With `full`, all outcomes.
+    """
     plans, ids = {store.key: store for store in report.plan.stores}, dict(report.store_ids)
     by_store: dict[str, list[Outcome]] = {key: [] for key in plans}
     for outcome in report.outcomes:
-        by_store.setdefault(outcome.store, []).append(outcome)
+        if full or not outcome.as_planned:
+            by_store.setdefault(outcome.store, []).append(outcome)
     blocks = []
     for key, outcomes in by_store.items():
         store = plans.get(key, StorePlan(key, key))

@@ -7,8 +7,9 @@ that could run a program or contact another machine is switched off; git itself 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired, run
@@ -124,6 +125,22 @@ def tracked_files(tree: Path) -> frozenset[str]:
     return frozenset((names if names.isascii() else normalize("NFC", names)).split("\0"))
 
 
+def remote_url(tree: Path) -> str:
+    """The URL of `origin`, or of another remote, without its user and password, which are nobody's business here.
+
+    Empty where there is none, or git cannot be asked.
+    """
+    if not has_git(tree):
+        return ""
+    with suppress(GitUnreadable):
+        question = ("config", "--local", "--get-regexp", r"^remote\..*\.url$")
+        lines = run_git(tree, *question, empty_code=1).decode("utf-8", "replace").splitlines()
+        urls = dict(line.partition(" ")[::2] for line in reversed(lines))
+        url = urls.get("remote.origin.url") or next(reversed(urls.values()), "")
+        return re.sub(r"^(\w[\w+.-]*://)?[^/]*@", r"\1", url)
+    return ""
+
+
 def is_shallow(tree: Path) -> bool:
     """Whether the repository's history is cut off. Raises GitUnreadable."""
     return run_git(tree, "rev-parse", "--is-shallow-repository").strip() == b"true"
@@ -144,7 +161,8 @@ def author_dates(root: Path, paths: Iterable[str]) -> dict[str, str]:
                 raise VssyncError(f"{tree}: is a shallow clone, whose history has no dates of most files; {way_out}")
             dates |= _dates_in_tree(tree, group)
         except GitUnreadable as error:
-            raise VssyncError(f"{tree}: git's dates cannot be read: {error}") from None
+            way_out = "run this in a clone, with git, or take the date from front matter"
+            raise VssyncError(f"{tree}: git's dates cannot be read: {error}; {way_out}") from None
     return dates
 
 

@@ -22,6 +22,7 @@ from vssync.manifest.diagnostics import (
     Diagnostic,
     Documents,
     adding_problems,
+    did_you_mean,
     locate_diagnostics,
     locate_values,
     raise_if_any,
@@ -36,7 +37,7 @@ from vssync.model.state import Desired, DesiredFile, extension_of
 from vssync.providers import TEXT_EXTENSIONS
 from vssync.sources.documents import read_document, read_included, read_questions, with_questions
 from vssync.sources.git import author_dates
-from vssync.sources.paths import ALLOW_HINT, Sandbox, on_disk, sandbox_around
+from vssync.sources.paths import ALLOW_HINT, Sandbox, find_work_tree, on_disk, sandbox_around
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
 
@@ -101,9 +102,20 @@ def find_manifest(path: Path) -> Path:
         raise ManifestError((Problem(str(path), 0, 0, f"holds {' and '.join(MANIFEST_NAMES)}", "keep one of them"),))
     file = files[0] if files else path / MANIFEST_NAME
     if not file.is_file():
-        hint = "`vssync init` writes one; -f says where yours is"
-        raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", hint),))
+        raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", _manifest_hint(file)),))
     return file
+
+
+def _manifest_hint(file: Path) -> str:
+    """Where the manifest that is looked for may be: beside it under a similar name, or in a folder around it."""
+    if similar := did_you_mean(file.name, (path.name for path in file.parent.glob("*.y*ml") if path.is_file())):
+        return similar
+    folder = file.parent.resolve()
+    tree = find_work_tree(folder)
+    around = (parent / name for parent in folder.parents if parent.is_relative_to(tree) for name in MANIFEST_NAMES)
+    if found := next((path for path in around if path.is_file()), None):
+        return f"did you mean `-f {os.path.relpath(found)}`?"
+    return "`vssync init` writes one; -f says where yours is"
 
 
 @contextmanager

@@ -35,8 +35,7 @@ from vssync.commands.doctor.redact import (
 )
 from vssync.document import document
 from vssync.endpoints import Endpoint
-from vssync.errors import VssyncError
-from vssync.files import write_file
+from vssync.files import cannot_write, write_file
 from vssync.providers import PROVIDERS
 
 _STEPS = frozenset({"vector_stores", "files", "file_batches", "search", "content", "cancel"})
@@ -174,7 +173,7 @@ def save_evidence(path: Path, text: str) -> None:
     try:
         write_file(path, text + "\n")
     except OSError as error:
-        raise VssyncError(f"{path}: cannot be written: {error.strerror}") from error
+        raise cannot_write(path, error) from error
 
 
 def _version(package: str) -> str | None:

@@ -20,6 +20,7 @@ from vssync.commands.dump.matching import (
     unique_ids,
 )
 from vssync.errors import Refused, VssyncError
+from vssync.files import cannot_write
 from vssync.manifest.globs import FoundFile
 from vssync.sources.paths import on_disk
 
@@ -97,7 +98,7 @@ def _save(root: Path, path: str, content: bytes) -> None:
         with file.open("xb") as handle:
             handle.write(content)
     except OSError as error:
-        raise VssyncError(f"{file}: cannot be written: {error.strerror}") from error
+        raise cannot_write(file, error) from error
 
 
 def _read_local(path: Path) -> bytes:

@@ -25,7 +25,7 @@ from vssync.commands.dump.forms import lookups_for
 from vssync.commands.dump.manifest import Dump, DumpedStore, LocalFiles, included_name, write_manifest
 from vssync.commands.dump.matching import LocalMatch, RemoteFile, candidate_paths, match_files, paths_by_form
 from vssync.commands.dump.patterns import literal_pattern
-from vssync.commands.init import is_name, make_label
+from vssync.commands.names import is_name, make_label
 from vssync.commands.session import Connection
 from vssync.commands.snapshot import list_contents, read_uploads
 from vssync.errors import UsageProblem, VssyncError

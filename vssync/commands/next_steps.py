@@ -1,0 +1,82 @@
+"""What a person may try after the first apply of a store, as commands that can be typed as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from shlex import join
+
+from vssync.commands.init import WORKFLOWS
+from vssync.commands.session import Session, embedded_folder
+from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS, MAX_FRONT_MATTER
+from vssync.manifest.lookups import HEADING, Lookup, look_up
+from vssync.model.report import Report
+from vssync.model.state import DesiredFile, extension_of
+from vssync.render.report import NextStep
+from vssync.sources.git import remote_url
+from vssync.sources.paths import find_work_tree, on_disk
+
+_MOST_READ = 20  # files, until one has a heading to ask for
+_QUESTION = re.compile(r"\w[\w ,.:;?'()&/-]{3,28}")  # which double quotes keep as it is in a shell
+_ENTRANCE = re.compile(r"(^|/)(readme|index|license|changelog)\b", re.IGNORECASE)  # headings that say little
+
+
+def next_steps(session: Session, report: Report) -> tuple[NextStep, ...]:
+    """The commands to go on with after an apply that made a store; none in CI, or while something is left to do."""
+    new = {outcome.store for outcome in report.outcomes if outcome.creates_store}
+    environment = session.settings.environment
+    if not new or not report.converged or environment.get("CI"):
+        return ()
+    options = _session_options(session)
+    files = [file for store in session.loaded.desired.stores if store.key in new for file in store.files]
+    if not files:
+        return ()
+    question = find_question(session.loaded.root, files)
+    steps = (
+        [NextStep(f'{join(["vssync", "search", *options])} "{question}"', "ask it (a heading of yours)")]
+        if question
+        else []
+    )
+    if session.endpoint.embedded:
+        folder = os.path.relpath(embedded_folder(Path(session.settings.manifest)))
+        data = [] if folder == ".vssync/local" else ["--data", folder]
+        steps.append(NextStep(join(["vssync", "serve", *data]), "an API for your application"))
+        return tuple(steps)
+    command = join(["vssync", "output", *options, "--format", "dotenv"])
+    steps.append(NextStep(command, "the ids, for your application"))
+    if forge := _forge_without_workflow(Path(session.settings.manifest)):
+        steps.append(NextStep(f"vssync init --ci {forge}", "plan in every pull request"))
+    return tuple(steps)
+
+
+def _session_options(session: Session) -> list[str]:
+    """The options by which a command reaches the same manifest and service."""
+    settings = session.settings
+    words = [] if settings.manifest in (".", "vssync.yaml") else ["-f", settings.manifest]
+    words += ["-e", settings.env] if settings.env else []
+    words += [word for name, value in settings.variables.items() for word in ("--var", f"{name}={value}")]
+    return [*words, *settings.words]
+
+
+def find_question(root: Path, files: Iterable[DesiredFile]) -> str:
+    """A heading of one of these files that can stand in double quotes, best of a few words; empty for none."""
+    lookup = Lookup((HEADING,))
+    texts = [file for file in files if file.path and extension_of(file.path) in FRONT_MATTER_EXTENSIONS]
+    headings = [""]
+    for file in sorted(texts, key=lambda file: (bool(_ENTRANCE.search(file.key)), file.key))[:_MOST_READ]:
+        with suppress(OSError), (root / on_disk(file.path)).open("rb") as stream:
+            head = stream.read(MAX_FRONT_MATTER).decode("utf-8-sig", "replace")
+            heading = str(look_up([lookup], head, file.path).values.get(lookup, ""))
+            headings += [heading] if _QUESTION.fullmatch(heading) else []
+    return next((heading for heading in headings if heading.count(" ") > 1), headings[-1])
+
+
+def _forge_without_workflow(manifest: Path) -> str:
+    """The forge that the repository is at, as its remote tells, if `init --ci` has not written a workflow for it."""
+    tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
+    host = remote_url(tree).rpartition("://")[2].partition("/")[0]
+    forge = next((name for name in WORKFLOWS if name in host), "")
+    return forge if forge and not (tree / WORKFLOWS[forge][0]).exists() else ""

@@ -1,0 +1,91 @@
+"""What `vssync init` saw in a folder: its documents by folder and kind, and what is not among them, by why."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from vssync.manifest.globs import IGNORED, IGNORED_WITHOUT_GIT, LINKED, compile_pattern
+from vssync.model.state import DesiredFile, DesiredStore, extension_of
+from vssync.providers import PROVIDERS
+from vssync.render.wording import left_out_text
+from vssync.sources.paths import sandbox_around
+from vssync.sources.walk import walk_files
+from vssync.text import count_noun, display_width, escape_control, join_first, pad_right
+
+# Texts that few services take by their own name, and what they are sent as.
+SENT_AS = {".adoc": ".txt", ".markdown": ".md", ".mdx": ".md", ".org": ".txt", ".rst": ".txt"}
+MAX_FOLDERS = 6  # with more of them, one line or one pattern over everything reads better
+_DEPENDENCIES = frozenset(("node_modules", "bower_components", "site-packages", "venv", "__pycache__"))
+_ABSENCES = {IGNORED: "ignored by git", IGNORED_WITHOUT_GIT: "named in .gitignore", LINKED: "behind a link"}
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSurvey:
+    """The documents in a folder: by folder directly below it ("" for its own files), their extensions as written.
+
+    `dependencies` are the names of dependency folders found in each; files in them are not counted. `files` are the
+    paths of all others, `absent` those that `**` does not choose, by why: how many there are in which folder.
+    """
+
+    extensions: Mapping[str, Collection[str]] = field(default_factory=dict)
+    dependencies: Mapping[str, Collection[str]] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
+    absent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def survey_folder(folder: Path) -> FolderSurvey:
+    """Which documents a folder holds that `**` chooses: not what git ignores. Raises ManifestError as a walk does."""
+    documents = frozenset(SENT_AS).union(*(provider.documents for provider in PROVIDERS.values()))
+    extensions: dict[str, set[str]] = {}
+    dependencies: dict[str, set[str]] = {}
+    everything = compile_pattern("**")
+    real = Path(os.path.realpath(folder))
+    listing = walk_files(str(real), (everything,), sandbox_around(real, ()))
+    absent: dict[str, Counter[str]] = {}
+    for path, file in listing.left_out(everything):
+        absent.setdefault(file.left_out_reason, Counter())[f"{file.behind}/" if path != file.behind else ""] += 1
+    files = set()
+    for path, file in listing.chosen_by(everything):
+        *folders, name = path.split("/")
+        dependency = next((place for place, name in enumerate(folders) if name in _DEPENDENCIES), None)
+        top = folders[0] if folders and dependency != 0 else ""
+        if dependency is not None:
+            dependencies.setdefault(top, set()).add(folders[dependency])
+            continue
+        files.add(path)
+        if (suffix := os.path.splitext(name)[1]).lower() in documents and not file.problem:
+            extensions.setdefault(top, set()).add(suffix)
+    return FolderSurvey(extensions, dependencies, frozenset(files), absent)
+
+
+def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
+    """A table of a folder: the files that its store holds, by folder and extension, and the others, by why."""
+    by_folder: dict[str, list[DesiredFile]] = {}
+    for file in store.files:
+        by_folder.setdefault(file.key[: file.key.find("/") + 1], []).append(file)
+    rows = []
+    for folder, files in sorted(by_folder.items(), key=lambda entry: (-len(entry[1]), entry[0])):
+        counts = Counter((extension_of(file.key), file.extension) for file in files).most_common()
+        kinds = (f"{own} {count:,}{f' as {sent}' if sent != own else ''}" for (own, sent), count in counts)
+        name = folder or (files[0].key if len(files) == 1 else "./")
+        rows.append((escape_control(name), len(files), f" {'  '.join(kinds)}"))
+    if rest := rows[MAX_FOLDERS:]:
+        rows[MAX_FOLDERS:] = [(count_noun(len(rest), "more folder"), sum(count for _, count, _ in rest), "")]
+    for reason, counts_by_place in survey.absent.items():
+        places = [place for place, _ in Counter(counts_by_place).most_common() if place]
+        where = f" ({join_first([escape_control(place) for place in places])})" if places else ""
+        rows.append(("", sum(counts_by_place.values()), f"{_ABSENCES[reason]}{where}"))
+    skipped = dict.fromkeys(survey.files.difference(file.key for file in store.files), "unsupported")
+    skipped |= {key: why for key, why in store.skipped.items() if key in survey.files or not survey.files}
+    rows += [("", len(skipped), left_out_text(replace(store, skipped=skipped).left_out))] if skipped else []
+    widest = max((display_width(name) for name, _, _ in rows), default=0)
+    digits = max((len(f"{count:,}") for _, count, _ in rows), default=0)
+    lines = []
+    for name, count, text in rows:
+        noun = "files" if count > 1 else "file " if name else "file"
+        lines.append(f"{pad_right(name, widest)}  {count:>{digits},} {noun} {text}".rstrip())
+    return lines

@@ -1,0 +1,102 @@
+"""Previews for reviewers: where they are and how to search them, or why they are gone."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from vssync.render.comment import GITHUB_COMMENT, JobReview, error_block
+from vssync.render.markdown import (
+    SUMMARY,
+    MarkdownBlock,
+    comment_marker,
+    fenced_block,
+    inline_code,
+    join_markdown,
+    prose,
+)
+from vssync.text import count_noun, escape_control, shorten_middle, size_in_utf16
+
+PREVIEW = "preview"  # in the marker of its comment
+_QUESTION = "a question"
+_WHOLE_LIFE = "Each push updates it; it is deleted when this request is closed or merged."
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedStore:
+    """A store of a preview: its manifest's name, its key, its id, and how many files it has."""
+
+    manifest: str
+    key: str
+    id: str
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One request's preview, of all manifests: `name` is its environment, `paths` are those of manifests in it.
+
+    `gone` says why it was deleted; empty while it is there.
+    """
+
+    name: str
+    stores: tuple[PreviewedStore, ...] = ()
+    paths: tuple[str, ...] = ()
+    gone: str = ""
+
+
+def preview_markdown(preview: Preview, job: JobReview) -> tuple[str, str]:
+    """The comment on a preview, and a longer text for the job's summary; the job's reviews have the errors."""
+    marker = comment_marker(PREVIEW, f"{job.repository}/")
+    state = "is gone" if preview.gone else "failed" if not preview.stores else "is up"
+    ending = _footer(job)
+
+    def blocks() -> Iterator[MarkdownBlock]:
+        yield MarkdownBlock(f"{marker}\n### vssync: the preview {inline_code(preview.name)} {state}")
+        for review in job.manifests:
+            if review.error:
+                yield error_block(review, "not all of its preview is as its manifest says")
+        for note in [f"{review.name}: {note}" for review in job.manifests for note in review.notes]:
+            yield MarkdownBlock(prose(note))
+        if preview.gone:
+            yield MarkdownBlock(f"Its stores and files were deleted: {prose(preview.gone)}.")
+        if preview.stores:
+            head = "| store | id | files |\n|---|---|--:|"
+            yield MarkdownBlock(head, tuple(map(_store_line, preview.stores)))
+            yield fenced_block(list(_commands(preview)), "sh", before="Search it:\n\n")
+            yield MarkdownBlock(_WHOLE_LIFE)
+
+    comment = join_markdown(blocks(), GITHUB_COMMENT, size_in_utf16, ending=ending)
+    return comment, join_markdown(blocks(), SUMMARY, ending=ending)
+
+
+def _store_line(store: PreviewedStore) -> str:
+    name = shorten_middle(escape_control(f"{store.manifest} / {store.key}"), 80)
+    return f"| {inline_code(name)} | {inline_code(escape_control(store.id))} | {store.files:,} |"
+
+
+def _commands(preview: Preview) -> Iterable[str]:
+    """How to search each manifest's part; whoever runs them needs the preview's key."""
+    for path in preview.paths:
+        file = "" if path in ("vssync.yaml", "vssync.yml", ".") else f" -f {shlex.quote(escape_control(path))}"
+        yield f"vssync search -e {preview.name}{file} '{_QUESTION}'"
+
+
+def _footer(job: JobReview) -> str:
+    when = f", {job.time:%H:%M} UTC" if job.time else ""
+    commit = f" of {inline_code(job.commit[:7])}" if job.commit else ""
+    return f"Job{commit}{when}.{f' [run]({job.run_url})' if job.run_url else ''}"
+
+
+def sweep_markdown(previews: Iterable[Preview], kept: Iterable[str], job: JobReview) -> str:
+    """What a sweep deleted, what it left, and what went wrong, for the job's summary."""
+    gone = [preview for preview in previews if preview.gone]
+    stays = ", ".join(map(inline_code, kept)) or "none"
+    blocks = [
+        MarkdownBlock(f"### vssync: {count_noun(len(gone), 'preview')} deleted"),
+        *(error_block(review, "not swept") for review in job.manifests if review.error),
+        MarkdownBlock("", tuple(f"- {inline_code(preview.name)}: {prose(preview.gone)}" for preview in gone)),
+        MarkdownBlock(f"Kept: {stays}."),
+    ]
+    return join_markdown([block for block in blocks if block.to_text()], SUMMARY, ending=_footer(job))
