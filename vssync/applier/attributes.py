@@ -138,7 +138,7 @@ def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark
 
 
 def probe_search_updates(store: StoreContext, step: Update) -> None:
-    """Before the planned updates: learns from the file of one, if completed, whether updates reach searches."""
+    """Learns whether updates reach searches from the file of a planned update, before that is made."""
     if step.file and store.run.capabilities.updates_reach_search is None:
         with suppress(VssyncError):
             live = store.client.get_file(store.id, step.file_id)
@@ -155,7 +155,7 @@ def learn_whether_updates_reach_search(
     If restoring fails, the mark counts a try too many, which matters only to a file that failed in several runs.
     """
     run = store.run
-    if run.capabilities.updates_reach_search is not None or not run.service.reserve("updates_reach_search"):
+    if run.capabilities.updates_reach_search is not None or not run.service.is_first_call("updates_reach_search"):
         return
     updated = replace(mark, tries=mark.tries + 1)
     query = _query_for(run.settings.contents, file)

@@ -20,7 +20,7 @@ from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _APPEARS_WITHIN = 10.0  # seconds until a File should be listed; then it is sent again, and `gc` finds the first
-NO_CHUNKING = PROVISIONAL  # in a mark: a digest that no chunking has, so a plan attaches the file again
+_NO_CHUNKING = PROVISIONAL  # as a mark's digest it is that of no chunking, so a plan attaches the file again
 _SERVICE_CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
 
@@ -73,7 +73,8 @@ def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]
 def keep_attachable(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
     """Waits until detached copies have left the store; returns the files that can be attached, and fails the others.
 
-    Call it after the last detach: some servers stall after answering 404, even in the middle of a deletion.
+    Call it after the last detach: it asks for files that are gone, and some servers stall after such a 404, with
+    deletions half done.
     """
     error: VssyncError | None = None
     detached = [file_id for file in files for file_id in file.detached]
@@ -128,7 +129,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             )
             put = replace(put, existing_id="", mark=new_mark)
         file_id = put.existing_id or _reuse_or_upload(store, put)
-        if store.run.capabilities.shares_chunks:
+        if store.run.capabilities.shares_chunks:  # once the first is detached, the others have no chunks
             _mark_without_chunks(store, put.before_attach[1:])
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
@@ -155,7 +156,7 @@ def _mark_without_chunks(store: StoreContext, drops: Sequence[Drop]) -> None:
         with suppress(VssyncError):  # the service may be unable to update attributes
             live = store.client.get_file(store.id, drop.file_id)
             if isinstance(live.mark, Mark):
-                mark = replace(live.mark, chunking_digest=NO_CHUNKING)
+                mark = replace(live.mark, chunking_digest=_NO_CHUNKING)
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
@@ -226,9 +227,9 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
 
 def _may_stay(store: StoreContext, put: Put) -> bool:
-    """Whether a File keeps its chunks if it stays attached (see `StoreSteps.late_puts`)."""
-    is_exposed = len(put.before_attach) > 1 or put in store.steps.late_puts
-    return not (store.run.capabilities.shares_chunks and is_exposed)
+    """Whether a File keeps its chunks if it stays attached: no other of its text goes (see `StoreSteps.late_puts`)."""
+    others_go = len(put.before_attach) > 1 or put in store.steps.late_puts
+    return not (store.run.capabilities.shares_chunks and others_go)
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
