@@ -165,11 +165,8 @@ def _is_completed(run: ApplyRun, final: FinalState, deletion: Deletion) -> bool:
     """Whether the copy that stays is completed. The listing may be late: unless it says so, the file is read."""
     file = final.files.get(deletion.store_id, {}).get(deletion.kept_id)
     if file is None or file.status is not FileStatus.COMPLETED:
-        try:
-            file = run.client.get_file(deletion.store_id, deletion.kept_id)
-        except NotFound:
-            return False
-    return file.status is FileStatus.COMPLETED
+        file = run.client.find_file(deletion.store_id, deletion.kept_id)
+    return file is not None and file.status is FileStatus.COMPLETED
 
 
 def _note_why_kept(run: ApplyRun, pending: Collection[str], reason: str) -> None:
