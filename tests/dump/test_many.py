@@ -162,6 +162,7 @@ def test_without_the_right_to_list_stores_one_is_external(tmp_path: Path) -> Non
         (("--all", "-o", "parts/"), 3, "parts/stores/x.yaml: exists already"),
         (("--all", "-o", "no/where.yaml"), 1, "no/where.yaml: cannot be written: No such file or directory"),
         (("--all", "-o", "old.yaml/"), 1, "cannot be written"),
+        (("--all", "-f", "parts"), 64, "give --provider with the service of the stores, or -f with a manifest"),
     ],
 )
 def test_bad_input(tmp_path: Path, words: tuple[str, ...], code: int, error: str) -> None:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from vssync.commands.compare import ContentReader
-from vssync.commands.dump.contents import DownloadTarget, compare_contents, download_files
+from vssync.commands.dump.contents import ContentComparer, DownloadTarget, download_files
 from vssync.commands.dump.entries import (
     Omission,
     declared_settings,
@@ -23,7 +23,7 @@ from vssync.commands.dump.entries import (
 )
 from vssync.commands.dump.forms import lookups_for
 from vssync.commands.dump.manifest import Dump, DumpedStore, LocalFiles, included_name, write_manifest
-from vssync.commands.dump.matching import LocalMatch, RemoteFile, candidate_paths, match_files, paths_by_form
+from vssync.commands.dump.matching import Candidates, LocalMatch, RemoteFile, find_candidates, match_files
 from vssync.commands.dump.patterns import literal_pattern
 from vssync.commands.names import is_name, make_label
 from vssync.commands.session import Connection
@@ -92,6 +92,8 @@ def dump_stores(connection: Connection, service: ServiceSpec, request: DumpReque
     Raises UsageProblem for a store that does not exist and for a folder outside the manifest's, Refused for a download
     that would overwrite a file.
     """
+    if request.match and not request.match.is_dir():
+        raise UsageProblem(f"{request.match}: is no folder, so no file of a store can be found in it")
     match_folder = _relative_folder(request.match, request) if request.match else None
     download_folder = _relative_folder(request.download, request) if request.download else None
     listed = _list_stores(connection, request.stores)
@@ -101,8 +103,12 @@ def dump_stores(connection: Connection, service: ServiceSpec, request: DumpReque
     matches: dict[str, dict[str, LocalMatch]] = {each.key: {} for each in read}
     remarks: dict[str, dict[str, str]] = {}
     if match_folder is not None:
-        local = paths_by_form(_list_local([match_folder], request.root), service.provider)
-        matches = {each.key: _match_local(connection, each, local, request.root) for each in read}
+        local = _list_local([match_folder], request.root)
+        comparer = ContentComparer(ContentReader(connection.client), request.root)
+        matches = {
+            each.key: _match_local(connection, each, find_candidates(each.files, local, service.provider), comparer)
+            for each in read
+        }
     for each in read if download_folder is not None else ():
         folder = f"{download_folder}{each.key}/" if len(read) > 1 else download_folder or ""
         target = DownloadTarget(request.root, folder, service.provider)
@@ -246,7 +252,8 @@ def _relative_folder(folder: Path, request: DumpRequest) -> str:
     """A folder's path from the manifest's, with its slash; empty for that one itself."""
     real = Path(os.path.realpath(folder))
     if not real.is_relative_to(request.root):
-        raise UsageProblem(f"{folder}: lies outside {request.root}, the manifest's folder, so no path can name it")
+        problem = f"lies outside {request.root}, the manifest's folder, so no path can name it"
+        raise UsageProblem(f"{folder}: {problem}; write the manifest into a folder that has both")
     relative = real.relative_to(request.root).as_posix()
     return "" if relative == "." else f"{relative}/"
 
@@ -259,16 +266,12 @@ def _list_local(folders: Iterable[str], root: Path) -> tuple[FoundFile, ...]:
 
 
 def _match_local(
-    connection: Connection, read: _ReadStore, local: Mapping[tuple[str, int], tuple[str, ...]], root: Path
+    connection: Connection, read: _ReadStore, candidates: Mapping[str, Candidates], comparer: ContentComparer
 ) -> dict[str, LocalMatch]:
     """The local file of each live one, by File id, after comparing the contents of those that could match."""
-    candidates = candidate_paths(read.files, local)
     possible = [file for file in read.files if file.id in candidates]
     connection.client.waiting_for = f"{count_noun(len(possible), 'file')} of {read.key} to compare"
-    reader = ContentReader(connection.client)
-    results = connection.pool.map(
-        lambda file: compare_contents(reader, read.store.id, file, candidates[file.id], root), possible
-    )
+    results = connection.pool.map(lambda file: comparer.compare(read.store.id, file, candidates[file.id]), possible)
     return match_files(read.files, candidates, {pair: result for group in results for pair, result in group.items()})
 
 
