@@ -189,6 +189,12 @@ def _refuse_unless_adopted(
     is_allowed = (context.options.adopt and bool(store.id)) or (not ours and is_adopted)
     if is_allowed or not (match.lacks_mark or ours):
         return None
+    owner, key = live.claim
+    if owner == context.owner and not store.external:
+        detail = (
+            f"{live.id} has this name, and is your store `{key}`: with `was: [{key}]`, `{store.key}` takes its place"
+        )
+        return _refuse_store(live, (Reason.MOVED,), detail)
     detail = f"{live.id} has this name and no mark of this key; --adopt takes it over"
     if ours:
         detail = (
