@@ -39,8 +39,8 @@ def live(id: str = "f1", name: str = "a.md", size: int = 5) -> RemoteFile:
         ((live(), live("f2")), ("a.md",), (), ("a.md",)),  # only their bytes could tell the two apart
         ((live(), live("f2", size=6)), ("a.md",), ("a.md",), ()),
         ((live(size=6),), ("a.md",), (), ()),
-        ((replace(live(name="b.md"), key="b.md"),), ("a.md",), (), ()),  # its mark would see another name
-        ((replace(live(), key="b.md"),), ("a.md",), ("a.md",), ()),
+        ((replace(live(name="b.md"), is_named=True),), ("a.md",), (), ()),
+        ((replace(live(), is_named=True),), ("a.md",), ("a.md",), ()),
         ((live(name="a.exe"),), ("a.exe",), (), ()),  # no manifest for this provider may choose it
     ],
 )

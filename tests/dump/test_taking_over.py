@@ -250,6 +250,9 @@ def test_the_bytes_tell_files_apart_whose_upload_names_do_not(
     written(tmp_path, local)
     assert dump_into(tmp_path, faults, match=tmp_path).count("file_id:") == by_id
     adopts_and_converges(tmp_path, 2)
+    assert dump_into(tmp_path, faults, match=tmp_path).count("file_id:") == by_id, "as it is managed"
+    with open_test_session(tmp_path) as (session, _):
+        assert make_plan_now(session, Options()).empty
 
 
 def test_stores_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ class RemoteFile:
     chunking: Chunking | None = None
     key: str = ""  # the key that a mark gives it
     sha256: str = ""
+    is_named: bool = False  # by its mark, which would see another upload name
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,7 @@ def find_candidates(
         paths = sorted(by_size[file.size])
         named = {path for path in paths if file.id in unique and file.filename in _usual_names(path)}
         by_name, by_size_alone = (tuple(path for path in paths if (path in named) is each) for each in (True, False))
-        # The name of a file with a mark is compared, and another one would replace it.
-        candidates[file.id] = Candidates(by_name, () if file.key else by_size_alone)
+        candidates[file.id] = Candidates(by_name, () if file.is_named else by_size_alone)
     return {file_id: each for file_id, each in candidates.items() if each.paths}
 
 
