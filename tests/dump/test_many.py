@@ -179,6 +179,16 @@ def test_bad_input(tmp_path: Path, words: tuple[str, ...], code: int, error: str
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.y*ml")} == before
 
 
+def test_a_live_name_is_one_line_of_a_message(tmp_path: Path) -> None:
+    with connected_to(tmp_path) as connection:
+        for _ in range(2):
+            connection.client.create_store({"name": "a\nvssync: b\x1b"})
+    for wanted in ("nope", "a\nvssync: b\x1b"):
+        done = vssync(tmp_path, "dump", "--provider", "local", "--store", wanted)
+        assert (done.code, "a\\nvssync: b\\x1b (vs_" in done.err) == (64, True)
+        assert "\x1b" not in done.err
+
+
 def test_a_folder_gets_a_file_for_each_store(tmp_path: Path) -> None:
     filled(tmp_path)
     done = vssync(tmp_path, "dump", "--provider", "local", "--all", "--owner", "kb", "-o", ".")

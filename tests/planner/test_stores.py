@@ -331,6 +331,12 @@ def test_every_word_about_stores_has_a_row(word: str) -> None:
     assert any(word in expected.split() for expected in [*(case[4] for case in ROWS), *(case[4] for case in LEFT)])
 
 
+def test_a_live_name_is_one_line_of_a_refusal() -> None:
+    with pytest.raises(Refused) as caught:
+        only(desired_store(id="vs1"), marked_by("other", name="a\n::error::b"))
+    assert "a\\n::error::b (vs1) belongs to other" in str(caught.value)
+
+
 def test_a_store_under_a_former_key_says_how_to_name_it() -> None:
     (note,) = [
         each.change.detail for each in [only(desired_store(key="new", name="guide"), live_store())] if each.change

@@ -153,7 +153,7 @@ class Client:
 
         is_counted = store.id not in self._usable_pinned
         lists = f"fewer files than it counts ({store.counts.total:,})" if is_counted else "other files than before"
-        subject = f"{store.name} ({store.id}) lists {lists}"
+        subject = f"{store.label} lists {lists}"
 
         def wait(seconds: float) -> None:
             self.waiting_for = f"{subject}: read again in {seconds:.0f} s, at most 3 times"
@@ -180,7 +180,7 @@ class Client:
         if listing.verdict is Verdict.SHORT:
             counted = f"the service counts {listing.count:,} files in it and lists {len(listing.files):,}"
             answer = Answer("GET", store_path(store.id, "files"), message=counted)
-            raise ServiceError(f"{store.name} ({store.id}): {counted}; try again later", answer)
+            raise ServiceError(f"{store.label}: {counted}; try again later", answer)
         return listing.files
 
     def read_files(self, store_id: str, order: Order = Order.ANY, count: int | None = None) -> ListingPass[LiveFile]:

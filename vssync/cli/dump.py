@@ -78,7 +78,7 @@ def dump(
     with open_connection(settings, service, beside) as connection:
         print_warnings(connection.client.sender.warnings)
         texts, dumped = read_with_progress(connection, lambda: dump_stores(connection, service, request))
-    print_warnings(f"{store.name or store.id} is left out: {store.reason}" for store in dumped.omitted)
+    print_warnings(f"{escape_control(store.name) or store.id} is left out: {store.reason}" for store in dumped.omitted)
     for each in dumped.stores:
         if each.omitted:
             print_warnings([f"{each.key}: {count_noun(len(each.omitted), 'file')} left out; comments say why"])

@@ -136,7 +136,7 @@ def _decide_duplicates(
             notes.append(Note(NoteKind.LEFT_STORE, detail=f"{describe_unused(live)}: {contents.problem}"))
         elif not is_duplicate(live, in_use, contents, context.owners):
             raise Refused(
-                f"{store.key}: two live stores match it: {in_use.name} ({in_use.id}) and {live.name} ({live.id}). "
+                f"{store.key}: two live stores match it: {in_use.label} and {live.label}. "
                 f"Pin the right one with `id: {in_use.id}` or `id: {live.id}`. The other then stays; if it carries "
                 "your mark, a plan shows it, and --allow-store-deletes removes it."
             )

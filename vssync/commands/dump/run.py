@@ -41,7 +41,7 @@ from vssync.sources.load import read_documents
 from vssync.sources.paths import sandbox_around
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
-from vssync.text import count_noun
+from vssync.text import count_noun, escape_control
 
 _MAX_LISTED = 20  # stores in a message
 _DENIED = "This credential may not read the store itself, so its settings are not known."
@@ -192,7 +192,7 @@ def _find_store(stores: Sequence[LiveStore], name_or_id: str) -> LiveStore:
         return found[0]
     hint = did_you_mean(name_or_id, [text for store in stores for text in (store.name, store.id) if text])
     choices = found or list(stores)
-    listed = ", ".join(f"{store.name} ({store.id})".strip() for store in choices[:_MAX_LISTED])
+    listed = ", ".join(store.label for store in choices[:_MAX_LISTED])
     more = f" and {len(choices) - _MAX_LISTED:,} more" if len(choices) > _MAX_LISTED else ""
     if found:
         raise UsageProblem(f"--store {name_or_id}: several stores have this name; give an id: {listed}{more}")
@@ -210,7 +210,7 @@ def _read_stores(
     reasons |= {store.id: each.shortfall for store, each in zip(usable, contents, strict=True) if each.shortfall}
     omitted = tuple(Omission(store.id, store.name, reasons[store.id]) for store in stores if store.id in reasons)
     if omitted and (is_strict or len(omitted) == len(stores)):
-        raise VssyncError(f"{omitted[0].name or omitted[0].id}: {omitted[0].reason}")
+        raise VssyncError(f"{escape_control(omitted[0].name) or omitted[0].id}: {omitted[0].reason}")
     listings = [(store, each.files) for store, each in zip(usable, contents, strict=True) if store.id not in reasons]
     uploads = _uploads_of(connection, [file for _, files in listings for file in files])
     connected = {upload.id for upload in uploads.values() if upload.is_connector_file}
