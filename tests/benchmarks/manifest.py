@@ -18,7 +18,8 @@ from typing import TypeVar
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.yaml_loader import parse_document
-from vssync.sources.load import LoadedManifest, LoadOptions, load_sources
+from vssync.sources.load import LoadedManifest, load_sources
+from vssync.sources.read import LoadOptions
 from vssync.sources.schemas import load_schema
 
 Result = TypeVar("Result")

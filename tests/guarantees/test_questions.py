@@ -236,7 +236,8 @@ def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
     assert (first.code, "1 of 1 pass." in first.out) == (0, True)
     assert vssync(tmp_path, "test").code == 0
     lay(tmp_path, BAD)
-    for command in (("test",), ("apply", "--yes", "--test"), ("apply", "--yes", "--test", "--format", "markdown")):
+    forms = ((), ("--format", "markdown"), ("--format", "html"))
+    for command in (("test",), ("test", *forms[2]), *(("apply", "--yes", "--test", *form) for form in forms)):
         end = vssync(tmp_path, *command)
         assert (end.code, " was broken." in end.out.replace("</code>", "")) == (2, True), end
     document = json.loads(vssync(tmp_path, "apply", "--yes", "--test", "--format", "json").out)

@@ -188,14 +188,14 @@ MUTANTS = (
     Mutant(
         "detach-a-file-that-another-key-declares",
         "vssync/planner/store_files.py",
-        "key_of.get(copy.id, change.key) == change.key",
+        "declaring_keys.get(copy.id) in (None, change.key)",
         "True",
         ("tests/planner/test_declared.py",),
     ),
     Mutant(
         "a-key-gives-up-the-copy-that-serves",
         "vssync/planner/takeover.py",
-        "return any(other.file.status is FileStatus.COMPLETED for other in serving)",
+        "return any(other.file.status is FileStatus.COMPLETED for other in usable)",
         "return True",
         ("tests/planner/test_declared.py",),
     ),

@@ -24,15 +24,19 @@ from tests.render.builders import (
     update,
 )
 from tests.render.pages import body_of, read_page, text_of
+from tests.render.test_questions import GUIDE, LOST, REPORT
 from vssync.model.marks import ApplyStamp
-from vssync.model.plan import Action, FieldChange, Options, Plan, Reason, StoreChange
+from vssync.model.plan import Action, FieldChange, Note, NoteKind, Options, Plan, Reason, StoreChange
+from vssync.model.questions import Question, QuestionSet
 from vssync.model.report import Audit, Orphan, Report, Status
 from vssync.model.state import Scalar
-from vssync.render.html import mark_difference, plan_html, report_html
+from vssync.planner.score import PatternResult, QuestionResult, RankedHit, StoreScore
+from vssync.render.html import mark_difference, plan_html, questions_html, report_html
 from vssync.render.layout import View
 from vssync.render.plan_lines import plan_rows
 from vssync.render.plan_text import plan_text, refusal_lines
 
+HITS = (RankedHit("a", "f1", "", 0.8), RankedHit("b", "f2", "", 0.4))
 AUDIT = Audit(ApplyStamp("4f2a91c" + "0" * 33, "eva", "", "2026-11-27T14:02:31Z"), "", "9f2c" * 16, "1.2.3")
 
 
@@ -201,6 +205,56 @@ def test_many_failures_are_grouped_and_still_first() -> None:
 def test_the_difference_is_marked(before: Scalar | None, after: Scalar | None, old: str, new: str) -> None:
     sides = mark_difference(FieldChange("x", before, after))
     assert [f"{start}[{middle}]{end}".replace("[]", "") for start, middle, end in sides] == [old, new]
+
+
+def test_answers_are_told_by_store_with_what_was_found() -> None:
+    shown = questions_html(replace(REPORT, stores=(GUIDE, LOST)), View(), AUDIT)
+    words = text_of(sections(shown)["Questions"])
+    assert text_of(sections(shown)["Totals"]) == "Totals 1 pass 3 fail 4 could not be asked 0 of 2 stores pass."
+    parts = (
+        "docs vs_ord_7hq2abcdefgh12x4da 1 of 4 pass, 25% (needs 90%). Failed: one `never` was broken.",
+        "how do I rotate the signing key expected content/guide/keys.md: in the store, ranked 9 Found",
+        "1 0.71 content/guide/sso.md 3 0.66 content/api/keys.md what does the lamp cost",
+        "1 question that passes who expected content/guide/keys.md: ranked 2",
+        "faq not live 4 questions could not be asked. ! needs attention 4 questions could not be asked it does not",
+    )
+    places = [words.find(part) for part in parts]
+    assert places == sorted(places)
+    assert places[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("result", "labels"),
+    [
+        (QuestionResult(Question("q"), HITS, (PatternResult("b", 2, "b"),)), {"b": "expected"}),
+        (QuestionResult(Question("q"), HITS, broken=(PatternResult("a", 1, "a"),)), {"a": "never"}),
+        (QuestionResult(Question("q"), HITS, (PatternResult("c", 0, "c", "not in the manifest"),)), {}),
+    ],
+)
+def test_what_was_found_says_what_it_was_expected_to_be(result: QuestionResult, labels: dict[str, str]) -> None:
+    store_score = StoreScore("docs", QuestionSet((result.question,), 0), (result,), "vs_1")
+    page = read_page(report_html(SAMPLE_REPORTS["all-done"](), View(), replace(REPORT, stores=(store_score,))))
+    rows = page.findall(".//table[@class='found']/tbody/tr")
+    assert [text_of(row) for row in rows] == [
+        f"{rank} {score:.2f} {key} {labels.get(key, '')}".rstrip()
+        for rank, key, score in ((1, "a", 0.8), (2, "b", 0.4))
+    ]
+    assert [rect.get("width") for rect in page.iterfind(".//table[@class='found']//rect")] == ["80.0", "40.0"]
+
+
+def test_a_report_whose_questions_fail_says_so_first() -> None:
+    verdicts = [
+        read_page(report_html(SAMPLE_REPORTS["all-done"](), View(), answers)).findtext(".//header/p[2]")
+        for answers in (None, REPORT, replace(REPORT, stores=()))
+    ]
+    good, bad = "Everything is as declared.", "Everything is as declared, but not enough questions are answered."
+    assert verdicts == [good, bad, good]
+
+
+def test_a_question_that_will_fail_is_not_to_be_missed() -> None:
+    note = Note(NoteKind.LOST_QUESTION, "where", detail="`faq/a.md` leaves the store")
+    shown = page_of(plan(store(deleted("faq/a.md"), notes=(note,))))
+    assert "where will fail `faq/a.md` leaves the store" in text_of(sections(shown)["Needs attention"])
 
 
 def luminance(color: str) -> float:

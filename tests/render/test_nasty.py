@@ -60,7 +60,7 @@ from vssync.render.comment import (
     plan_markdown,
     review_markdown,
 )
-from vssync.render.html import comparison_html, plan_html, report_html
+from vssync.render.html import comparison_html, plan_html, questions_html, report_html
 from vssync.render.json import plan_gitlab, plan_json, report_json
 from vssync.render.layout import View
 from vssync.render.markdown import report_markdown
@@ -201,6 +201,8 @@ HTML: dict[str, Callable[[str, View], str]] = {
     "plan": lambda text, view: plan_html(nasty_plan(text), view, nasty_audit(text)),
     "report": lambda text, view: report_html(replace(nasty_report(text), audit=nasty_audit(text)), view),
     "against": lambda text, view: comparison_html(nasty_comparison(text), view, nasty_audit(text)),
+    "test": lambda text, view: questions_html(nasty_answers(text), view, nasty_audit(text)),
+    "report and test": lambda text, view: report_html(nasty_report(text), view, nasty_answers(text)),
 }
 JSON: dict[str, Callable[[str], str]] = {
     "plan": lambda text: plan_json(nasty_plan(text)),

@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from vssync.api.errors import missing_from_update_error
 from vssync.api.parse import attribute_filter
@@ -23,7 +22,7 @@ from vssync.model.marks import MARK, Mark
 from vssync.model.report import Status
 from vssync.model.state import Attributes, DesiredFile, FileStatus, LiveFile
 from vssync.planner.attributes import preserved_attributes
-from vssync.sources.paths import on_disk
+from vssync.sources.convert import FileContents
 
 _SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
 _QUERY_WORDS, _QUERY_BYTES = 40, 4096  # of a search for one file; read from its beginning
@@ -159,7 +158,7 @@ def learn_whether_updates_reach_search(
     if run.capabilities.updates_reach_search is not None or not run.service.reserve("updates_reach_search"):
         return
     updated = replace(mark, tries=mark.tries + 1)
-    query = _query_for(run.settings.root, file)
+    query = _query_for(run.settings.contents, file)
     subject = f"searches of {store.key} to follow a change of attributes"
     waiting = Waiting(subject, "they count as not following", _SEARCH_TIMEOUT)
     with suppress(VssyncError):
@@ -180,9 +179,9 @@ def _search_finds(store: StoreContext, query: str, mark: Mark) -> bool:
     return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
 
 
-def _query_for(root: Path, file: DesiredFile) -> str:
+def _query_for(contents: FileContents, file: DesiredFile) -> str:
     """The words to search for a file by: some of its name and of its text."""
     text = file.filename
-    with suppress(OSError), (root / on_disk(file.path)).open("rb") as source:
+    with suppress(OSError, VssyncError), contents.open(file) as source:
         text += " " + source.read(_QUERY_BYTES).decode(errors="ignore")
     return " ".join(re.findall(r"\w{3,30}", text)[:_QUERY_WORDS]) or file.key

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
-from pathlib import Path
 from typing import TypeVar
 
 from vssync.api.client import Client
@@ -22,6 +21,7 @@ from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
 from vssync.model.report import NOT_TRIED, Outcome, Status
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveFile
+from vssync.sources.convert import FileContents
 from vssync.threads import Pool
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
@@ -31,7 +31,7 @@ KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 class RunSettings:
     """The settings of one apply."""
 
-    root: Path = Path()
+    contents: FileContents = field(default_factory=FileContents)
     capabilities: Capabilities = field(default_factory=Capabilities)
     confirmed_capabilities: frozenset[str] = frozenset()  # names of those that the manifest says the service has
     fail_fast: bool = False

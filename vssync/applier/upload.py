@@ -300,7 +300,7 @@ def _upload_once(store: StoreContext, put: Put) -> str:
         raise lost
 
     try:
-        return store.writes.upload(store.run.settings.root, file, created.append, recover)
+        return store.writes.upload(store.run.settings.contents, file, created.append, recover)
     except VssyncError:
         for file_id in created:
             ledger.schedule_delete(file_id, f"upload of {put.key} that was not used")

@@ -213,29 +213,29 @@ def apply_and_report(
 
     `saved` is the saved plan of which this is what is still to be done. Unless the run is interrupted, `ask` then gives
     the answers to the questions of the manifest, or None where they could not be asked; they are printed below the
-    report, in JSON within it, and beside a page on stderr.
+    report, in JSON and in a page within it.
     """
     from vssync.cli.progress import apply_progress, line_progress
     from vssync.commands.apply import apply_plan
 
-    is_json = options.output_format == "json"
+    is_whole = options.output_format in ("json", "html")
     if options.output_format == "text" and not plan.empty:
         click.echo()
     with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
         report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
     answers, is_asked = None, False
     try:
-        if not is_json:
+        if not is_whole:
             _print_report(report, options)
         if ask and not report.interrupted:
             is_asked, answers = True, ask(report)
     finally:  # whatever becomes of the questions, what was applied is told
-        if is_json:
+        if is_whole:
             _print_report(report, options, kind, answers)
     if report.interrupted:
         process.end_process(process.signals.exit_code())
-    if answers and not is_json:
-        click.echo(f"\n{format_questions(answers, options)}", color=True, err=options.output_format == "html")
+    if answers and not is_whole:
+        click.echo(f"\n{format_questions(answers, options)}", color=True)
     if options.output_format == "text" and not options.quiet:
         _print_next_steps(session, report, options)
     if not report.converged or (is_asked and not answers):
@@ -256,7 +256,7 @@ def _print_report(
     elif options.output_format == "html":
         from vssync.render.html import report_html
 
-        click.echo(report_html(report, view), color=True)
+        click.echo(report_html(report, view, answers), color=True)
     elif options.output_format == "markdown":
         click.echo(report_markdown(report, view), color=True)
     elif not report.plan.empty:
@@ -287,12 +287,17 @@ def ask_with_progress(
         return ask_stores(session, keys, progress, made_ids)
 
 
-def format_questions(report: QuestionReport, options: CommandOptions) -> str:
-    """The results as text, Markdown, JSON or JUnit's XML."""
+def format_questions(report: QuestionReport, options: CommandOptions, settings: Settings | None = None) -> str:
+    """The results as text, Markdown, HTML, JSON or JUnit's XML; `settings` are those of the session that asked."""
     from vssync.render.test import questions_json, questions_junit, questions_markdown, questions_text
 
     if options.output_format in ("json", "junit"):
         return (questions_json if options.output_format == "json" else questions_junit)(report)
+    if options.output_format == "html":
+        from vssync.commands.apply import audit_of
+        from vssync.render.html import questions_html
+
+        return questions_html(report, options.view(), audit_of(settings, datetime.now(UTC)))
     show = questions_markdown if options.output_format == "markdown" else questions_text
     return show(report, options.view())
 

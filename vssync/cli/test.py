@@ -11,7 +11,7 @@ from vssync.cli.session import ask_with_progress, format_questions, questions_ex
 
 
 @verb
-@shared_options(*SERVICE, *VIEW, format_option("text", "json", "markdown", "junit"))
+@shared_options(*SERVICE, *VIEW, format_option("text", "json", "markdown", "html", "junit"))
 @click.argument("stores", metavar="[STORE]...", nargs=-1, shell_complete=complete_stores)
 def test(options: CommandOptions, stores: tuple[str, ...]) -> int:
     """Ask the live stores the questions of the manifest.
@@ -23,5 +23,5 @@ def test(options: CommandOptions, stores: tuple[str, ...]) -> int:
 
     with session_with_progress(options.settings()) as session:
         report = ask_with_progress(session, stores_with_questions(session.loaded.desired, stores))
-    click.echo(format_questions(report, options), color=True)
+    click.echo(format_questions(report, options, session.settings), color=True)
     return questions_exit_code(report)

@@ -16,12 +16,12 @@ from vssync.planner.against import ManifestComparison, compare_manifests
 from vssync.sources.load import (
     MANIFEST_NAMES,
     LoadedManifest,
-    LoadOptions,
     find_manifest,
     load_sources,
     without_collector,
 )
 from vssync.sources.paths import from_disk
+from vssync.sources.read import LoadOptions
 from vssync.sources.revision import Checkout, checked_out, resolve_revision
 from vssync.text import count_noun
 
@@ -108,7 +108,7 @@ def _load_at(settings: Settings, file: Path, checkout: Checkout, *, is_past: boo
             env=settings.env,
             variables=settings.variables,
             allow_outside=settings.allow_outside,
-            options=LoadOptions(checkout=checkout, is_past=is_past),
+            options=LoadOptions(checkout=checkout, is_past=is_past, converter=settings.converter),
         )
     except ManifestError as error:
         raise ManifestError(_renamed(checkout, error.problems)) from None

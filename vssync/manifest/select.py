@@ -15,12 +15,22 @@ from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, l
 from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS
 from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern, escape_pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
-from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
+from vssync.manifest.spec import (
+    CONVERTIBLE_EXTENSIONS,
+    MARKDOWN,
+    PATH_TEMPLATE,
+    FileEntry,
+    FileSettings,
+    Manifest,
+    StoreSpec,
+    merge_layers,
+)
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS, TEXT_EXTENSIONS, Provider
 from vssync.text import count_noun
 
+FileToRead = tuple[str, str]  # a path, and the extension to convert it from; empty for a file as it is
 _DIGEST_STAND_IN = "0" * 16
 _MAX_NAMES = 2000  # of files; where there are more, a misspelled pattern is compared with folders only
 
@@ -34,11 +44,17 @@ class SelectedFile:
     entry: FileEntry
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
+    converted_from: str = ""  # the extension of a file that is converted to Markdown
 
     @property
     def nfc_path(self) -> str:
         """The path that patterns match; the key of a File declared by id."""
         return self.disk_file.nfc_path if self.disk_file else self.key
+
+    @property
+    def to_read(self) -> FileToRead | None:
+        """What is read of it: two stores may take one file in different forms."""
+        return (self.disk_file.path, self.converted_from) if self.disk_file else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +144,8 @@ def _formats_hint(extension: str) -> str:
         return f", or write `formats: {{{extension}: .md}}`"
     if extension in TEXT_EXTENSIONS:
         return f", or write `formats: {{{extension}: .txt}}`"
+    if extension in CONVERTIBLE_EXTENSIONS:
+        return f", or write `formats: {{{extension}: {MARKDOWN}}}` to convert it"
     return f", or write `formats: {{{extension}: {extension}}}` if the service takes it"
 
 
@@ -253,8 +271,9 @@ class _StoreSelector:
             self._add_problem(disk_file, f"the {noun} made for it is empty", "fix the template")
             return None
         sent_name = self._spec.formats.sent_name(name)
+        converted_from = extension_of(name) if self._spec.formats.converts(extension_of(name)) else ""
         is_accepted = self._accept_or_report(entry, key, disk_file, name, sent_name)
-        return SelectedFile(key, sent_name, entry, settings, disk_file) if is_accepted else None
+        return SelectedFile(key, sent_name, entry, settings, disk_file, converted_from) if is_accepted else None
 
     def _settings_for(self, entry: FileEntry, nfc_path: str) -> FileSettings:
         """The settings of a file that an entry selects; files with the same layers share them."""
@@ -277,7 +296,7 @@ class _StoreSelector:
         `name` is the upload name; `sent_name` is `name` after `formats`, empty if a file of its kind is not taken.
         """
         reason, more = skip_reason(sent_name, disk_file.size, self._provider), ""
-        if not reason:
+        if not reason or (reason == "too_large" and self._spec.formats.converts(extension_of(name))):
             return True
         if reason == "unsupported":
             extension = extension_of(name)

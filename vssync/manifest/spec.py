@@ -23,6 +23,8 @@ from vssync.providers import COMPATIBLE, Provider
 
 # Why `skip` may leave out a file. It may also hold `draft`, which is the default, and `!draft`, which loads drafts.
 SKIP_REASONS = frozenset(("unsupported", "empty", "too_large", "broken"))
+MARKDOWN = "markdown"  # in `formats`, of files to convert before their upload
+CONVERTIBLE_EXTENSIONS = frozenset((".csv", ".docx", ".htm", ".html", ".ipynb", ".pdf", ".pptx", ".xlsx"))
 AttributeValue = Scalar | Template | Lookup | None
 
 
@@ -109,8 +111,12 @@ class Formats:
     def sent_as(self, extension: str) -> str | None:
         """The extension to send a file under; None for a kind that is not supported."""
         if extension in self.declared:
-            return self.declared[extension]
+            return ".md" if self.converts(extension) else self.declared[extension]
         return extension if self.provider.takes(extension) else None
+
+    def converts(self, extension: str) -> bool:
+        """Whether a file is converted before its upload."""
+        return self.declared.get(extension) == MARKDOWN
 
     def sent_name(self, name: str) -> str:
         """The name a file is sent under: `a.adoc` becomes `a.adoc.txt`, so that it cannot clash with an `a.txt`.

@@ -42,8 +42,8 @@ class PlannedFiles(Enum):
 class StoreDecision:
     """What to do about one desired store.
 
-    `duplicates` are other live stores that match it: a parallel first apply made one, or a create whose reply was lost,
-    or they are expired. They are not in use, and may be deleted.
+    `duplicates` are other live stores that match it, are not in use, and may be deleted: stores that are expired, and
+    those from a parallel first apply or from a create whose reply was lost.
     """
 
     live: LiveStore | None = None  # the live store it is about
@@ -90,10 +90,10 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
     """What becomes of a store that exists: its settings are compared only if it is ours and can be listed."""
-    contents_of = context.snapshot.contents
-    live, *others = sorted(match.live, key=lambda live: order_of_use(live, contents_of[live.id], context.owners))
-    contents = contents_of[live.id]
-    # Neither adopting it nor creating another helps: the service would list no attributes there, either.
+    contents_by_id = context.snapshot.contents
+    live, *others = sorted(match.live, key=lambda live: order_of_use(live, contents_by_id[live.id], context.owners))
+    contents = contents_by_id[live.id]
+    # Listings leave attributes out, and the marks with them. Adopting it or creating another would not change that.
     if contents.verdict is Verdict.BARE:
         return _refuse_store(live, (Reason.UNLISTED,), contents.problem)
     if contents.problem:
@@ -104,9 +104,9 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
     restores_mark = not store.external and _has_lost_mark(store, live, context)
     if not (store.external or restores_mark) and (refusal := _refuse_unless_adopted(store, live, match, context)):
         return refusal
-    if contents.verdict is Verdict.GHOSTS:
+    if contents.verdict is Verdict.GHOSTS:  # the service counts files that are gone
         notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
-    if contents.verdict is Verdict.SHORT:
+    if contents.verdict is Verdict.SHORT:  # the listing may lack files
         short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
         return StoreDecision(live, short, tuple(notes), planned_files=PlannedFiles.ONLY_LISTED)
     if store.external:
@@ -178,9 +178,10 @@ def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -
 def _refuse_unless_adopted(
     store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext
 ) -> StoreDecision | None:
-    """The refusal of a store found by name alone, or without a mark and with files of ours; None if it may be used.
+    """The refusal of a live store that nothing shows to be this one; None if it may be used.
 
-    `--adopt` and `adopt: true` allow the first; the second needs `--adopt` and `id:`.
+    For a store found by name alone, `--adopt` or `adopt: true` is enough. If it holds files of ours and has no mark, it
+    takes `--adopt` and `id:`.
     """
     # A readable mark says who owns the store, so the owners of its files do not matter then.
     owners = [] if _readable_mark(live) else [file.owner for file in context.snapshot.contents[live.id].files]
@@ -324,14 +325,13 @@ def is_denied(store: DesiredStore, match: StoreMatch, snapshot: Snapshot) -> boo
 
 def describe_denial(store: DesiredStore, snapshot: Snapshot) -> str:
     """What to do about a store that this credential may not read."""
-    pin = "`external: true`" if store.id else "`id:` and `external: true`"
-    text = (
-        f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "
-        "`id:`, or use a credential that may"
-        if store.external and store.id
-        else "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
-        f"{pin}; then only its files are read"
-    )
+    if store.external and store.id:
+        problem = f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it"
+        text = f"{problem}; correct `id:`, or use a credential that may"
+    else:
+        pin = "`external: true`" if store.id else "`id:` and `external: true`"
+        way_out = f"use one that may, for example in `control_auth`, or give the store {pin}"
+        text = f"this credential may not read stores: {way_out}; then only its files are read"
     return with_place(store, snapshot, text)
 
 

@@ -65,9 +65,10 @@ def estimate_cost(plan: Plan) -> Cost:
     declared = plan.service.declared_capabilities
     capabilities = replace(declared, list_batches=declared.list_batches and not plan.batches_unlisted)
     cost = _cost_with(plan, provider, capabilities)
-    if not (cost.batches and provider and provider.is_any_service) or _BATCHES & plan.service.capabilities.keys():
+    is_known = _BATCHES & plan.service.capabilities.keys() or not (provider and provider.is_any_service)
+    if is_known or not cost.batches:
         return cost
-    tries = sum(map(bool, map(count_attached, plan.stores)))
+    tries = sum(count_attached(store) > 0 for store in plan.stores)
     one_by_one = _cost_with(plan, provider, replace(capabilities, batches=False))
     return replace(
         cost,
@@ -106,11 +107,12 @@ def _cost_with(plan: Plan, provider: Provider | None, capabilities: Capabilities
     )
 
 
-def count_extra_requests(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
-    """Requests of an apply that depend on more than its changes; `stores` are all that the service lists.
+def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
+    """Requests about what the changes do not show: who else holds uploads to delete, and whether search sees updates.
 
-    Before uploads are deleted, each store that the plan did not read is asked whether it holds one: by listing its
-    files, or by asking for one upload after the other. Uploads in expired stores are deleted as well.
+    `stores` are all that the service lists. Before uploads are deleted, each that the plan did not read is asked if it
+    holds one: by listing its files, or by asking for one upload after the other. Uploads in expired stores are deleted
+    as well.
     """
     replaced = (store for store in plan.stores if store.action is Action.REPLACE)
     expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
@@ -213,13 +215,15 @@ def _count_closing_requests(plan: Plan) -> int:
     ]
     any_store_goes = any(store.action in (Action.DELETE, Action.REPLACE) for store in plan.stores)
     lists_stores = bool(listings) or any_store_goes
-    return any(map(_is_created, plan.stores)) + lists_stores + sum(listings) + len(_uploads_to_delete(plan))
+    looks_for_new = any(map(_is_created, plan.stores))
+    return int(looks_for_new) + int(lists_stores) + sum(listings) + len(_uploads_to_delete(plan))
 
 
 def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
     """How many times an apply waits for the service in a store."""
-    waits = any(change.action is Action.AWAIT for change in store.files) + _is_created(store)
-    return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_final_drops(store))
+    awaits = any(change.action is Action.AWAIT for change in store.files)
+    once = (awaits, _is_created(store), any(_final_drops(store)))  # one wait for all of a kind
+    return len(_rounds(store, capabilities)) + len(store.batches) + sum(once)
 
 
 def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) -> int:
@@ -260,7 +264,8 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
         # Files that wait for a removal are attached in a second pass.
         passes = len({Reason.SHARED_CHUNKS in change.reasons for change in attaching})
         is_noted = store.managed is not None and not store.managed.external and capabilities.store_updates
-        # To ask whether batches are listed; if not, a note of them is written and removed, with two requests each.
+        # One request asks whether batches are listed. Where they are known not to be, none does: a note of them is
+        # written and removed, with two requests each.
         note_requests = passes * (1 if capabilities.list_batches else 4) if is_noted else 0
         # A batch is created and polled once, and its files are listed.
         return note_requests + sum(2 + _count_pages(len(files)) for files in rounds)
@@ -270,14 +275,13 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
 
 def _count_gap_checks(store: StorePlan, capabilities: Capabilities) -> int:
     """Requests that check, once per round, whether the copies detached ahead of it are gone."""
-    detached = Counter[tuple[int, bool]]()  # how many copies, by round and step
+    detached = Counter[tuple[int, bool]]()  # copies, by round and whether in a step of their own
     for number, changes in enumerate(_rounds(store, capabilities)):
         for change in changes:
             existing_id = _existing_id(change)
             # Where a text is shared, Files to attach again are detached in a step of their own, before the others.
-            is_detached_separately = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
-            ahead = sum(change.gap or copy.id == existing_id for copy in change.drop)
-            detached[number, is_detached_separately] += ahead
+            is_separate = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
+            detached[number, is_separate] += sum(change.gap or copy.id == existing_id for copy in change.drop)
     counts = filter(None, detached.values())
     return sum(1 + _cheapest_read(count, store.live - count) for count in counts)  # the store is read for its size
 

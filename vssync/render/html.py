@@ -21,9 +21,11 @@ from vssync.model.convergence import find_convergence
 from vssync.model.marks import ApplyStamp
 from vssync.model.plan import FieldChange, Plan, StorePlan
 from vssync.model.report import Audit, Orphan, Report
+from vssync.model.service import ServiceSpec
 from vssync.planner.against import ManifestComparison
 from vssync.planner.estimate import count_changes
 from vssync.planner.guards import plan_command
+from vssync.planner.score import QuestionReport
 from vssync.render import plan_text, wording
 from vssync.render.against import basis_text, comparison_sections, shown_plan
 from vssync.render.layout import UNLIMITED, StoreBlock, View, count_files, size_text
@@ -31,7 +33,9 @@ from vssync.render.page import (
     COUNTED_SIGNS,
     TONES,
     Picture,
+    StoreAnswers,
     StoreView,
+    answer_views,
     count_signs,
     picture_stores,
     store_views,
@@ -39,6 +43,7 @@ from vssync.render.page import (
 )
 from vssync.render.plan_lines import STORE, BatchRow, PlanRow, batch_rows, sign_of
 from vssync.render.report import already_head, apply_parts, end_lines, held_head, orphans_head, report_blocks
+from vssync.render.test import report_total
 from vssync.text import count_noun, escape_control, format_size
 
 _NAMED = 500  # files in one list, unless all are asked for
@@ -69,7 +74,7 @@ _ADDRESS = re.compile(r"https?://\S+")
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """All that the template shows. `totals` are a number, words and a tone each."""
+    """What the top of every page shows. `totals` are a number, words and a tone each."""
 
     kind: str
     heading: str
@@ -78,6 +83,12 @@ class _Page:
     facts: Mapping[str, str]
     totals: list[tuple[str, str, str]]
     lines: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _ChangesPage(_Page):
+    """All that the page of a plan or a report shows."""
+
     urgent_title: str
     urgent: list[StoreView]
     stores: list[StoreView]
@@ -87,11 +98,19 @@ class _Page:
     quiet: list[str] = field(default_factory=list)
     batches: list[tuple[str, list[BatchRow]]] = field(default_factory=list)
     lists: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+    questions: list[StoreAnswers] = field(default_factory=list)
 
     @property
     def anchors(self) -> Mapping[str, str]:
         """Where each store stands in the page, by its key."""
         return {store.key: store.anchor for store in self.stores if store.key}
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswersPage(_Page):
+    """All that the page of a test shows."""
+
+    questions: list[StoreAnswers]
 
 
 def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -105,12 +124,12 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
     verdict, tone = _plan_verdict(plan, blocks, urgent)
     counted = [(store, Counter(map(sign_of, store.files)), _store_note(store)) for store in shown]
     left_out = [sum(map(len, store.left_out.values())) for store in shown]
-    page = _Page(
+    page = _ChangesPage(
         kind="plan",
-        heading=_heading(plan),
+        heading=_heading(plan.owner),
         verdict=verdict,
         tone=tone,
-        facts=_facts(plan, audit, "Written") | {"Command": plan_command(plan.options)},
+        facts=_plan_facts(plan, audit, "Written") | {"Command": plan_command(plan.options)},
         totals=_totals(wording.plan_parts(count_changes(*plan.stores), plan_text.store_parts(plan.stores, bold=False))),
         lines=[*lines, *([total] if tone == "calm" else []), *plan_text.legend(plan)],
         urgent_title="Needs attention",
@@ -122,7 +141,7 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
         quiet=plan_text.quiet_lines(plan, full=view.full),
         batches=[(store.key, rows) for store in plan.stores if (rows := list(batch_rows(store)))],
     )
-    return _render(page, full=view.full)
+    return _render("changes.html", page, full=view.full)
 
 
 def comparison_html(comparison: ManifestComparison, view: View, audit: Audit) -> str:
@@ -131,21 +150,28 @@ def comparison_html(comparison: ManifestComparison, view: View, audit: Audit) ->
     return plan_html(shown_plan(comparison), view, audit, preface)
 
 
-def report_html(report: Report, view: View) -> str:
-    """A report as a page; what was not done comes first, with the words of the service."""
+def report_html(report: Report, view: View, answers: QuestionReport | None = None) -> str:
+    """A report as a page, with the answers to questions that were asked afterwards.
+
+    What was not done comes first, with the words of the service.
+    """
     blocks, plan, ids = report_blocks(report, full=True), report.plan, dict(report.store_ids)
     stores = {key: StorePlan(key, key) for key in (block.key for block in blocks)}
     stores |= {store.key: store for store in plan.stores}
     *lines, total = end_lines(report)
+    fails = answers is not None and (answers.failed or answers.unasked > 0)
+    is_good = report.converged and not fails
+    verdict = "Everything is as declared" if report.converged else "Not everything is as declared"
+    verdict += ", but not enough questions are answered." if fails else "."
     heads = ((orphans_head(report.orphans), report.orphans), (held_head(report.held), report.held))
     lists = [(head, [*map(_upload_entry, uploads)]) for head, uploads in heads if uploads]
     already = [(already_head(report.already), [(address, "") for address in report.already])] if report.already else []
-    page = _Page(
+    page = _ChangesPage(
         kind="report",
-        heading=_heading(plan),
-        verdict="Everything is as declared." if report.converged else "Not everything is as declared.",
-        tone="calm" if report.converged else "alarm",
-        facts=_facts(plan, report.audit, "Applied"),
+        heading=_heading(plan.owner),
+        verdict=verdict,
+        tone="calm" if is_good else "alarm",
+        facts=_plan_facts(plan, report.audit, "Applied"),
         totals=_totals(apply_parts(report)),
         lines=[*lines, total],
         urgent_title="Not done",
@@ -153,22 +179,52 @@ def report_html(report: Report, view: View) -> str:
         stores=store_views(blocks, {key: _place(store, ids.get(key, store.id)) for key, store in stores.items()}),
         overview=picture_stores([(stores[block.key], count_signs(block.rows), "") for block in blocks], {}),
         lists=[*lists, *already],
+        questions=answer_views(answers) if answers else [],
     )
-    return _render(page, full=view.full)
+    return _render("changes.html", page, full=view.full)
 
 
-def _heading(plan: Plan) -> str:
-    return plan.owner.replace("/", ", ", 1)
+def questions_html(report: QuestionReport, view: View, audit: Audit) -> str:
+    """What stores answer to their questions, as a page."""
+    unasked = any(store.unasked for store in report.stores)
+    verdict = "Not all questions could be asked." if unasked else "All questions that must pass do."
+    page = _AnswersPage(
+        kind="test",
+        heading=_heading(report.owner),
+        verdict="Too few questions pass, or a `never` is broken." if report.failed else verdict,
+        tone="alarm" if report.failed or unasked else "calm",
+        facts=_facts(report.owner, report.service, audit, "Asked"),
+        totals=_question_totals(report),
+        lines=[report_total(report)] if report.stores[1:] else [],
+        questions=answer_views(report),
+    )
+    return _render("answers.html", page, full=view.full)
 
 
-def _facts(plan: Plan, audit: Audit, when: str) -> dict[str, str]:
-    owner, _, environment = plan.owner.partition("/")
+def _question_totals(report: QuestionReport) -> list[tuple[str, str, str]]:
+    passed = sum(store.passed for store in report.stores)
+    failed = sum(len(store.results) - store.passed - store.unasked for store in report.stores)
+    numbers = {"pass": passed, "fail": failed, "could not be asked": report.unasked}
+    return [(f"{number:,}", words, "add" if words == "pass" else "attention") for words, number in numbers.items()]
+
+
+def _heading(owner: str) -> str:
+    return owner.replace("/", ", ", 1)
+
+
+def _plan_facts(plan: Plan, audit: Audit, when: str) -> dict[str, str]:
+    manifest = "" if plan.options.manifest == "." else plan.options.manifest
+    scope = {"Manifest": manifest, "Scope": wording.scope_text(plan)}
+    return _facts(plan.owner, plan.service, audit, when) | scope
+
+
+def _facts(owner: str, service: ServiceSpec, audit: Audit, when: str) -> dict[str, str]:
+    """Whose page it is, for which service, and when and from what it was written, which `when` calls by its name."""
+    owner, _, environment = owner.partition("/")
     return {
         "Owner": owner,
         "Environment": environment,
-        "Service": wording.service_text(plan.service),
-        "Manifest": "" if plan.options.manifest == "." else plan.options.manifest,
-        "Scope": wording.scope_text(plan),
+        "Service": wording.service_text(service),
         when: wording.stamp_text(str(ApplyStamp(time=audit.stamp.time))),
         "By": audit.stamp.actor,
         "Version": f"vssync {audit.version}" if audit.version else "",
@@ -289,11 +345,11 @@ def _without_control(value: object) -> object:
     return escape_control(value) if type(value) is str else value
 
 
-def _render(page: _Page, *, full: bool) -> str:
+def _render(template: str, page: _Page, *, full: bool) -> str:
     environment = _environment()
     style = environment.get_template("style.css").render()
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    shown = environment.get_template("page.html").render(
+    shown = environment.get_template(template).render(
         page=page,
         style=Markup(style),
         style_hash=digest,

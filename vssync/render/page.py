@@ -1,4 +1,4 @@
-"""What a page shows of stores: their changes, singly or grouped, and pictures of what comes and goes, as values."""
+"""What a page shows, as values: changes singly or grouped, pictures of what comes and goes, answers to questions."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vssync.model.plan import StorePlan
+from vssync.planner.score import QuestionReport, QuestionResult
 from vssync.render import wording
 from vssync.render.layout import StoreBlock, count_files, group_rows, split_by_folder, split_variants
 from vssync.render.plan_lines import PlanRow
+from vssync.render.test import found_documents, result_details, store_total
 from vssync.text import escape_control
 
 _SINGLE, _FEW = 40, 2  # rows of a store, and of a group, up to which each is a row of its table
 _VARIANTS, _FOLDERS, _UNFOLDED = 20, 30, 10  # of a group: kinds of change, folders; files that need no folders
 _BARS, _PICTURED = 12, 10  # folders in a picture, and changed files above which a store has one
-_OPEN_STORES = 10
+_OPEN_STORES, _OPEN_ANSWERS = 10, 20
 _GOING, _UNDRAWN = ("-", "x"), ("!", ".", "")  # signs of what goes, and of what neither comes, changes nor goes
 
 TONES = {
@@ -102,7 +104,7 @@ class StoreView:
 
 def urgent_views(blocks: Iterable[StoreBlock]) -> list[StoreView]:
     """What needs attention, by store."""
-    pairs = ((_name_of(block), [row for row in block.rows if row.sign == "!"]) for block in blocks)
+    pairs = ((_name_of(block), [row for row in block.rows if _is_urgent(row)]) for block in blocks)
     return [StoreView(name, _split_rows(rows), urgent=count_files(rows)) for name, rows in pairs if rows]
 
 
@@ -110,7 +112,7 @@ def store_views(blocks: Sequence[StoreBlock], places: Mapping[str, str]) -> list
     """All other rows of each store, at its place by its key."""
     views = []
     for number, block in enumerate(blocks, 1):
-        rows = [row for row in block.rows if row.sign != "!"]
+        rows = [row for row in block.rows if not _is_urgent(row)]
         views.append(
             StoreView(
                 name=_name_of(block),
@@ -120,12 +122,17 @@ def store_views(blocks: Sequence[StoreBlock], places: Mapping[str, str]) -> list
                 place=places.get(block.key, ""),
                 files=block.head.right,
                 tally=count_signs(rows),
-                urgent=count_files(row for row in block.rows if row.sign == "!"),
+                urgent=count_files(filter(_is_urgent, block.rows)),
                 picture=_picture_folders(rows),
                 is_open=len(blocks) <= _OPEN_STORES or not block.key,
             )
         )
     return views
+
+
+def _is_urgent(row: PlanRow) -> bool:
+    """Whether it needs attention, or is a question that will fail."""
+    return row.sign == "!" or row.noun == "question"
 
 
 def _name_of(block: StoreBlock) -> str:
@@ -197,3 +204,76 @@ def _picture(entries: Sequence[tuple[str, Counter[str], str]], numbers: Mapping[
         drawn = [(TONES[sign], round(start, 2), widths[sign]) for sign, start in segments if widths[sign]]
         bars.append(Bar(escape_control(name), counts, drawn, note, [f"{numbers[title][index]:,}" for title in titles]))
     return Picture(signs, bars, round(-left * scale, 2), round((left + right) * scale, 2) or 100, titles)
+
+
+# Questions
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDocument:
+    """A document among the results of a question: its bar's width in percent, and what it was expected to be."""
+
+    name: str
+    rank: int
+    score: float
+    width: float
+    label: str = ""
+    tone: str = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    """A question, what was expected of its results, and these."""
+
+    ask: str
+    details: list[tuple[str, str]]
+    found: list[FoundDocument]
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAnswers:
+    """The questions of a store by how they ended; `unasked` by the reason."""
+
+    key: str
+    place: str
+    total: str
+    is_alarming: bool
+    unasked: list[tuple[str, list[str]]]
+    failed: list[AnswerView]
+    passed: list[AnswerView]
+
+
+def answer_views(report: QuestionReport) -> list[StoreAnswers]:
+    """What each store answers; of those that fail, the first are open."""
+    views = []
+    for store in report.stores:
+        unasked: dict[str, list[str]] = {}
+        for result in store.results:
+            if result.error:
+                unasked.setdefault(result.error, []).append(result.question.ask)
+        failed = [result for result in store.results if not (result.passed or result.error)]
+        views.append(
+            StoreAnswers(
+                key=store.key,
+                place=store.id or "not live",
+                total=store_total(store),
+                is_alarming=store.failed or bool(unasked),
+                unasked=list(unasked.items()),
+                failed=[_answer_view(result, is_open=number < _OPEN_ANSWERS) for number, result in enumerate(failed)],
+                passed=[_answer_view(result, is_open=False) for result in store.results if result.passed],
+            )
+        )
+    return views
+
+
+def _answer_view(result: QuestionResult, *, is_open: bool) -> AnswerView:
+    labels = {each.rank: ("never", "delete") for each in result.broken}
+    labels = {each.rank: ("expected", "add") for each in result.expected if each.rank} | labels
+    most = max((hit.score for hit in result.hits), default=0.0)
+    scale = 100 / max(most, 1.0)  # scores are mostly below 1
+    found = [
+        FoundDocument(hit.name, rank, hit.score, round(max(0.0, hit.score * scale), 1), *labels.get(rank, ()))
+        for rank, hit in found_documents(result.hits).items()
+    ]
+    return AnswerView(result.question.ask, list(result_details(result, full=True)), found, is_open)

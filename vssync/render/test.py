@@ -44,7 +44,7 @@ def questions_text(report: QuestionReport, view: View) -> str:
         named = f"{escape_control(store.key)}: {total}" if view.quiet and len(report.stores) > 1 else total
         blocks += [[*shown[:1]], shown[1:], fit_totals([named], view)]
     if len(report.stores) > 1:
-        blocks.append([_report_total(report)])
+        blocks.append([report_total(report)])
     return join_blocks([block for block in blocks if block])
 
 
@@ -84,19 +84,19 @@ def _result_lines(result: QuestionResult, sign: str, view: View) -> Iterator[Tex
     first, *more = wrap_sentences(ask, BELOW, view)
     yield TextLine(first, sign=sign)
     yield from (TextLine(line) for line in more)
-    for label, text in _details(result, full=view.full):
+    for label, text in result_details(result, full=view.full):
         wrapped = wrap_sentences(escape_control(text), BELOW + _LABEL, view)
         for number, line in enumerate(wrapped):
             yield TextLine(f"{'' if number else label:{_LABEL}}{line}", indent=BELOW)
     if result.missing:
-        documents = _documents(result.hits)
+        documents = list(found_documents(result.hits).values())
         shown = documents if view.full else documents[:_FOUND]
         for number, hit in enumerate(shown):
             label = "" if number else "found"
             yield TextLine(f"{label:{_LABEL}}{hit.score:.2f}  {escape_control(hit.name)}", indent=BELOW)
 
 
-def _details(result: QuestionResult, *, full: bool) -> Iterator[tuple[str, str]]:
+def result_details(result: QuestionResult, *, full: bool) -> Iterator[tuple[str, str]]:
     """What was expected and is missing, or with `full` found, and what must not be found and was."""
     for each in result.expected if full else result.missing:
         yield "expected", expected_text(each, result.question.top)
@@ -135,12 +135,12 @@ def filter_text(search_filter: SearchFilter) -> str:
     return f" {search_filter.type} ".join(parts if search_filter.type == "and" else [f"({part})" for part in parts])
 
 
-def _documents(hits: tuple[RankedHit, ...]) -> list[RankedHit]:
-    """The best hit of each document, in their order."""
-    first: dict[str, RankedHit] = {}
-    for hit in hits:
-        first.setdefault(hit.name, hit)
-    return list(first.values())
+def found_documents(hits: tuple[RankedHit, ...]) -> dict[int, RankedHit]:
+    """The best hit of each document, by rank."""
+    first: dict[str, int] = {}
+    for rank, hit in enumerate(hits, 1):
+        first.setdefault(hit.name, rank)
+    return {rank: hits[rank - 1] for rank in first.values()}
 
 
 def store_total(store: StoreScore) -> str:
@@ -160,7 +160,8 @@ def store_total(store: StoreScore) -> str:
     return text
 
 
-def _report_total(report: QuestionReport) -> str:
+def report_total(report: QuestionReport) -> str:
+    """How many stores pass."""
     good = sum(not (store.failed or store.unasked) for store in report.stores)
     return f"{good:,} of {count_noun(len(report.stores), 'store')} pass."
 
@@ -267,8 +268,9 @@ def questions_junit(report: QuestionReport) -> str:
             names |= {"file": store.questions.file}
             case = ElementTree.SubElement(suite, "testcase", {name: _xml_text(text) for name, text in names.items()})
             if not result.passed:
-                texts = [f"{label} {text}" for label, text in _details(result, full=False)]
-                texts += [f"found {hit.score:.2f} {hit.name}" for hit in _documents(result.hits) if result.missing]
+                texts = [f"{label} {text}" for label, text in result_details(result, full=False)]
+                found = found_documents(result.hits).values() if result.missing else ()
+                texts += [f"found {hit.score:.2f} {hit.name}" for hit in found]
                 kind = "error" if result.error else "failure"
                 message = _xml_text(result.error or texts[0])
                 ElementTree.SubElement(case, kind, message=message).text = "\n".join(map(_xml_text, texts))

@@ -141,7 +141,8 @@ def declared_files(
     selected, problems = select_files(manifest, Listing(local.files))
     if diagnostics := (*manifest.problems, *problems):
         raise ManifestError(diagnostics)
-    return {store.key: store.files for store in resolve_desired(manifest, selected, local.readings)[0].stores}
+    readings = {(path, ""): reading for path, reading in local.readings.items()}
+    return {store.key: store.files for store in resolve_desired(manifest, selected, readings)[0].stores}
 
 
 def _declaration(file: DesiredFile | DumpedFile, filename: str) -> tuple[object, ...]:
