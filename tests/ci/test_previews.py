@@ -114,7 +114,7 @@ def test_from_open_to_closed(project: Previews) -> None:
         assert len(uploads) == 6, "those of the preview went with it"
 
 
-@BOTH
+@pytest.mark.parametrize("fake", [FakeGitHub, pytest.param(FakeGitLab, marks=pytest.mark.slow)])
 def test_a_sweep_deletes_what_was_left(project: Previews) -> None:
     for number in (8, 9, 10):
         project.open(number, {"docs/new.md": f"{number}\n"})
