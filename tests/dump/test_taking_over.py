@@ -255,6 +255,18 @@ def test_the_bytes_tell_files_apart_whose_upload_names_do_not(
         assert make_plan_now(session, Options()).empty
 
 
+def test_a_file_that_a_manifest_named_is_not_renamed(tmp_path: Path) -> None:
+    written(tmp_path, {"docs/a.md": b"one", "docs/b.md": b"two"})
+    manifest = "version: 1\nowner: kb\nstores:\n  help: {filename: 'page-${stem}.md', files: [{path: docs/*.md}]}\n"
+    (tmp_path / "vssync.yaml").write_text(manifest)
+    with open_test_session(tmp_path) as (session, _):
+        assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
+    dump_into(tmp_path, match=tmp_path)
+    with open_test_session(tmp_path) as (session, _):
+        changes = make_plan_now(session, Options()).changes()
+        assert {change.action for change in changes} == {Action.UPDATE}, "another mark, since they are declared by id"
+
+
 def test_stores_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
     made_by_hand(tmp_path, {})
