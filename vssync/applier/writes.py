@@ -136,7 +136,7 @@ class Writes:
 
 
 def lost_metadata(sent: Mapping[str, str], live: LiveStore) -> set[str]:
-    """The names of metadata that a store lacks, or of ours that have another value: others may have changed theirs.
+    """The names of metadata that a store lacks, and of ours whose value differs; others may have changed theirs since.
 
     Raises VssyncError where it carries another mark.
     """

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 from textwrap import indent
 from typing import Any
 
-from jsonschema import Draft7Validator, ValidationError, validators
-from jsonschema.protocols import Validator
-
+from vssync.manifest.acceptance import Check, compile_check
 from vssync.manifest.diagnostics import API_CHUNKING, Diagnostic, did_you_mean, format_path
-from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
+from vssync.manifest.scalars import is_finite, plain_number, to_text
 from vssync.manifest.yaml_loader import TreePath
 from vssync.text import shorten_middle
 
@@ -61,46 +59,32 @@ _SERVICE_HINTS = {  # what a manifest never holds, and where to set it
 Violation = Any  # jsonschema's ValidationError, whose stubs call every field optional
 
 
-def _check_regex(
-    _validator: Validator, pattern: str, value: object, _schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    """The keyword `pattern` as JavaScript reads it: there, `$` does not match before a final line break."""
-    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
-        yield ValidationError(f"does not match {pattern}")
-
-
-def _check_as_written(
-    _validator: Validator, is_required: bool, value: object, _schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    """The keyword `asWritten`, our own: with `true`, a number must read back as written (not `1e3` or `.inf`)."""
-    if is_required and isinstance(value, NonCanonical):
-        yield ValidationError(f"{value.text} is not kept as written")
-
-
-_extend: Any = validators.extend  # untyped in jsonschema
-SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_as_written, "pattern": _check_regex})
-
-
 def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition: str = "") -> tuple[Diagnostic, ...]:
     """Everything wrong with a tree by the schema, or by the part of the schema that `definition` names."""
     version = tree.get("version")
     if not definition and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
         return (Diagnostic(("version",), message, f"upgrade vssync, or write `version: {MANIFEST_VERSION}`"),)
-    errors = _validator(schema, definition).iter_errors(tree)
+    form, check = schema_form(schema, definition)
+    if check(tree):
+        return ()
+    from vssync.manifest.validator import SchemaValidator  # most trees need no jsonschema
+
+    errors = SchemaValidator(form).iter_errors(tree)
     return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
 
 
-_VALIDATORS: dict[tuple[int, str], tuple[Mapping[str, Any], Validator]] = {}  # with the schema, so that its id stays
+Form = tuple[Mapping[str, Any], Check]
+_FORMS: dict[tuple[int, str], tuple[Mapping[str, Any], Form]] = {}  # with the schema, so that its id stays
 
 
-def _validator(schema: Mapping[str, Any], definition: str) -> Validator:
-    """Made once: a program that opens many manifests has one schema for all."""
+def schema_form(schema: Mapping[str, Any], definition: str) -> Form:
+    """The schema without references and its check, made once: a program may open many manifests."""
     place = (id(schema), definition)
-    if place not in _VALIDATORS:
-        start = schema["definitions"][definition] if definition else schema
-        _VALIDATORS[place] = schema, SchemaValidator(_inline_references(start, schema, {}))
-    return _VALIDATORS[place][1]
+    if place not in _FORMS:
+        form = _inline_references(schema["definitions"][definition] if definition else schema, schema, {})
+        _FORMS[place] = schema, (form, compile_check(form, {}))
+    return _FORMS[place][1]
 
 
 def _inline_references(node: Any, schema: Mapping[str, Any], inlined: dict[str, Any]) -> Any:

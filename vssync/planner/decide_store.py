@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import compress
 
 from vssync.errors import Refused
 from vssync.limits import MAX_PAIRS
@@ -283,7 +284,7 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
         Reason.SETTINGS_CHANGED: replace(mark, key=store.key) != desired or protected != store.protect,
         Reason.DRIFTED: settings_digest(live.name, our_metadata, live.expires_after_days) != mark.settings_digest,
     }
-    return tuple(reason for reason, holds in causes.items() if holds)
+    return tuple(compress(causes, causes.values()))
 
 
 def _merge_metadata(store: DesiredStore, live: LiveStore | None, owner: str) -> dict[str, str]:

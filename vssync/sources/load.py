@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.manifest import resolve
@@ -32,8 +33,10 @@ from vssync.sources.documents import read_document, read_included, read_question
 from vssync.sources.git import author_dates
 from vssync.sources.paths import ALLOW_HINT, Sandbox, find_work_tree, on_disk, sandbox_around
 from vssync.sources.read import EVERYTHING, LoadOptions, read_files, read_job, read_jobs
-from vssync.sources.revision import Checkout
 from vssync.sources.schemas import load_schema
+
+if TYPE_CHECKING:
+    from vssync.sources.revision import Checkout
 
 MANIFEST_NAME = "vssync.yaml"
 MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")

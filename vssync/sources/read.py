@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vssync.errors import Problem
 from vssync.manifest import resolve
@@ -22,8 +23,10 @@ from vssync.providers import TEXT_EXTENSIONS
 from vssync.sources.convert import Converter
 from vssync.sources.converter import CONVERTER_SET
 from vssync.sources.paths import Sandbox, on_disk
-from vssync.sources.revision import Checkout
 from vssync.sources.walk import walk_files
+
+if TYPE_CHECKING:
+    from vssync.sources.revision import Checkout
 
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # files that a thread takes at once
