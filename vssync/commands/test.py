@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from vssync.api.client import Client
-from vssync.api.parse import filter_body
 from vssync.commands.search import missing_reason
 from vssync.commands.session import Session
 from vssync.errors import Answer, ServiceError, UsageProblem, VssyncError
@@ -91,9 +90,8 @@ class _Asker:
     def _ask(self, job: _Job) -> tuple[RankedHit, ...] | str:
         if reason := self._stopped.get(job.store_id):
             return reason
-        chosen = {"filters": filter_body(job.question.filter)} if job.question.filter else {}
         try:
-            hits = self._client.search_store(job.store_id, job.question.ask, job.most, **chosen)
+            hits = self._client.search_store(job.store_id, job.question.ask, job.most, job.question.filter)
         except ServiceError as error:
             same = replace(error.answer, request_id="", retry_after=None)
             reason = self._reasons.setdefault(same, str(error))

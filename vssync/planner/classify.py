@@ -113,6 +113,11 @@ class DigestedFile:
             return copy.id == self.declared_id
         return mark.source == self.file.source or mark.content in (self.content, self.file.presumed_content)
 
+    def has_same_source(self, copy: OwnedCopy) -> bool:
+        """Whether a copy was converted from the same document, by whatever converters."""
+        source, _, _ = self.file.source.partition(".")
+        return bool(source) and copy.mark.source.partition(".")[0] == source
+
     def has_same_name(self, copy: OwnedCopy) -> bool:
         """Whether a copy was uploaded under the wanted name; a File of others or declared by id keeps its name."""
         return copy.upload_name_digest in (self.name_digest, NONE) or self.name_digest == NONE

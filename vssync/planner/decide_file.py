@@ -21,6 +21,7 @@ completed copy serves meanwhile.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import compress
 
 from vssync.limits import MAX_PAIRS
 from vssync.manifest.placeholders import upload_name
@@ -219,17 +220,19 @@ class _KeyDecision:
     def _replace(self, serving: OwnedCopy) -> FileChange:
         """Replaces the serving copy: by a new File, unless content and name are right and a gap is accepted."""
         same_content, same_name = self.wanted.has_same_content(serving), self.wanted.has_same_name(serving)
+        is_converted_anew = not same_content and self.wanted.has_same_source(serving)
         is_rechunked = serving.mark.chunking_digest != self.wanted.chunking_digest
         # A name may contain the content digest, so new content alone renames.
         is_renamed = same_content and not same_name
         causes = {
-            Reason.CONTENT_CHANGED: not same_content,
+            Reason.CONTENT_CHANGED: not (same_content or is_converted_anew),
+            Reason.CONVERTER_CHANGED: is_converted_anew,
             Reason.CHUNKING_CHANGED: is_rechunked,
             Reason.RENAMED: is_renamed,
             Reason.DECLARED: self._is_newly_declared(serving),
         }
         can_reuse = same_content and same_name and self._accepts_gap
-        reasons = (reason for reason, holds in causes.items() if holds)
+        reasons = compress(causes, causes.values())
         change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if can_reuse else None)
         if is_rechunked:
             fields = (FieldChange("chunking", _chunking_text(serving), str(self.wanted.file.chunking)),)

@@ -9,7 +9,7 @@ from math import ceil
 
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
-from vssync.model.marks import STORE_OWNER, Mark, Origin, StoreMark, parse_store_mark
+from vssync.model.marks import STORE_OWNER, StoreMark, is_our_upload, parse_store_mark
 from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, Reason, RecordedCopy, StorePlan
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveStore
@@ -17,7 +17,9 @@ from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket, Provider
 
 _BATCHES = {"batches", "batch_files"}  # the capabilities that say whether files can be attached in batches
-_REQUESTS_TO_TRY_A_BATCH = 3  # a batch is created, polled, and found without files
+# At most: a batch is created, its store found to list none, and it is noted there in two requests; then it is polled,
+# found without files, and the note is removed. Where there are no batches, it takes four to be sure of that.
+_REQUESTS_TO_TRY_A_BATCH = 8
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 
@@ -190,12 +192,8 @@ def _existing_id(change: FileChange) -> str:
 
 
 def _uploads_to_delete(plan: Plan) -> set[str]:
-    marks = ((copy.id, copy.mark) for store in plan.stores for copy in _final_drops(store))
-    return {
-        file_id
-        for file_id, mark in marks
-        if isinstance(mark, Mark) and mark.owner == plan.owner and mark.origin is Origin.UPLOADED
-    }
+    drops = (copy for store in plan.stores for copy in _final_drops(store))
+    return {copy.id for copy in drops if is_our_upload(copy.mark, plan.owner)}
 
 
 def _is_created(store: StorePlan) -> bool:
@@ -321,10 +319,15 @@ def _count_file_requests(change: FileChange) -> int:
 
 def _is_stamped(plan: Plan, store: StorePlan, capabilities: Capabilities) -> bool:
     """Whether an apply leaves its stamp in a store: it writes to it, and leaves nothing undone."""
-    if store.managed is None or store.managed.external or store.unlisted or not capabilities.store_updates:
-        return False
-    if any(note.kind in HELD_BACK for note in store.notes) or not Scope.of(plan.options).includes_all_files(store.key):
+    if not (capabilities.store_updates and may_be_stamped(plan, store)):
         return False
     actions = {change.action for change in (*store.files, *store.batches, store.change) if change}
     is_written = bool(actions - {Action.AWAIT}) or any(change.fields for change in store.files)
     return is_written and Action.REFUSE not in actions
+
+
+def may_be_stamped(plan: Plan, store: StorePlan) -> bool:
+    """Whether a store may get a stamp when its changes are done: planned as a whole, with metadata that is ours."""
+    is_ours = store.managed is not None and not (store.managed.external or store.unlisted)
+    is_held_back = any(note.kind in HELD_BACK for note in store.notes)
+    return is_ours and not is_held_back and Scope.of(plan.options).includes_all_files(store.key)
