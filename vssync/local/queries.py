@@ -143,8 +143,7 @@ def require_batch(tx: Transaction, store: sqlite3.Row, batch_id: str) -> sqlite3
 
 def not_found_error(tx: Transaction, name: str, hint: str = "") -> ApiError:
     """For an unknown store, store file or batch."""
-    status = 400 if tx.dialect.misses_with_400 else 404
-    return ApiError(status, f"{name} does not exist.{hint}", code="not_found")
+    return ApiError(400 if tx.dialect.misses_with_400 else 404, f"{name} does not exist.{hint}", code="not_found")
 
 
 def decode_attributes(tx: Transaction, stored: str) -> dict[str, Any] | None:
