@@ -254,6 +254,13 @@ def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
     assert vssync(tmp_path, "test").code == 1
 
 
+def test_what_no_file_can_answer_is_told_once(tmp_path: Path) -> None:
+    lay(tmp_path, "questions: [{ask: alder, expect: oak.md}]\n")
+    assert "`oak.md` matches no file" in vssync(tmp_path, "apply", "--yes").err
+    end = vssync(tmp_path, "test")
+    assert (end.code, end.err, end.out.count("oak.md")) == (2, "", 1)
+
+
 def test_a_comparison_names_the_questions_of_the_later_revision_that_lose_their_document(tmp_path: Path) -> None:
     """Those of the work tree, or of the revision that `--at` names, which has a question file of its own."""
     lay(tmp_path, GOOD)

@@ -53,8 +53,11 @@ _TAGS = re.compile(r"<(/?)(?:details|table)\b", re.IGNORECASE)
 Measure = Callable[[str], int]
 
 
-def report_markdown(report: Report, view: View) -> str:
-    """A report for those who approved the plan, under 65,536 characters, or under a mebibyte with `view.full`."""
+def report_markdown(report: Report, view: View, answers: Iterable[MarkdownBlock] = ()) -> str:
+    """A report for those who approved the plan, under 65,536 characters, or under a mebibyte with `view.full`.
+
+    The answers to questions, if any were asked afterwards, stand above the details, which are the first to be cut.
+    """
     view = replace(view, width=WIDTH, color=False)
     stores = report_blocks(report, full=True)
     failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
@@ -67,7 +70,8 @@ def report_markdown(report: Report, view: View) -> str:
         *([fenced_block(shown, before="**Not done:**\n\n")] if shown else []),
         *(fenced_block(lines) for lines in lists if lines),
     ]
-    return join_markdown(chain(blocks, detail_blocks(stores, full=view.full)), SUMMARY if view.full else COMMENT)
+    details = detail_blocks(stores, full=view.full)
+    return join_markdown(chain(blocks, answers, details), SUMMARY if view.full else COMMENT)
 
 
 def _audit_texts(audit: Audit) -> list[str]:

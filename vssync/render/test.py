@@ -167,20 +167,21 @@ def report_total(report: QuestionReport) -> str:
 
 
 def questions_markdown(report: QuestionReport, view: View) -> str:
-    """The report for a comment or a job's summary: a table of the stores, then what fails."""
+    """The report for a comment or a job's summary."""
+    return join_markdown(question_blocks(report, view), SUMMARY if view.full else COMMENT, cut=_CUT)
+
+
+def question_blocks(report: QuestionReport, view: View) -> Iterator[MarkdownBlock]:
+    """A table of the stores, then what fails."""
     view = replace(view, width=WIDTH, color=False)
-    size = SUMMARY if view.full else COMMENT
+    yield title_block("test", report.owner, wording.heading_line(report.owner, report.service))
     head = "| store | questions | pass | needed | result |\n| --- | --: | --: | --: | --- |"
-    blocks = [
-        title_block("test", report.owner, wording.heading_line(report.owner, report.service)),
-        MarkdownBlock(head, tuple(map(_table_row, report.stores))),
-    ]
+    yield MarkdownBlock(head, tuple(map(_table_row, report.stores)))
     for store in report.stores:
         _, *lines = _store_lines(report, store, view)
         if lines:
             texts = lay_out_columns(lines, view).format_lines(lines)
-            blocks.append(fenced_block(texts, before=f"{inline_code(store.key)}: {prose(store_total(store))}\n\n"))
-    return join_markdown(blocks, size, cut=_CUT)
+            yield fenced_block(texts, before=f"{inline_code(store.key)}: {prose(store_total(store))}\n\n")
 
 
 def _table_row(store: StoreScore) -> str:
