@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -204,7 +205,7 @@ def test_a_store_that_does_not_exist_cannot_be_asked(tmp_path: Path) -> None:
     ("keys", "message", "kind"),
     [
         (("guides",), "guides: the manifest has no such store; did you mean `guide`?", UsageProblem),
-        (("x",), "x: the manifest has no such store; it has guide, quiet", UsageProblem),
+        (("x",), "x: the manifest has no such store; it has guide and quiet", UsageProblem),
         (("quiet",), "quiet: the store has no questions", UsageProblem),
         ((), "no store of the manifest has questions", VssyncError),
     ],
@@ -239,7 +240,7 @@ def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
     forms = ((), ("--format", "markdown"), ("--format", "html"))
     for command in (("test",), ("test", *forms[2]), *(("apply", "--yes", "--test", *form) for form in forms)):
         end = vssync(tmp_path, *command)
-        assert (end.code, " was broken." in end.out.replace("</code>", "")) == (2, True), end
+        assert (end.code, "one never was broken" in re.sub("`|</?code>", "", end.out)) == (2, True), end
     document = json.loads(vssync(tmp_path, "apply", "--yes", "--test", "--format", "json").out)
     assert (document["kind"], document["converged"], document["test"]["failed"]) == ("report", True, True)
     lay(tmp_path, GOOD, **{"vssync.yaml": MANIFEST.partition("  quiet:")[0]})
