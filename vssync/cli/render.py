@@ -39,4 +39,5 @@ def render(options: CommandOptions, files: bool, converted: Path | None) -> None
     click.echo(show(loaded.manifest, traced), color=True)
     if loaded.manifest.env:
         owner, alone = loaded.manifest.owner, loaded.manifest.owner_name
-        print_error(f"note: this environment has the owner {owner}; applied by itself, this manifest has {alone}")
+        note = f"note: this environment has the owner {owner}; applied by itself, this manifest has {alone}"
+        print_error(note, level="info")
