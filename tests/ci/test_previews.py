@@ -121,7 +121,7 @@ def test_the_command_to_search_it_gives_the_variables(project: Previews) -> None
     assert "vssync search -e pr-7 --var 'team=a b' 'a question'" in text_of(*project.comments(7))
 
 
-@BOTH
+@pytest.mark.parametrize("fake", [FakeGitHub, pytest.param(FakeGitLab, marks=pytest.mark.slow)])
 def test_a_sweep_deletes_what_was_left(project: Previews) -> None:
     for number in (8, 9, 10):
         project.open(number, {"docs/new.md": f"{number}\n"})

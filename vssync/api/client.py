@@ -149,7 +149,7 @@ class Client:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
         is_counted = store.id not in self._usable_pinned
         lists = f"fewer files than it counts ({store.counts.total:,})" if is_counted else "other files than before"
-        subject = f"{store.name} ({store.id}) lists {lists}"
+        subject = f"{store.label} lists {lists}"
 
         def wait(seconds: float) -> None:
             self.waiting_for = f"{subject}: read again in {seconds:.0f} s, at most 3 times"

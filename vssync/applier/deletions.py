@@ -187,7 +187,7 @@ def _delete_unheld(
     our_ids = {*store_ids, *(store.id for store in plan.stores)}
     for file_id, stores in holders.items():
         others = [store for store in stores if store.id not in our_ids and not _is_of_manifest(store, plan.owner)]
-        names = ", ".join(f"{store.name} ({store.id})" for store in others)
+        names = ", ".join(store.label for store in others)
         run.ledger.record_closed(file_id)
         if names:
             held_by_others.append(Orphan(file_id, f"{pending[file_id]}; held by {names}"))
@@ -251,7 +251,7 @@ def find_holders(
             if isinstance(error, NotFound) and all(store.id != other.id for other in client.list_stores()):
                 return ()  # somebody has just deleted it
             raise ServiceError(
-                f"{store.name} ({store.id}): its files cannot be listed, so it is not known which uploads it needs, "
+                f"{store.label}: its files cannot be listed, so it is not known which uploads it needs, "
                 f"and none is deleted: {error}",
                 error.answer,
             ) from error

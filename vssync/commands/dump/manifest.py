@@ -203,7 +203,7 @@ def _comment(*paragraphs: str, margin: str = "# ") -> list[str]:
 
 
 def _comment_lines(dumped: DumpedStore, owner: str, place: str = "", plan: str = "") -> Iterator[str]:
-    store = f"{dumped.store.name} ({dumped.store.id})".strip()
+    store = dumped.store.label
     yield from _comment(f"The vector store {store}{place}: {count_noun(len(dumped.files), 'file')}.", plan)
     yield from (f"#   {line}" for line in _confidence_counts(dumped.files))
     if dumped.unreported_chunking:
