@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -280,3 +284,58 @@ def test_render_shows_the_markdown(tmp_path: Path) -> None:
     for name, words in (("b.docx", "b.docx: cannot be read: File is not a zip file"), ("c.png", "these can: .csv")):
         end = vssync(tmp_path, "render", "--converted", name)
         assert (end.code, words in end.err) == (1, True)
+
+
+@pytest.mark.convert
+def test_init_proposes_to_convert_what_the_service_does_not_take(tmp_path: Path) -> None:
+    _assert_init_proposes(tmp_path, is_installed=True)
+
+
+def test_init_says_what_it_could_load_with_the_extra(tmp_path: Path) -> None:
+    _assert_init_proposes(tmp_path, is_installed=not converter.find_set_problem())
+
+
+def _assert_init_proposes(tmp_path: Path, *, is_installed: bool) -> None:
+    write_files(tmp_path, {"docs/a.md": "# A", "docs/sso.docx": DOCUMENTS["a.docx"][0], "docs/b.png": "x"})
+    end = vssync(tmp_path, "init", "--yes", "--owner", "kb")
+    assert ("docs/  2 files  .md 1  .docx 1 as Markdown [convert]\n" in end.out) == is_installed
+    hint = "As Markdown, 1 .docx could be loaded, too: pip install 'vssync[convert]', then run init anew.\n"
+    assert (hint in end.out) == (not is_installed)
+    assert ("    formats: {.docx: markdown}\n" in (tmp_path / "vssync.yaml").read_text()) == is_installed
+
+
+# A cluster
+
+
+@pytest.mark.convert
+@pytest.mark.slow
+def test_a_cluster_makes_the_same_plan_and_loses_nothing_with_a_worker(tmp_path: Path) -> None:
+    pages = {f"guide/{number:02}.html": f"<h1>Page {number}</h1><p>words</p>" for number in range(40)}
+    write_files(tmp_path, {"vssync.yaml": f"version: 1\nowner: docs\n{STORE}", **pages})
+    command = [sys.executable, "-m", "tests.sources.cluster", str(tmp_path)]
+    environment = {**os.environ, "VSSYNC_STATE_DIR": str(tmp_path.parent / "state")}  # with no cache in it
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=True)
+    seen = json.loads(done.stdout.splitlines()[-1])
+    here = vssync(tmp_path, "plan")
+    assert seen["plan"] == [here.code, here.out, ""]
+    assert "40 to add" in here.out
+    assert len(seen["work"]) == 2
+    assert sum(seen["work"].values()) == 40
+    assert min(seen["work"].values()) > 0
+    desired = load_manifest(tmp_path, STORE, {}).desired.stores[0].files
+    assert seen["digests"] == [file.sha256 for file in sorted(desired, key=lambda file: file.path)]
+    assert min(seen["work"], key=int) not in seen["left"]
+
+
+@pytest.mark.parametrize("address", ["scheduler:8786", "dask://scheduler", "dask://me:secret@scheduler:8786"])
+def test_an_engine_is_named_by_its_scheduler(tmp_path: Path, address: str) -> None:
+    (tmp_path / "a.csv").write_text("a,b")
+    end = vssync(tmp_path, "render", "--converted", "a.csv", "--engine", address)
+    assert (end.code, "write it as dask://HOST:PORT" in end.err) == (64, True)
+
+
+@pytest.mark.convert
+def test_a_scheduler_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b")
+    end = vssync(tmp_path, "render", "--converted", "a.csv", "--engine", "dask://127.0.0.1:1")
+    assert (end.code, "the scheduler cannot be reached" in end.err) == (1, True)

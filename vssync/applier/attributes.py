@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vssync.api.errors import missing_from_update_error
-from vssync.api.parse import attribute_filter
 from vssync.applier.context import StoreContext
 from vssync.applier.steps import Update
 from vssync.applier.wait import Waiting, poll_until
@@ -19,6 +18,7 @@ from vssync.applier.watcher import DONE, Result
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import MARK, Mark
+from vssync.model.questions import AttributeFilter
 from vssync.model.report import Status
 from vssync.model.state import Attributes, DesiredFile, FileStatus, LiveFile
 from vssync.planner.attributes import preserved_attributes
@@ -175,7 +175,7 @@ def learn_whether_updates_reach_search(
 
 def _search_finds(store: StoreContext, query: str, mark: Mark) -> bool:
     """Whether a search that filters by a mark finds a file with that mark; some services ignore filters."""
-    hits = store.client.search_store(store.id, query, 10, filters=attribute_filter(MARK, str(mark)))
+    hits = store.client.search_store(store.id, query, 10, AttributeFilter("eq", MARK, (str(mark),)))
     return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
 
 

@@ -301,11 +301,8 @@ def _wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
 
 def _drop_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; if another copy of its key is kept, only after that copy was read as completed."""
-    try:
-        is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED
-    except NotFound:
-        is_safe = False
-    if not is_safe:
+    kept = store.client.find_file(store.id, step.kept_id) if step.kept_id else None
+    if step.kept_id and not (kept and kept.status is FileStatus.COMPLETED):
         return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
     store.detach_copy(step)
     return DONE

@@ -12,10 +12,10 @@ from vssync.applier.context import StoreContext, result_of_error, send_deletion
 from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
 from vssync.applier.watcher import Result
-from vssync.errors import Interrupted, LostReply, NotFound, ServiceError, VssyncError
+from vssync.errors import Interrupted, LostReply, ServiceError, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import TYPE_WAYS_OUT, FileStatus, IngestError, Upload
+from vssync.model.state import TYPE_WAYS_OUT, FileStatus, IngestError
 from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
@@ -121,7 +121,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             others = tuple(drop for drop in put.before_attach if drop.file_id != put.existing_id)
             put = replace(put, before_attach=(), after_completion=(*put.after_completion, *others))
             return PendingFile(put, put.existing_id, is_attached=True)
-        if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
+        if put.existing_id and not put.file.file_id and store.client.find_upload(put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
             file, source = put.file, put.file.source or NONE
             new_mark = replace(
@@ -217,7 +217,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
     def is_usable(file_id: str) -> bool:
         """Whether an upload of an earlier run is still there, as large as it was made."""
-        upload = _find_upload(store, file_id)
+        upload = store.client.find_upload(file_id)
         return upload is not None and upload.size == put.file.size
 
     file_id, is_new = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
@@ -234,23 +234,12 @@ def _may_stay(store: StoreContext, put: Put) -> bool:
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     """Whether a File was completed since the plan, with the content, name and chunking that are wanted now."""
-    try:
-        file = store.client.get_file(store.id, put.existing_id)
-    except NotFound:
+    file, wanted = store.client.find_file(store.id, put.existing_id), put.mark
+    if file is None or file.status is not FileStatus.COMPLETED or not isinstance(file.mark, Mark):
         return False
-    live, wanted = file.mark, put.mark
-    if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
-        return False
+    live = file.mark
     live_digests = (live.key_digest, live.content, live.name_digest, live.chunking_digest)
     return live_digests == (wanted.key_digest, wanted.content, wanted.name_digest, wanted.chunking_digest)
-
-
-def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
-    """A File, or None where it is gone: some services still list a deleted File as attached."""
-    try:
-        return store.client.get_upload(file_id)
-    except NotFound:
-        return None
 
 
 def _upload(store: StoreContext, put: Put) -> str:

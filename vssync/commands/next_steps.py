@@ -10,11 +10,14 @@ from pathlib import Path
 from shlex import join
 
 from vssync.commands.init import WORKFLOWS
+from vssync.commands.plan import options_of
 from vssync.commands.session import Session, embedded_folder
 from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS, MAX_FRONT_MATTER
 from vssync.manifest.lookups import HEADING, Lookup, look_up
+from vssync.model.plan import Options
 from vssync.model.report import Report
 from vssync.model.state import DesiredFile, extension_of
+from vssync.planner.guards import plan_command
 from vssync.render.report import NextStep
 from vssync.sources.git import remote_url
 from vssync.sources.paths import find_work_tree, on_disk
@@ -30,35 +33,22 @@ def next_steps(session: Session, report: Report) -> tuple[NextStep, ...]:
     environment = session.settings.environment
     if not new or not report.converged or environment.get("CI"):
         return ()
-    options = _session_options(session)
+    options = options_of(session.settings, Options())
     files = [file for store in session.loaded.desired.stores if store.key in new for file in store.files]
     if not files:
         return ()
     question = find_question(session.loaded.root, files)
-    steps = (
-        [NextStep(f'{join(["vssync", "search", *options])} "{question}"', "ask it (a heading of yours)")]
-        if question
-        else []
-    )
+    search = f'{plan_command(options, "search")} "{question}"'
+    steps = [NextStep(search, "ask it (a heading of yours)")] if question else []
     if session.endpoint.embedded:
         folder = os.path.relpath(embedded_folder(Path(session.settings.manifest)))
         data = [] if folder == ".vssync/local" else ["--data", folder]
         steps.append(NextStep(join(["vssync", "serve", *data]), "an API for your application"))
         return tuple(steps)
-    command = join(["vssync", "output", *options, "--format", "dotenv"])
-    steps.append(NextStep(command, "the ids, for your application"))
+    steps.append(NextStep(f"{plan_command(options, 'output')} --format dotenv", "the ids, for your application"))
     if forge := _forge_without_workflow(Path(session.settings.manifest)):
         steps.append(NextStep(f"vssync init --ci {forge}", "plan in every pull request"))
     return tuple(steps)
-
-
-def _session_options(session: Session) -> list[str]:
-    """The options by which a command reaches the same manifest and service."""
-    settings = session.settings
-    words = [] if settings.manifest in (".", "vssync.yaml") else ["-f", settings.manifest]
-    words += ["-e", settings.env] if settings.env else []
-    words += [word for name, value in settings.variables.items() for word in ("--var", f"{name}={value}")]
-    return [*words, *settings.words]
 
 
 def find_question(root: Path, files: Iterable[DesiredFile]) -> str:

@@ -243,7 +243,7 @@ def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
     locations = locate_values(loaded.manifest.documents, listed)
     lines = [
-        f"{locations[path]} {patterns[path]} matches {count_noun(counts[path], 'file')} today."
+        f"`{locations[path]}` `{patterns[path]}` matches {count_noun(counts[path], 'file')} today."
         for path in sorted(listed)
     ]
     if (more := len(patterns) - len(listed)) > 0:

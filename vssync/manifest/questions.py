@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 from unicodedata import normalize
 
@@ -22,6 +23,7 @@ from vssync.model.questions import (
     Question,
     QuestionSet,
     SearchFilter,
+    all_of,
 )
 from vssync.model.state import DesiredStore
 
@@ -69,20 +71,22 @@ def _read_question(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) ->
 def _read_filter(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) -> SearchFilter:
     """A filter in our form, attributes that must all be equal, or in the API's, which has a `type`."""
     if "type" in tree and ("key" in tree or "filters" in tree):
-        return _read_api_filter(tree, path, diagnostics)
+        return read_api_filter(tree, path, diagnostics)
     if not tree:
         diagnostics.append(Diagnostic(path, f"`{format_path(path)}` is empty", "name an attribute: `lang: de`"))
     for name, value in tree.items():
         diagnostics += _check_value(value, (*path, name), _ONE_OF)
-    parts = tuple(AttributeFilter("eq", name, (value,)) for name, value in tree.items())
-    return parts[0] if len(parts) == 1 else CompoundFilter("and", parts)
+    return all_of(tuple(AttributeFilter("eq", name, (value,)) for name, value in tree.items()))
 
 
-def _read_api_filter(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) -> SearchFilter:
+def read_api_filter(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) -> SearchFilter:
+    """A filter in the form of OpenAI's API, which has a `type`; what is wrong with it joins the diagnostics."""
     kind, known = tree["type"], (*COMPARISONS, *COMPOUNDS)
     if kind not in known:
         hint = did_you_mean(str(kind), known) or f"one of {', '.join(known)}"
-        diagnostics.append(Diagnostic((*path, "type"), f"`{format_path((*path, 'type'))}` is no kind of filter", hint))
+        diagnostics.append(
+            Diagnostic((*path, "type"), f"`{format_path((*path, 'type'))}` is not a kind of filter", hint)
+        )
         return CompoundFilter("and", ())
     allowed = ("type", "filters") if kind in COMPOUNDS else ("type", "key", "value")
     for name in [name for name in tree if name not in allowed]:
@@ -98,7 +102,7 @@ def _read_api_filter(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) 
             diagnostics.append(Diagnostic((*path, "filters"), "`filters` must be a list of filters", hint))
             return CompoundFilter("and", ())
         places = ((each, (*path, "filters", number)) for number, each in enumerate(inner))
-        return CompoundFilter(kind, tuple(_read_api_filter(each, place, diagnostics) for each, place in places))
+        return CompoundFilter(kind, tuple(read_api_filter(each, place, diagnostics) for each, place in places))
     return _read_comparison(tree, path, diagnostics)
 
 
@@ -115,7 +119,7 @@ def _read_comparison(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) 
 
 
 def _check_value(value: Any, path: TreePath, hint: str) -> Iterator[Diagnostic]:
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not isfinite(value)):
         yield Diagnostic(path, f"`{format_path(path)}` must be text, a number, true or false", hint)
     elif isinstance(value, NonCanonical):
         message = f"`{format_path(path)}` would not be kept as written: {value.text}"

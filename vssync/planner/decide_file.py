@@ -21,6 +21,7 @@ completed copy serves meanwhile.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import compress
 
 from vssync.limits import MAX_PAIRS
 from vssync.manifest.placeholders import upload_name
@@ -231,7 +232,7 @@ class _KeyDecision:
             Reason.DECLARED: self._is_newly_declared(serving),
         }
         can_reuse = same_content and same_name and self._accepts_gap
-        reasons = (reason for reason, holds in causes.items() if holds)
+        reasons = compress(causes, causes.values())
         change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if can_reuse else None)
         if is_rechunked:
             fields = (FieldChange("chunking", _chunking_text(serving), str(self.wanted.file.chunking)),)

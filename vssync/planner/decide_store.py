@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import compress
 
 from vssync.errors import Refused
 from vssync.limits import MAX_PAIRS
@@ -136,7 +137,7 @@ def _decide_duplicates(
             notes.append(Note(NoteKind.LEFT_STORE, detail=f"{describe_unused(live)}: {contents.problem}"))
         elif not is_duplicate(live, in_use, contents, context.owners):
             raise Refused(
-                f"{store.key}: two live stores match it: {in_use.name} ({in_use.id}) and {live.name} ({live.id}). "
+                f"{store.key}: two live stores match it: {in_use.label} and {live.label}. "
                 f"Pin the right one with `id: {in_use.id}` or `id: {live.id}`. The other then stays; if it carries "
                 "your mark, a plan shows it, and --allow-store-deletes removes it."
             )
@@ -190,6 +191,12 @@ def _refuse_unless_adopted(
     is_allowed = (context.options.adopt and bool(store.id)) or (not ours and is_adopted)
     if is_allowed or not (match.lacks_mark or ours):
         return None
+    owner, key = live.claim
+    if owner == context.owner and not store.external:
+        detail = (
+            f"{live.id} has this name, and is your store `{key}`: with `was: [{key}]`, `{store.key}` takes its place"
+        )
+        return _refuse_store(live, (Reason.MOVED,), detail)
     detail = f"{live.id} has this name and no mark of this key; --adopt takes it over"
     if ours:
         detail = (
@@ -277,7 +284,7 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
         Reason.SETTINGS_CHANGED: replace(mark, key=store.key) != desired or protected != store.protect,
         Reason.DRIFTED: settings_digest(live.name, our_metadata, live.expires_after_days) != mark.settings_digest,
     }
-    return tuple(reason for reason, holds in causes.items() if holds)
+    return tuple(compress(causes, causes.values()))
 
 
 def _merge_metadata(store: DesiredStore, live: LiveStore | None, owner: str) -> dict[str, str]:

@@ -110,7 +110,7 @@ def _refuse_shared(by_key: Mapping[str, StoreMatch]) -> None:
             other_key = keys_by_id.setdefault(live.id, key)
             if other_key != key:
                 raise Refused(
-                    f"{other_key} and {key}: both are the live store {live.name} ({live.id}). "
+                    f"{other_key} and {key}: both are the live store {live.label}. "
                     f"Give one of them another name, or another `id:`."
                 )
 
@@ -207,7 +207,7 @@ class _StoreMatcher:
         owner = live.owner
         if owner not in ("", self.desired.owner, *self.options.adopt_from):
             raise Refused(
-                f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
+                f"{store.key}: the live store {live.label} belongs to {owner}. "
                 f"Give this one another {'`id:`' if store.id else 'name'}, or take the store over with "
                 f"--adopt-from {owner}. If {owner} hands it over, they first apply `removed: keep`, then you "
                 "apply `adopt: true`."

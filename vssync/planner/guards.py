@@ -16,7 +16,7 @@ from vssync.providers import PROVIDERS
 MIN_FILES_FOR_SHARE = 10  # in a store with fewer files of ours, a share says nothing
 MIN_KEYS_TO_JUDGE_UNRELATED = 3  # with fewer live keys, an ordinary edit may replace all of them
 
-_DEFAULT_MANIFEST = "."
+_DEFAULT_MANIFESTS = (".", "vssync.yaml", "vssync.yml")
 _SPECIAL_FLAGS = {"manifest": "-f", "env": "-e", "variables": "--var", "targets": "-t", "excludes": "--exclude"}
 
 
@@ -202,6 +202,6 @@ def plan_command(options: Options, verb: str = "plan") -> str:
                 words += [flag, item if isinstance(item, str) else "=".join(item)]
         elif isinstance(value, bool):
             words += [flag] if value else []
-        elif value not in (None, "", _DEFAULT_MANIFEST):
+        elif value not in (None, "", *_DEFAULT_MANIFESTS):
             words += [flag, str(value)]
     return shlex.join(words)

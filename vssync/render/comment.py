@@ -71,7 +71,7 @@ class ManifestReview:
 
     Without a `plan` the comparison with the base stands for it, or `error` says why there is neither. `labels` are
     those that would lift a store's refusals, `fewer` the patterns that lost files, both by store. `notes` are whole
-    sentences.
+    sentences. One that `needs_person` is not applied by a merge alone.
     """
 
     name: str
@@ -82,6 +82,7 @@ class ManifestReview:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fewer: Mapping[str, tuple[FewerMatches, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    needs_person: bool = False
     root: str = ""  # the folder in the repository in which its files' paths begin
 
     @property
@@ -181,21 +182,20 @@ def _heading(job: JobReview) -> str:
 
 def footer(job: JobReview) -> str:
     """What was not touched, and what this was made from, where and when."""
-    parts = []
-    if job.untouched:
-        parts.append(f"{join_first([_code(name) for name in job.untouched], _NAMED)}: not touched.")
+    untouched = join_first([_code(name) for name in job.untouched], _NAMED)
+    parts = [f"{untouched}: not touched."] if untouched else []
     when = f", {job.time:%H:%M} UTC" if job.time else ""
     commit = f" of {_code(job.commit[:7])}" if job.commit else ""
-    is_held = any(review.error or (review.shown and review.shown.refusals) for review in job.manifests)
-    is_change = any(review.shown and not review.shown.empty for review in job.manifests)
+    plans = [review.shown for review in job.manifests if review.shown]
+    held = [review.error or review.needs_person for review in job.manifests]
+    is_held = any(held) or any(plan.refusals for plan in plans)
+    is_change = any(change.action is not Action.REFUSE for plan in plans for change in plan.changes())
     merge = "; a merge applies it" if job.kind == "plan" and is_change and not is_held else ""
     against = f" against {_code(job.base)}, without asking the service" if job.asked_no_service else " against live"
-    is_planned = any(review.shown for review in job.manifests)
     what = "Apply" if job.kind == "apply" else "Plan"
-    parts += [f"{what}{commit}{against}{when}{merge}." if is_planned else f"Job{commit}{when}."]
+    parts += [f"{what}{commit}{against}{when}{merge}." if plans else f"Job{commit}{when}."]
     parts += ["Nothing was written."] if job.nothing_written else []
-    parts += [f"[run]({job.run_url})"] if job.run_url else []
-    return " ".join(parts)
+    return " ".join([*parts, *([f"[run]({job.run_url})"] if job.run_url else [])])
 
 
 def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:

@@ -189,7 +189,7 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 
 def _comment_lines(dumped: DumpedStore, owner: str, place: str = "") -> Iterator[str]:
-    store = escape_control(f"{dumped.store.name} ({dumped.store.id})".strip())
+    store = dumped.store.label
     yield f"# The vector store {store}{place}: {count_noun(len(dumped.files), 'file')}."
     for line in _confidence_counts(dumped.files):
         yield f"#   {line}"
