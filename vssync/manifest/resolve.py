@@ -159,8 +159,8 @@ class _Resolver:
         if file.entry.has_wildcards and reason in spec.skip:
             note_skipped(self._skipped, file.key, file.nfc_path, reason)
             return
-        for problem, override in problems.items():
-            alternative = f"add `skip: [{reason}]`" if file.entry.has_wildcards else override
+        for problem, by_override in problems.items():
+            alternative = f"add `skip: [{reason}]`" if file.entry.has_wildcards else by_override
             hint = f"{problem.hint}, or {alternative}" if alternative else problem.hint
             self.document_problems.append(replace(problem, hint=hint))
 
@@ -171,7 +171,8 @@ class _Resolver:
 
     def warnings(self) -> list[Diagnostic]:
         """A diagnostic for each front matter field that an attribute names and no file it applies to has."""
-        fields = [  # where an attribute is written, and a field that it names; whether no file of these settings has it
+        # ((where an attribute is written, a field that it names), whether no file of these settings has the field)
+        fields = [
             (((*layer.path, "attributes", name), source), source in unseen)
             for settings, unseen in self._unseen.values()
             for layer in settings.layers
@@ -206,7 +207,7 @@ class _Resolver:
 
 
 def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, str]:
-    """What is wrong with a document, whose hints say how to fix it, and for each how an override avoids it, if any."""
+    """What is wrong with a document, with hints how to fix it; each with the hint how an override avoids it, if any."""
     if reading.is_blank and file.disk_file:
         message = "the file holds nothing but white space, which no search finds"
         if reading.source:
@@ -258,7 +259,8 @@ def trace_provenance(
         path, value = attribute_origin(layers, name, looked_up)
         source: Source = ()
         if isinstance(value, Lookup):
-            source = next((single.sources[0] for single in _split_by_source(value) if single in looked_up), ())
+            by_source = _split_by_source(value)  # `lookups_to_trace` has them, so they are in `looked_up`
+            source = next((lookup.sources[0] for lookup in by_source if lookup in looked_up), ())
         origins[f"attributes.{name}"] = Provenance(path, ".".join(source))
     return origins
 

@@ -148,7 +148,7 @@ INERT_ITEMS: Mapping[str, Tree] = {  # replace an invalid item of these lists, a
     "overrides": {"match": "-"},  # that sets nothing
 }
 # `filename` and `overrides` are missing on purpose: they set the upload name, whose extension decides whether a store
-# takes a file. `removed` is missing because `_without_invalid_fields` drops the files with it.
+# takes a file. `removed` is missing because a store whose `removed` is invalid is left without files.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *IDENTIFYING_FIELDS,

@@ -128,8 +128,7 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
     elif "propertyNames" in error.relative_schema_path:
         name = f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in {subject}"
         yield Diagnostic((*path, error.instance), *_explain(error, name, is_name=True), at_name=True)
-    # inf and NaN are reported by `asWritten`
-    elif error.validator not in ("minimum", "maximum") or is_finite(error.instance):
+    elif error.validator not in ("minimum", "maximum") or is_finite(error.instance):  # `asWritten` reports the others
         yield Diagnostic(path, *_explain(error, subject))
 
 
@@ -138,7 +137,7 @@ def _unknown_field_hint(name: str, allowed: list[str]) -> str:
     examples = (example for (unknown, other), example in _EXAMPLES.items() if unknown == name and other in allowed)
     if example := next(examples, ""):
         return f"write\n{indent(example, ' ' * 6)}"
-    is_in_service = "data_url" in allowed
+    is_in_service = "data_url" in allowed  # which no other mapping has
     hint = _SERVICE_HINTS.get(name.replace("-", "_")) if is_in_service else ""
     choices = ", ".join(other for other in allowed if other != "$schema")
     return hint or did_you_mean(name, allowed) or f"allowed here: {choices}"
@@ -225,6 +224,7 @@ def _explain_type(error: Violation, subject: str) -> tuple[str, str]:
     allowed_types = [_TYPE_NAMES[name] for name in ([types] if isinstance(types, str) else types) if name != "null"]
     message = f"{subject} must be {_join_alternatives(allowed_types)}, not"
     forms = error.schema.get("patternErrorMessage")  # of the text that is allowed, such as `30%`
+    # A whole number that would be wrong in quotes, too.
     if (
         allowed_types == ["text"]
         and type(value) is int

@@ -82,7 +82,7 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
 def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
     """Warnings of what was likely not meant: patterns that match nothing, and keys that differ only in case.
 
-    An `exclude` is reported if it matches nothing in any store: what it was to keep out is published.
+    An `exclude` is reported if it matches nothing in any store: what it was meant to keep out may be uploaded.
     """
     filters = [each for selection in selections for each in selection.filters.items()]
     matched = {text for _, (text, is_matched) in filters if is_matched}
@@ -125,7 +125,7 @@ def _warn_of_case(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
 
 
 def note_skipped(skipped: dict[str, str], key: str, path: str, reason: str) -> None:
-    """Adds a file that is left out: by its key, or by its path if the key is taken, so that every file counts."""
+    """Notes why a file is left out: under its key, or under its path if another file is noted under the key."""
     skipped.setdefault(path if key in skipped else key, reason)
 
 
@@ -155,7 +155,11 @@ def key_of(entry: FileEntry, nfc_path: str) -> str:
 
 
 def _diagnose_empty(entry: FileEntry, pattern: Pattern, left_out_behind: str) -> Diagnostic:
-    """What is wrong with an entry that selects no file; `left_out_behind` is set if its pattern matches some."""
+    """What is wrong with an entry that selects no file.
+
+    `left_out_behind` is the link or ignored folder of a file that its pattern matches and does not lead to; empty if
+    there is none.
+    """
     message = f"`{pattern.text}` matches no file"
     fix = "fix it"
     if left_out_behind:
@@ -191,6 +195,7 @@ class _StoreSelector:
                 is_set = any(each.entry.key and each.entry.has_wildcards for each in (other, file))
                 hint = "make their `key` differ, such as by `${path}`" if is_set else "rename one, or give it a `key`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, hint))
+        # The keys of `_settings` end in the overrides that matched a file.
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self._spec.overrides if files else ()):
             self._filters[*override.layer.path, "match"] = override.pattern.text, number in matching_overrides
@@ -249,6 +254,7 @@ class _StoreSelector:
             else:
                 is_empty = False
                 yield nfc_path, disk_file
+        # Of an entry whose pattern matches nothing, that is the problem, and not what it excludes.
         for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
             self._filters[*entry.layer.path, "exclude", number] = exclude.text, any(map(exclude.matches, excluded))
         if is_empty and not entry.optional:
@@ -300,7 +306,7 @@ class _StoreSelector:
             return True
         if reason == "unsupported":
             extension = extension_of(name)
-            # Upload names have `__` for `/`: an extension with `__` is no extension, but begins in a folder's name.
+            # Upload names have `__` for `/`: the dot of an "extension" with `__` is in a folder's name.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""

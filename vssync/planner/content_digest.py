@@ -61,7 +61,7 @@ def live_content_digest(
 
 
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
-    """The manifest's attributes if a write would change nothing, as where a service reports its own; else the live."""
+    """The manifest's attributes where a write would change nothing, if only the report differs; else the live ones."""
     if file and not compare_attributes(file, copy, ignored_names).fields:
         return file.attributes
     return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}

@@ -157,9 +157,7 @@ class StorePlanContext:
 
     common: PlanContext
     store: DesiredStore
-    is_adopting: bool = (
-        False  # until its adoption is complete, unmarked files of the same name are taken over or replaced
-    )
+    is_adopting: bool = False  # until its adoption is complete, unmarked files may be matched by name alone
 
     @property
     def may_adopt(self) -> bool:

@@ -233,9 +233,8 @@ class _Texts:
             copies = self.classified.ours.get(wanted.key_digest, ())
             copy = newest_copy(copies, CopyState.COMPLETED, self.context.now)
             if copy and remaining & self._desired_texts(wanted.file):
-                remaining.discard(
-                    wanted.file.sha256
-                )  # a File that only may have a text does not bring it back for sure
+                # A File that only may have a text does not settle it.
+                remaining.discard(wanted.file.sha256)
                 yield FileChange(
                     store=self.context.store.key,
                     key=wanted.key,

@@ -15,10 +15,8 @@ from vssync.model.service import ServiceSpec
 from vssync.model.state import DesiredStore, FileStatus, LiveFile
 from vssync.text import count_noun, escape_control
 
-_LEFT_OUT = {
-    Reason.DRAFT: "draft",
-    Reason.IGNORED: "ignored by git",
-}  # why a document leaves the store that is still on disk
+# Why a document that is still on disk leaves the store.
+_LEFT_OUT = {Reason.DRAFT: "draft", Reason.IGNORED: "ignored by git"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +131,7 @@ class StoreKeys:
         if files is None:
             return cls(declared, left_out, store.skipped)
         marked = sorted((file for file in files if KEY in file.attributes), key=lambda file: not _is_searchable(file))
-        live = {
-            str(file.attributes[KEY]): file for file in reversed(marked)
-        }  # the first of a key: searchable if any is
+        live = {str(file.attributes[KEY]): file for file in reversed(marked)}  # of a key, the first
         return cls(declared, left_out, store.skipped, live, KeyIndex(live))
 
 

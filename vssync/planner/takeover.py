@@ -138,7 +138,7 @@ def decide_takers(
     `adopt: true`.
     """
     former_copies = _find_former_copies(takers, assigned.available, context)
-    # A path with a copy of its own, though not completed, is uploaded or attached again rather than adopted.
+    # A file by path with a copy of ours, though not a completed one, adopts nothing: that copy is dealt with.
     adopters = [wanted for wanted in takers if wanted.declared_id or not assigned.by_key.get(wanted.key_digest)]
     candidates = find_candidates(adopters, classified.unmarked, context)
     changes: list[FileChange] = []
@@ -352,7 +352,7 @@ def _pair(
     """
     files_by_identity: dict[Hashable, list[LiveFile]] = {}
     for file, upload in free:
-        if likeness is not Likeness.UNCOMPARED or not upload.sha256:  # one that was compared is not uncompared
+        if likeness is not Likeness.UNCOMPARED or not upload.sha256:  # a compared file of other bytes is DIFFERENT
             files_by_identity.setdefault(identify(upload), []).append(file)
     keys_by_identity: dict[Hashable, list[str]] = {}
     for wanted in wanted_files:
