@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,6 +22,7 @@ from tests.guarantees.test_documents import apply_now, found_keys
 from tests.manifest.builders import files_by_key, load_manifest, load_problems, write_files
 from tests.planner.builders import desired_file, live_copy, plan_store, sha, with_mark
 from tests.sources.documents import bomb, docx, ipynb, pptx, xlsx
+from tests.sources.test_git import commit, start_repository
 from tests.support import open_test_session
 from vssync.commands.doctor.samples import SAMPLES
 from vssync.errors import VssyncError
@@ -284,6 +287,28 @@ def test_render_shows_the_markdown(tmp_path: Path) -> None:
     for name, words in (("b.docx", "b.docx: cannot be read: File is not a zip file"), ("c.png", "these can: .csv")):
         end = vssync(tmp_path, "render", "--converted", name)
         assert (end.code, words in end.err) == (1, True)
+
+
+@pytest.mark.convert
+def test_reviewers_see_what_changed_in_the_text(tmp_path: Path) -> None:
+    """Both texts come from git's objects; of a document that is new or gone there is nothing to compare."""
+    table = "name,size\n" + "".join(f"lamp {number},{number}\n" for number in range(300))
+    pages: dict[str, str | bytes] = {"vssync.yaml": f"version: 1\nowner: docs\n{STORE}", "guide/b.csv": table}
+    start_repository(tmp_path, {**pages, "guide/a.docx": docx("Sign on", "old"), "guide/c.csv": "a,b"})
+    commit(tmp_path, 0)
+    (tmp_path / "guide/c.csv").unlink()
+    write_files(tmp_path, {"guide/a.docx": docx("Sign on", "new ```"), "guide/d.csv": "new,one"})
+    write_files(tmp_path, {"guide/b.csv": table.replace("lamp", "lantern")})
+    command = ("plan", "--against", "HEAD", "--format", "markdown")
+    short = vssync(tmp_path, *command).out
+    heads = re.findall(r"<summary><code>([^<]*)</code> as Markdown: (.*)</summary>", short)
+    assert [(html.unescape(name), counts) for name, counts in heads] == [
+        ("docs / guide/a.docx", "1 - and 1 + lines"),
+        ("docs / guide/b.csv", "300 - and 300 + lines"),
+    ]
+    assert "````diff\n@@ -1,3 +1,3 @@\n # Sign on\n \n-old is in a document.\n+new ``` is in a document.\n````" in short
+    assert "... and 543 more lines\n```" in short
+    assert "+| lantern 299 | 299 |" in vssync(tmp_path, *command, "--full").out
 
 
 @pytest.mark.convert

@@ -38,6 +38,16 @@ LeftOut = Mapping[str, tuple[str, ...]]  # keys by kind, as in `DesiredStore.lef
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """The Markdown of a converted document at both revisions."""
+
+    store: str
+    key: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestComparison:
     """A plan from the manifest of one revision to that of another, or to the work tree's.
 
@@ -50,6 +60,7 @@ class ManifestComparison:
     governing: tuple[FieldChange, ...] = ()
     left_out_before: Mapping[str, LeftOut] = field(default_factory=dict)  # by store, where it changed
     notes: tuple[str, ...] = ()  # why not all could be compared
+    documents: tuple[DocumentChange, ...] = ()  # those of which reviewers see the text
 
     @property
     def same(self) -> bool:

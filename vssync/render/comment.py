@@ -35,6 +35,7 @@ from vssync.render.markdown import (
 )
 from vssync.render.store_table import StoreRow, store_table
 from vssync.render.test import lost_question_blocks
+from vssync.render.text_diff import text_diff_blocks
 from vssync.text import count_noun, escape_control, join_first, join_words, size_in_utf16
 
 JOB = "vssync ci"  # in place of a manifest's name, for an error of the whole job
@@ -130,7 +131,7 @@ def review_markdown(job: JobReview, most: int = GITHUB_COMMENT) -> tuple[str, st
     return comment, join_markdown(blocks(full=True), SUMMARY, cut="Cut here: it is too long.", ending=ending)
 
 
-def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ()) -> str:
+def plan_markdown(plan: Plan, view: View, preface: Iterable[MarkdownBlock] = (), *ending: MarkdownBlock) -> str:
     """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
 
     After a preface, the last line of the totals comes first, its deletions in bold; the others stand below it.
@@ -144,7 +145,7 @@ def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ())
         MarkdownBlock(totals),
         *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
     ]
-    blocks = _plan_blocks(JobReview((ManifestReview("", plan),)), full=view.full)
+    blocks = chain(_plan_blocks(JobReview((ManifestReview("", plan),)), full=view.full), ending)
     return join_markdown(chain(first, lost_question_blocks([("", plan)]), blocks), SUMMARY if view.full else COMMENT)
 
 
@@ -152,7 +153,8 @@ def comparison_markdown(comparison: ManifestComparison, view: View) -> str:
     """A comparison for reviewers, in place of an earlier comment on a plan."""
     sections = comparison_sections(comparison).items()
     blocks = [fenced_block(lines, before=f"**{title}:**\n\n") for title, lines in sections]
-    return plan_markdown(shown_plan(comparison), view, [MarkdownBlock(basis_text(comparison, inline_code)), *blocks])
+    preface, ending = MarkdownBlock(basis_text(comparison, inline_code)), text_diff_blocks([comparison], full=view.full)
+    return plan_markdown(shown_plan(comparison), view, [preface, *blocks], *ending)
 
 
 def _heading(job: JobReview) -> str:
@@ -292,6 +294,7 @@ def _plan_blocks(job: JobReview, *, full: bool) -> Iterator[MarkdownBlock]:
     costs = [_cost_text(review, plan) for review, plan in shown if review.name and not plan.empty]
     if costs and not job.asked_no_service:
         yield MarkdownBlock("<br>".join(costs[:_MANIFESTS]))
+    yield from text_diff_blocks((review.comparison for review in job.manifests), full=full)
 
 
 def _notes(review: ManifestReview) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from vssync.render.layout import (
     View,
     by_folder,
     fit_blocks,
+    fold_across_stores,
     group_lines,
     lay_out_columns,
     tally_blocks,
@@ -72,7 +73,7 @@ def report_markdown(report: Report, view: View, answers: Iterable[MarkdownBlock]
         *([fenced_block(shown, before="**Not done:**\n\n")] if shown else []),
         *(fenced_block(lines) for lines in lists if lines),
     ]
-    details = detail_blocks(stores, full=view.full)
+    details = detail_blocks(stores if view.full else fold_across_stores(stores), full=view.full)
     return join_markdown(chain(blocks, answers, details), SUMMARY if view.full else COMMENT)
 
 
