@@ -17,13 +17,13 @@ from vssync.applier.context import StoreContext
 from vssync.applier.steps import Update
 from vssync.applier.wait import Waiting, poll_until
 from vssync.applier.watcher import DONE, Result
+from vssync.applier.writes import open_unchanged
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import MARK, Mark
 from vssync.model.report import Status
 from vssync.model.state import Attributes, DesiredFile, FileStatus, LiveFile
 from vssync.planner.attributes import preserved_attributes
-from vssync.sources.paths import on_disk
 
 _SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
 _QUERY_WORDS, _QUERY_BYTES = 40, 4096  # of a search for one file; read from its beginning
@@ -183,6 +183,6 @@ def _search_finds(store: StoreContext, query: str, mark: Mark) -> bool:
 def _query_for(root: Path, file: DesiredFile) -> str:
     """The words to search for a file by: some of its name and of its text."""
     text = file.filename
-    with suppress(OSError), (root / on_disk(file.path)).open("rb") as source:
+    with suppress(VssyncError), open_unchanged(root, file) as source:
         text += " " + source.read(_QUERY_BYTES).decode(errors="ignore")
     return " ".join(re.findall(r"\w{3,30}", text)[:_QUERY_WORDS]) or file.key

@@ -9,15 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import join
 
+from vssync.applier.writes import open_unchanged
 from vssync.commands.init import WORKFLOWS
 from vssync.commands.session import Session, embedded_folder
+from vssync.errors import VssyncError
 from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS, MAX_FRONT_MATTER
 from vssync.manifest.lookups import HEADING, Lookup, look_up
 from vssync.model.report import Report
 from vssync.model.state import DesiredFile, extension_of
 from vssync.render.report import NextStep
 from vssync.sources.git import remote_url
-from vssync.sources.paths import find_work_tree, on_disk
+from vssync.sources.paths import find_work_tree
 
 _MOST_READ = 20  # files, until one has a heading to ask for
 _QUESTION = re.compile(r"\w[\w ,.:;?'()&/-]{3,28}")  # which double quotes keep as it is in a shell
@@ -67,7 +69,7 @@ def find_question(root: Path, files: Iterable[DesiredFile]) -> str:
     texts = [file for file in files if file.path and extension_of(file.path) in FRONT_MATTER_EXTENSIONS]
     headings = [""]
     for file in sorted(texts, key=lambda file: (bool(_ENTRANCE.search(file.key)), file.key))[:_MOST_READ]:
-        with suppress(OSError), (root / on_disk(file.path)).open("rb") as stream:
+        with suppress(VssyncError), open_unchanged(root, file) as stream:
             head = stream.read(MAX_FRONT_MATTER).decode("utf-8-sig", "replace")
             heading = str(look_up([lookup], head, file.path).values.get(lookup, ""))
             headings += [heading] if _QUESTION.fullmatch(heading) else []

@@ -42,6 +42,7 @@ class Settings:
     limits: str = ""  # changes to the provider's rate limits, such as `uploads=500`
     caller: Caller = field(default_factory=Caller)
     allow_outside: tuple[Path, ...] = ()
+    allow_large: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     ask_passphrase: Callable[[str], str] | None = None  # where a person is at a terminal
 
@@ -64,7 +65,8 @@ class Settings:
             *(("--allow-http", host) for host in caller.allow_http),
             *(("--workers", str(self.workers or "")), ("--limits", self.limits)),
         )
-        return tuple(word for option, value in options if value for word in (option, value))
+        words = (word for option, value in options if value for word in (option, value))
+        return (*words, *(["--allow-large"] if self.allow_large else []))
 
 
 def parse_variables(texts: tuple[str, ...]) -> dict[str, str]:
@@ -149,6 +151,7 @@ def load_manifest(
         env=settings.env,
         variables=settings.variables,
         allow_outside=settings.allow_outside,
+        allow_large=settings.allow_large,
         options=LoadOptions(hashed=hashed, on_hashed=on_hashed),
     )
     service = loaded.desired.service

@@ -20,6 +20,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from vssync.local.errors import REFUSAL_KEY, ApiError
 
 THREADS = 8
+MOST_CONNECTIONS = 1000  # many may be idle, or wait for the rest of a request, and hold up nobody
 MOST_BODY_BYTES = 600 << 20  # above the largest upload, which the service refuses with a sentence of its own
 AUTHORITY = r"(?:\[(?P<bracketed>[0-9a-f:.]+)\]|(?P<name>[0-9a-z.-]+))(?::(?P<port>[0-9]{0,5}))?"
 HOST = re.compile(AUTHORITY, re.IGNORECASE)
@@ -86,6 +87,8 @@ def create_server(app: WSGIApplication, listening: socket.socket, *, keep_alive:
         threads=THREADS,
         ident="vssync",
         log_socket_errors=False,
+        connection_limit=MOST_CONNECTIONS,
+        asyncore_use_poll=True,  # `select` takes no descriptor above 1023
         channel_timeout=keep_alive,
         cleanup_interval=min(30, keep_alive),  # seconds between checks for idle connections
         max_request_body_size=MOST_BODY_BYTES,

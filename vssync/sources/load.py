@@ -46,7 +46,6 @@ MANIFEST_NAMES = (MANIFEST_NAME, "vssync.yml")
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # files that a thread takes at once
 _CHUNK_BYTES = 1024 * 1024  # of a file, held in memory
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # only Windows has O_BINARY
 # Git LFS's specification: a pointer file has fewer bytes than this, and begins with this line.
 _MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
 _LFS_FIELDS = re.compile(rb"(?m)^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})$")
@@ -82,11 +81,16 @@ class LoadedManifest:
     """A manifest and the desired state of its files."""
 
     desired: Desired
-    root: Path  # absolute; `DesiredFile.path` is relative to it
+    sandbox: Sandbox  # whose first folder is the root
     file: str  # as shown to people
     manifest: Manifest
     warnings: tuple[Problem, ...] = ()
     commit_dates: Mapping[str, str] = field(default_factory=dict)  # by path, of files with an attribute from `git.date`
+
+    @property
+    def root(self) -> Path:
+        """The real folder that each `DesiredFile.path` is relative to."""
+        return self.sandbox.folders[0]
 
 
 def find_manifest(path: Path) -> Path:
@@ -134,6 +138,7 @@ def load_sources(
     env: str | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
     allow_outside: tuple[Path, ...] = (),
+    allow_large: bool = False,
     options: LoadOptions = _EVERYTHING,
 ) -> LoadedManifest:
     """Reads a manifest and the files it names, resolved for one environment.
@@ -142,18 +147,20 @@ def load_sources(
     another.
     """
     file = find_manifest(path)
-    sandbox = sandbox_around(file.parent, allow_outside)
+    sandbox = sandbox_around(file.parent, allow_outside, allow_large=allow_large)
     if not sandbox.allows(file):
         raise ManifestError((Problem(str(file), 0, 0, f"the manifest {sandbox.way_out}", ALLOW_HINT),))
     manifest = _load_manifest(file, sandbox, env, variables, options)
     with adding_problems(manifest.problems):
         root = _find_root(manifest, file, sandbox, options.checkout)
-        listing = options.walk(root, manifest.patterns, sandbox.around(root))
+        inner = sandbox.around(root)
+        listing = options.walk(root, manifest.patterns, inner)
     selections, selection_problems = select_files(manifest, listing)
     options = replace(options, hashed=options.hashed and not manifest.problems)
     with adding_problems((*manifest.problems, *selection_problems)):
         commit_dates = _commit_dates(manifest, root, selections)
-    readings, read_problems = _read_files(root, _read_jobs(selections, options.hashed, commit_dates), options)
+    jobs = _read_jobs(selections, options.hashed, commit_dates)
+    readings, read_problems = _read_files(inner, jobs, options)
     asking = replace(manifest, stores=()) if options.is_past else manifest  # nobody asks the questions of the past
     questions, question_problems = read_questions(asking, file.parent, sandbox, options.checkout)
     problems = (*manifest.problems, *selection_problems, *read_problems, *question_problems)
@@ -164,7 +171,7 @@ def load_sources(
     desired, question_warnings = with_questions(desired, questions)
     found = problems if options.is_past else find_warnings(manifest, selections, listing)
     warnings = (*found, *warnings, *question_warnings)
-    return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates)
+    return LoadedManifest(desired, inner, str(file), manifest, warnings, commit_dates)
 
 
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
@@ -179,7 +186,7 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
     """
     lookups = resolve.lookups_to_trace(loaded.manifest, store_key, file)
     jobs = [_read_job(file.path, file.filename, lookups, loaded.commit_dates)] if lookups else []
-    readings, problems = _read_files(loaded.root, jobs, LoadOptions(hashed=False))
+    readings, problems = _read_files(loaded.sandbox, jobs, LoadOptions(hashed=False))
     if problems:
         raise ManifestError(problems)
     looked_up = readings[file.path].findings.values if jobs else {}
@@ -188,7 +195,8 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
 
 def read_documents(root: Path, lookups: Mapping[str, frozenset[Lookup]]) -> dict[str, resolve.Reading]:
     """What these files below a root say, by path; files that cannot be read are left out."""
-    return _read_files(root, [_read_job(path, path, each, {}) for path, each in lookups.items()], _EVERYTHING)[0]
+    jobs = [_read_job(path, path, each, {}) for path, each in lookups.items()]
+    return _read_files(Sandbox((root,)), jobs, _EVERYTHING)[0]
 
 
 def _load_manifest(
@@ -196,7 +204,7 @@ def _load_manifest(
 ) -> Manifest:
     """The manifest in this file and the files that it includes, which are read in the order of their paths."""
     schema = load_schema("manifest.schema.json")
-    main = check_document(read_document(file, str(file)), schema)
+    main = check_document(read_document(file, str(file), sandbox), schema)
     folder = Path(os.path.realpath(file.parent))
     with adding_problems(main.problems):
         if options.is_past:
@@ -207,7 +215,7 @@ def _load_manifest(
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
         distinct = {file.path: file for files in matches.values() for file in files}
-        included = read_included(main, folder, schema, [file for _, file in sorted(distinct.items())])
+        included = read_included(main, folder, schema, [file for _, file in sorted(distinct.items())], sandbox)
     return build_manifest(Documents(main, included), schema, env, variables)
 
 
@@ -290,13 +298,13 @@ def _read_job(path: str, filename: str, lookups: frozenset[Lookup], commit_dates
 
 
 def _read_files(
-    root: Path, jobs: Sequence[_ReadJob], options: LoadOptions
+    sandbox: Sandbox, jobs: Sequence[_ReadJob], options: LoadOptions
 ) -> tuple[dict[str, resolve.Reading], tuple[Problem, ...]]:
-    """What was read, by path, and the problems of the files that could not be read."""
+    """What was read below the sandbox's first folder, by path, and the problems of the files that could not be."""
     readings: dict[str, resolve.Reading] = {}
     problems: list[Problem] = []
     total_bytes = 0
-    for count, (job, result) in enumerate(zip(jobs, _read_all(root, jobs, options), strict=True), 1):
+    for count, (job, result) in enumerate(zip(jobs, _read_all(sandbox, jobs, options), strict=True), 1):
         if isinstance(result, Problem):
             problems.append(result)
         else:
@@ -307,11 +315,11 @@ def _read_files(
     return readings, tuple(problems)
 
 
-def _read_all(root: Path, jobs: Sequence[_ReadJob], options: LoadOptions) -> Iterator[resolve.Reading | Problem]:
-    folder = str(root)
+def _read_all(sandbox: Sandbox, jobs: Sequence[_ReadJob], options: LoadOptions) -> Iterator[resolve.Reading | Problem]:
+    folder = str(sandbox.folders[0])
 
     def read(job: _ReadJob) -> resolve.Reading | Problem:
-        return _read_file(f"{folder}/{on_disk(job.path)}", job, options)
+        return _read_file(sandbox, f"{folder}/{on_disk(job.path)}", job, options)
 
     if len(jobs) < _JOBS_PER_TASK:
         yield from map(read, jobs)
@@ -321,9 +329,9 @@ def _read_all(root: Path, jobs: Sequence[_ReadJob], options: LoadOptions) -> Ite
         yield from chain.from_iterable(threads.map(lambda group: [*map(read, group)], groups))
 
 
-def _read_file(path: str, job: _ReadJob, options: LoadOptions) -> resolve.Reading | Problem:
+def _read_file(sandbox: Sandbox, path: str, job: _ReadJob, options: LoadOptions) -> resolve.Reading | Problem:
     try:
-        if reading := _read_once(path, job, options) or _read_once(path, job, options):
+        if reading := _read_once(sandbox, path, job, options) or _read_once(sandbox, path, job, options):
             return reading
         message, hint = "the file changed while it was read, twice", "wait until nothing writes to it"
     except OSError as error:
@@ -331,14 +339,12 @@ def _read_file(path: str, job: _ReadJob, options: LoadOptions) -> resolve.Readin
     return Problem(job.path, 0, 0, message, hint)
 
 
-def _read_once(path: str, job: _ReadJob, options: LoadOptions) -> resolve.Reading | None:
+def _read_once(sandbox: Sandbox, path: str, job: _ReadJob, options: LoadOptions) -> resolve.Reading | None:
     """Reads what the job asks for; None if the file changed meanwhile. Raises OSError."""
     if not (options.hashed or job.may_have_front_matter):
         return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date))
     digest, text, pointer = hashlib.sha256(), TextReader(), b""
-    file = os.open(path, _READ)  # for a small file, `open` takes twice the time
-    try:
-        before = os.fstat(file)
+    with sandbox.open(path) as (file, before):
         left = before.st_size
         while chunk := os.read(file, min(left + 1, _CHUNK_BYTES)):
             if before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER):
@@ -350,8 +356,6 @@ def _read_once(path: str, job: _ReadJob, options: LoadOptions) -> resolve.Readin
                 digest.update(chunk)
             if left <= 0 or not options.hashed:
                 break
-    finally:
-        os.close(file)
     after = os.stat(path)
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         return None
