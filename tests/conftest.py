@@ -24,6 +24,10 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+# What tests with a marker need, and the extras that install it.
+_NEEDED = (("oci", ("oci",), "oci"), ("convert", ("markitdown", "distributed"), "convert,dask"))
+
+
 class OnlyLoopbackInTests(RuntimeError):
     """A test tried to reach another machine."""
 
@@ -64,8 +68,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     _live_test.is_running = item.get_closest_marker("live") is not None
-    if item.get_closest_marker("oci") and not importlib.util.find_spec("oci"):
-        pytest.skip("the package `oci` is not installed: pip install -c .ci/constraints.txt -e '.[oci]'")
+    for marker, packages, extras in _NEEDED:
+        if item.get_closest_marker(marker) and not all(map(importlib.util.find_spec, packages)):
+            names = " and ".join(f"`{package}`" for package in packages)
+            pytest.skip(f"not installed: {names}; pip install -c .ci/constraints.txt -e '.[{extras}]'")
 
 
 @pytest.hookimpl(wrapper=True)

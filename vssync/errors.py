@@ -111,8 +111,8 @@ class LostReply(ServiceError):
     is_ambiguous = True
 
     @property
-    def is_from_service(self) -> bool:
-        """Whether the service itself answered, with an error of its own: 502 and 504 come from a gateway before it."""
+    def is_service_error(self) -> bool:
+        """Whether a reply did come, an error of the service itself: 502 and 504 come from a gateway before it."""
         return self.answer.status in range(500, 600) and self.answer.status not in (502, 504)
 
 

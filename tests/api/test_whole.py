@@ -9,7 +9,6 @@ import pytest
 
 from tests.support import Clock, client_of
 from vssync.api.pagination import ListingPass, Order, read_uncounted, read_whole
-from vssync.errors import ServiceError
 from vssync.model.state import Contents, FileCounts, FileStatus, LiveFile, LiveStore, StoreStatus, Verdict
 
 WHOLE, GHOSTS, SHORT = Verdict.WHOLE, Verdict.GHOSTS, Verdict.SHORT
@@ -200,20 +199,6 @@ def test_a_service_that_promises_more_for_ever(pages: dict[str, str], count: int
 
     store = LiveStore("vs_1", "docs", StoreStatus.COMPLETED, 1, counts=FileCounts(total=count))
     assert client_of(answer).list_all_files(store).verdict is verdict
-
-
-def test_what_must_be_whole_is_an_error_with_both_numbers() -> None:
-    clock = Clock()
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/files"):
-            return files_page("ab", more=False)
-        return httpx.Response(200, json={"id": "vs_1", "file_counts": {"total": 3}})
-
-    store = LiveStore("vs_1", "docs", StoreStatus.COMPLETED, 1, counts=FileCounts(total=3))
-    with pytest.raises(ServiceError, match=r"docs \(vs_1\): the service counts 3 files in it and lists 2; try again"):
-        client_of(answer, clock).require_all_files(store)
-    assert clock.waits == [1.0]
 
 
 @pytest.mark.parametrize(

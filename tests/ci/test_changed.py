@@ -142,6 +142,9 @@ def test_a_submodule_touches_what_may_read_in_it(tmp_path: Path) -> None:
     assert touched_by(repository, base) == {"a"}
 
 
+OPENAI = "service: {provider: openai}\n"
+OCI = "service: {provider: oci, region: us-chicago-1, project: ocid1.x, compartment: ocid1.y}\n"
+CHICAGO = "https://inference.generativeai.us-chicago-1.oci.oraclecloud.com/openai/v1"
 REMOTE = "service: {provider: compatible, data_url: 'http://127.0.0.1:8700/%s'}\n"
 
 
@@ -153,6 +156,13 @@ REMOTE = "service: {provider: compatible, data_url: 'http://127.0.0.1:8700/%s'}\
         (C + REMOTE % "v1", B.replace("include: [stores/*.yaml]\n", "") + REMOTE % "v1", False),  # another owner
         (C, C, False),  # each beside its manifest
         (C + REMOTE % "v1", "broken", False),
+        (C + REMOTE % "v1", C + REMOTE % "v1/", True),
+        (C + REMOTE % "v1", C + (REMOTE % "v1").replace("127.0.0.1", "LocalHost"), True),
+        (C + REMOTE % "v1", C + (REMOTE % "v1").replace("compatible", "local"), True),
+        (C + OPENAI, C + OPENAI.replace("openai}", "compatible, data_url: 'https://API.openai.com:443/v1'}"), True),
+        (C + OPENAI, C + OPENAI.replace("}", ", project: proj_2}"), False),
+        (C + OCI, C + OCI.replace("us-chicago-1", "eu-frankfurt-1"), False),
+        (C + OCI, C + OCI.replace("region: us-chicago-1", f"data_url: '{CHICAGO}'"), True),
     ],
 )
 def test_two_manifests_of_one_owner_at_one_service_are_an_error(

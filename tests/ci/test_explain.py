@@ -14,6 +14,7 @@ from tests.sources.test_git import git
 from vssync.ci.explain import find_bases, find_unexplained, needs_explanation, unexplained_error
 from vssync.ci.history import GitHistory, ManifestHistory
 from vssync.errors import VssyncError
+from vssync.model.plan import Reason
 from vssync.model.state import Contents, FileStatus
 
 Step = tuple[object, ...]
@@ -301,6 +302,31 @@ def test_a_failed_copy_and_a_superseded_one_need_no_explanation() -> None:
         [change] = made.stores[0].files
         assert change.action == action
         assert not needs_explanation(change)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "committed", "is_explained"),
+    [
+        ({Reason.CONVERTER_CHANGED}, True, True),  # as the commit that brings another version of vssync
+        ({Reason.CONVERTER_CHANGED}, False, False),
+        ({Reason.CONVERTER_CHANGED, Reason.CONTENT_CHANGED}, True, False),
+        ({Reason.CONTENT_CHANGED}, True, False),
+    ],
+)
+def test_another_converter_is_explained_by_any_commit(
+    tmp_path: Path, reasons: set[Reason], committed: bool, is_explained: bool
+) -> None:
+    repository = Repository(tmp_path, FILES)
+    repository.apply()
+    repository.drift({"docs/a.md": "x\n"})
+    if committed:
+        repository.commit({"workflow.yml": "another version\n"})
+    made = repository.plan()
+    (store,) = made.stores
+    files = tuple(replace(change, reasons=tuple(reasons)) for change in store.files)
+    made, history = replace(made, stores=(replace(store, files=files),)), GitHistory(tmp_path)
+    manifests, bases = ManifestHistory(history, "vssync.yaml"), find_bases(made, history, history.head)
+    assert (find_unexplained(made, manifests, history.head, bases) == ()) is is_explained
 
 
 def test_each_store_has_a_base_of_its_own(tmp_path: Path) -> None:

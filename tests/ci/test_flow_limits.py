@@ -332,11 +332,21 @@ def test_a_saved_plan_of_a_manifest_that_the_job_does_not_name_is_refused(make: 
 FAQ = "version: 1\nowner: kb\nstores: {docs: {files: [{path: 'docs/**/*.md'}]}, faq: {files: [{path: docs/0.md}]}}\n"
 
 
-def test_a_store_that_leaves_the_manifest_is_undone_work_before_and_after_the_merge(make: MakeProject) -> None:
+@pytest.mark.parametrize(
+    ("manifest", "says"),
+    [
+        (MANIFEST, "not in the manifest, kept"),
+        (FAQ.replace("faq: {", "new: {name: faq, "), "is your store `faq`: with `was: [faq]`, `new` takes its place"),
+    ],
+)
+def test_what_an_apply_is_certain_to_leave_is_told_before_the_merge(
+    make: MakeProject, manifest: str, says: str
+) -> None:
     project = make(files={**PAGES, "vssync.yaml": FAQ})
-    project.open(7, {"vssync.yaml": MANIFEST})
+    project.open(7, {"vssync.yaml": manifest})
     assert project.review(7).code == 0
     comment = text_of(project.comments(7)[0])
+    assert says in " ".join(comment.split())
     assert "end with exit code 4" in comment
     assert "a merge applies it" not in comment
     project.merge(7)

@@ -186,6 +186,7 @@ def test_what_git_does_not_explain_needs_a_person(make: MakeProject) -> None:
     project.open(7, NEW)
     assert project.review(7).code == 0
     assert "Git does not explain `docs/docs/1.md` and `docs/docs/z.md`" in text_of(project.comments(7)[0])
+    assert "a merge applies it" not in project.comments(7)[0]
     project.merge(7)
     end = project.job("apply")
     assert end.code == 3

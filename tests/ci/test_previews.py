@@ -114,7 +114,14 @@ def test_from_open_to_closed(project: Previews) -> None:
         assert len(uploads) == 6, "those of the preview went with it"
 
 
-@BOTH
+def test_the_command_to_search_it_gives_the_variables(project: Previews) -> None:
+    project.push(7, {"vssync.yaml": f"{MANIFEST}variables: {{team: null}}\n"})
+    project.settings["variables"] = {"team": "a b"}
+    assert project.review(7, "preview").code == 0
+    assert "vssync search -e pr-7 --var 'team=a b' 'a question'" in text_of(*project.comments(7))
+
+
+@pytest.mark.parametrize("fake", [FakeGitHub, pytest.param(FakeGitLab, marks=pytest.mark.slow)])
 def test_a_sweep_deletes_what_was_left(project: Previews) -> None:
     for number in (8, 9, 10):
         project.open(number, {"docs/new.md": f"{number}\n"})

@@ -90,7 +90,11 @@ def test_an_error_of_one_is_told_and_the_others_are_shown(checkout: Path) -> Non
     ("arguments", "code", "says"),
     [
         (("plan", "-e", "x*"), 64, "--env x*: matches no declared environment; declared here: dev, prod, pr-*"),
-        (("plan", "-e", "pr-*"), 64, "matches no declared environment"),
+        (
+            ("plan", "-e", "pr-*"),
+            64,
+            "is a pattern in the manifest, too; name one of the environments that it stands for",
+        ),
         (("status", "-e", "x*"), 64, "matches no environment that has stores"),
         (("plan", "-e", "*", "--out", "p.json"), 64, "saves the plan of one environment"),
         (("plan", "-e", "*", "--format", "html"), 64, "--format html: is of one environment"),

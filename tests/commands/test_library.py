@@ -65,7 +65,13 @@ def test_a_plan_waits_for_nothing_that_draws_bars_or_locks(folder: Path) -> None
     code = f"import sys; sys.argv = {words}\nfrom vssync.cli.main import main\ntry: main()\nexcept SystemExit: pass"
     found = imported(code)
     assert {"httpx", "vssync.planner.assemble"} <= found
-    assert not {"deepdiff", "filelock", "msgspec", "pygments", "rich"} & found
+    assert not {"deepdiff", "filelock", "jsonschema", "msgspec", "pygments", "rich"} & found
+    assert (
+        not {
+            f"vssync.{name}" for name in ("planfile", "render.comment", "render.json", "sources.revision", "staleness")
+        }
+        & found
+    )
     assert {name for name in found if name.startswith("vssync.applier.")} <= {"vssync.applier.watcher"}
 
 

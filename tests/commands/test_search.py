@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support import Clock, Silent, open_test_session
+from vssync.api.parse import filter_body
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.search import SearchRequest, parse_filter, search_stores
@@ -50,7 +51,7 @@ def compare(kind: str, key: str, value: object) -> dict[str, object]:
     ],
 )
 def test_a_filter(text: str, expected: dict[str, object]) -> None:
-    parsed = parse_filter(text, TYPES)
+    parsed = filter_body(parse_filter(text, TYPES))
     assert parsed == expected
     assert type(parsed["value"]) is type(expected["value"])
 
@@ -66,6 +67,11 @@ def test_a_filter(text: str, expected: dict[str, object]) -> None:
         ("{", "is not valid JSON"),
         ("{}", "has no `type`"),
         ('{"type": 1}', "has no `type`"),
+        ('{"type": "like"}', "`filter.type` is not a kind of filter; one of eq, ne, gt"),
+        ('{"type": "eq", "key": "a"}', "`filter` lacks the field `value`"),
+        ('{"type": "eq", "key": "a", "value": NaN}', "`filter.value` must be text, a number, true or false"),
+        ('{"type": "or", "filters": [{}]}', "`filters` must be a list of filters; each as {type: eq"),
+        ('{"type": "and", "filters": [' * 900 + "{}" + "]}" * 900, "is not valid JSON"),
     ],
 )
 def test_a_bad_filter(text: str, words: str) -> None:

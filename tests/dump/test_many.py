@@ -162,6 +162,7 @@ def test_without_the_right_to_list_stores_one_is_external(tmp_path: Path) -> Non
         (("--all", "-o", "parts/"), 3, "parts/stores/x.yaml: exists already"),
         (("--all", "-o", "no/where.yaml"), 1, "no/where.yaml: cannot be written: No such file or directory"),
         (("--all", "-o", "old.yaml/"), 1, "cannot be written"),
+        (("--all", "-f", "parts"), 64, "give --provider with the service of the stores, or -f with a manifest"),
     ],
 )
 def test_bad_input(tmp_path: Path, words: tuple[str, ...], code: int, error: str) -> None:
@@ -176,6 +177,16 @@ def test_bad_input(tmp_path: Path, words: tuple[str, ...], code: int, error: str
     assert (done.code, done.out) == (code, "")
     assert error in done.err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.y*ml")} == before
+
+
+def test_a_live_name_is_one_line_of_a_message(tmp_path: Path) -> None:
+    with connected_to(tmp_path) as connection:
+        for _ in range(2):
+            connection.client.create_store({"name": "a\nvssync: b\x1b"})
+    for wanted in ("nope", "a\nvssync: b\x1b"):
+        done = vssync(tmp_path, "dump", "--provider", "local", "--store", wanted)
+        assert (done.code, "a\\nvssync: b\\x1b (vs_" in done.err) == (64, True)
+        assert "\x1b" not in done.err
 
 
 def test_a_folder_gets_a_file_for_each_store(tmp_path: Path) -> None:

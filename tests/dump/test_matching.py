@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vssync.commands.dump.matching import (
+    Candidates,
     Comparison,
     Confidence,
     LocalMatch,
     RemoteFile,
-    candidate_paths,
+    find_candidates,
     match_files,
-    paths_by_form,
     template_for,
 )
 from vssync.manifest.globs import FoundFile
@@ -24,30 +26,34 @@ def live(id: str = "f1", name: str = "a.md", size: int = 5) -> RemoteFile:
 
 
 @pytest.mark.parametrize(
-    ("files", "local", "candidates"),
+    ("files", "local", "by_name", "by_size"),
     [
-        ((live(),), ("a.md",), {"f1": ("a.md",)}),
-        ((live(),), ("docs/a.md",), {"f1": ("docs/a.md",)}),  # by its last name
-        ((live(name="docs__a.md"),), ("docs/a.md",), {"f1": ("docs/a.md",)}),  # by its whole path
-        ((live(),), ("a.md", "docs/a.md"), {"f1": ("a.md", "docs/a.md")}),
-        ((live(),), ("b.md",), {}),
-        ((live(name="A.md"),), ("a.md",), {}),
-        ((live(), live("f2")), ("a.md",), {}),  # nobody could tell the two apart
-        ((live(), live("f2", size=6)), ("a.md",), {"f1": ("a.md",)}),
-        ((live(name="a.exe"),), ("a.exe",), {}),  # no manifest for this provider may choose it
+        ((live(),), ("a.md",), ("a.md",), ()),
+        ((live(),), ("docs/a.md",), ("docs/a.md",), ()),  # by its last name
+        ((live(name="docs__a.md"),), ("docs/a.md",), ("docs/a.md",), ()),  # by its whole path
+        ((live(),), ("a.md", "docs/a.md"), ("a.md", "docs/a.md"), ()),
+        ((live(),), ("a.md", "b.md"), ("a.md",), ("b.md",)),
+        ((live(),), ("b.md",), (), ("b.md",)),
+        ((live(name=""),), ("a.md",), (), ("a.md",)),  # whose upload is gone
+        ((live(name="A.md"),), ("a.md",), (), ("a.md",)),
+        ((live(), live("f2")), ("a.md",), (), ("a.md",)),  # only their bytes could tell the two apart
+        ((live(), live("f2", size=6)), ("a.md",), ("a.md",), ()),
+        ((live(size=6),), ("a.md",), (), ()),
+        ((replace(live(name="b.md"), is_named=True),), ("a.md",), (), ()),
+        ((replace(live(), is_named=True),), ("a.md",), ("a.md",), ()),
+        ((live(name="a.exe"),), ("a.exe",), (), ()),  # no manifest for this provider may choose it
     ],
 )
 def test_candidates(
-    files: tuple[RemoteFile, ...], local: tuple[str, ...], candidates: dict[str, tuple[str, ...]]
+    files: tuple[RemoteFile, ...], local: tuple[str, ...], by_name: tuple[str, ...], by_size: tuple[str, ...]
 ) -> None:
-    forms = paths_by_form([FoundFile(path, 5) for path in local], "openai")
-    assert candidate_paths(files, forms) == candidates
+    found = find_candidates(files, [FoundFile(path, 5) for path in local], "openai")
+    assert found.get("f1", Candidates()) == Candidates(by_name, by_size)
 
 
 def test_an_empty_file_or_one_in_trouble_is_no_candidate() -> None:
-    assert candidate_paths((live(size=0),), paths_by_form([FoundFile("a.md", 0)], "local")) == {}
-    broken = FoundFile("a.md", 5, "is a link that leads nowhere")
-    assert candidate_paths((live(),), paths_by_form([broken], "local")) == {}
+    assert find_candidates((live(size=0),), [FoundFile("a.md", 0)], "local") == {}
+    assert find_candidates((live(),), [FoundFile("a.md", 5, "is a link that leads nowhere")], "local") == {}
 
 
 @pytest.mark.parametrize(
@@ -68,12 +74,29 @@ def test_content_takes_precedence_over_names(
     paths: tuple[str, ...], comparisons: dict[str, Comparison], match: LocalMatch | None
 ) -> None:
     compared = {("f1", path): comparison for path, comparison in comparisons.items()}
-    assert match_files([live()], {"f1": paths}, compared).get("f1") == match
+    assert match_files([live()], {"f1": Candidates(paths)}, compared).get("f1") == match
+
+
+@pytest.mark.parametrize(
+    ("name", "comparison", "template"),
+    [
+        ("other.md", SAME, "${path}"),
+        ("a.md", SAME, "${name}"),  # as where another live file has its name and size
+        ("other.md", TEXT, ""),
+        ("other.md", OTHER, ""),
+        ("other.md", Comparison(), ""),
+    ],
+)
+def test_by_its_size_alone_a_file_matches_only_with_its_bytes(name: str, comparison: Comparison, template: str) -> None:
+    candidates = {"f1": Candidates(by_size=("d/a.md",))}
+    match = LocalMatch("d/a.md", template, Confidence.BYTES) if template else None
+    assert match_files([live(name=name)], candidates, {("f1", "d/a.md"): comparison}).get("f1") == match
+    assert match_files([live(name=name)], candidates, {}) == {}
 
 
 def test_two_live_files_never_share_a_local_one() -> None:
-    candidates = {"f1": ("a.md",), "f2": ("a.md",)}
-    assert match_files([live(), live("f2")], candidates, {("f1", "a.md"): SAME}) == {}
+    candidates = {"f1": Candidates(("a.md",)), "f2": Candidates(by_size=("a.md",))}
+    assert match_files([live(), live("f2")], candidates, {("f1", "a.md"): SAME, ("f2", "a.md"): SAME}) == {}
 
 
 @pytest.mark.parametrize(

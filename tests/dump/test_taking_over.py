@@ -230,14 +230,41 @@ def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
     assert list(outside.iterdir()) == []
 
 
-def test_two_files_of_one_name_and_size_stay_by_id(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [("index.md", "index.md"), ("site__a.md", "site__b.md")])
+@pytest.mark.parametrize(
+    ("faults", "local", "by_id"),
+    [
+        ((), {"x/a.md": b"one"}, 1),
+        ((), {"x/index.md": b"one", "y/index.md": b"two"}, 0),
+        ((), {"x/a.md": b"one", "y/a.md": b"one", "x/b.md": b"two"}, 1),
+        (CLOSED, {"x/index.md": b"one", "y/index.md": b"two"}, 2),
+    ],
+)
+def test_the_bytes_tell_files_apart_whose_upload_names_do_not(
+    tmp_path: Path, faults: Sequence[str], local: Mapping[str, bytes], by_id: int, names: tuple[str, str]
+) -> None:
     with connected_to(tmp_path) as connection:
         store = connection.client.create_store({"name": "help"})
-        for content in (b"one", b"two"):
-            put(connection.client, store.id, "a.md", content, {})
-    written(tmp_path, {"a.md": b"one"})
-    assert dump_into(tmp_path, match=tmp_path).count("file_id:") == 2
+        for name, content in zip(names, (b"one", b"two"), strict=True):
+            put(connection.client, store.id, name, content, {"content": content.decode()})
+    written(tmp_path, local)
+    assert dump_into(tmp_path, faults, match=tmp_path).count("file_id:") == by_id
     adopts_and_converges(tmp_path, 2)
+    assert dump_into(tmp_path, faults, match=tmp_path).count("file_id:") == by_id, "as it is managed"
+    with open_test_session(tmp_path) as (session, _):
+        assert make_plan_now(session, Options()).empty
+
+
+def test_a_file_that_a_manifest_named_is_not_renamed(tmp_path: Path) -> None:
+    written(tmp_path, {"docs/a.md": b"one", "docs/b.md": b"two"})
+    manifest = "version: 1\nowner: kb\nstores:\n  help: {filename: 'page-${stem}.md', files: [{path: docs/*.md}]}\n"
+    (tmp_path / "vssync.yaml").write_text(manifest)
+    with open_test_session(tmp_path) as (session, _):
+        assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
+    dump_into(tmp_path, match=tmp_path)
+    with open_test_session(tmp_path) as (session, _):
+        changes = make_plan_now(session, Options()).changes()
+        assert {change.action for change in changes} == {Action.UPDATE}, "another mark, since they are declared by id"
 
 
 def test_stores_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
@@ -255,8 +282,10 @@ def test_stores_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
 
 def test_a_folder_outside_is_refused(tmp_path: Path) -> None:
     made_by_hand(tmp_path)
-    with pytest.raises(UsageProblem, match="lies outside"):
+    with pytest.raises(UsageProblem, match=r"lies outside .*; write the manifest into a folder that has both"):
         dump_into(tmp_path, match=tmp_path.parent)
+    with pytest.raises(UsageProblem, match="dcos: is no folder"):
+        dump_into(tmp_path, match=tmp_path / "dcos")
 
 
 def test_a_store_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:

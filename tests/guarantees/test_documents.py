@@ -13,13 +13,13 @@ from tests.planner.builders import desired_file, live_copy, plan_store
 from tests.simulation.judged import apply_plan, make_plan_now
 from tests.sources.test_git import DAY, git, start_repository
 from tests.support import Silent, open_test_session
-from vssync.api.parse import attribute_filter
 from vssync.commands import plan as planning
 from vssync.commands.plan import with_other_line_ends
 from vssync.commands.status import trace_files
 from vssync.errors import ManifestError
 from vssync.model.marks import KEY
 from vssync.model.plan import Action, Note, NoteKind, Options, Plan, Reason
+from vssync.model.questions import AttributeFilter
 from vssync.model.service import ServiceSpec
 from vssync.model.state import Scalar
 from vssync.planner.content_digest import note_line_ends, paths_of_changed_content
@@ -65,8 +65,8 @@ def found_keys(folder: Path, name: str, value: Scalar) -> set[str]:
     """The keys of the files that a search with this filter finds."""
     with open_test_session(folder) as (session, _):
         (store,) = session.client.list_stores()
-        more = {"filters": attribute_filter(name, value)}
-        return {str(hit.attributes[KEY]) for hit in session.client.search_store(store.id, "words", 50, **more)}
+        wanted = AttributeFilter("eq", name, (value,))
+        return {str(hit.attributes[KEY]) for hit in session.client.search_store(store.id, "words", 50, wanted)}
 
 
 @pytest.fixture

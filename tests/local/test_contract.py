@@ -242,6 +242,7 @@ def everything_of_ours(client: Client) -> None:
     assert [item.id for item in client.list_stores()] == [client.get_store(store).id]
     one, *others = [client.upload_file(io.BytesIO(b"some text"), f"{number}.md").id for number in range(6)]
     assert client.download_file(one) == b"some text"
+    assert client.get_upload(one) == client.find_upload(one)
     assert client.get_upload(one) in client.list_uploads()
     attributes: Attributes = {"vssync_key": "a.md", "n": 1, "share": 0.5, "public": True}
     assert client.can_list_files(store)
@@ -257,8 +258,9 @@ def everything_of_ours(client: Client) -> None:
     assert {file.id for file in client.list_newest_files(store)} == {one, *others}
     assert {file.id for file in client.read_files(store).rows} == {one, *others}
     live = client.get_store(store)
-    assert client.list_all_files(live).files == client.require_all_files(live)
+    assert {file.id for file in client.list_all_files(live).files} == {one, *others}
     assert client.get_file(store, one).attributes == {"vssync_key": "b.md"}
+    assert client.find_file(store, one) == client.get_file(store, one)
     assert client.search_store(store, "some text", 5)
     assert client.get_text(store, one) == ("some text",)
     assert client.probe(f"/vector_stores/{store}/files").error is None

@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from tests.program import HEARING
 from vssync.cli.serve import serve
 from vssync.errors import VssyncError
+from vssync.local.server import DelayedTasks
 
 PATIENCE = 60.0  # seconds; a machine may be busy with other things
 MANIFEST = """\
@@ -209,7 +210,7 @@ def test_faults_over_a_socket(tmp_path: Path) -> None:
 def test_the_openai_sdk_takes_the_printed_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     openai: Any = pytest.importorskip("openai")
     with serving(tmp_path, "--latency", "5", "--ingest-delay", "3600000") as served:
-        assert "Fault: delay=5" in served.lines
+        assert "Latency: 5 ms" in served.lines
         for line in served.lines[-2:]:
             name, _, value = line.removeprefix("export ").partition("=")
             monkeypatch.setenv(name, value)
@@ -218,6 +219,32 @@ def test_the_openai_sdk_takes_the_printed_variables(tmp_path: Path, monkeypatch:
             file = client.vector_stores.files.upload(vector_store_id=store, file=("a.md", b"how to refund")).id
             (seen,) = client.vector_stores.files.list(store)
             assert (seen.id, seen.status) == (file, "in_progress")
+
+
+class Threads:
+    """Takes what waitress's threads would do."""
+
+    queue = ()
+
+    def __init__(self) -> None:
+        self.taken: list[object] = []
+
+    def add_task(self, task: object) -> None:
+        self.taken.append(task)
+
+    def shutdown(self) -> None:
+        self.taken.append("shutdown")
+
+
+def test_latency_holds_no_thread() -> None:
+    """However many wait, and for however long: those who wait when the server stops are served."""
+    threads = Threads()
+    tasks = DelayedTasks(threads, seconds=3600)
+    for number in range(32):
+        tasks.add_task(number)
+    assert threads.taken == []
+    tasks.shutdown()
+    assert threads.taken == [*range(32), "shutdown"]
 
 
 def test_an_idle_connection_is_closed_when_asked(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ FORM = [
         "a share such as `30%`, or a number of files",
     ),
     (STORE + "    formats: {MD: .md}\n", (5, 15), "the name `MD` in", "with its dot, in lower case: `.md`"),
-    (STORE + "    formats: {.mdx: markdown}\n", (5, 21), "cannot be `markdown`", "with its dot, in lower case: `.md`"),
+    (STORE + "    formats: {.mdx: md}\n", (5, 21), "cannot be `md`", "with its dot, in lower case: `.md`"),
     (STORE + "    attributes: {a: {from: git.time}}\n", (5, 28), "cannot be `git.time`", "`heading`, `git.date`"),
     (
         STORE + "    attributes: {a: {from: []}}\n",

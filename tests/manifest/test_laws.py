@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,9 @@ from tests.manifest.test_environments import TEXT
 from tests.manifest.test_yaml_loader import TREES
 from vssync.errors import ManifestError
 from vssync.manifest.resolve import effective_tree
+from vssync.manifest.scalars import NonCanonicalInt
+from vssync.manifest.schema import schema_form
+from vssync.manifest.validator import SchemaValidator
 from vssync.sources.load import LoadedManifest, load_sources
 from vssync.sources.schemas import load_schema
 
@@ -98,3 +104,26 @@ def test_what_is_rendered_renders_itself(tmp_path: Path, env: str) -> None:
     assert effective_tree(reloaded.manifest) == effective_tree(loaded.manifest)
     assert reloaded.desired.stores == loaded.desired.stores
     assert reloaded.desired.service == loaded.desired.service
+
+
+FORM, CHECK = schema_form(SCHEMA, "")
+MISTAKES = st.tuples(st.integers(0, 400), SCALARS | TREES | st.sampled_from([1.0, NonCanonicalInt(1), math.nan, "a\n"]))
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(MANIFESTS | TREES, st.none() | MISTAKES)
+def test_the_quick_check_says_what_jsonschema_says(tree: Any, mistake: tuple[int, Any] | None) -> None:
+    """Also of a manifest with anything in one place."""
+    tree = copy.deepcopy(tree)  # parts of it are the schema's own examples
+    places = list(places_in(tree))
+    if mistake and places:
+        holder, name = places[mistake[0] % len(places)]
+        holder[name] = mistake[1]
+    assert CHECK(tree) is not any(SchemaValidator(FORM).iter_errors(tree))
+
+
+def places_in(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Every list or mapping in a tree with each of its places."""
+    for name, value in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
+        yield tree, name
+        yield from places_in(value)

@@ -13,7 +13,8 @@ import pytest
 
 from tests.cli.test_commands import vssync
 from tests.manifest.builders import files_by_key, load_manifest, load_problems, write_files
-from vssync.sources.load import LoadOptions, load_sources
+from vssync.sources.load import load_sources
+from vssync.sources.read import LoadOptions
 
 ENTRY = "stores: {docs: {files: [{path: %s}]%s}}"
 

@@ -13,7 +13,8 @@ from tests.manifest.builders import files_by_key, load_manifest, load_problems
 from vssync.errors import ManifestError
 from vssync.manifest.front_matter import TextReader, find_front_matter
 from vssync.manifest.lookups import Findings, Lookup, find_heading, look_up
-from vssync.sources.load import LoadedManifest, LoadOptions
+from vssync.sources.load import LoadedManifest
+from vssync.sources.read import LoadOptions
 
 PAGE = "---\ntitle: Hello\ntags: [a, b]\ndraft: false\nweight: 3\n---\n# Hello\n"
 STORE = """

@@ -78,7 +78,7 @@ questions:
         ("questions: [{ask: x, never: x, filter: {}}]", (1, 40), "`questions[0].filter` is empty", "`lang: de`"),
         ("questions: [{ask: x, never: x, filter: {a: [b]}}]", (1, 44), "must be text, a number", "{type: in"),
         ("questions: [{ask: x, never: x, filter: {a: 010}}]", (1, 44), "not be kept as written: 010", '"010"'),
-        ("questions: [{ask: x, never: x, filter: {type: eqq, key: a}}]", (1, 47), "no kind of filter", "`eq`"),
+        ("questions: [{ask: x, never: x, filter: {type: eqq, key: a}}]", (1, 47), "not a kind of filter", "`eq`"),
         ("questions: [{ask: x, never: x, filter: {type: eq, key: a}}]", (1, 40), "lacks the field `value`", ""),
         ("questions: [{ask: x, never: x, filter: {type: in, key: a, value: b}}]", (1, 66), "needs a list", "[de, en]"),
         ("questions: [{ask: x, never: x, filter: {type: eq, key: a, value: [b]}}]", (1, 66), "must be text", "`in`"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from vssync.manifest.schema import SchemaValidator
+from vssync.manifest.validator import SchemaValidator
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import DesiredStore
 from vssync.sources.schemas import load_schema

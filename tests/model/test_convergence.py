@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.render.builders import change, create, plan, store
-from vssync.model.convergence import OPEN_NOTES, find_convergence
+from vssync.model.convergence import OPEN_NOTES, find_convergence, leaves_something
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -26,6 +26,8 @@ CHANGED = {
     "a store to change": store(change=StoreChange(Action.UPDATE, (Reason.DRIFTED,))),
     "a batch in progress": store(batches=(BatchChange("b", Action.AWAIT, (Reason.INGESTING,), FileCounts()),)),
 }
+REFUSED_STORE = store(change=StoreChange(Action.REFUSE, (Reason.UNMARKED,)))
+CHANGED["a store that needs attention"] = REFUSED_STORE
 OPEN = {
     "a file held back": store(notes=(Note(NoteKind.ADOPTABLE, "a.md", detail="file-1"),)),
     "a file that cannot be compared": store(notes=(Note(NoteKind.INCOMPARABLE, "a.md", detail="file-1"),)),
@@ -45,6 +47,12 @@ def test_what_is_not_as_declared(made: StorePlan) -> None:
 @pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in KEPT.items()])
 def test_what_is_told_and_does_not_count(made: StorePlan) -> None:
     assert find_convergence(plan(made)).reached
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in (CHANGED | OPEN | KEPT).items()])
+def test_an_apply_is_certain_to_leave_what_is_open_or_needs_attention(made: StorePlan) -> None:
+    needs_attention = (CHANGED["a file that needs attention"], REFUSED_STORE)
+    assert leaves_something(plan(made)) is (made in (*OPEN.values(), *needs_attention))
 
 
 def test_a_refused_plan_has_not_converged() -> None:

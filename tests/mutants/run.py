@@ -43,6 +43,27 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "dump-by-size-alone",
+        "vssync/commands/dump/matching.py",
+        "path in each.by_name or result.confidence is Confidence.BYTES",
+        "True",
+        ("tests/dump/test_matching.py",),
+    ),
+    Mutant(
+        "dump-forgets-that-marks-see-names",
+        "vssync/commands/dump/entries.py",
+        "        is_named=mark is not None and mark.origin is not Origin.ADOPTED,\n",
+        "",
+        ("tests/dump",),
+    ),
+    Mutant(
+        "one-service-two-spellings",
+        "vssync/ci/changed.py",
+        "where = (str(address),) if address else",
+        "where = (service.data_url,) if address else",
+        ("tests/ci/test_changed.py",),
+    ),
+    Mutant(
         "markup-in-a-page",
         "vssync/render/html.py",
         "autoescape=True",
@@ -188,14 +209,14 @@ MUTANTS = (
     Mutant(
         "detach-a-file-that-another-key-declares",
         "vssync/planner/store_files.py",
-        "key_of.get(copy.id, change.key) == change.key",
+        "declaring_keys.get(copy.id) in (None, change.key)",
         "True",
         ("tests/planner/test_declared.py",),
     ),
     Mutant(
         "a-key-gives-up-the-copy-that-serves",
         "vssync/planner/takeover.py",
-        "return any(other.file.status is FileStatus.COMPLETED for other in serving)",
+        "return any(other.file.status is FileStatus.COMPLETED for other in usable)",
         "return True",
         ("tests/planner/test_declared.py",),
     ),

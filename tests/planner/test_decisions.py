@@ -82,6 +82,12 @@ BENT = with_mark(live_copy(live={"lang": "EN"}), echo=attributes_digest(live_cop
 ROWS = [
     row("nothing live", A, (), "a.md create missing"),
     row("as it should be", A, live_copy()),
+    row(
+        "another set of converters reads the document otherwise",
+        replace(A, source=f"{'5' * 64}.2"),
+        live_copy(replace(B, source=f"{'5' * 64}.1")),
+        "a.md replace converter_changed",
+    ),
     row("older copy of the same", A, [live_copy(), live_copy(id="f2", at=9_950)], "a.md delete superseded"),
     row("wrong copy beside a right one", A, [live_copy(), live_copy(B, id="f2", at=9_950)], "a.md delete superseded"),
     row("dead copy beside a right one", A, [live_copy(), live_copy(id="f2", status=FAILED)], "a.md delete superseded"),

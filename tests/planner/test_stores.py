@@ -58,6 +58,8 @@ ROWS = [
     ("both", desired_store(name="x"), [live_store(name="y")], {}, "update settings_changed drifted", "vs1"),
     ("protected", desired_store(protect=True), [live_store()], {}, "update settings_changed", "vs1"),
     ("former key", desired_store(key="new", name="guide", was=("guide",)), [live_store()], {}, "update moved", "vs1"),
+    ("former key that nothing says", desired_store(key="new", name="guide"), [live_store()], {}, "refuse moved", "vs1"),
+    ("and taken over", desired_store(key="new", name="guide"), [live_store()], {"adopt": True}, "update moved", "vs1"),
     ("unmarked", GUIDE, [marked_by("")], {}, "refuse unmarked not_allowed", "vs1"),
     ("adopted", GUIDE, [marked_by("")], {"adopt": True}, "adopt unmarked", "vs1"),
     ("two of this name", GUIDE, [marked_by(""), marked_by("", id="vs2")], {"adopt": True}, "refuse unmarked", ""),
@@ -327,6 +329,19 @@ STORE_REASONS = {
 @pytest.mark.parametrize("word", sorted(STORE_REASONS | set(Action) - {Action.AWAIT, Action.CANCEL}))
 def test_every_word_about_stores_has_a_row(word: str) -> None:
     assert any(word in expected.split() for expected in [*(case[4] for case in ROWS), *(case[4] for case in LEFT)])
+
+
+def test_a_live_name_is_one_line_of_a_refusal() -> None:
+    with pytest.raises(Refused) as caught:
+        only(desired_store(id="vs1"), marked_by("other", name="a\n::error::b"))
+    assert "a\\n::error::b (vs1) belongs to other" in str(caught.value)
+
+
+def test_a_store_under_a_former_key_says_how_to_name_it() -> None:
+    (note,) = [
+        each.change.detail for each in [only(desired_store(key="new", name="guide"), live_store())] if each.change
+    ]
+    assert note == "vs1 has this name, and is your store `guide`: with `was: [guide]`, `new` takes its place"
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def refused() -> Plan:
         "acme: 412 of 430 live files would be deleted (96%, limit 30%).",
         "acme",
         (
-            "vssync.yaml:12:11 tenants/acme/**/*.md matches 18 files today.",
+            "`vssync.yaml:12:11` `tenants/acme/**/*.md` matches 18 files today.",
             "A build or checkout that did not finish looks like this.",
             "If this is intended:  vssync plan --max-delete 412",
             "Without acme:         vssync plan --exclude acme",

@@ -51,7 +51,7 @@ def faq() -> ManifestReview:
     drafts = tuple(f"faq/draft-{number}.md" for number in range(9))
     made = store(*gone, key="faq", owned=24, unchanged=12, left_out={"draft": drafts})
     ways = (
-        "vssync.yaml:9:7 faq/**/*.md matches 12 files today.",
+        "`vssync.yaml:9:7` `faq/**/*.md` matches 12 files today.",
         "A build or checkout that did not finish looks like this.",
         "If this is intended:  vssync plan --max-delete 12",
     )

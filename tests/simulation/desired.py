@@ -18,6 +18,7 @@ import yaml
 
 from tests.simulation.truth import digest16
 from vssync.commands.session import Session
+from vssync.sources.converter import CONVERTER_SET
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,14 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(signs.get(part, re.escape(part)) for part in parts))
 
 
+def _as_markdown(path: Path) -> bytes:
+    """What the library itself makes of a document."""
+    from markitdown import MarkItDown
+
+    text: str = MarkItDown(enable_plugins=False).convert_local(path).markdown
+    return text.strip("\n").encode() + b"\n"
+
+
 def _as_loaded(session: Session) -> Wanted:
     """The program's reading, but for the bytes."""
     desired, root = session.loaded.desired, session.loaded.root
@@ -205,10 +214,14 @@ def _as_loaded(session: Session) -> Wanted:
         files = {}
         for file in store.files:
             content = (root / file.path).read_bytes() if file.path else b""
+            source = ""
+            if file.source:
+                source = f"{hashlib.sha256(content).hexdigest()}.{CONVERTER_SET}"
+                content = _as_markdown(root / file.path)
             sha256 = hashlib.sha256(content).hexdigest() if file.path else ""
             size = len(content) if file.path else 0
             chunking = str(file.chunking)
-            values = (file.key, file.filename, file.attributes, chunking, file.path, file.file_id, size, sha256)
+            values = (file.key, file.filename, file.attributes, chunking, file.path, file.file_id, size, sha256, source)
             files[digest16(file.key)] = WantedFile(*values, dated=file.dated)
         names = (*_SETTINGS, "metadata", "expires_after_days")
         settings = {name: value for name in names if (value := getattr(store, name)) is not None}

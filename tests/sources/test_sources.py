@@ -15,8 +15,9 @@ from tests.sources.test_git import git, start_repository
 from vssync.errors import ManifestError
 from vssync.files import write_file
 from vssync.limits import MAX_UPLOAD_BYTES
-from vssync.sources import load as load_module
-from vssync.sources.load import MANIFEST_NAMES, LoadOptions, find_manifest, load_sources
+from vssync.sources import read as read_module
+from vssync.sources.load import MANIFEST_NAMES, find_manifest, load_sources
+from vssync.sources.read import LoadOptions
 
 ALL = "stores: {guide: {files: [{path: 'docs/**'}]}}"
 LENIENT = "stores: {guide: {skip: [empty, unsupported, too_large], files: [{path: 'docs/**'}]}}"
@@ -44,7 +45,7 @@ def test_files_may_stay_unread(tmp_path: Path, name: str, source: str) -> None:
 def test_many_files_by_several_threads_are_what_one_reads(
     tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vssync.sources.load._READERS", workers)
+    monkeypatch.setattr("vssync.sources.read._READERS", workers)
     told: list[tuple[int, int]] = []
     pages = {f"docs/{number:03}.md": f"page {number}" for number in range(300)}
     loaded = load_manifest(
@@ -160,7 +161,8 @@ def test_a_file_named_in_full_is_never_skipped(tmp_path: Path) -> None:
     [
         ("a.mdx", "{.mdx: .md}`"),
         ("a.adoc", "{.adoc: .txt}`"),
-        ("a.docx", "{.docx: .docx}` if the service takes it"),
+        ("a.docx", "{.docx: markdown}` to convert it"),
+        ("a.epub", "{.epub: .epub}` if the service takes it"),
     ],
 )
 def test_a_kind_that_is_not_supported_has_its_row_of_formats(tmp_path: Path, name: str, row: str) -> None:
@@ -278,7 +280,7 @@ def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("home", ["checkout", "wheel"])
 def test_schemas_are_found_where_they_ship(tmp_path: Path, home: str) -> None:
-    package = Path(load_module.__file__).parent.parent
+    package = Path(read_module.__file__).parent.parent
     (tmp_path / "vssync").symlink_to(package) if home == "checkout" else _wheel(package, tmp_path)
     code = "from vssync.sources.schemas import load_schema; print(load_schema('manifest.schema.json')['title'])"
     if home == "checkout":

@@ -45,6 +45,7 @@ from vssync.api.rate_limit import Clock
 from vssync.errors import AccessDenied, Answer, NotDeleted, NotFound, ServiceError
 from vssync.limits import PAGE_SIZE
 from vssync.model.marks import Mark
+from vssync.model.questions import SearchFilter
 from vssync.model.state import (
     CONNECTOR,
     Attributes,
@@ -57,7 +58,6 @@ from vssync.model.state import (
     SearchHit,
     StoreStatus,
     Upload,
-    Verdict,
 )
 from vssync.providers import Bucket
 
@@ -124,9 +124,12 @@ class Client:
         """Deletes a store; its Files stay (OpenAI spec). Deleting it twice is fine."""
         self._delete(Call("DELETE", store_path(store_id), Plane.CONTROL))
 
-    def search_store(self, store_id: str, query: str, max_results: int, **more: Any) -> tuple[SearchHit, ...]:
-        """The best chunks for a question, at most so many (1..50); `more` are fields of the request."""
-        body = {"query": query, "max_num_results": max_results, **more}
+    def search_store(
+        self, store_id: str, query: str, max_results: int, search_filter: SearchFilter | None = None
+    ) -> tuple[SearchHit, ...]:
+        """The best chunks for a question, at most so many (1..50)."""
+        filters = {"filters": parse.filter_body(search_filter)} if search_filter else {}
+        body = {"query": query, "max_num_results": max_results, **filters}
         call = Call("POST", store_path(store_id, "search"), body=body, is_search=True, timeout=SEARCH_TIMEOUT)
         return self._read(call, lambda body: tuple(parse.parse_hit(row) for row in parse_page(body).rows))
 
@@ -144,16 +147,9 @@ class Client:
 
     def list_all_files(self, store: LiveStore) -> Contents:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
-
-        def get(file_id: str) -> LiveFile | None:
-            try:
-                return self.get_file(store.id, file_id)
-            except NotFound:
-                return None
-
         is_counted = store.id not in self._usable_pinned
         lists = f"fewer files than it counts ({store.counts.total:,})" if is_counted else "other files than before"
-        subject = f"{store.name} ({store.id}) lists {lists}"
+        subject = f"{store.label} lists {lists}"
 
         def wait(seconds: float) -> None:
             self.waiting_for = f"{subject}: read again in {seconds:.0f} s, at most 3 times"
@@ -168,20 +164,11 @@ class Client:
         return read_whole(
             partial(self.read_files, store.id),
             lambda: self.get_store(store.id).counts.total,
-            get,
+            partial(self.find_file, store.id),
             wait,
             store.counts.total,
             is_settled=now - max(store.created_at, store.last_active_at) > SETTLING_SECONDS,
         )
-
-    def require_all_files(self, store: LiveStore) -> tuple[LiveFile, ...]:
-        """All files of a store; ServiceError where it is not sure that the service lists all."""
-        listing = self.list_all_files(store)
-        if listing.verdict is Verdict.SHORT:
-            counted = f"the service counts {listing.count:,} files in it and lists {len(listing.files):,}"
-            answer = Answer("GET", store_path(store.id, "files"), message=counted)
-            raise ServiceError(f"{store.name} ({store.id}): {counted}; try again later", answer)
-        return listing.files
 
     def read_files(self, store_id: str, order: Order = Order.ANY, count: int | None = None) -> ListingPass[LiveFile]:
         """One pass through a store's files, from both ends at once for any order; `count` is the service's own."""
@@ -203,6 +190,13 @@ class Client:
 
     def get_file(self, store_id: str, file_id: str) -> LiveFile:
         return self._read(Call("GET", store_path(store_id, "files", file_id)), parse.parse_store_file)
+
+    def find_file(self, store_id: str, file_id: str) -> LiveFile | None:
+        """A store's file; None where it is not there, or not visible yet."""
+        try:
+            return self.get_file(store_id, file_id)
+        except NotFound:
+            return None
 
     def is_attached(self, store_id: str, file_id: str) -> bool:
         """Whether a store still has this file."""
@@ -300,6 +294,13 @@ class Client:
         self._may_read_uploads = True
         return upload
 
+    def find_upload(self, file_id: str) -> Upload | None:
+        """A File; None where it was deleted, though some services still list it as attached."""
+        try:
+            return self.get_upload(file_id)
+        except NotFound:
+            return None
+
     def list_uploads(self) -> Iterator[Upload]:
         """All Files of our purpose, whoever's, newest first; each page is fetched when it is needed.
 
@@ -329,12 +330,11 @@ class Client:
     def probe(self, path: str, plane: Plane = Plane.DATA) -> Probe:
         """Asks for one object of a listing; what the service answers is returned, not raised."""
         started = self.clock.monotonic()
-        error: ServiceError | None = None
         try:
             self._read(Call("GET", path, plane, {"limit": 1}), parse_page)
-        except ServiceError as cause:
-            error = cause
-        return Probe(error, self.clock.monotonic() - started)
+        except ServiceError as error:
+            return Probe(error, self.clock.monotonic() - started)
+        return Probe(None, self.clock.monotonic() - started)
 
     def _send(self, call: Call, parse: Callable[[Any], Any]) -> Reply:
         reply = self.sender.send(call, parse)

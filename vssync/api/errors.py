@@ -284,7 +284,7 @@ class MissingCapability(StrEnum):
 
 _MISSING_ROUTE = (404, 405, 501)
 _INVALID_BODY = (400, 422)
-_ABOUT_ONE_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
+ABOUT_ONE_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
 _NO_ATTRIBUTES = re.compile(r"\bunknown (?:parameter|field)\W+(?:files\b\W*\d*\W*)?attributes\b", re.IGNORECASE)
 _FILES_FORM = re.compile(r"\bfile_ids\b|\bunknown (?:parameter|field)\W+files\b", re.IGNORECASE)
 
@@ -295,7 +295,7 @@ def missing_from_create_error(error: ServiceError, file_ids: Iterable[str] = ())
     A 404 means BATCHES only for a store that is known to exist: ask `Client.can_list_files` before you believe it.
     """
     answer = error.answer
-    if any(file_id in answer.message for file_id in file_ids) or answer.code in _ABOUT_ONE_FILE:
+    if any(file_id in answer.message for file_id in file_ids) or answer.code in ABOUT_ONE_FILE:
         return None
     if answer.status in _MISSING_ROUTE:
         return MissingCapability.BATCHES

@@ -54,11 +54,6 @@ def with_mark(attributes: state.Attributes, mark: Mark | None) -> dict[str, stat
     return {**attributes, MARK: str(mark)} if mark else dict(attributes)
 
 
-def attribute_filter(name: str, value: state.Scalar) -> dict[str, Any]:
-    """A search's filter for files with this attribute."""
-    return {"type": "eq", "key": name, "value": value}
-
-
 def filter_body(search_filter: SearchFilter) -> dict[str, Any]:
     """A filter as a search's request has it (OpenAI spec)."""
     if isinstance(search_filter, CompoundFilter):

@@ -48,12 +48,13 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
 
 
 def _attach_once(store: StoreContext, files: Sequence[PendingFile], retries: int) -> _Attempt:
-    """Attaches files in the form that the service is thought to take; files remain where it turns out to take another,
-    or refuses some of them.
+    """Attaches files in the form that the service is thought to take. The files still to be attached are those of a
+    request that the service takes in another form only, or without some of its files.
     """
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(requests := _split_into_requests(files, capabilities)) > 1:
-        # A call for each request handles its errors; then all are joined in one batch, so that one listing polls them.
+        # Each request is attached by a call of its own, which handles its errors. Then the files of all are joined in
+        # one batch, so that one listing polls them.
         for_each: Callable[..., Iterable[list[InFlightBatch]]] = store.run.pool.map if capabilities.one_by_one else map
         batches_of_each = for_each(lambda request: attach(store, request, retries), requests)
         attached = tuple(file for batches in batches_of_each for batch in batches for file in batch.files)
@@ -124,7 +125,7 @@ def _may_become_visible(store: StoreContext, files: Sequence[PendingFile], error
     if not store.client.can_list_files(store.id):
         return False
     is_batch = not error.answer.path.endswith("/files")
-    if is_batch and MissingCapability.BATCHES in store.run.settings.confirmed_capabilities:
+    if is_batch and MissingCapability.BATCHES.value in store.run.settings.confirmed_capabilities:
         return True
     return store.client.has_route(store.id, "file_batches" if is_batch else "files")
 
@@ -151,12 +152,13 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
 def _handle_refusal(
     store: StoreContext, files: Sequence[PendingFile], error: ServiceError, retries: int, relied_on: Capabilities
 ) -> _Attempt:
-    """Settles the file that was refused, or attaches refused files in halves.
+    """Settles the file that was refused, or attaches refused files in halves, or leaves them for another form.
 
     `relied_on` are the capabilities that the refused request made use of.
     """
     file_ids = [file.file_id for file in files]
     missing = missing_from_create_error(error, file_ids)
+    # Whether the request needed what seems to be missing. If not, the error is about something else.
     was_used = missing is MissingCapability.ATTRIBUTES or (
         relied_on.batches and (relied_on.batch_files or missing is not MissingCapability.BATCH_FILES)
     )
@@ -257,7 +259,7 @@ def _attach_missing(
     """
     wanted = {file.file_id for file in files}
     capabilities = store.run.capabilities
-    is_from_service = isinstance(error, LostReply) and error.is_from_service
+    is_service_error = isinstance(error, LostReply) and error.is_service_error
 
     def is_any_attached() -> bool:
         if isinstance(error, LostReply):  # a request attaches all its files or none, so the first stands for all
@@ -266,11 +268,11 @@ def _attach_missing(
 
     subject = f"files of {store.key} to appear (no usable reply when they were attached)"
     consequence = "they are attached again" if retries else "they are given up in this run"
-    waiting = Waiting(subject, consequence, ERROR_GRACE if is_from_service else VISIBILITY_GRACE)
+    waiting = Waiting(subject, consequence, ERROR_GRACE if is_service_error else VISIBILITY_GRACE)
     try:
         poll_until(store.run, is_any_attached, waiting)
         attached = find_attached(store, wanted)
-        if is_from_service:  # it reported a failure, so files that are missing have failed, and are not unknown
+        if is_service_error:  # it reported a failure, so files that are missing have failed, and are not unknown
             error = ServiceError(error.answer.message, error.answer)
     except VssyncError:  # what is attached cannot be read, so nothing is attached again
         attached, retries = set[str](), 0
@@ -279,7 +281,7 @@ def _attach_missing(
     batches = [_record_batch(store, batch)] if attached else []
     if missing and retries:
         # The service's second error in a row: batches are given up.
-        if is_from_service and retries < _MAX_RETRIES and not capabilities.one_by_one:
+        if is_service_error and retries < _MAX_RETRIES and not capabilities.one_by_one:
             give_up_batches(store, "cannot be created here", error)
         for file in missing:
             store.run.results.record_retry(store.key, file.put.key)
@@ -290,7 +292,7 @@ def _attach_missing(
 def settle_by_error(store: StoreContext, files: Sequence[PendingFile], error: VssyncError) -> list[InFlightBatch]:
     """Settles files by an error that is not about them. Their uploads stay: the next run can use them.
 
-    Returns the batches that they are in: none.
+    Returns an empty list, for callers that return the batches of their files.
     """
     store.record_refusal(error, [file.put.key for file in files])
     for file in files:
@@ -314,7 +316,7 @@ def _settle_and_undo(store: StoreContext, file: PendingFile, result: Result) -> 
     """
     store.settle(file.put.key, result)
     ledger = store.run.ledger
-    if file.put.existing_id and not ledger.is_loose(file.file_id):
+    if file.put.existing_id and not ledger.is_loose(file.file_id):  # of others: ours became loose when it was detached
         put_back(store, file.put, AttachmentEntry(file.file_id, {}, file.put.chunking))
         return
     if not file.put.existing_id and ledger.withdraw(file.file_id, file.put.file):

@@ -9,10 +9,8 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from vssync.api.errors import missing_from_update_error
-from vssync.api.parse import attribute_filter
 from vssync.applier.context import StoreContext
 from vssync.applier.steps import Update
 from vssync.applier.wait import Waiting, poll_until
@@ -21,9 +19,11 @@ from vssync.applier.writes import open_unchanged
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import MARK, Mark
+from vssync.model.questions import AttributeFilter
 from vssync.model.report import Status
 from vssync.model.state import Attributes, DesiredFile, FileStatus, LiveFile
 from vssync.planner.attributes import preserved_attributes
+from vssync.sources.convert import FileContents
 
 _SEARCH_TIMEOUT = 30.0  # seconds for a search index to follow an update
 _QUERY_WORDS, _QUERY_BYTES = 40, 4096  # of a search for one file; read from its beginning
@@ -139,7 +139,7 @@ def _resend_attributes(store: StoreContext, file_id: str, sent: Attributes, mark
 
 
 def probe_search_updates(store: StoreContext, step: Update) -> None:
-    """Before the planned updates: learns from the file of one, if completed, whether updates reach searches."""
+    """Learns whether updates reach searches from the file of a planned update, before that is made."""
     if step.file and store.run.capabilities.updates_reach_search is None:
         with suppress(VssyncError):
             live = store.client.get_file(store.id, step.file_id)
@@ -156,10 +156,10 @@ def learn_whether_updates_reach_search(
     If restoring fails, the mark counts a try too many, which matters only to a file that failed in several runs.
     """
     run = store.run
-    if run.capabilities.updates_reach_search is not None or not run.service.reserve("updates_reach_search"):
+    if run.capabilities.updates_reach_search is not None or not run.service.is_first_call("updates_reach_search"):
         return
     updated = replace(mark, tries=mark.tries + 1)
-    query = _query_for(run.settings.root, file)
+    query = _query_for(run.settings.contents, file)
     subject = f"searches of {store.key} to follow a change of attributes"
     waiting = Waiting(subject, "they count as not following", _SEARCH_TIMEOUT)
     with suppress(VssyncError):
@@ -176,13 +176,13 @@ def learn_whether_updates_reach_search(
 
 def _search_finds(store: StoreContext, query: str, mark: Mark) -> bool:
     """Whether a search that filters by a mark finds a file with that mark; some services ignore filters."""
-    hits = store.client.search_store(store.id, query, 10, filters=attribute_filter(MARK, str(mark)))
+    hits = store.client.search_store(store.id, query, 10, AttributeFilter("eq", MARK, (str(mark),)))
     return any(hit.attributes.get(MARK) == str(mark) for hit in hits)
 
 
-def _query_for(root: Path, file: DesiredFile) -> str:
+def _query_for(contents: FileContents, file: DesiredFile) -> str:
     """The words to search for a file by: some of its name and of its text."""
     text = file.filename
-    with suppress(VssyncError), open_unchanged(root, file) as source:
+    with suppress(VssyncError), open_unchanged(contents, file) as source:
         text += " " + source.read(_QUERY_BYTES).decode(errors="ignore")
     return " ".join(re.findall(r"\w{3,30}", text)[:_QUERY_WORDS]) or file.key

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
-from pathlib import Path
 from typing import TypeVar
 
 from vssync.api.client import Client
@@ -22,6 +21,7 @@ from vssync.model.plan import Action, BatchChange, FileChange, Plan, StoreChange
 from vssync.model.report import NOT_TRIED, Outcome, Status
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveFile
+from vssync.sources.convert import FileContents
 from vssync.threads import Pool
 
 KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
@@ -31,12 +31,12 @@ KeyedStep = TypeVar("KeyedStep", BatchStep, Update, Wait, Drop)
 class RunSettings:
     """The settings of one apply."""
 
-    root: Path = Path()
+    contents: FileContents = field(default_factory=FileContents)
     capabilities: Capabilities = field(default_factory=Capabilities)
     confirmed_capabilities: frozenset[str] = frozenset()  # names of those that the manifest says the service has
     fail_fast: bool = False
     batches_in_flight: int = 8  # of one store, at once
-    new_store_seconds: int = 0  # usually, until a new store can be used; 0: not known
+    new_store_seconds: int = 0  # how long it usually takes until a new store can be used; 0: not known
     stamp: ApplyStamp | None = None  # to write to stores, with the time of the writing
 
 
@@ -124,8 +124,7 @@ class Results:
         with self._lock:
             record = self._records.setdefault((store_key, key), _ChangeRecord(self._now()))
             record.ended = self._now()
-            was_tried = record.attempts > 0
-            if was_tried:
+            if record.attempts:
                 record.attempts = max(record.attempts, result.attempts)
             is_first = record.result is None
             if record.result is None or result.rank < record.result.rank:
@@ -143,7 +142,8 @@ class Results:
         """One outcome for every change of the plan."""
         outcomes = []
         for store in plan.stores:
-            if store.change or (store.key, "") in self._records:  # recorded without a change: something went wrong
+            # A store without a change has a record only if a write that nobody planned went wrong.
+            if store.change or (store.key, "") in self._records:
                 outcomes.append(self._outcome(store.key, "", store.change))
             outcomes += [self._outcome(store.key, batch.id, batch) for batch in store.batches]
             outcomes += [self._outcome(store.key, file.key, file) for file in store.files]
@@ -167,7 +167,7 @@ class Deletion:
     """A deletion that was sent, of a store's file, or of the store itself where `file_id` is empty."""
 
     store_key: str
-    key: str  # of the change whose result it shares
+    key: str  # of the change that gets its result
     store_id: str
     file_id: str = ""
     kept_id: str = ""  # the copy that stays in its place
@@ -207,7 +207,7 @@ class ApplyRun:
 
     @property
     def is_broken(self) -> bool:
-        """Whether nothing can be written any more, for a reason on this machine that does not pass."""
+        """Whether nothing can be written any more, to the journal or to the local service's data."""
         return self.writes.journal.is_broken or self.client.sender.has_unusable_data
 
     @property
@@ -223,7 +223,7 @@ class ApplyRun:
 
     def announce(self, text: str, *, again_after: float = inf) -> None:
         """Sends the watcher a message, unless it got the same one within the last `again_after` seconds."""
-        if self.service.reserve(text, self.client.clock.monotonic(), again_after=again_after):
+        if self.service.is_first_call(text, self.client.clock.monotonic(), within=again_after):
             self.watcher.on_message(text)
 
 
@@ -238,7 +238,7 @@ class StoreContext:
     has_lost_create: bool = False  # a request to create the store got no usable reply, and may have created one
     may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
     is_provisioning: bool = False  # this run made it, and the service does not serve it yet
-    # By key digest, the files that a new store held already when this run came to attach its own.
+    # By key digest, files of a new store that other runs attached before this run came to attach its own.
     concurrent_copies: Mapping[str, LiveFile] = field(default_factory=dict)
     last_progress: float = 0.0  # when the service last finished files of the store, on the monotonic clock
     ingestion: IngestionHealth = field(default_factory=IngestionHealth)
@@ -270,7 +270,7 @@ class StoreContext:
 
     @property
     def short_stop_reason(self) -> str:
-        """Why a file is not sent, without the service's message: that is reported of the file that was refused."""
+        """Why a file is not sent, without the service's message, which only the refused files report."""
         return f"the store {self.stop_reason.partition(':')[0]}"
 
     def is_refused_type(self, file_type: str) -> bool:
@@ -308,9 +308,10 @@ class StoreContext:
         self.run.pool.map(execute_and_settle, steps)
 
     def detach_copy(self, drop: Drop, kept_id: str = "") -> None:
-        """Detaches one copy, in whose place another may stay; an upload of ours is deleted at the end of the run.
+        """Detaches one copy; an upload of ours is deleted at the end of the run.
 
-        A lost reply is not a failure: the end of the run looks for every copy that was to be detached.
+        `kept_id` is the copy that stays in its place, where the drop does not say. A lost reply is not a failure: the
+        end of the run looks for every copy that was to be detached.
         """
         is_ours = drop.deletes_upload
         error = send_deletion(lambda: self.writes.detach(self.id, drop.file_id, is_our_upload=is_ours))

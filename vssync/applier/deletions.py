@@ -133,7 +133,7 @@ def _read_final_state(run: ApplyRun) -> FinalState:
             by_store.setdefault(deletion.store_id, []).append(deletion.file_id)
     denied = run.client.stores_denied
     if denied and not (stores and by_store.keys() <= stores.keys()):
-        raise denied  # only pinned stores are listed: there are none, or a store of this run is not among them
+        raise denied  # only pinned stores can be read, and those of these deletions are not among them
     pending = run.ledger.pending_deletes()
 
     files: dict[str, Mapping[str, LiveFile]] = {}
@@ -165,11 +165,8 @@ def _is_completed(run: ApplyRun, final: FinalState, deletion: Deletion) -> bool:
     """Whether the copy that stays is completed. The listing may be late: unless it says so, the file is read."""
     file = final.files.get(deletion.store_id, {}).get(deletion.kept_id)
     if file is None or file.status is not FileStatus.COMPLETED:
-        try:
-            file = run.client.get_file(deletion.store_id, deletion.kept_id)
-        except NotFound:
-            return False
-    return file.status is FileStatus.COMPLETED
+        file = run.client.find_file(deletion.store_id, deletion.kept_id)
+    return file is not None and file.status is FileStatus.COMPLETED
 
 
 def _note_why_kept(run: ApplyRun, pending: Collection[str], reason: str) -> None:
@@ -190,7 +187,7 @@ def _delete_unheld(
     our_ids = {*store_ids, *(store.id for store in plan.stores)}
     for file_id, stores in holders.items():
         others = [store for store in stores if store.id not in our_ids and not _is_of_manifest(store, plan.owner)]
-        names = ", ".join(f"{store.name} ({store.id})" for store in others)
+        names = ", ".join(store.label for store in others)
         run.ledger.record_closed(file_id)
         if names:
             held_by_others.append(Orphan(file_id, f"{pending[file_id]}; held by {names}"))
@@ -225,7 +222,7 @@ def _find_holders_after_deletions(
 
 
 def close_held_uploads(run: ApplyRun) -> None:
-    """Takes uploads that this run did not attach, and that other stores hold, for none that a report should name."""
+    """Closes uploads that this run left unattached, but that other stores hold: they are no orphans."""
     with suppress(VssyncError):  # then they are named, and `gc` looks again
         if loose_ids := run.ledger.loose_ids():
             for file_id in find_holders(run.client, run.pool, run.client.list_stores(), loose_ids):
@@ -254,7 +251,7 @@ def find_holders(
             if isinstance(error, NotFound) and all(store.id != other.id for other in client.list_stores()):
                 return ()  # somebody has just deleted it
             raise ServiceError(
-                f"{store.name} ({store.id}): its files cannot be listed, so it is not known which uploads it needs, "
+                f"{store.label}: its files cannot be listed, so it is not known which uploads it needs, "
                 f"and none is deleted: {error}",
                 error.answer,
             ) from error

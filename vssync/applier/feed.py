@@ -48,7 +48,8 @@ class StoreFeed:
         self._unproven: dict[str, deque[Put]] = {}  # by type: one file is tried at a time until the type is proven
         for put in puts:
             is_unproven = put.file.extension in store.steps.unproven
-            (self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting).append(put)
+            queue = self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting
+            queue.append(put)
         self._type_trials = Counter[str]()
         self._uploaded: deque[list[PendingFile]] = deque()  # what is sent once a new store can be used
         self._in_flight: deque[InFlightBatch] = deque()
@@ -166,9 +167,10 @@ class StoreFeed:
         self._attach(keep_attachable(self._store, [file for file in pending if file]))
 
     def _probe_outage(self) -> bool:
-        """Tries one file after another, with growing pauses, until one is completed; whether one was.
+        """Tries one file after another, with growing pauses, until one is completed. Returns whether one was.
 
-        A file that was not sent yet comes first, unless its old copy must be detached for it: searches would miss both.
+        A file that was not sent yet comes first, unless its old copy must be detached for it: if the try failed,
+        searches would find neither copy.
         """
         ingestion = self._store.ingestion
         for pause in PAUSES:
@@ -188,7 +190,7 @@ class StoreFeed:
         return False
 
     def _pause(self, seconds: float, reason: str) -> bool:
-        """Waits, unless the feed is ending; whether it goes on."""
+        """Waits, unless the feed is ending. Returns whether the feed goes on."""
         if not self._is_ending:
             self._store.run.watcher.on_message(f"{self._store.key}: {reason} in {format_elapsed(seconds)}")
             self._store.client.clock.sleep(seconds)
@@ -201,9 +203,11 @@ class StoreFeed:
             store.settle(failed.file.put.key, failed.result)
         uploaded = (file.put for file in chain(*self._uploaded))
         untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
-        if ingestion.has_outage and not store.stop_reason and (untried or not ingestion.has_completed):
+        left_something = untried or not ingestion.has_completed  # else the failed files say it all
+        if ingestion.has_outage and left_something and not store.stop_reason:
             store.stop_reason = f"ingests nothing now: {ingestion.error}; apply again later"
         cause = store.short_stop_reason if store.stop_reason else "the run ended before; apply again"
+        # Of a prepared file this result stays: the one that follows is no worse.
         for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
             settle_unattached(store, file, result_of_unattached(file.put, cause))
         if store.stop_reason:
@@ -264,4 +268,4 @@ class UnfinishedBatchNote:
         except VssyncError as error:
             if error.is_ambiguous:
                 self._written = batch_ids
-            self._has_failed = not self._written  # one note was written, so others can be
+            self._has_failed = not self._written  # where one note was written, the next may be as well

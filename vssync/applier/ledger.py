@@ -63,7 +63,7 @@ class UploadLedger:
         self._suspects: list[Orphan] = []
 
     def open(self, owner: str, spares: Iterable[UnattachedUpload], shared: Iterable[UploadIdentity]) -> None:
-        """Begins with the uploads that earlier runs left and no store holds; those in `shared` are used repeatedly."""
+        """Begins with the uploads that earlier runs left and no store holds; `shared` are wanted more than once."""
         self._owner_name = owner.partition("/")[0]
         for upload in spares:
             detached = "upload that an earlier run took out of its store"

@@ -7,16 +7,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from vssync.api.errors import MissingCapability
+from vssync.api.errors import ABOUT_ONE_FILE, MissingCapability
 from vssync.errors import ServiceError
 from vssync.model.service import Capabilities
 from vssync.model.state import IngestError
 from vssync.text import count_noun
 
 PAUSES = (10.0, 30.0, 60.0)  # seconds before a file is tried once more, and before each probe of an outage
-_OUTAGE_FAILURES, _OUTAGE_FILES = 10, 3  # since a file was completed
+_OUTAGE_FAILURES, _OUTAGE_FILES = 10, 3  # an outage is as many failures, of as many files, since one was completed
 _REFUSED_FILES = 5  # with the same answer, in one request or several: all others would get it, too
-_ABOUT_A_FILE = ("unsupported_file", "invalid_file", "file_already_attached")
 _TOO_LARGE = 413
 # After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a
 # service may also refuse a single file for its content; two are enough for a type that is not proven.
@@ -76,7 +75,7 @@ class RefusalStreak:
         An answer about one file, by its code or because the file is too large, says nothing about the others.
         """
         answer = error.answer
-        is_about_a_file = answer.code in _ABOUT_A_FILE or answer.status == _TOO_LARGE
+        is_about_a_file = answer.code in ABOUT_ONE_FILE or answer.status == _TOO_LARGE
         identity = None if is_about_a_file else (answer.status, answer.code, answer.message)
         with self._lock:
             if identity is None or identity != self._answer:
@@ -103,7 +102,7 @@ class ServiceRecord:
         self._accepted: set[str] = set()  # file types of which a file was attached
         self._completed: set[str] = set()  # file types of which a file was ingested
         self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._reserved: dict[str, float] = {}  # when each subject was last reserved
+        self._first_calls: dict[str, float] = {}  # the time of the latest one for each subject
 
     def record_missing(self, capability: MissingCapability) -> None:
         """Records that the service lacks a capability: from now on the run does without."""
@@ -137,10 +136,10 @@ class ServiceRecord:
                 return False
             return len(self._refused.get(file_type, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
 
-    def reserve(self, subject: str, now: float = 0.0, *, again_after: float = inf) -> bool:
-        """Reserves a subject, such as a message; False if it was reserved within `again_after` seconds before `now`."""
+    def is_first_call(self, subject: str, now: float = 0.0, *, within: float = inf) -> bool:
+        """Whether this is the first call for a subject, such as a message, `within` so many seconds."""
         with self._lock:
-            is_free = subject not in self._reserved or now - self._reserved[subject] >= again_after
-            if is_free:
-                self._reserved[subject] = now
-            return is_free
+            is_first = subject not in self._first_calls or now - self._first_calls[subject] >= within
+            if is_first:
+                self._first_calls[subject] = now
+            return is_first

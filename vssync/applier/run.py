@@ -61,9 +61,9 @@ def carry_out(run: ApplyRun, plan: Plan) -> Report:
     """
     started = run.client.clock.monotonic()
     all_steps = plan_steps(plan)
-    unchecked_ids = _prepare_run(run, plan, all_steps)
+    unchecked_ids = _prepare_run(run, plan, all_steps)  # of uploads that earlier runs left, and that may be of use
     stores: list[StoreContext] = []
-    held: tuple[Orphan, ...] = ()
+    held: tuple[Orphan, ...] = ()  # uploads that stay, since stores of others hold them
     interrupted = False
     try:
         # After an error, such as a signal, no request begins any more, and pauses between requests end.
@@ -110,7 +110,8 @@ def _prepare_run(run: ApplyRun, plan: Plan, all_steps: tuple[StoreSteps, ...]) -
     if any(store.owned for store in plan.stores):  # a listing showed a mark
         run.service.lists_attributes = True
     journal = run.writes.journal
-    spares, unchecked_ids = journal.past.unattached, set[str]()
+    spares = journal.past.unattached  # uploads that earlier runs left unattached, to be used instead of new ones
+    unchecked_ids = set[str]()
     try:
         spares = _find_unheld(run, spares) if spares else ()
     except ServiceError as error:
@@ -140,7 +141,7 @@ def _find_unheld(run: ApplyRun, uploads: Sequence[UnattachedUpload]) -> tuple[Un
         try:
             run.client.get_upload(upload.file_id)
         except VssyncError as error:
-            return not isinstance(error, NotFound)  # presumably, where that cannot be read
+            return not isinstance(error, NotFound)  # where it cannot be read, presume that it exists
         return True
 
     ids = [upload.file_id for upload in uploads]
@@ -181,25 +182,26 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
     if steps.setup and not steps.adopts:
         run.results.record_result(steps.key, "", DONE)
     store.for_each(steps.cancels, _cancel_batch)
-    StoreFeed(store, steps.puts, {}).run()
+    StoreFeed(store, steps.puts, prepared={}).run()
     if store.is_provisioning and not run.stopping:  # it has no files, so the feed did not wait for it
         wait_for_new_store(store)
     awaited_ids = {wait.file_id for wait in steps.copy_waits}
-    if (completed := [step for step in steps.updates if step.file_id not in awaited_ids]) and not run.stopping:
-        probe_search_updates(store, completed[0])
+    of_completed = [step for step in steps.updates if step.file_id not in awaited_ids]
+    if of_completed and not run.stopping:
+        probe_search_updates(store, of_completed[0])
     store.for_each(steps.updates, update_attributes)
     store.for_each(steps.batch_waits, _wait_for_earlier_batch)
     if steps.copy_waits and not run.stopping:
         _wait_for_copies(store, steps.copy_waits)
     late = _prepare_late(store, steps.late_puts)
-    # A drop takes chunks of late files along (see `StoreSteps.late_puts`): all must be ready to be attached again.
+    # Detaching copies destroys the chunks of late files as well: all of these must be ready to be attached again.
     if len(late) == len(steps.late_puts):
         store.for_each(steps.drops, _drop_copy)
         _wait_for_drops(store, steps.drops if late else ())
-    StoreFeed(store, [pending.put for pending in late.values()], late).run()
+    StoreFeed(store, [pending.put for pending in late.values()], prepared=late).run()
     if steps.adopts:
         _settle_store(store, end_adoption)
-    if steps.teardown and steps.teardown.action is Action.UPDATE:
+    if steps.teardown and steps.teardown.action is Action.UPDATE:  # a release
         _settle_store(store, release_store)
     elif steps.teardown:
         _delete_store(store)
@@ -289,7 +291,7 @@ def _wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
     A deletion that takes too long, or cannot be confirmed, is reported at the end of the run.
     """
     file_ids = {drop.file_id for drop in drops}
-    if not file_ids or store.run.service.deletes_late:
+    if not file_ids or store.run.service.deletes_late:  # then an earlier wait was in vain, and so would this be
         return
     subject = f"files to leave {store.key}, since others have the same text"
     waiting = Waiting(subject, "those are attached all the same", DELETION_WAIT)
@@ -299,11 +301,8 @@ def _wait_for_drops(store: StoreContext, drops: Sequence[Drop]) -> None:
 
 def _drop_copy(store: StoreContext, step: Drop) -> Result:
     """Detaches a copy; if another copy of its key is kept, only after that copy was read as completed."""
-    try:
-        is_safe = not step.kept_id or store.client.get_file(store.id, step.kept_id).status is FileStatus.COMPLETED
-    except NotFound:
-        is_safe = False
-    if not is_safe:
+    kept = store.client.find_file(store.id, step.kept_id) if step.kept_id else None
+    if step.kept_id and not (kept and kept.status is FileStatus.COMPLETED):
         return Result(Status.SKIPPED, f"the copy to keep, {step.kept_id}, is not completed; plan again")
     store.detach_copy(step)
     return DONE

@@ -84,7 +84,8 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
     since: float | None = max(batch.sent, store.last_progress)
     listed: Sequence[LiveFile] = ()
     timeout = INGESTION_DEADLINE
-    is_unread, problem = bool(batch.batch_id), None
+    is_unread = bool(batch.batch_id)  # nothing has shown yet that the batch attached its files
+    problem: ServiceError | None = None  # why it could not be read
     if batch.batch_id and store.run.capabilities.batches:
         try:
             has_ended = wait_for_batch(store, batch.batch_id, since)
@@ -132,9 +133,7 @@ def _settle(store: StoreContext, file: PendingFile, live: LiveFile | VssyncError
                 result = ALREADY_DONE
         else:
             result = result_of_uncompleted(live)
-            if (
-                file.put.mark.key_digest in store.concurrent_copies
-            ):  # attached by another run, which may retry it itself
+            if file.put.mark.key_digest in store.concurrent_copies:  # the run that attached it may retry it itself
                 detail = f"attached by another run as {file.file_id}; {result.detail}; apply again"
                 result = Result(Status.UNKNOWN, detail)
             elif _is_worth_retrying(file, live):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vssync.model.digests import mark_for, with_key
-from vssync.model.marks import Mark, Origin, short_digest
+from vssync.model.marks import Mark, Origin, is_our_upload, short_digest
 from vssync.model.plan import Action, FileChange, Plan, Reason, RecordedCopy, StoreChange, StorePlan
 from vssync.model.state import Attributes, Chunking, DesiredFile, FileStatus, Scalar, StoreSettings
 
@@ -40,7 +40,7 @@ class Put:
     existing_id: str = ""  # of a File to attach instead of an upload
     before_attach: tuple[Drop, ...] = ()  # old copies that must go first
     after_completion: tuple[Drop, ...] = ()  # old copies that go once the new one was read as completed
-    may_have_completed: bool = False  # the existing File, since the plan: then it stays attached
+    may_have_completed: bool = False  # the existing File may be completed by now; then it stays attached
 
     @property
     def is_reattached(self) -> bool:
@@ -226,13 +226,13 @@ def _put(owner: str, ignored: tuple[str, ...], change: FileChange) -> Put:
 def _update(owner: str, ignored: tuple[str, ...], change: FileChange) -> Update:
     """The attributes to write, and a mark that keeps what the old one says of the upload and of its ingestion.
 
-    Of a File that the manifest declares, the new mark says that, whoever uploaded it.
+    A File that the manifest declares is marked as declared, whoever uploaded it.
     """
     file, old = change.desired, change.keep
     assert old
     if file is None:
         return Update(change.key, None, old.id, change.preserve, None)
-    mark = mark_for(owner, file, ignored, origin=Origin.DECLARED, tries=change.tries)
+    mark = mark_for(owner, file, ignored, origin=Origin.DECLARED, tries=change.tries)  # for a File declared by id
     if not file.file_id and isinstance(old.mark, Mark):
         mark = replace(
             old.mark, owner=mark.owner, key_digest=mark.key_digest, attributes_digest=mark.attributes_digest, echo=""
@@ -255,8 +255,3 @@ def _attributes(file: DesiredFile, change: FileChange) -> dict[str, Scalar]:
 
 def _drop(owner: str, key: str, copy: RecordedCopy, kept_id: str = "", *, reattached_id: str = "") -> Drop:
     return Drop(key, copy.id, is_our_upload(copy.mark, owner) and copy.id != reattached_id, kept_id)
-
-
-def is_our_upload(mark: object, owner: str) -> bool:
-    """Whether a mark says that its File is an upload of this owner's, not one that was declared or adopted."""
-    return isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED

@@ -19,13 +19,12 @@ from vssync.applier.context import (
     result_of_unconfirmed,
     send_deletion,
 )
-from vssync.applier.steps import StoreSteps, is_our_upload
+from vssync.applier.steps import StoreSteps
 from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
 from vssync.applier.watcher import ALREADY_DONE, DONE, Result
 from vssync.applier.writes import MetadataEdit, MetadataLost, ambiguous_if_unread, lost_metadata
 from vssync.errors import LostReply, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
-from vssync.model.convergence import HELD_BACK
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import (
     NEEDS_METADATA,
@@ -35,13 +34,14 @@ from vssync.model.marks import (
     Mark,
     StoreMark,
     fit_metadata,
+    is_our_upload,
     parse_store_mark,
     without_ours,
 )
 from vssync.model.plan import Action, Plan, Reason, StoreChange, StorePlan
 from vssync.model.report import Status
 from vssync.model.state import Contents, FileStatus, LiveStore, StoreSettings
-from vssync.planner.context import Scope
+from vssync.planner.estimate import may_be_stamped
 from vssync.planner.find_stores import order_of_use
 from vssync.text import format_estimate
 
@@ -80,7 +80,7 @@ def set_up_store(run: ApplyRun, steps: StoreSteps) -> StoreContext:
 
 
 def update_store(run: ApplyRun, store_id: str, edit: MetadataEdit, key: str = "", **settings: object) -> LiveStore:
-    """Updates a store as `Writes.update_metadata` does; none any more once the service has lost a store's metadata."""
+    """Updates a store as `Writes.update_metadata` does; refuses to, once the service has lost a store's metadata."""
     if not run.capabilities.store_updates:
         raise VssyncError(f"{store_id}: not updated, since the service lost the metadata of another store")
     try:
@@ -114,7 +114,7 @@ def end_adoption(store: StoreContext) -> Result:
 
 
 def _is_rest_done(store: StoreContext) -> bool:
-    """Whether all else in a store is done, and the run goes on; its own record is None until its change has ended."""
+    """Whether everything in a store but its own change, whose status is still None, is done, and the run goes on."""
     statuses = store.run.results.statuses(store.key).values()
     return not store.run.stopping and all(status in (Status.DONE, None) for status in statuses)
 
@@ -198,11 +198,11 @@ def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -
             store.made_id = live.id
         except LostReply as error:
             store.has_lost_create = True
-            is_last = attempts >= (_MAX_ERRORS if error.is_from_service else _MAX_ATTEMPTS)
-            problem = "the service reported an error" if error.is_from_service else "no usable reply came"
+            is_last = attempts >= (_MAX_ERRORS if error.is_service_error else _MAX_ATTEMPTS)
+            problem = "the service reported an error" if error.is_service_error else "no usable reply came"
             subject = f"{settings.key} to be listed ({problem} when it was created)"
             consequence = "its files are not tried" if is_last else "it is created again"
-            timeout = ERROR_GRACE if error.is_from_service else VISIBILITY_GRACE
+            timeout = ERROR_GRACE if error.is_service_error else VISIBILITY_GRACE
             with ambiguous_if_unread(f"{settings.key}: it may have been created"):
                 live = poll_until(run, find, Waiting(subject, consequence, timeout))
             if live is None and is_last:
@@ -232,20 +232,14 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
 def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
     """Leaves the run's stamp in each store that was planned as a whole and now is as the manifest wants it.
 
-    `written` are the ids, by key, of the stores that the run wrote to. An external store's metadata is somebody else's.
-    The first is stamped alone: a service that loses metadata then loses that of no other store.
+    `written` are the ids, by key, of the stores that the run wrote to. The first is stamped alone: a service that loses
+    metadata then loses that of no other store.
     """
-    stamp, scope = run.settings.stamp, Scope.of(plan.options)
+    stamp = run.settings.stamp
     if stamp is None:
         return
     failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
     text = str(replace(stamp, time=run.time))
-
-    def is_as_wanted(store: StorePlan) -> bool:
-        is_ours = store.managed is not None and not (store.managed.external or store.unlisted)
-        is_held_back = any(note.kind in HELD_BACK for note in store.notes)
-        is_whole = store.key in written and store.key not in failed and scope.includes_all_files(store.key)
-        return is_ours and is_whole and not is_held_back
 
     def leave_stamp(store: StorePlan) -> None:
         settings = store.managed
@@ -259,14 +253,14 @@ def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
             return stamped if STORE_APPLIED in stamped and is_current and is_protected is settings.protect else None
 
         try:
-            if run.capabilities.store_updates:
-                update_store(run, written[store.key], add)
+            update_store(run, written[store.key], add)
         except MetadataLost as error:
             run.results.record_result(store.key, "", result_of_error(error))
         except VssyncError:  # nothing depends on a stamp
             return
 
-    to_stamp = list(filter(is_as_wanted, plan.stores))
+    as_wanted = written.keys() - failed
+    to_stamp = [store for store in plan.stores if store.key in as_wanted and may_be_stamped(plan, store)]
     for stores in (to_stamp[:1], to_stamp[1:]):
         run.pool.map(leave_stamp, stores)
 
@@ -280,6 +274,7 @@ def look_for_twins(store: StoreContext) -> None:
     """
     listed = store.client.list_stores()
     twins = _list_twins(store, listed)
+    # This run's own store, if another run has joined it and attached files.
     filled = next((live for live in listed if live.id == store.id and live.counts.total), None)
     store.may_have_twin = False
     if not (twins or filled):
@@ -301,7 +296,7 @@ def _join(store: StoreContext, store_id: str, joined: Contents | None, own: Cont
     if joined is None or joined.shortfall:
         problem = joined.shortfall if joined else "its files cannot be listed"
         raise VssyncError(f"another run made {store_id} at the same time, and {problem}; apply again later")
-    if store.made_id and own and not (own.files or own.unlisted):
+    if store.made_id and own and not (own.files or own.unlisted):  # nobody has put anything into ours
         with suppress(VssyncError):  # if it stays, `verify_new_stores` reports it
             store.writes.delete_store(store.made_id, ())
             store.run.deleted_stores.add(store.made_id)
@@ -309,7 +304,7 @@ def _join(store: StoreContext, store_id: str, joined: Contents | None, own: Cont
     store.run.announce(f"{store.key}: {maker} made {store_id} at the same time; this run goes on in that store")
     store.id = store_id
     store.writes.journal.remember_store(store_id, store.key)
-    if not store.has_lost_create:
+    if not store.has_lost_create:  # else the other store may be one that this run made
         store.run.results.record_result(store.key, "", ALREADY_DONE)
 
 
@@ -358,6 +353,7 @@ def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
         with suppress(VssyncError):  # nothing that was done depends on it
             for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
                 put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
+                # An old copy may still be listed. One that was attached again counts as new.
                 if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):
                     ids_by_key.setdefault(put.key, []).append(file.id)
         for key, ids in ids_by_key.items():

@@ -12,15 +12,15 @@ from vssync.applier.context import StoreContext, result_of_error, send_deletion
 from vssync.applier.steps import Drop, Put
 from vssync.applier.wait import STILL_LISTED, Waiting, poll_until, wait_until_detached
 from vssync.applier.watcher import Result
-from vssync.errors import Interrupted, LostReply, NotFound, ServiceError, VssyncError
+from vssync.errors import Interrupted, LostReply, ServiceError, VssyncError
 from vssync.model.marks import NONE, PROVISIONAL, Mark, Origin
 from vssync.model.report import Status
-from vssync.model.state import TYPE_WAYS_OUT, FileStatus, IngestError, Upload
+from vssync.model.state import TYPE_WAYS_OUT, FileStatus, IngestError
 from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _APPEARS_WITHIN = 10.0  # seconds until a File should be listed; then it is sent again, and `gc` finds the first
-NO_CHUNKING = PROVISIONAL  # in a mark: a digest that no chunking has, so a plan attaches the file again
+_NO_CHUNKING = PROVISIONAL  # as a mark's digest it is that of no chunking, so a plan attaches the file again
 _SERVICE_CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
 
@@ -73,7 +73,8 @@ def prepare_files(store: StoreContext, puts: Iterable[Put]) -> list[PendingFile]
 def keep_attachable(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
     """Waits until detached copies have left the store; returns the files that can be attached, and fails the others.
 
-    Call it after the last detach: some servers stall after answering 404, even in the middle of a deletion.
+    Call it after the last detach: it asks for files that are gone, and some servers stall after such a 404, with
+    deletions half done.
     """
     error: VssyncError | None = None
     detached = [file_id for file in files for file_id in file.detached]
@@ -120,7 +121,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             others = tuple(drop for drop in put.before_attach if drop.file_id != put.existing_id)
             put = replace(put, before_attach=(), after_completion=(*put.after_completion, *others))
             return PendingFile(put, put.existing_id, is_attached=True)
-        if put.existing_id and not put.file.file_id and _find_upload(store, put.existing_id) is None:
+        if put.existing_id and not put.file.file_id and store.client.find_upload(put.existing_id) is None:
             # Somebody deleted it: a new upload takes its place, with a mark that says so.
             file, source = put.file, put.file.source or NONE
             new_mark = replace(
@@ -128,7 +129,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
             )
             put = replace(put, existing_id="", mark=new_mark)
         file_id = put.existing_id or _reuse_or_upload(store, put)
-        if store.run.capabilities.shares_chunks:
+        if store.run.capabilities.shares_chunks:  # once the first is detached, the others have no chunks
             _mark_without_chunks(store, put.before_attach[1:])
         for drop in put.before_attach:
             if drop.file_id == put.existing_id:
@@ -155,7 +156,7 @@ def _mark_without_chunks(store: StoreContext, drops: Sequence[Drop]) -> None:
         with suppress(VssyncError):  # the service may be unable to update attributes
             live = store.client.get_file(store.id, drop.file_id)
             if isinstance(live.mark, Mark):
-                mark = replace(live.mark, chunking_digest=NO_CHUNKING)
+                mark = replace(live.mark, chunking_digest=_NO_CHUNKING)
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
@@ -216,7 +217,7 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
     def is_usable(file_id: str) -> bool:
         """Whether an upload of an earlier run is still there, as large as it was made."""
-        upload = _find_upload(store, file_id)
+        upload = store.client.find_upload(file_id)
         return upload is not None and upload.size == put.file.size
 
     file_id, is_new = store.run.ledger.obtain(store.id, put.file, is_usable, lambda: _upload(store, put))
@@ -226,30 +227,19 @@ def _reuse_or_upload(store: StoreContext, put: Put) -> str:
 
 
 def _may_stay(store: StoreContext, put: Put) -> bool:
-    """Whether a File keeps its chunks if it stays attached (see `StoreSteps.late_puts`)."""
-    is_exposed = len(put.before_attach) > 1 or put in store.steps.late_puts
-    return not (store.run.capabilities.shares_chunks and is_exposed)
+    """Whether a File keeps its chunks if it stays attached: no other of its text goes (see `StoreSteps.late_puts`)."""
+    others_go = len(put.before_attach) > 1 or put in store.steps.late_puts
+    return not (store.run.capabilities.shares_chunks and others_go)
 
 
 def _is_completed_as_wanted(store: StoreContext, put: Put) -> bool:
     """Whether a File was completed since the plan, with the content, name and chunking that are wanted now."""
-    try:
-        file = store.client.get_file(store.id, put.existing_id)
-    except NotFound:
+    file, wanted = store.client.find_file(store.id, put.existing_id), put.mark
+    if file is None or file.status is not FileStatus.COMPLETED or not isinstance(file.mark, Mark):
         return False
-    live, wanted = file.mark, put.mark
-    if file.status is not FileStatus.COMPLETED or not isinstance(live, Mark):
-        return False
+    live = file.mark
     live_digests = (live.key_digest, live.content, live.name_digest, live.chunking_digest)
     return live_digests == (wanted.key_digest, wanted.content, wanted.name_digest, wanted.chunking_digest)
-
-
-def _find_upload(store: StoreContext, file_id: str) -> Upload | None:
-    """A File, or None where it is gone: some services still list a deleted File as attached."""
-    try:
-        return store.client.get_upload(file_id)
-    except NotFound:
-        return None
 
 
 def _upload(store: StoreContext, put: Put) -> str:
@@ -300,7 +290,7 @@ def _upload_once(store: StoreContext, put: Put) -> str:
         raise lost
 
     try:
-        return store.writes.upload(store.run.settings.root, file, created.append, recover)
+        return store.writes.upload(store.run.settings.contents, file, created.append, recover)
     except VssyncError:
         for file_id in created:
             ledger.schedule_delete(file_id, f"upload of {put.key} that was not used")

@@ -17,15 +17,15 @@ from vssync.model.state import FileStatus, LiveBatch, LiveFile
 from vssync.text import format_elapsed
 
 Reading = TypeVar("Reading")
-# Seconds:
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # between two polls, unless the service asks for another; they double
-_MILESTONES, _ANNOUNCE_EVERY = (5.0, 15.0), 60.0  # without progress, after which a wait is announced
-INGESTION_DEADLINE = 600.0  # without progress, after which a run no longer waits for a file or batch
-VISIBILITY_GRACE = 120.0  # for which a new object may stay invisible
-ERROR_GRACE = 15.0  # for which a write that was answered with an error is looked for: it may have taken effect
-_BATCH_GRACE = 30.0  # for which a new batch may stay invisible
-_MIN_WAIT = 60.0  # left of a timeout that was used up before the wait began
-DELETION_WAIT = 60.0  # without progress, of each wait for deletions
+# All in seconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # between two polls: it doubles, unless the service asks for another
+_MILESTONES, _ANNOUNCE_EVERY = (5.0, 15.0), 60.0  # when a wait is announced, counted from the last progress
+INGESTION_DEADLINE = 600.0  # how long a run waits for a file or batch that makes no progress
+VISIBILITY_GRACE = 120.0  # how long a new object may stay invisible
+ERROR_GRACE = 15.0  # how long a write answered with an error is looked for: it may have taken effect
+_BATCH_GRACE = 30.0  # how long a new batch may stay invisible
+_MIN_WAIT = 60.0  # how long a wait lasts at least, even if its timeout has passed before it begins
+DELETION_WAIT = 60.0  # how long a wait for deletions lasts without progress
 
 STILL_LISTED = f"still listed {DELETION_WAIT:.0f} s after it was deleted; apply again later"
 _COUNTED_AS_GONE = (400, 403, 405, 409, 410, 422)  # statuses by which some services refuse to show what was detached
@@ -72,8 +72,9 @@ def poll_until(
         progress = progress_of(reading) if progress_of else bool(reading)
         has_moved = progress != last
         if has_moved:
-            waited = waited if last is None else 0.0  # the first reading moved nothing
             idle = 0.0
+            if last is not None:  # the first reading is no progress
+                waited = 0.0
         elif waited > timeout:
             return reading
         last, hint = progress, hint_of(reading)
@@ -99,7 +100,7 @@ def _announce(run: ApplyRun, waiting: Waiting, idle: float, pause: float, condit
 
 
 def wait_for_batch(store: StoreContext, batch_id: str, since: float | None = None) -> bool:
-    """Whether a batch has ended, once it has, or nothing moved in it for too long.
+    """Waits until a batch has ended, or nothing has moved in it for too long. Returns whether it has ended.
 
     A 404 means not visible yet. Raises NotFound where that lasts too long, ServiceError where it cannot be read.
     """
@@ -136,8 +137,8 @@ def wait_for_files(
 ) -> dict[str, LiveFile | VssyncError]:
     """Each of these files once all have ended, or nothing moved among them for too long; `listed` were just read.
 
-    A poll lists the store, unless to read each file takes fewer requests: then a file may have an error instead. Where
-    the listing lacks some, the first of them is read, and if the store has it, the next ones, too. A 404 means not
+    A poll lists the store, or reads each file if that takes fewer requests; what cannot be read is given as its error.
+    Of files that the listing lacks the first is read, and if the store has it, the next ones, too. A 404 means not
     visible yet; the wait ends if none is at the time `visible_by`. Raises ServiceError where the store is not listed.
     """
     states: dict[str, LiveFile | VssyncError] = dict.fromkeys(file_ids, NOT_VISIBLE)
@@ -157,7 +158,11 @@ def wait_for_files(
     def read_each(unread: Sequence[str]) -> None:
         states.update(zip(unread, store.run.pool.map(read_file, unread), strict=True))
 
-    def count_unfinished() -> int:
+    if not (unfinished := find_unfinished()):
+        return states
+    total = store.client.get_store(store.id).counts.total if len(unfinished) > 1 else 0
+
+    def read_and_count_unfinished() -> int:
         unfinished = find_unfinished()
         if len(unfinished) > 1 and total <= PAGE_SIZE * len(unfinished):
             shown = {file.id: file for file in store.client.list_files(store.id) if file.id in states}
@@ -170,19 +175,13 @@ def wait_for_files(
             read_each(unfinished)
         return len(find_unfinished())
 
-    def is_given_up() -> bool:
-        return store.client.clock.monotonic() >= visible_by and all(file is NOT_VISIBLE for file in states.values())
+    def is_done(unfinished_count: int) -> bool:
+        is_late = store.client.clock.monotonic() >= visible_by
+        return not unfinished_count or (is_late and all(file is NOT_VISIBLE for file in states.values()))
 
-    if unfinished := find_unfinished():
-        total = store.client.get_store(store.id).counts.total if len(unfinished) > 1 else 0
-        poll_until(
-            store.run,
-            count_unfinished,
-            _for_ingestion(store, since, timeout),
-            is_done=lambda count: not count or is_given_up(),
-            progress_of=lambda count: count,
-        )
-        read_each(find_unfinished())  # once more, since a listing may be late
+    waiting = _for_ingestion(store, since, timeout)
+    poll_until(store.run, read_and_count_unfinished, waiting, is_done=is_done, progress_of=int)
+    read_each(find_unfinished())  # once more, since a listing may be late
     return states
 
 
@@ -239,9 +238,7 @@ def wait_until_detached(store: StoreContext, file_ids: Collection[str]) -> set[s
 
 
 def wait_for_new_store(store: StoreContext) -> bool:
-    """Waits until a store that this run made can be used; returns whether it can. If not, the store gets that result,
-    and no files.
-    """
+    """Waits until a store that this run made can be used. Returns whether it can, and if not, records that result."""
     if not store.is_provisioning:
         return True
     waiting = Waiting(f"the new store of {store.key} to answer", "its files are left for the next apply")

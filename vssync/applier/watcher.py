@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it, who needs no more of the applier; a plan needs nothing else of it."""
+"""What a run tells those who watch it: its workload, results, messages. They need nothing else of the applier."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import BinaryIO
 
 from vssync.api.client import Client
@@ -20,7 +20,7 @@ from vssync.journal.records import Operation, Write
 from vssync.journal.writer import Journal
 from vssync.model.marks import RESERVED_PREFIX, STORE_OWNER, Mark, fit_metadata
 from vssync.model.state import Attributes, Chunking, DesiredFile, LiveFile, LiveStore
-from vssync.sources.paths import on_disk
+from vssync.sources.convert import FileContents
 
 MetadataEdit = Callable[[Mapping[str, str]], Mapping[str, str] | None]
 
@@ -37,7 +37,11 @@ class Writes:
     journal: Journal
 
     def upload(
-        self, root: Path, file: DesiredFile, on_made: Callable[[str], None], on_lost: Callable[[LostReply], str]
+        self,
+        contents: FileContents,
+        file: DesiredFile,
+        on_made: Callable[[str], None],
+        on_lost: Callable[[LostReply], str],
     ) -> str:
         """Uploads a file and returns the File's id. Raises VssyncError where the file changed before or meanwhile.
 
@@ -45,7 +49,7 @@ class Writes:
         reply, `on_lost` returns the id or raises the error again.
         """
         write = Write(Operation.UPLOAD, name=file.filename, size=file.size, sha256=file.sha256)
-        with self.journal.around(write) as record_id, open_unchanged(root, file) as handle:
+        with self.journal.around(write) as record_id, open_unchanged(contents, file) as handle:
             try:
                 file_id = self.client.upload_file(handle, file.filename).id
             except LostReply as error:
@@ -132,7 +136,7 @@ class Writes:
 
 
 def lost_metadata(sent: Mapping[str, str], live: LiveStore) -> set[str]:
-    """The names of metadata that a store lacks, or of ours that have another value: others may have changed theirs.
+    """The names of metadata that a store lacks, and of ours whose value differs; others may have changed theirs since.
 
     Raises VssyncError where it carries another mark.
     """
@@ -156,13 +160,13 @@ def ambiguous_if_unread(context: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_unchanged(root: Path, file: DesiredFile) -> Iterator[BinaryIO]:
+def open_unchanged(contents: FileContents, file: DesiredFile) -> Iterator[BinaryIO]:
     """The open file, at its start. It is hashed before the body of `with`, and checked for changes after it.
 
     Raises VssyncError when it cannot be read or is not what was planned: what was uploaded must then not be used.
     """
     try:
-        with (root / on_disk(file.path)).open("rb") as handle:
+        with contents.open(file) as handle:
             before = _size_and_time(handle)
             if hashlib.file_digest(handle, "sha256").hexdigest() != file.sha256:
                 raise VssyncError(f"{file.path}: changed since the plan was made; plan again")
@@ -175,5 +179,7 @@ def open_unchanged(root: Path, file: DesiredFile) -> Iterator[BinaryIO]:
 
 
 def _size_and_time(handle: BinaryIO) -> tuple[int, int]:
+    if isinstance(handle, BytesIO):
+        return 0, 0  # it was converted, and is no file
     status = os.fstat(handle.fileno())
     return status.st_size, status.st_mtime_ns

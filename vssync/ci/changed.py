@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from posixpath import basename, dirname, join, normpath
 from typing import NamedTuple
 
+from vssync.address import is_loopback, parse_address
 from vssync.ci.forge import CiEvent
 from vssync.ci.history import GitHistory, ManifestHistory, folders_of
 from vssync.errors import VssyncError
 from vssync.manifest.diagnostics import locate_values
 from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
+from vssync.model.service import ServiceSpec
+from vssync.providers import PROVIDERS
 from vssync.render.comment import FewerMatches, ManifestReview
 from vssync.sources.load import MANIFEST_NAMES
 from vssync.sources.paths import on_disk
@@ -76,12 +80,23 @@ def _check_owners(manifests: Iterable[ManifestHistory], head: str) -> None:
         manifest = each.valid_at(head)
         if not manifest or (manifest.service.provider, manifest.service.data_url) == ("local", ""):
             continue  # whose stores lie beside the manifest
-        service = manifest.service
-        place = (service.provider, service.region, service.project, service.compartment, service.data_url)
-        other = known.setdefault((manifest.owner, *place), each.path)
+        other = known.setdefault((manifest.owner, *_place_of(manifest.service)), each.path)
         if other != each.path:
             problem = f"has the owner `{manifest.owner}` of {other}, at the same service"
             raise VssyncError(f"{each.path}: {problem}; give one of them another `owner`, or name one manifest by -f")
+
+
+def _place_of(service: ServiceSpec) -> tuple[str, ...]:
+    """Where a service is, however its address is written, and which part of it is meant."""
+    provider, url = PROVIDERS[service.provider], service.data_url
+    if not url and provider.regions and service.region:
+        domain = provider.regions.domain_of(service.region)
+        url = provider.regions.data_url.format(region=service.region, domain=domain)
+    address = parse_address(url or provider.url)
+    if address and is_loopback(address.host):
+        address = replace(address, host="localhost")
+    where = (str(address),) if address else (service.provider, service.region, url)
+    return (*where, service.project, service.compartment)
 
 
 def base_of(git: GitHistory, event: CiEvent) -> str:

@@ -25,6 +25,8 @@ from vssync.text import count_noun, escape_control
 
 # What only tidies up after another change: the copy that stays has these bytes already.
 _FOLLOWING = frozenset((Reason.SUPERSEDED, Reason.SHARED_CHUNKS))
+# What another version of vssync makes of the same document; the commit that brought the version may be any.
+_BY_VERSION = frozenset((Reason.CONVERTER_CHANGED,))
 # Fields of a store that decide nothing about its files, and fields that choose files: what they chose is compared.
 _NOT_ABOUT_FILES = ("description", "metadata", "expires_after", "guards", "protect", "name", "was")
 _SELECTORS = frozenset(("path", "exclude", "optional", "only", "match"))
@@ -221,8 +223,14 @@ class _StoreHistory:
             for change, paths in ((change, self._paths_of(change)) for change in changes)
             if not (self._is_touched(paths) or self._has_changed_part(change.key, paths))
         ]
-        built = self._built(remaining) if self._span.commits.commits else frozenset()
-        return [change for change, paths in remaining if built.isdisjoint(paths)]
+        if not self._span.commits.commits:
+            return [change for change, _ in remaining]
+        built = self._built(remaining)
+        return [
+            change
+            for change, paths in remaining
+            if built.isdisjoint(paths) and not _BY_VERSION.issuperset(change.reasons)
+        ]
 
     def _is_touched(self, paths: frozenset[str]) -> bool:
         """Whether a commit touched one of these paths, or the link or submodule that it lies behind."""

@@ -95,8 +95,7 @@ class PullRequest:
     """A pull or merge request; of its labels those that begin with `vssync`.
 
     `last_push_at` is when what it would merge last changed: a push, a force-push, another target. It is None if that
-    is not known, and `unknown` says why; it is not looked up for one without such labels. `merge_commit` is the commit
-    on the target branch that it became, also by a squash, a rebase or a queue.
+    is not known, and `unknown` says why; it is not looked up for one without such labels.
     """
 
     number: int
@@ -106,7 +105,6 @@ class PullRequest:
     labels: tuple[Label, ...] = ()
     last_push_at: datetime | None = None
     unknown: str = ""
-    merge_commit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

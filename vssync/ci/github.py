@@ -117,7 +117,6 @@ class GitHub(RestForge):
             author=text_at(request, "user", "login"),
             head_sha=text_at(request, "head", "sha"),
             url=text_at(request, "html_url"),
-            merge_commit=self._merge_commit(request),
         )
         issue, needs = f"{self._repository}/issues/{number}", self._read_right
         names = own_labels(text_at(label, "name") for label in self._api.pages(f"{issue}/labels", needs))

@@ -128,7 +128,6 @@ class GitLab(RestForge):
             author=text_at(request, "author", "username"),
             head_sha=text_at(request, "sha"),
             url=text_at(request, "web_url"),
-            merge_commit=self._merge_commit(request),
         )
         names = own_labels(name for name in dig(request, "labels") or () if isinstance(name, str))
         if not names:

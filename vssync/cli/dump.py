@@ -78,7 +78,10 @@ def dump(
     with open_connection(settings, service, beside) as connection:
         print_warnings(connection.client.sender.warnings)
         texts, dumped = read_with_progress(connection, lambda: dump_stores(connection, service, request))
-    print_warnings(f"{store.name or store.id} is left out: {store.reason}" for store in dumped.omitted)
+    print_warnings(f"{escape_control(store.name) or store.id} is left out: {store.reason}" for store in dumped.omitted)
+    for each in dumped.stores:
+        if each.omitted:
+            print_warnings([f"{each.key}: {count_noun(len(each.omitted), 'file')} left out; comments say why"])
     if out in (None, "-"):
         click.echo("".join(texts.values()), nl=False)
         return
@@ -127,9 +130,13 @@ def _select_service(
     """The service that --provider names, or the manifest's, and the manifest that an embedded one lies beside."""
     from vssync.commands.session import load_manifest
     from vssync.model.service import ServiceSpec
+    from vssync.sources.load import MANIFEST_NAMES
 
     if provider:
         return ServiceSpec(provider, region=options.region, **fields), target.parent
     if stray := next((name for name, value in fields.items() if value), None):
         raise click.UsageError(f"--{stray.replace('_', '-')}: needs --provider")
-    return load_manifest(options.settings(), hashed=False).desired.service, Path(options.manifest)
+    path = Path(options.manifest)
+    if path.is_dir() and not any((path / name).exists() for name in MANIFEST_NAMES):
+        raise click.UsageError("give --provider with the service of the stores, or -f with a manifest that names it")
+    return load_manifest(options.settings(), hashed=False).desired.service, path

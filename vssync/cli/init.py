@@ -116,21 +116,25 @@ def _print_result(path: Path, draft: ManifestDraft, survey: FolderSurvey, ignore
     """Says what the new manifest holds and leaves out, or what needs a change in it, and what to do next."""
     from vssync.commands.init import load_new_manifest
     from vssync.commands.names import is_placeholder_owner
-    from vssync.commands.survey import survey_lines
+    from vssync.commands.session import Settings
+    from vssync.commands.survey import conversion_hint, survey_lines
+    from vssync.sources.read import LoadOptions
 
     wrote = f"Wrote {path}"
     ignored = [f"Added .vssync/ to {ignore_file}."] if ignore_file else []
     try:
-        (store,) = (desired := load_new_manifest(path, draft)).stores
+        converter = Settings(str(path), environment=dict(os.environ)).converter
+        (store,) = (desired := load_new_manifest(path, draft, LoadOptions(converter=converter))).stores
     except ManifestError as error:
         click.echo("\n".join([f"{wrote}.", *ignored]))
         click.echo("\n".join(["It needs a change:", *map(escape_control, str(error).split("\n"))]), err=True)
         return error.exit_code
     table = survey_lines(survey, store)
+    hints = [*ignored, *filter(None, [conversion_hint(survey, store)])]
     summary = f"{wrote}: 1 store, {count_noun(len(store.files), 'file')}."
     owner = f"Its owner is {desired.owner}"
     owner += ": write a name of your own before the first apply." if is_placeholder_owner(desired.owner) else "."
-    click.echo("\n".join([*table, *([""] if table else []), summary, owner, *ignored, _next_line(path, desired)]))
+    click.echo("\n".join([*table, *([""] if table else []), summary, owner, *hints, _next_line(path, desired)]))
     return DONE
 
 

@@ -45,6 +45,7 @@ class CommandOptions:
     batches_in_flight: int = 8
     limits: str = ""
 
+    engine: str = ""
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     adopt: bool = False
@@ -78,6 +79,7 @@ class CommandOptions:
             workers=self.workers,
             batches_in_flight=self.batches_in_flight,
             limits=self.limits,
+            engine=self.engine,
             caller=Caller(**{name: getattr(self, name) for name in _CALLER_FIELDS}),
             allow_outside=self.allow_outside,
             allow_large=self.allow_large,
@@ -163,6 +165,8 @@ _VARIABLES = (
     _manifest("--allow-outside", _OUTSIDE_HELP, multiple=True, metavar="DIR", type=_FOLDER),
     _manifest("--allow-large", "Allow a manifest of more than 16 MB.", is_flag=True),
 )
+_ENGINE_HELP = "Convert documents on the workers of this Dask scheduler.  [default: on this machine]"
+ENGINE: Decorator[Any] = _manifest("--engine", _ENGINE_HELP, default="", metavar="dask://HOST:PORT")
 ALL_ENVIRONMENTS = (_MANIFEST_FILE, *_VARIABLES)
 ONE_ENVIRONMENT = (_MANIFEST_FILE, _ENVIRONMENT, *_VARIABLES)
 
@@ -206,6 +210,7 @@ DELETE_UNLISTED = _limit(
     "--delete-unlisted", "Allow deleting this store, though its files cannot be listed.", multiple=True, metavar="STORE"
 )
 PLAN = (
+    ENGINE,
     address_option("-t --target targets", "Plan only this store or file (glob)."),
     address_option("--exclude excludes", "Leave out this store or file (glob)."),
     _selection("--adopt", "Take over unmarked stores and files that match the manifest.", is_flag=True),

@@ -18,7 +18,6 @@ from vssync.cli.session import (
     read_with_progress,
     session_with_progress,
 )
-from vssync.manifest.environments import is_pattern
 from vssync.text import escape_control
 
 
@@ -43,6 +42,8 @@ def plan(options: CommandOptions, *, detailed_exitcode: bool, out: Path | None, 
 
     `-e '*'` shows each declared environment; the exit code is the worst.
     """
+    from vssync.manifest.environments import is_pattern
+
     if against and out:
         raise click.UsageError("--against makes no plan that can be applied: leave out --out")
     if at and not against:

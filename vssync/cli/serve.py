@@ -36,7 +36,7 @@ _PROVIDER_HELP = (
 @option("--port", "The port to listen on; 0 picks a free one.", type=_PORT, default=8700, show_default=True)
 @option("--data", "The folder for uploads and stores.", type=FOLDER, default=Path(".vssync/local"), show_default=True)
 @option("--api-key", "Require this key in every request.", default="", metavar="KEY")
-@option("--latency", "Delay every answer by this long.", type=_MS, metavar="MS")
+@option("--latency", "Delay every answer by this long.", type=_MS, default=0, metavar="MS")
 @option("--keep-alive", _KEEP_ALIVE_HELP, type=_SECONDS, default=120, show_default=True, metavar="SECONDS")
 @option("--ingest-delay", "Ingest files this long after they are attached.", type=_MS, default=0, metavar="MS")
 @option("--fault faults", "Inject a fault; the guide lists them.", multiple=True, metavar="RULE")
@@ -47,7 +47,7 @@ def serve(
     port: int,
     data: Path,
     api_key: str,
-    latency: int | None,
+    latency: int,
     keep_alive: int,
     ingest_delay: int,
     faults: tuple[str, ...],
@@ -68,17 +68,17 @@ def serve(
         raise UsageProblem("--api-key: no client can send it; choose one of plain ASCII, without spaces")
     with _bad_option("--provider"):
         options = LocalOptions(dialect=parse_dialect(provider), api_key=api_key, ingest_delay=ingest_delay / 1000)
-    rules = [*([f"delay={latency}"] if latency else []), *faults]
     with _bad_option("--fault"):
-        for rule in rules:
+        for rule in faults:
             parse_rule(rule)
+    notes = [*([f"Latency: {latency} ms"] if latency else []), *(f"Fault: {rule}" for rule in faults)]
     stopping = suppress(KeyboardInterrupt)  # being asked to stop is how a server ends well
     with _open_service(data, options) as service, _bind_socket(host, port) as listener, stopping:
-        click.echo(_format_greeting(server.service_url(listener), data, options, provider, rules))
-        app = with_faults(service, rules)
+        click.echo(_format_greeting(server.service_url(listener), data, options, provider, notes))
+        app = with_faults(service, faults)
         if local_only:  # elsewhere the key decides
             app = server.loopback_only(app, service, listener.getsockname()[1])
-        server.serve_until_stopped(app, listener, keep_alive=keep_alive)
+        server.serve_until_stopped(app, listener, keep_alive=keep_alive, latency=latency / 1000)
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def _bind_socket(host: str, port: int) -> socket.socket:
         raise VssyncError(f"{host}:{port}: cannot be listened on: {reason}; choose another {other}") from error
 
 
-def _format_greeting(url: str, data: Path, options: LocalOptions, provider: str, rules: list[str]) -> str:
+def _format_greeting(url: str, data: Path, options: LocalOptions, provider: str, notes: list[str]) -> str:
     """The key is not shown: whoever started this knows it."""
     split = options.dialect.split
     wait = options.dialect.creating_seconds + options.dialect.propagating_seconds
@@ -123,7 +123,7 @@ def _format_greeting(url: str, data: Path, options: LocalOptions, provider: str,
         f"Serving at {base}, with its data in {data}. Ctrl-C stops it.",
         *([f"Stores themselves are at {url}/20231130/openai/v1."] if split else []),
         *([f"A new store can be used after {wait} s. To make that 0: --provider {at_once}"] if wait else []),
-        *(f"Fault: {rule}" for rule in rules),
+        *notes,
         "",
         f"export OPENAI_BASE_URL={base}",
         *(["export OPENAI_PROJECT_ID=none"] if split else []),  # any value will do, but a client without one is refused

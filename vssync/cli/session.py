@@ -127,18 +127,22 @@ def lock_or_wait(session: Session, timeout: float) -> Iterator[Journal]:
 
 def format_plan(plan: Plan, options: CommandOptions, settings: Settings | None = None) -> str:
     """A plan as text, Markdown, HTML, JSON or GitLab's report; `settings` are those it was made with just now."""
-    from vssync.render.comment import plan_markdown
-    from vssync.render.json import plan_gitlab, plan_json
-    from vssync.render.plan_text import plan_text
-
     if options.output_format in ("json", "gitlab"):
+        from vssync.render.json import plan_gitlab, plan_json
+
         return (plan_json if options.output_format == "json" else plan_gitlab)(plan)
     if options.output_format == "html":
         from vssync.commands.apply import audit_of
         from vssync.render.html import plan_html
 
         return plan_html(plan, options.view(), audit_of(settings, datetime.now(UTC), plan))
-    return (plan_markdown if options.output_format == "markdown" else plan_text)(plan, options.view())
+    if options.output_format == "markdown":
+        from vssync.render.comment import plan_markdown
+
+        return plan_markdown(plan, options.view())
+    from vssync.render.plan_text import plan_text
+
+    return plan_text(plan, options.view())
 
 
 def format_comparison(comparison: ManifestComparison, options: CommandOptions) -> str:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from vssync.commands.plan import options_of, with_sources
 from vssync.commands.session import Settings, load_manifest
 from vssync.errors import ManifestError, Problem, VssyncError
-from vssync.model.plan import Options
-from vssync.planner.against import ManifestComparison, compare_manifests
+from vssync.model.plan import Options, Plan, Reason
+from vssync.model.state import DesiredFile
+from vssync.planner.against import DocumentChange, ManifestComparison, compare_manifests
 from vssync.sources.load import (
     MANIFEST_NAMES,
     LoadedManifest,
-    LoadOptions,
     find_manifest,
     load_sources,
     without_collector,
 )
 from vssync.sources.paths import from_disk
+from vssync.sources.read import LoadOptions
 from vssync.sources.revision import Checkout, checked_out, resolve_revision
 from vssync.text import count_noun
+
+_MAX_DOCUMENTS = 20  # converted ones of which reviewers see the text
+_MAX_TEXT = 200_000  # bytes, so that no comparison of two texts takes long
+_TEXT_CHANGED = frozenset((Reason.CONTENT_CHANGED, Reason.CONVERTER_CHANGED))
 
 
 def compare_with_revision(
@@ -42,20 +48,44 @@ def compare_with_revision(
     path = Path(settings.manifest)
     revision = resolve_revision(path if path.is_dir() else path.parent, against)
     with _loaded_after(settings, at, load) as (file, loaded, later):
+        options, words = options_of(settings, options), ("--against", against, *(("--at", at) if at else ()))
+        options = replace(options, session_options=(*options.session_options, *words))
         with checked_out(file.parent, revision) as checkout:
             before, notes = _load_before(settings, file, checkout)
-        desired, options = before.desired if before else None, options_of(settings, options)
-        words = ("--against", against, *(("--at", at) if at else ()))
-        options = replace(options, session_options=(*options.session_options, *words))
-        with without_collector():
-            revisions = (revision, later.revision if later else None)
-            comparison = compare_manifests(desired, loaded.desired, options, revisions)
+            with without_collector():
+                revisions = (revision, later.revision if later else None)
+                comparison = compare_manifests(before.desired if before else None, loaded.desired, options, revisions)
+            documents = tuple(_document_changes(comparison.plan, before, loaded)) if before else ()
         plan = with_sources(comparison.plan, loaded)
     if later:
         named = (replace(each, way_out=tuple(map(later.name_in, each.way_out))) for each in plan.refusals)
         plan = replace(plan, refusals=tuple(named))
         notes = tuple(dict.fromkeys((*notes, *later.all_notes)))
-    return replace(comparison, plan=plan, notes=notes)
+    return replace(comparison, plan=plan, notes=notes, documents=documents)
+
+
+def _document_changes(plan: Plan, before: LoadedManifest, after: LoadedManifest) -> Iterator[DocumentChange]:
+    """The first of the converted documents whose text changed, with both texts, unless these are long."""
+    earlier = {(store.key, file.key): file for store in before.desired.stores for file in store.files if file.source}
+    pairs = (
+        (store.key, change, earlier.get((store.key, change.was or change.key)))
+        for store in plan.stores
+        for change in store.files
+        if change.desired and change.desired.source and not _TEXT_CHANGED.isdisjoint(change.reasons)
+    )
+    readable = (
+        (key, old, change.desired)
+        for key, change, old in pairs
+        if old and change.desired and max(old.size, change.desired.size) <= _MAX_TEXT
+    )
+    for key, old, new in islice(readable, _MAX_DOCUMENTS):
+        with suppress(OSError, VssyncError):  # it went meanwhile, and is shown as changed all the same
+            yield DocumentChange(key, new.key, _read_text(before, old), _read_text(after, new))
+
+
+def _read_text(loaded: LoadedManifest, file: DesiredFile) -> str:
+    with loaded.contents.open(file) as handle:
+        return handle.read().decode()
 
 
 @contextmanager
@@ -109,7 +139,7 @@ def _load_at(settings: Settings, file: Path, checkout: Checkout, *, is_past: boo
             variables=settings.variables,
             allow_outside=settings.allow_outside,
             allow_large=settings.allow_large,
-            options=LoadOptions(checkout=checkout, is_past=is_past),
+            options=LoadOptions(checkout=checkout, is_past=is_past, converter=settings.converter),
         )
     except ManifestError as error:
         raise ManifestError(_renamed(checkout, error.problems)) from None

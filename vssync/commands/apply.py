@@ -63,7 +63,7 @@ def apply_plan(
         stamp, in_flight = stamp_of(folder, environment), session.settings.batches_in_flight
         seconds = PROVIDERS[plan.service.provider].new_store_seconds
         settings = RunSettings(
-            session.loaded.root, session.capabilities, declared, fail_fast, in_flight, seconds, stamp
+            session.loaded.contents, session.capabilities, declared, fail_fast, in_flight, seconds, stamp
         )
         run = ApplyRun(Writes(session.client, open_journal), session.pool, watcher, settings)
         report = carry_out(run, plan)

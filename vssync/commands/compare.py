@@ -17,10 +17,10 @@ from vssync.errors import AccessDenied, NotFound, ServiceError, VssyncError
 from vssync.files import write_file
 from vssync.journal.folder import prepare_folder
 from vssync.model.plan import Options, Plan
-from vssync.model.state import Snapshot, Upload
+from vssync.model.state import DesiredFile, Snapshot, Upload
 from vssync.planner.equal_texts import find_unknown_texts
 from vssync.planner.takeover import PendingComparison, comparisons_for_adoption
-from vssync.sources.paths import on_disk
+from vssync.sources.convert import FileContents
 from vssync.text import count_noun, format_size
 
 MAX_UNASKED_BYTES = 1 << 30  # that are read without `--compare`
@@ -85,7 +85,7 @@ def compare_equal_texts(session: Session, snapshot: Snapshot, plan: Plan) -> Sna
         with suppress(AccessDenied):  # then no size is known
             uploads |= read_uploads(session.client, session.pool, asked - uploads.keys())
         sizes = {text: _size_of(uploads.get(file_id)) for text, file_id in unknown.removed.items()}
-        sizes |= {text: size for text, size in desired.items() if unknown.any_removed or text in sizes}
+        sizes |= {text: size for text, size in desired.items() if unknown.removes_unknown or text in sizes}
         texts, comparisons = dict(snapshot.texts), []
         for file_id in sorted(unknown.file_ids):
             upload = uploads.get(file_id)
@@ -135,13 +135,13 @@ def _compare(session: Session, snapshot: Snapshot, comparisons: list[PendingComp
 
 def _read_digests(session: Session, comparisons: list[PendingComparison]) -> dict[str, str]:
     """The SHA-256 of each File whose content the service gives, by id."""
-    reader, root = ContentReader(session.client), session.loaded.root
-    digests = session.pool.map(lambda comparison: _digest_of(reader, comparison, root), comparisons)
+    reader, contents = ContentReader(session.client), session.loaded.contents
+    digests = session.pool.map(lambda comparison: _digest_of(reader, comparison, contents), comparisons)
     ids = (comparison.upload.id for comparison in comparisons)
     return {file_id: digest for file_id, digest in zip(ids, digests, strict=True) if digest}
 
 
-def _digest_of(reader: ContentReader, comparison: PendingComparison, root: Path) -> str:
+def _digest_of(reader: ContentReader, comparison: PendingComparison, contents: FileContents) -> str:
     """The digest of a File's bytes; else of the desired file whose text it has, by the service's reading; else ""."""
     upload, content = comparison.upload, None
     try:
@@ -152,14 +152,15 @@ def _digest_of(reader: ContentReader, comparison: PendingComparison, root: Path)
     if content is not None:
         return hashlib.sha256(content).hexdigest()
     parts = reader.read_text(comparison.store_id, upload.id) if comparison.files else None
-    same = (
-        file.sha256
-        for file in comparison.files
-        if parts and has_same_words((root / on_disk(file.path)).read_bytes(), parts)
-    )
+    same = (file.sha256 for file in comparison.files if parts and has_same_words(_read_whole(contents, file), parts))
     with suppress(OSError):  # the file went since it was hashed
         return next(same, "")
     return ""
+
+
+def _read_whole(contents: FileContents, file: DesiredFile) -> bytes:
+    with contents.open(file) as handle:
+        return handle.read()
 
 
 def has_same_words(local: bytes, parts: Iterable[str]) -> bool:

@@ -47,6 +47,9 @@ def expand_environments(
             found.append(sample_of(key))
     matching = tuple(dict.fromkeys(name for name in found if fnmatchcase(name, pattern)))
     if not matching and not (live and pattern in declared):
+        if pattern in declared:
+            way_out = f"name one of the environments that it stands for, such as {sample_of(pattern)}"
+            raise UsageProblem(f"--env {pattern}: is a pattern in the manifest, too; {way_out}")
         raise UsageProblem(f"--env {pattern}: {_nothing_matched(declared, live=live)}")
     return matching
 

@@ -14,7 +14,7 @@ from vssync.api.errors import describe_answer
 from vssync.applier.deletions import find_holders
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session
-from vssync.errors import NotFound, Refused, VssyncError
+from vssync.errors import Refused, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
 from vssync.limits import CLOCK_SKEW
@@ -86,9 +86,8 @@ def delete_orphans(session: Session, journal: Journal, orphans: Collection[Orpha
 
 def _recorded_orphan(client: Client, recorded: UnattachedUpload) -> Orphan | None:
     """The orphan, unless somebody has deleted it."""
-    try:
-        upload = client.get_upload(recorded.file_id)
-    except NotFound:
+    upload = client.find_upload(recorded.file_id)
+    if upload is None:
         return None
     return Orphan(recorded.file_id, f"{_describe(upload)}: uploaded by an earlier run of this machine")
 

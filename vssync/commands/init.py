@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from vssync.commands.names import NAME_RULE, STORE_KEY, is_name
-from vssync.commands.survey import MAX_FOLDERS, SENT_AS, FolderSurvey
+from vssync.commands.survey import CONVERTED, MAX_FOLDERS, SENT_AS, FolderSurvey, can_convert
 from vssync.errors import ManifestError, Refused, UsageProblem, VssyncError
 from vssync.files import cannot_write, describe_file_type, write_file
 from vssync.manifest.globs import (
@@ -23,12 +23,13 @@ from vssync.manifest.globs import (
 )
 from vssync.manifest.placeholders import upload_name
 from vssync.manifest.select import skip_reason
-from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, Formats, Layer
+from vssync.manifest.spec import MARKDOWN, PATH_TEMPLATE, FileEntry, Formats, Layer
 from vssync.model.state import Desired, extension_of
 from vssync.providers import PROVIDERS
 from vssync.render.yaml_writer import yaml_scalar
 from vssync.sources.load import MANIFEST_NAME, MANIFEST_NAMES, load_sources
 from vssync.sources.paths import find_work_tree, on_disk, sandbox_around
+from vssync.sources.read import EVERYTHING, LoadOptions
 from vssync.sources.schemas import shipped_text
 from vssync.sources.walk import walk_files
 
@@ -93,6 +94,7 @@ def propose_entries(survey: FolderSurvey, provider: str) -> tuple[DraftEntry, ..
     """Entries for the documents that a provider can read; where there are none, one for documents to come."""
     documents = PROVIDERS[provider].documents
     documents |= {suffix for suffix, sent_as in SENT_AS.items() if sent_as in documents}
+    documents |= CONVERTED if can_convert() else frozenset()
     readable = {
         folder: sorted(suffix for suffix in suffixes if suffix.lower() in documents)
         for folder, suffixes in survey.extensions.items()
@@ -155,6 +157,7 @@ def draft_manifest(
         files += [manifest] if rule.matches(manifest.nfc_path) else []
         met = {extension_of(file.nfc_path) for file in files} - PROVIDERS[provider].documents
         formats |= {suffix: SENT_AS[suffix] for suffix in sorted(met.intersection(SENT_AS))}
+        formats |= dict.fromkeys(sorted(met & CONVERTED) if can_convert() else (), MARKDOWN)
         reasons.update(_skip_reason(folder, file, Formats(PROVIDERS[provider], formats)) for file in files)
         drafts.append(replace(entry, optional=not files))
     return ManifestDraft(owner, provider, service, tuple(drafts), tuple(sorted(reasons - {""})), formats)
@@ -194,17 +197,17 @@ def write_manifest(path: Path, draft: ManifestDraft) -> Path | None:
         raise cannot_write(error.filename or path, error) from error
 
 
-def load_new_manifest(path: Path, draft: ManifestDraft) -> Desired:
+def load_new_manifest(path: Path, draft: ManifestDraft, options: LoadOptions = EVERYTHING) -> Desired:
     """What the manifest that was just written declares; files that nobody can read as text are left out of it.
 
     Raises ManifestError for what a person must change.
     """
     try:
-        return load_sources(path).desired
+        return load_sources(path, options=options).desired
     except ManifestError as error:
         write_file(path, draft_text(replace(draft, skip=tuple(sorted({*draft.skip, "broken"})))))
         try:
-            return load_sources(path).desired
+            return load_sources(path, options=options).desired
         except ManifestError:
             write_file(path, draft_text(draft))
             raise error from None
@@ -324,7 +327,7 @@ stores:
 {files}
 """
 _FORMATS = """
-    # Kinds of files that are sent as another one, which the service accepts.
+    # Kinds of files that are sent as another one, which the service accepts, or converted to Markdown.
     formats: {{{}}}
 """
 _SKIP = """

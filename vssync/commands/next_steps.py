@@ -11,13 +11,17 @@ from shlex import join
 
 from vssync.applier.writes import open_unchanged
 from vssync.commands.init import WORKFLOWS
+from vssync.commands.plan import options_of
 from vssync.commands.session import Session, embedded_folder
 from vssync.errors import VssyncError
 from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS, MAX_FRONT_MATTER
 from vssync.manifest.lookups import HEADING, Lookup, look_up
+from vssync.model.plan import Options
 from vssync.model.report import Report
 from vssync.model.state import DesiredFile, extension_of
+from vssync.planner.guards import plan_command
 from vssync.render.report import NextStep
+from vssync.sources.convert import FileContents
 from vssync.sources.git import remote_url
 from vssync.sources.paths import find_work_tree
 
@@ -32,44 +36,31 @@ def next_steps(session: Session, report: Report) -> tuple[NextStep, ...]:
     environment = session.settings.environment
     if not new or not report.converged or environment.get("CI"):
         return ()
-    options = _session_options(session)
+    options = options_of(session.settings, Options())
     files = [file for store in session.loaded.desired.stores if store.key in new for file in store.files]
     if not files:
         return ()
-    question = find_question(session.loaded.root, files)
-    steps = (
-        [NextStep(f'{join(["vssync", "search", *options])} "{question}"', "ask it (a heading of yours)")]
-        if question
-        else []
-    )
+    question = find_question(session.loaded.contents, files)
+    search = f'{plan_command(options, "search")} "{question}"'
+    steps = [NextStep(search, "ask it (a heading of yours)")] if question else []
     if session.endpoint.embedded:
         folder = os.path.relpath(embedded_folder(Path(session.settings.manifest)))
         data = [] if folder == ".vssync/local" else ["--data", folder]
         steps.append(NextStep(join(["vssync", "serve", *data]), "an API for your application"))
         return tuple(steps)
-    command = join(["vssync", "output", *options, "--format", "dotenv"])
-    steps.append(NextStep(command, "the ids, for your application"))
+    steps.append(NextStep(f"{plan_command(options, 'output')} --format dotenv", "the ids, for your application"))
     if forge := _forge_without_workflow(Path(session.settings.manifest)):
         steps.append(NextStep(f"vssync init --ci {forge}", "plan in every pull request"))
     return tuple(steps)
 
 
-def _session_options(session: Session) -> list[str]:
-    """The options by which a command reaches the same manifest and service."""
-    settings = session.settings
-    words = [] if settings.manifest in (".", "vssync.yaml") else ["-f", settings.manifest]
-    words += ["-e", settings.env] if settings.env else []
-    words += [word for name, value in settings.variables.items() for word in ("--var", f"{name}={value}")]
-    return [*words, *settings.words]
-
-
-def find_question(root: Path, files: Iterable[DesiredFile]) -> str:
+def find_question(contents: FileContents, files: Iterable[DesiredFile]) -> str:
     """A heading of one of these files that can stand in double quotes, best of a few words; empty for none."""
     lookup = Lookup((HEADING,))
     texts = [file for file in files if file.path and extension_of(file.path) in FRONT_MATTER_EXTENSIONS]
     headings = [""]
     for file in sorted(texts, key=lambda file: (bool(_ENTRANCE.search(file.key)), file.key))[:_MOST_READ]:
-        with suppress(VssyncError), open_unchanged(root, file) as stream:
+        with suppress(VssyncError), open_unchanged(contents, file) as stream:
             head = stream.read(MAX_FRONT_MATTER).decode("utf-8-sig", "replace")
             heading = str(look_up([lookup], head, file.path).values.get(lookup, ""))
             headings += [heading] if _QUESTION.fullmatch(heading) else []

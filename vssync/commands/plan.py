@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from vssync import planfile
 from vssync.commands.compare import compare_equal_texts, compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
@@ -30,7 +29,6 @@ from vssync.planner.content_digest import note_line_ends, paths_of_changed_conte
 from vssync.providers import TEXT_EXTENSIONS
 from vssync.sources.load import LoadedManifest, find_manifest, without_collector
 from vssync.sources.paths import find_work_tree, has_git, on_disk
-from vssync.staleness import check_stale, replaced_since
 from vssync.text import count_noun, format_size
 
 _MAX_ENTRIES = 5  # of one store, in a refusal
@@ -130,6 +128,8 @@ def load_plan(path: Path) -> Plan:
 
     Raises VssyncError when it cannot be read.
     """
+    from vssync.planfile import load  # most plans are neither loaded nor saved
+
     is_compressed = path.suffix == ".gz"
     try:
         with gzip.open(path) if is_compressed else path.open("rb") as file:
@@ -137,7 +137,7 @@ def load_plan(path: Path) -> Plan:
         if len(data) > MAX_PLAN_BYTES:
             raise VssyncError(f"larger than {format_size(MAX_PLAN_BYTES)}, which no plan is")
         with without_collector():
-            return planfile.load(data.decode("utf-8-sig"))
+            return load(data.decode("utf-8-sig"))
     except (zlib.error, EOFError) as error:
         raise VssyncError(f"{path}: is damaged or incomplete. Make a new plan.") from error
     except gzip.BadGzipFile as error:
@@ -155,8 +155,10 @@ def load_plan(path: Path) -> Plan:
 
 def save_plan(plan: Plan, path: Path) -> None:
     """Writes a plan whole or not at all, compressed when the name ends in `.gz`."""
+    from vssync.planfile import dump_lines
+
     try:
-        write_file(path, planfile.dump_lines(plan))
+        write_file(path, dump_lines(plan))
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -193,6 +195,8 @@ def replan(session: Session, saved: Plan) -> Plan:
 
     Raises Refused, naming what moved, where it would do anything that the saved plan does not.
     """
+    from vssync.staleness import check_stale, replaced_since
+
     options = saved.options
     snapshot = read_live(session, options)
     fresh = _plan_from(session, options, snapshot)
@@ -239,7 +243,7 @@ def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
     locations = locate_values(loaded.manifest.documents, listed)
     lines = [
-        f"{locations[path]} {patterns[path]} matches {count_noun(counts[path], 'file')} today."
+        f"`{locations[path]}` `{patterns[path]}` matches {count_noun(counts[path], 'file')} today."
         for path in sorted(listed)
     ]
     if (more := len(patterns) - len(listed)) > 0:

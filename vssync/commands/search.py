@@ -7,13 +7,16 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from vssync.commands.plan import options_of
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem, VssyncError
-from vssync.manifest.diagnostics import did_you_mean
+from vssync.manifest.diagnostics import Diagnostic, did_you_mean
+from vssync.manifest.questions import read_api_filter
 from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.plan import Options
+from vssync.model.questions import AttributeFilter, SearchFilter, all_of
 from vssync.model.state import DesiredStore, Scalar, SearchHit, Snapshot
 from vssync.planner.decide_store import describe_denial
 from vssync.planner.find_stores import StoreMatch, match_stores
@@ -51,6 +54,7 @@ def search_stores(session: Session, request: SearchRequest) -> SearchResults:
         raise UsageProblem("the question is empty")
     types = _attribute_types(stores)
     filters = tuple(parse_filter(text, types) for text in request.filters)
+    search_filter = all_of(filters) if filters else None
     matches = match_stores(session.loaded.desired, session.client.list_stores(), Options())
     ids, max_results = matches.ids, request.max_results
     problems = tuple(
@@ -61,16 +65,15 @@ def search_stores(session: Session, request: SearchRequest) -> SearchResults:
     searched = tuple(store.key for store in stores if store.key in ids)
     if not searched:
         raise VssyncError("\n".join(problems))
-    more = {"filters": combine_filters(filters)} if filters else {}
 
     def search(key: str) -> list[SearchHit]:
-        hits = session.client.search_store(ids[key], request.question, max_results, **more)
+        hits = session.client.search_store(ids[key], request.question, max_results, search_filter)
         return [replace(hit, store=key) for hit in hits]
 
     results = session.pool.map(search, searched)
     best = sorted((hit for hits in results for hit in hits), key=lambda hit: -hit.score)[:max_results]
     hits = tuple(hit for hit in best if hit.score >= request.min_score)
-    hints = () if hits else tuple(_hints(filters, types, best))
+    hints = () if hits else tuple(_hints(search_filter, types, best))
     return SearchResults(hits, searched, frozenset(types), hints, problems, request.question)
 
 
@@ -106,21 +109,26 @@ def _attribute_types(stores: list[DesiredStore]) -> Types:
     return types
 
 
-def parse_filter(text: str, types: Types) -> dict[str, object]:
-    """A filter as a search's request has it. Raises UsageProblem."""
+def parse_filter(text: str, types: Types) -> SearchFilter:
+    """A filter as it is typed. Raises UsageProblem."""
     if text.lstrip().startswith("{"):
+        diagnostics = list[Diagnostic]()
         try:
             body = json.loads(text)
+            if not isinstance(body.get("type"), str):
+                raise UsageProblem(f"--filter {text}: has no `type`, such as eq, ne, gt, in, and, or")
+            parsed = read_api_filter(body, ("filter",), diagnostics)
         except (ValueError, RecursionError) as error:
             raise UsageProblem(f"--filter {text}: is not valid JSON: {error}") from None
-        if not isinstance(body.get("type"), str):
-            raise UsageProblem(f"--filter {text}: has no `type`, such as eq, ne, gt, in, and, or")
-        return dict(body)
+        if diagnostics:
+            problem = "; ".join(filter(None, (diagnostics[0].message, diagnostics[0].hint)))
+            raise UsageProblem(f"--filter {text}: {problem}")
+        return parsed
     comparison = _COMPARISON.fullmatch(text)
     if not comparison:
         raise UsageProblem(f"--filter {text}: must be {_FILTER_FORMS}")
     key, operator, value = comparison.groups()
-    return {"type": _OPERATORS[operator], "key": key, "value": _parse_value(value, types.get(key, ()))}
+    return AttributeFilter(_OPERATORS[operator], key, (_parse_value(value, types.get(key, ())),))
 
 
 def _parse_value(text: str, types: Collection[type]) -> Scalar:
@@ -135,16 +143,11 @@ def _parse_value(text: str, types: Collection[type]) -> Scalar:
     return value if is_finite and set(types) != {str} else text
 
 
-def combine_filters(filters: tuple[dict[str, object], ...]) -> dict[str, object]:
-    """One filter that holds where all of these do."""
-    return filters[0] if len(filters) == 1 else {"type": "and", "filters": list(filters)}
-
-
-def _hints(filters: tuple[dict[str, object], ...], types: Types, below_score: list[SearchHit]) -> Iterator[str]:
+def _hints(search_filter: SearchFilter | None, types: Types, below_score: list[SearchHit]) -> Iterator[str]:
     """What may be the reason that nothing was found."""
     if below_score:
         yield f"--min-score: the best score is {below_score[0].score:.2f}"
-    for key, value in dict.fromkeys(_compared(combine_filters(filters)) if filters else ()):
+    for key, value in dict.fromkeys(_compared(search_filter) if search_filter else ()):
         if key not in types and not key.startswith(RESERVED_PREFIX):
             names = join_first(sorted(types), 8)
             hint = did_you_mean(key, types) or (f"its files have {names}" if names else "its files have none")
@@ -154,12 +157,9 @@ def _hints(filters: tuple[dict[str, object], ...], types: Types, below_score: li
             yield f"--filter: the values of {key} in the manifest are {theirs}, and {format_value(value)} {this}"
 
 
-def _compared(body: object) -> Iterator[tuple[str, Scalar]]:
-    """Each attribute that a filter compares with one value."""
-    if isinstance(body, dict):
-        key, value = body.get("key"), body.get("value")
-        if isinstance(key, str) and isinstance(value, str | int | float):
-            yield key, value
-        inner = body.get("filters")
-        for part in inner if isinstance(inner, list) else ():
-            yield from _compared(part)
+def _compared(search_filter: SearchFilter) -> Iterator[tuple[str, Scalar]]:
+    """Each attribute that a filter compares, with each of the values."""
+    if isinstance(search_filter, AttributeFilter):
+        yield from ((search_filter.key, value) for value in search_filter.values)
+    else:
+        yield from chain.from_iterable(map(_compared, search_filter.filters))

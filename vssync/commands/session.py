@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,19 +18,21 @@ from vssync.auth.credential import Credential
 from vssync.auth.profile import read_realms
 from vssync.endpoints import Caller, Endpoint, project_problem, resolve_endpoint
 from vssync.errors import UsageProblem, VssyncError
-from vssync.journal.folder import journal_folder, read_search_capability
+from vssync.journal.folder import journal_folder, read_search_capability, state_folder
 from vssync.manifest.diagnostics import Diagnostic, raise_if_any
 from vssync.manifest.rules import find_unedited_fields
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.providers import PROVIDERS
-from vssync.sources.load import MANIFEST_NAME, LoadedManifest, LoadOptions, find_manifest, load_sources
+from vssync.sources.convert import Converter
+from vssync.sources.load import MANIFEST_NAME, LoadedManifest, find_manifest, load_sources
 from vssync.sources.paths import find_work_tree
+from vssync.sources.read import LoadOptions
 from vssync.threads import Pool
 
 _WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make the embedded service faster
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """Who runs this, on which manifest, and how. The command line reads the environment once, for all code below it."""
 
@@ -44,11 +46,22 @@ class Settings:
     allow_outside: tuple[Path, ...] = ()
     allow_large: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    engine: str = ""  # where documents are converted, if not on this machine
     ask_passphrase: Callable[[str], str] | None = None  # where a person is at a terminal
 
     def worker_count(self, endpoint: Endpoint) -> int:
         """How many threads to use for a service."""
         return self.workers or (_EMBEDDED_WORKERS if endpoint.embedded else _WORKERS)
+
+    @cached_property
+    def converter(self) -> Converter:
+        """What converts documents, with a cache in the state folder; without one where that cannot be used."""
+        folder = None
+        with suppress(VssyncError, OSError):
+            manifest = Path(self.manifest).resolve()
+            tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
+            folder = state_folder(self.environment, tree) / "conversions"
+        return Converter(self.engine, folder)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -152,7 +165,7 @@ def load_manifest(
         variables=settings.variables,
         allow_outside=settings.allow_outside,
         allow_large=settings.allow_large,
-        options=LoadOptions(hashed=hashed, on_hashed=on_hashed),
+        options=LoadOptions(hashed=hashed, on_hashed=on_hashed, converter=settings.converter),
     )
     service = loaded.desired.service
     diagnostics = find_unedited_fields(service)

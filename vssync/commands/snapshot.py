@@ -47,8 +47,9 @@ def read_snapshot(session: Session, options: Options, *, verify: bool = False) -
 
 def read_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> dict[str, Upload]:
     """The Files that exist, by id; each takes a request."""
-    uploads = pool.map(lambda file_id: _get_upload(client, file_id), sorted(file_ids))
-    return {upload.id: upload for upload in uploads if upload}
+    ids = sorted(file_ids)
+    uploads = zip(ids, pool.map(client.find_upload, ids), strict=True)
+    return {file_id: replace(upload, id=file_id) for file_id, upload in uploads if upload}
 
 
 def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> frozenset[str]:
@@ -62,14 +63,6 @@ def _get_store(client: Client, store_id: str) -> LiveStore | None:
     """A store; None when it was deleted."""
     try:
         return replace(client.get_store(store_id), id=store_id)
-    except NotFound:
-        return None
-
-
-def _get_upload(client: Client, file_id: str) -> Upload | None:
-    """The File behind a store's file; None when it was deleted, which some services allow while it is attached."""
-    try:
-        return replace(client.get_upload(file_id), id=file_id)
     except NotFound:
         return None
 

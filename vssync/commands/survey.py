@@ -12,12 +12,15 @@ from vssync.manifest.globs import IGNORED, IGNORED_WITHOUT_GIT, LINKED, compile_
 from vssync.model.state import DesiredFile, DesiredStore, extension_of
 from vssync.providers import PROVIDERS
 from vssync.render.wording import left_out_text
+from vssync.sources.converter import find_set_problem
 from vssync.sources.paths import sandbox_around
 from vssync.sources.walk import walk_files
-from vssync.text import count_noun, display_width, escape_control, join_first, pad_right
+from vssync.text import count_noun, display_width, escape_control, join_first, join_words, pad_right
 
 # Texts that few services take by their own name, and what they are sent as.
 SENT_AS = {".adoc": ".txt", ".markdown": ".md", ".mdx": ".md", ".org": ".txt", ".rst": ".txt"}
+# Documents that `init` converts where a provider does not take them and the extra is installed.
+CONVERTED = frozenset((".docx", ".ipynb", ".pptx", ".xlsx"))
 MAX_FOLDERS = 6  # with more of them, one line or one pattern over everything reads better
 _DEPENDENCIES = frozenset(("node_modules", "bower_components", "site-packages", "venv", "__pycache__"))
 _ABSENCES = {IGNORED: "ignored by git", IGNORED_WITHOUT_GIT: "named in .gitignore", LINKED: "behind a link"}
@@ -39,7 +42,7 @@ class FolderSurvey:
 
 def survey_folder(folder: Path) -> FolderSurvey:
     """Which documents a folder holds that `**` chooses: not what git ignores. Raises ManifestError as a walk does."""
-    documents = frozenset(SENT_AS).union(*(provider.documents for provider in PROVIDERS.values()))
+    documents = CONVERTED.union(SENT_AS, *(provider.documents for provider in PROVIDERS.values()))
     extensions: dict[str, set[str]] = {}
     dependencies: dict[str, set[str]] = {}
     everything = compile_pattern("**")
@@ -62,6 +65,21 @@ def survey_folder(folder: Path) -> FolderSurvey:
     return FolderSurvey(extensions, dependencies, frozenset(files), absent)
 
 
+def can_convert() -> bool:
+    """Whether the extra that converts documents is installed."""
+    return not find_set_problem()
+
+
+def conversion_hint(survey: FolderSurvey, store: DesiredStore) -> str:
+    """How documents that a store leaves out could be loaded; empty where there are none, or it is no help."""
+    left = survey.files.difference(file.key for file in store.files)
+    counts = Counter(extension for path in left if (extension := extension_of(path)) in CONVERTED)
+    if not counts or can_convert():
+        return ""
+    kinds = join_words([f"{count:,} {extension}" for extension, count in sorted(counts.items())])
+    return f"As Markdown, {kinds} could be loaded, too: pip install 'vssync[convert]', then run init anew."
+
+
 def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
     """A table of a folder: the files that its store holds, by folder and extension, and the others, by why."""
     by_folder: dict[str, list[DesiredFile]] = {}
@@ -69,7 +87,8 @@ def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
         by_folder.setdefault(file.key[: file.key.find("/") + 1], []).append(file)
     rows = []
     for folder, files in sorted(by_folder.items(), key=lambda entry: (-len(entry[1]), entry[0])):
-        counts = Counter((extension_of(file.key), file.extension) for file in files).most_common()
+        pairs = ((extension_of(file.key), "Markdown [convert]" if file.source else file.extension) for file in files)
+        counts = Counter(pairs).most_common()
         kinds = (f"{own} {count:,}{f' as {sent}' if sent != own else ''}" for (own, sent), count in counts)
         name = folder or (files[0].key if len(files) == 1 else "./")
         rows.append((escape_control(name), len(files), f" {'  '.join(kinds)}"))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from vssync.api.client import Client
-from vssync.api.parse import filter_body
 from vssync.commands.search import missing_reason
 from vssync.commands.session import Session
 from vssync.errors import ServiceError, UsageProblem, VssyncError
@@ -90,9 +89,8 @@ class _Asker:
     def _ask(self, job: _Job) -> tuple[RankedHit, ...] | str:
         if reason := self._stopped.get(job.store_id):
             return reason
-        chosen = {"filters": filter_body(job.question.filter)} if job.question.filter else {}
         try:
-            hits = self._client.search_store(job.store_id, job.question.ask, job.most, **chosen)
+            hits = self._client.search_store(job.store_id, job.question.ask, job.most, job.question.filter)
         except ServiceError as error:
             if error.answer.status not in _ABOUT_THE_QUESTION:
                 self._stopped[job.store_id] = str(error)

@@ -44,10 +44,10 @@ def journal_folder(
     service_identity = [endpoint.provider.name, endpoint.data_url, endpoint.control_url, *projects, local_folder]
     digest = hashlib.sha256("\n".join([*service_identity, owner]).encode("utf-8", "surrogateescape")).hexdigest()
     readable_name = re.sub(r"[^A-Za-z0-9.-]+", "-", owner)[:40].strip(".-")
-    return _state_folder(environment, checkout) / f"{readable_name}-{digest[:16]}"
+    return state_folder(environment, checkout) / f"{readable_name}-{digest[:16]}"
 
 
-def _state_folder(environment: Mapping[str, str], checkout: Path) -> Path:
+def state_folder(environment: Mapping[str, str], checkout: Path) -> Path:
     """The state folder, by default in the user's home. Raises UsageProblem where there is none outside the checkout.
 
     Inside a checkout without git the default is allowed: the manifest may be in the home folder itself.

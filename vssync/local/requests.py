@@ -40,8 +40,7 @@ def json_body(strict: Check, lax: Check | None = None) -> RequestReader:
     """`lax` is the check of services that do not enforce their limits."""
 
     def read_body(req: falcon.Request, engine: Engine) -> AbstractContextManager[Arguments]:
-        check = lax if lax and engine.options.dialect.lax else strict
-        return nullcontext({"body": check(read_json(req), "")})
+        return nullcontext({"body": (lax if lax and engine.options.dialect.lax else strict)(read_json(req), "")})
 
     return read_body
 

@@ -11,16 +11,16 @@ import logging
 import re
 import socket
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from threading import Thread
+from queue import Queue
+from threading import Event, Thread
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from vssync.local.errors import REFUSAL_KEY, ApiError
 
-THREADS = 8
-MOST_CONNECTIONS = 1000  # many may be idle, or wait for the rest of a request, and hold up nobody
 MOST_BODY_BYTES = 600 << 20  # above the largest upload, which the service refuses with a sentence of its own
 AUTHORITY = r"(?:\[(?P<bracketed>[0-9a-f:.]+)\]|(?P<name>[0-9a-z.-]+))(?::(?P<port>[0-9]{0,5}))?"
 HOST = re.compile(AUTHORITY, re.IGNORECASE)
@@ -30,8 +30,7 @@ MOST_SHOWN = 200  # characters of a header
 
 def listen_on(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 def service_url(listening: socket.socket) -> str:
@@ -43,10 +42,7 @@ def service_url(listening: socket.socket) -> str:
 
 @contextmanager
 def serving(app: WSGIApplication) -> Iterator[str]:
-    """The service on a free port of this machine until the block ends, for clients in any process.
-
-    Gives the base URL, as clients and `OPENAI_BASE_URL` take it.
-    """
+    """The service on a free port of this machine until the block ends; gives the base URL that clients take."""
     from waitress import wasyncore  # type: ignore[import-untyped]  # it ships no types
 
     with listen_on("127.0.0.1", 0) as listening:
@@ -63,9 +59,39 @@ def serving(app: WSGIApplication) -> Iterator[str]:
             server.task_dispatcher.shutdown()
 
 
-def serve_until_stopped(app: WSGIApplication, listening: socket.socket, *, keep_alive: int) -> None:
-    """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first."""
+class DelayedTasks:
+    """Hands each request to waitress's threads `seconds` after it came in; until then it holds none of them."""
+
+    def __init__(self, threads: Any, seconds: float) -> None:
+        self._threads, self._seconds, self._stopping = threads, seconds, Event()
+        self._waiting: Queue[tuple[float, Any]] = Queue()
+        Thread(target=self._hand_on, name="vssync-latency", daemon=True).start()
+
+    def add_task(self, task: Any) -> None:
+        self._waiting.put((time.monotonic() + self._seconds, task))
+
+    def shutdown(self) -> None:
+        """Hands on all that wait, and gives them five seconds to be begun."""
+        self._stopping.set()
+        self._waiting.join()
+        until = time.monotonic() + 5.0
+        while self._threads.queue and time.monotonic() < until:
+            time.sleep(0.01)
+        self._threads.shutdown()
+
+    def _hand_on(self) -> None:
+        while True:
+            due, task = self._waiting.get()
+            self._stopping.wait(max(0.0, due - time.monotonic()))
+            self._threads.add_task(task)
+            self._waiting.task_done()
+
+
+def serve_until_stopped(app: WSGIApplication, listening: socket.socket, *, keep_alive: int, latency: float) -> None:
+    """Serve until KeyboardInterrupt or SystemExit; requests under way are answered first; each begins so much later."""
     server = create_server(app, listening, keep_alive=keep_alive)
+    if latency:
+        server.task_dispatcher = DelayedTasks(server.task_dispatcher, latency)
     try:
         server.run()
     finally:
@@ -75,8 +101,7 @@ def serve_until_stopped(app: WSGIApplication, listening: socket.socket, *, keep_
 def create_server(app: WSGIApplication, listening: socket.socket, *, keep_alive: int) -> Any:
     """A server that closes a connection after so many idle seconds.
 
-    Faults that cut a connection rely on waitress: it closes one without a reply when the application raises
-    `ConnectionError`, and in the middle when a body is shorter than promised.
+    Faults rely on waitress: it cuts a connection at a `ConnectionError` of the application, and at too short a body.
     """
     import waitress
 
@@ -84,11 +109,10 @@ def create_server(app: WSGIApplication, listening: socket.socket, *, keep_alive:
     return waitress.create_server(
         with_resets(app),
         sockets=[listening],
-        threads=THREADS,
+        threads=8,
         ident="vssync",
         log_socket_errors=False,
-        connection_limit=MOST_CONNECTIONS,
-        asyncore_use_poll=True,  # `select` takes no descriptor above 1023
+        connection_limit=900,  # idle ones hold up nobody; `select` takes 1023
         channel_timeout=keep_alive,
         cleanup_interval=min(30, keep_alive),  # seconds between checks for idle connections
         max_request_body_size=MOST_BODY_BYTES,
@@ -140,8 +164,7 @@ def caller_error(host: str | None, origin: str | None, port: int) -> ApiError | 
 
 def match_own_host(pattern: re.Pattern[str], header: str) -> re.Match[str] | None:
     """The header's parts, if it has this form and names this machine."""
-    match = pattern.fullmatch(header)
-    if not match:
+    if not (match := pattern.fullmatch(header)):
         return None
     bracketed = match["bracketed"]  # as addresses of IPv6 are, and no others
     is_own = ":" in bracketed and is_loopback(bracketed) if bracketed else is_loopback(match["name"])

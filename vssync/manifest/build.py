@@ -50,8 +50,8 @@ from vssync.providers import COMPATIBLE, PROVIDERS
 def check_document(document: Document, schema: Tree, definition: str = "") -> Document:
     """Validates a document against the schema (for an included file, against `definition`).
 
-    Returns the document with the problems found, and with chunk sizes under our names. Raises ManifestError if the rest
-    cannot be checked without an invalid part.
+    Returns the document with the problems found, and with chunk sizes under our names. Raises ManifestError for an
+    invalid part that cannot be left out while the rest is checked.
     """
     if any(name in document.text for name in API_CHUNKING.values()):
         document = replace(document, tree=_rename_chunk_sizes(document.tree))
@@ -106,8 +106,8 @@ def resolve_includes(main: Document, env: str | None, variables: Mapping[str, st
 def build_manifest(documents: Documents, schema: Tree, env: str | None, variables: Mapping[str, str]) -> Manifest:
     """The manifest for one environment, with its problems; `variables` are from the command line.
 
-    Invalid parts (an entry, an override, a field of a store) are taken out, and the rest is checked. Raises
-    ManifestError if nothing else can be checked without an invalid part.
+    Invalid parts (an entry, an override, a field of a store) are left out, and the rest is checked. Raises
+    ManifestError for one that cannot be left out.
     """
     with adding_problems(documents.problems):
         tree, environment = _merge_documents(documents, env, variables)
@@ -138,7 +138,8 @@ def build_manifest(documents: Documents, schema: Tree, env: str | None, variable
     groups = (placeholder_diagnostics, schema_diagnostics, rule_diagnostics)
     located = (locate_diagnostics(documents, diagnostics) for diagnostics in groups)
     problems = _without_repeated_locations(documents.problems, *located)
-    return _typed_manifest(valid, environment.name, documents, problems, stores_of_unknown_selection(_paths(*groups)))
+    unknown_selections = stores_of_unknown_selection(_paths(*groups))
+    return _typed_manifest(valid, environment.name, documents, problems, unknown_selections)
 
 
 def _paths(*groups: tuple[Diagnostic, ...]) -> tuple[TreePath, ...]:
@@ -182,13 +183,13 @@ def _all_stores(documents: Documents) -> dict[str, Any]:
             if key in declared_in
         ]
         raise_if_any(Documents(document), diagnostics)
-        stores.update({key: _from_main_folder(store, documents, document) for key, store in included.items()})
+        stores.update({key: _with_tests_from_main(store, documents, document) for key, store in included.items()})
         declared_in.update(dict.fromkeys(included, document.file_name))
     return stores
 
 
-def _from_main_folder(fields: Tree | None, documents: Documents, document: Document) -> Tree | None:
-    """Fields of an included file, with a file that they name relative to the manifest's folder."""
+def _with_tests_from_main(fields: Tree | None, documents: Documents, document: Document) -> Tree | None:
+    """Fields of an included file; its path in `tests` is made relative to the folder of the main file."""
     if not fields or not isinstance(tests := fields.get("tests"), str):
         return fields
     main_folder = posixpath.dirname(documents.main.file_name)
@@ -201,7 +202,7 @@ def _defaults_of_included(documents: Documents) -> dict[str, Tree]:
     return {
         key: defaults
         for document in documents.included
-        if (defaults := _from_main_folder(document.tree.get("defaults"), documents, document))
+        if (defaults := _with_tests_from_main(document.tree.get("defaults"), documents, document))
         for key in document.tree["stores"] or ()
     }
 

@@ -75,17 +75,17 @@ class SourceLocation:
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
     written = [_find_written(documents, diagnostic.path) for diagnostic in diagnostics]
-    wanted: dict[str, tuple[str, list[TreePath]]] = {}
+    texts = {document.file_name: document.text for document, _ in written}
+    paths: dict[str, list[TreePath]] = {file_name: [] for file_name in texts}
     for document, path in written:
-        wanted.setdefault(document.file_name, (document.text, []))[1].extend((path, _api_path(path)))
-    positions_by_file = {file_name: find_positions(text, paths) for file_name, (text, paths) in wanted.items()}
+        paths[document.file_name] += (path, _api_path(path))
+    positions_by_file = {file_name: find_positions(text, paths[file_name]) for file_name, text in texts.items()}
     problems: list[Problem] = []
-    for diagnostic, (document, path) in zip(diagnostics, written, strict=True):
-        message, positions, written_path = diagnostic.message, positions_by_file[document.file_name], path
-        if path not in positions and _api_path(path) in positions:
-            written_path = _api_path(path)
-            message = message.replace(f".{path[-1]}`", f".{written_path[-1]}`")
-        position = _position_of(written_path, diagnostic.at_name, positions)
+    for diagnostic, (document, our_path) in zip(diagnostics, written, strict=True):
+        positions, api_path = positions_by_file[document.file_name], _api_path(our_path)
+        path = api_path if our_path not in positions and api_path in positions else our_path
+        message = diagnostic.message.replace(f".{our_path[-1]}`", f".{path[-1]}`") if path else diagnostic.message
+        position = _position_of(path, diagnostic.at_name, positions)
         problems.append(Problem(document.file_name, *position, message, diagnostic.hint))
     return tuple(problems)
 
@@ -98,7 +98,7 @@ def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> N
 
 def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    problems = locate_diagnostics(documents, [Diagnostic(path, "") for path in paths])
+    problems = locate_diagnostics(documents, [Diagnostic(path, "") for path in paths])  # nothing is wrong there
     locations = (SourceLocation(problem.file, problem.line, problem.column) for problem in problems)
     return dict(zip(paths, locations, strict=True))
 
@@ -124,8 +124,8 @@ def _find_written(documents: Documents, path: TreePath) -> tuple[Document, TreeP
     for document, path_in_file in possible:
         if _written_depth(document.tree, path_in_file) == len(path_in_file):
             return document, path_in_file
-    # Fall back to the file in which the longest prefix of the path exists. A missing field is missing from the store,
-    # not from `defaults`, so the path must be the same there.
+    # Fall back to the file with the longest beginning of the path. What a store lacks is reported where the store is
+    # written, not where `defaults` are, which have another path.
     enclosing = [document for document, path_in_file in possible if path_in_file == path]
     return max(enclosing, key=lambda document: _written_depth(document.tree, path)), path
 

@@ -68,7 +68,7 @@ def sample_of(pattern: str) -> str:
 
 
 def resolve_environment(tree: Tree, env: str | None) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The key under `environments` that `env` matches, or the problem; neither without environments and `env`."""
+    """The key under `environments` that `env` matches, or the problem. Empty if none is declared and none chosen."""
     declared = tuple(tree.get("environments") or ())
     choices = f"declared here: {', '.join(declared)}"
     if not (declared or env):
@@ -167,12 +167,11 @@ def _default_value(name: str, declaration: Mapping[str, Any], env: str) -> Scala
         template = parse_template(value)
     except UnclosedPlaceholder:
         return unclosed_diagnostic(path)
-    for part in template:  # `${env}` and nothing else, so that the order of variables does not matter
-        if isinstance(part, Placeholder) and (part.name != "env" or not env):
-            if part.name == "env":
-                return unknown_placeholder("env", path, ())
-            message = f"`${{{part.name}}}` cannot be used in a variable's default"
-            return Diagnostic(path, message, "only `${env}` can")
+    for used in (part.name for part in template if isinstance(part, Placeholder)):
+        if used != "env":  # no other variables, so that their order does not matter
+            return Diagnostic(path, f"`${{{used}}}` cannot be used in a variable's default", "only `${env}` can")
+        if not env:
+            return unknown_placeholder("env", path, ())
     return "".join(part if isinstance(part, str) else env for part in template)
 
 
@@ -185,6 +184,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
     result = dict(base)
     for name, value in change.items():
         path = (*parent, name)
+        # A null in `attributes` or `formats` stays: it cancels an outer layer's attribute, or the provider's row.
         if value is None and _field_at(parent) not in ("attributes", "formats"):
             result.pop(name, None)
         elif isinstance(value, Mapping):
@@ -196,8 +196,6 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
                 old = {inner: kept for inner, kept in old.items() if inner in IDENTIFYING_FIELDS}
             result[name] = merge_trees(old, value, path)  # also where nothing is merged, since it drops nulls
         else:
-            # Nulls in `attributes` and `formats` are kept: there they cancel an outer layer's attribute or the
-            # provider's row.
             result[name] = value
     return result
 
@@ -225,7 +223,7 @@ def apply_defaults(tree: Tree, included_defaults: Mapping[str, Tree]) -> dict[st
             fields = {
                 name: value
                 for name, value in defaults.items()
-                if name not in NEVER_INHERITED and (name in IDENTIFYING_FIELDS or not is_removed)
+                if name not in NEVER_INHERITED and (name == "name" or not is_removed)
             }
             inherited = merge_trees(inherited, fields, path)
         stores[key] = merge_trees(inherited, store or {}, path)

@@ -1,4 +1,4 @@
-"""Front matter in YAML, TOML or JSON, and the decoder of the text files that may begin with it."""
+"""Reads the beginning of a text: decodes the file, and finds and parses front matter in YAML, TOML or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vssync.manifest.yaml_loader import Document, TreePath, load_values, parse_j
 
 FRONT_MATTER_EXTENSIONS = frozenset((".md", ".markdown", ".mdx"))  # of files that may have front matter and headings
 MAX_FRONT_MATTER = 65_536  # characters from the start of a text; front matter that ends later is not read
-# Hugo, Jekyll, Zola: `---` and YAML, `+++` and TOML; Middleman: `;;;` and JSON.
+# Hugo, Jekyll, Zola: `---` and YAML, which `...` may end, or `+++` and TOML; Middleman: `;;;` and JSON.
 _FENCED = re.compile(
     r"(?ms)(?:(?P<yaml>---)|(?P<fence>\+\+\+|;;;))[ \t]*\r?\n(?P<body>.*?)^(?(yaml)(?:---|\.\.\.)|(?P=fence))[ \t]*\r?$"
 )
@@ -25,7 +25,8 @@ _OPENED = re.compile(r"(?P<fence>---|\+\+\+|;;;)[ \t]*\r?\n")
 _EMPTY_LINE = re.compile(r"(?m)^[ \t]*\r?$")
 _FIRST_FIELD = {"+++": re.compile(r"\[|[^\s=]+[ \t]*="), ";;;": re.compile(r"[{\"]")}
 _JSON_OBJECT = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*"\s*:')  # unfenced, for Hugo; `{{` and `{%` are templates
-_NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")  # how a mapping begins, well-formed or not
+# A first line that is meant to begin a mapping, well-formed or not.
+_NAMED_VALUE = re.compile(r"\{\s*(?:$|[\"'])|[^\s#*>|`-][^:]*:(?:\s|$)")
 _MAX_JSON_TOKEN = 12  # characters; an error this close to the end of a cut text may come from the cut
 _TOML_PLACE = re.compile(r"\s*\(at line ([0-9]+), column ([0-9]+)\)$")
 
@@ -99,6 +100,7 @@ def find_front_matter(text: str) -> FrontMatterBlock | None:
     try:
         _, end = json.JSONDecoder().raw_decode(text)
     except json.JSONDecodeError as error:
+        # The text was cut at its maximum, and the object goes on.
         is_cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - _MAX_JSON_TOKEN
         return FrontMatterBlock("{", text, len(text), is_closed=not (is_cut and len(text) >= MAX_FRONT_MATTER))
     except (ValueError, RecursionError):

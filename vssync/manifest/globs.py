@@ -23,12 +23,13 @@ ROOT, MANIFEST_FOLDER = "`root`", "the manifest's folder"  # what patterns are r
 IGNORED, IGNORED_WITHOUT_GIT, LINKED = "ignored", "ignored_without_git", "linked"
 _FIXED = re.compile(r"(?:\\[^/]|[^*?\[{\\])*")  # what comes before the first wildcard
 _ESCAPE = re.compile(r"\\([^/])")
+# `\*`, `[!a-z]`
 _ESCAPE_OR_CLASS = r"\\[^/]|\[[!^]?\]?(?:\\[^/]|[^\]\\/])*\]"
 _ESCAPE_OR_WILDCARD = re.compile(rf"{_ESCAPE_OR_CLASS}|[*?]")
 _EMPTY_SEGMENTS = re.compile(r"^(?:\./+)+|(?<=/)(?:\./|/)+")  # `docs//a.md`, `./docs/./a.md`
 _TRAILING_FOLDER = re.compile(r"(?:^|/)\.?$")  # `docs/`, `docs/.`, `.`
-_MISPLACED_GLOBSTAR = re.compile(r"[^/{,*]\*\*|\*\*[^/},*]")
-_MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\\?\.")
+_MISPLACED_GLOBSTAR = re.compile(r"[^/{,*]\*\*|\*\*[^/},*]")  # `a**`, `**a`
+_MENTIONS_HIDDEN = re.compile(r"(?:^|[/{,\[])\\?\.")  # `docs/.config`, `{.a,b}`
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 
@@ -128,7 +129,7 @@ def compile_filter(text: str) -> Pattern:
     return compile_pattern(text, is_filter=True)
 
 
-_LAST_CHARACTER = "\U0010ffff"  # sorts after every other
+LAST_CHARACTER = "\U0010ffff"  # sorts after every other
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,8 @@ class FoundFile:
     path: str
     size: int
     problem: str = ""  # why it cannot be used ("is a link that leads nowhere"); it matters only if the file is selected
-    # NFC path of the link or the ignored folder that the file is or lies in: only patterns that lead there choose it.
+    # NFC path of the link or ignored folder that it is or lies in; empty for any other file. Only patterns that lead
+    # there choose it.
     behind: str = ""
     left_out_reason: str = ""  # why other patterns leave it out: IGNORED, IGNORED_WITHOUT_GIT or LINKED
 
@@ -161,7 +163,7 @@ class Listing:
     def chosen_by(self, pattern: Pattern) -> Iterator[tuple[str, FoundFile]]:
         """The files a pattern chooses, with their NFC paths. Only paths that begin with its fixed part are tried."""
         first = bisect_left(self.paths, pattern.start)
-        end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else _LAST_CHARACTER))
+        end = bisect_left(self.paths, pattern.start + ("\0" if pattern.is_literal else LAST_CHARACTER))
         for index in range(first, end):
             file = self.files[index]
             if pattern.matches(self.paths[index]) and (not file.behind or pattern.leads_to(file.behind)):

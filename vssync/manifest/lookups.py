@@ -22,7 +22,7 @@ Source = tuple[str, ...]  # `front_matter.params.group` in its parts
 HEADING: Source = ("heading",)
 GIT_DATE: Source = ("git", "date")
 FRONT_MATTER = "front_matter"  # the first part of a field's source
-_MAX_NUMBER = 2**53  # beyond, a service that reads JSON numbers as floats changes whole ones
+_MAX_NUMBER = 2**53  # a service that reads JSON numbers as floats may change a larger whole one
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(  # YAML 1.1's type library; the zone may also be written +0200
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:(?:[Tt]|[ \t]+)(?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)"
@@ -41,7 +41,7 @@ _SAYS_DRAFT = re.compile(  # searches lower-cased front matter that failed to pa
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """An attribute's value is that of the first of these sources that the file has."""
+    """Where an attribute's value comes from: the first of these sources that the file has."""
 
     sources: tuple[Source, ...]
     as_epoch: bool = False  # a date as seconds, UTC
@@ -155,7 +155,7 @@ class _FileSources:
     def _heading(self) -> str | None:
         start = self._block.end if self._block else 0
         with suppress(ManifestError):  # reported only for attributes that are taken from front matter
-            start = start if self._front_matter else 0  # text between two `---` that is not front matter
+            start = start if self._front_matter else 0  # a block that is no front matter is text
         return find_heading(self._text[start:]) or None
 
     def problem_at(self, source: Source, message: str) -> Problem:
@@ -193,7 +193,7 @@ def _to_scalar(value: Any, lookup: Lookup) -> Scalar:
         raise ValueError("is too large a number")
     if isinstance(value, str) and len(value) > MAX_VALUE_LENGTH:
         raise ValueError(f"has {len(value):,} characters; {MAX_VALUE_LENGTH} are allowed")
-    scalar: Scalar = value
+    scalar: Scalar = value  # no other type is left
     return scalar
 
 
@@ -232,9 +232,9 @@ def _to_epoch(value: Any) -> int:
 _HEADING = re.compile(
     r"""(?mx)
       ^[ ]{0,3}(?P<fence>`{3,}(?=[^`\n]*\n)|~{3,})[^\n]*\n (?s:.*?) (?:^[ ]{0,3}(?P=fence)[`~]*[ \t]*$ | \Z)  # code
-    | ^[ ]{0,3}<!--(?s:.*?)(?:-->|\Z)
-    | ^[ ]{0,3}(?P<marks>\#{1,6})[ \t]+(?P<text>[^\n]*)$
-    | ^[ ]{0,3}(?P<underlined>[^\s\#>`~<|+*-][^\n]*)\n[ ]{0,3}(?P<line>=+|-+)[ \t]*$
+    | ^[ ]{0,3}<!--(?s:.*?)(?:-->|\Z)  # a comment
+    | ^[ ]{0,3}(?P<marks>\#{1,6})[ \t]+(?P<text>[^\n]*)$  # a heading after `#`
+    | ^[ ]{0,3}(?P<underlined>[^\s\#>`~<|+*-][^\n]*)\n[ ]{0,3}(?P<line>=+|-+)[ \t]*$  # a heading above `===` or `---`
     """
 )
 _HAS_MARKUP = re.compile(r"[\\`*_\[#{]")

@@ -170,7 +170,8 @@ class Expander:
             return ()
         filled: list[str | Placeholder] = []
         for part in template:
-            if isinstance(part, str) or part.name in deferred or (deferred and _DIR_NUMBER.fullmatch(part.name)):
+            is_deferred_folder = "dir.0" in deferred and not isinstance(part, str) and _DIR_NUMBER.fullmatch(part.name)
+            if isinstance(part, str) or part.name in deferred or is_deferred_folder:
                 filled.append(part)
             elif part.name in values:
                 value = values[part.name]
@@ -182,6 +183,7 @@ class Expander:
 
 def _field_within_store(path: TreePath) -> str | int:
     """The field of a store, entry or override that a path lies in, such as `key`; within a lookup, its `join`."""
+    # After `stores`, the key, and perhaps `files` or `overrides` and a number.
     inner = path[4:] if path[2] in ("files", "overrides") and len(path) > 4 else path[2:]
     return inner[2] if inner[0] == "attributes" and len(inner) > 2 else inner[0]
 
@@ -246,7 +248,7 @@ def fit_name(text: str) -> str:
     if len(name) <= MAX_NAME_BYTES and name.isascii():
         return stem + ext
     room = max(MAX_NAME_BYTES - len(ext.encode()), 0)
-    return _first_bytes(_first_bytes(stem, room) + ext, MAX_NAME_BYTES)
+    return _first_bytes(_first_bytes(stem, room) + ext, MAX_NAME_BYTES)  # the extension alone may be too long
 
 
 def _first_bytes(text: str, count: int) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 from unicodedata import normalize
 
 from vssync.manifest.diagnostics import Diagnostic, Documents, did_you_mean, format_path, raise_if_any
-from vssync.manifest.globs import compile_filter, pattern_problem
+from vssync.manifest.globs import LAST_CHARACTER, compile_filter, pattern_problem
 from vssync.manifest.scalars import NonCanonical
 from vssync.manifest.schema import validate_tree
 from vssync.manifest.yaml_loader import Document, Tree, TreePath
@@ -22,11 +23,13 @@ from vssync.model.questions import (
     Question,
     QuestionSet,
     SearchFilter,
+    all_of,
 )
 from vssync.model.state import DesiredStore
 
-_MAX_KEYS, _MAX_HINTS = 2000, 20  # to compare a misspelled key with, and to give a hint for: it takes milliseconds
-_LAST_CHARACTER = "\U0010ffff"  # sorts after every other
+_MAX_KEYS = 2000  # in a store with more, no key like a misspelled one is looked for: that would take long
+_MAX_HINTS = 20  # how many misspelled keys get a hint
+_NOTHING = CompoundFilter("and", ())  # stands for a filter whose mistake is reported
 _ONE_OF = "for one of several, write {type: in, key: lang, value: [de, en]}"
 
 
@@ -69,36 +72,38 @@ def _read_question(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) ->
 def _read_filter(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) -> SearchFilter:
     """A filter in our form, attributes that must all be equal, or in the API's, which has a `type`."""
     if "type" in tree and ("key" in tree or "filters" in tree):
-        return _read_api_filter(tree, path, diagnostics)
+        return read_api_filter(tree, path, diagnostics)
     if not tree:
         diagnostics.append(Diagnostic(path, f"`{format_path(path)}` is empty", "name an attribute: `lang: de`"))
     for name, value in tree.items():
         diagnostics += _check_value(value, (*path, name), _ONE_OF)
-    parts = tuple(AttributeFilter("eq", name, (value,)) for name, value in tree.items())
-    return parts[0] if len(parts) == 1 else CompoundFilter("and", parts)
+    return all_of(tuple(AttributeFilter("eq", name, (value,)) for name, value in tree.items()))
 
 
-def _read_api_filter(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) -> SearchFilter:
+def read_api_filter(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) -> SearchFilter:
+    """A filter in the form of OpenAI's API, which has a `type`; what is wrong with it joins the diagnostics."""
     kind, known = tree["type"], (*COMPARISONS, *COMPOUNDS)
     if kind not in known:
         hint = did_you_mean(str(kind), known) or f"one of {', '.join(known)}"
-        diagnostics.append(Diagnostic((*path, "type"), f"`{format_path((*path, 'type'))}` is no kind of filter", hint))
-        return CompoundFilter("and", ())
+        diagnostics.append(
+            Diagnostic((*path, "type"), f"`{format_path((*path, 'type'))}` is not a kind of filter", hint)
+        )
+        return _NOTHING
     allowed = ("type", "filters") if kind in COMPOUNDS else ("type", "key", "value")
     for name in [name for name in tree if name not in allowed]:
         message, hint = f"unknown field `{name}` in `{format_path(path)}`", f"allowed here: {', '.join(allowed)}"
         diagnostics.append(Diagnostic((*path, name), message, hint, at_name=True))
     if missing := next((name for name in allowed if name not in tree), ""):
         diagnostics.append(Diagnostic(path, f"`{format_path(path)}` lacks the field `{missing}`"))
-        return CompoundFilter("and", ())
+        return _NOTHING
     if kind in COMPOUNDS:
         inner = tree["filters"] if isinstance(tree["filters"], list) else []
         if not inner or not all(isinstance(each, Mapping) and "type" in each for each in inner):
             hint = "each as {type: eq, key: lang, value: de}"
             diagnostics.append(Diagnostic((*path, "filters"), "`filters` must be a list of filters", hint))
-            return CompoundFilter("and", ())
+            return _NOTHING
         places = ((each, (*path, "filters", number)) for number, each in enumerate(inner))
-        return CompoundFilter(kind, tuple(_read_api_filter(each, place, diagnostics) for each, place in places))
+        return CompoundFilter(kind, tuple(read_api_filter(each, place, diagnostics) for each, place in places))
     return _read_comparison(tree, path, diagnostics)
 
 
@@ -115,7 +120,7 @@ def _read_comparison(tree: Tree, path: TreePath, diagnostics: list[Diagnostic]) 
 
 
 def _check_value(value: Any, path: TreePath, hint: str) -> Iterator[Diagnostic]:
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not isfinite(value)):
         yield Diagnostic(path, f"`{format_path(path)}` must be text, a number, true or false", hint)
     elif isinstance(value, NonCanonical):
         message = f"`{format_path(path)}` would not be kept as written: {value.text}"
@@ -133,8 +138,9 @@ class KeyIndex:
         """The keys that this pattern matches, or is."""
         if pattern not in self._matching:
             start = compile_filter(pattern).start
-            first, end = (bisect_left(self.keys, text) for text in (start, start + _LAST_CHARACTER))
-            among = self.keys[first:end] if pattern.startswith(start) else self.keys  # an exact key needs no escapes
+            first, end = (bisect_left(self.keys, text) for text in (start, start + LAST_CHARACTER))
+            # `start` is without escapes. A pattern that has some may also be a key as it is, which lies elsewhere.
+            among = self.keys[first:end] if pattern.startswith(start) else self.keys
             self._matching[pattern] = tuple(key for key in among if matches_key(pattern, key))
         return self._matching[pattern]
 

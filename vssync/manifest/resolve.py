@@ -12,7 +12,7 @@ from vssync.manifest.diagnostics import Diagnostic, locate_diagnostics
 from vssync.manifest.environments import applies_in
 from vssync.manifest.lookups import NO_FINDINGS, Findings, Lookup, Source
 from vssync.manifest.placeholders import MissingFolder, upload_digest, upload_name
-from vssync.manifest.select import SelectedFile, Selection, note_skipped
+from vssync.manifest.select import FileToRead, SelectedFile, Selection, note_skipped
 from vssync.manifest.spec import (
     FileEntry,
     FileSettings,
@@ -39,6 +39,7 @@ class Reading:
     findings: Findings = NO_FINDINGS
     problem: Problem | None = None  # why its text cannot be read
     is_blank: bool = False  # nothing but white space
+    source: str = ""  # as marks have it, of a file that was converted; the rest is then said of its Markdown
 
 
 _NOT_READ = Reading()
@@ -50,11 +51,15 @@ def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
 
 
 def resolve_desired(
-    manifest: Manifest, selections: tuple[Selection, ...], readings: Mapping[str, Reading], *, is_past: bool = False
+    manifest: Manifest,
+    selections: tuple[Selection, ...],
+    readings: Mapping[FileToRead, Reading],
+    *,
+    is_past: bool = False,
 ) -> tuple[Desired, tuple[Problem, ...]]:
     """The desired state (stores of unknown selection left out) and the warnings. Raises ManifestError.
 
-    `readings` are by path. A file needs none unless attributes are looked up in it. A manifest that `is_past` cannot be
+    A file needs no reading unless attributes are looked up in it. A manifest that `is_past` cannot be
     fixed any more: its problems are returned as warnings.
     """
     resolver = _Resolver(manifest.owner_name, readings)
@@ -75,7 +80,7 @@ class _Resolver:
     Equal attributes are one object, which is checked once.
     """
 
-    def __init__(self, owner_name: str, readings: Mapping[str, Reading]) -> None:
+    def __init__(self, owner_name: str, readings: Mapping[FileToRead, Reading]) -> None:
         self._owner_name, self._readings = owner_name, readings
         self._distinct: dict[tuple[object, ...], Attributes] = {}
         self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
@@ -96,7 +101,7 @@ class _Resolver:
 
     def _resolve(self, spec: StoreSpec, file: SelectedFile) -> DesiredFile | None:
         disk_file, settings = file.disk_file, file.settings
-        reading = self._readings.get(disk_file.path) if disk_file else None
+        reading = self._readings.get(file.to_read) if file.to_read else None
         if reading is None and lookups_in(file):
             return None  # it could not be read, which is reported already
         reading = reading or _NOT_READ
@@ -125,6 +130,7 @@ class _Resolver:
             file_id=file.entry.file_id,
             size=reading.size if reading.sha256 else size,
             sha256=reading.sha256,
+            source=reading.source,
             dated=_dated_attributes(settings, reading.findings) if reading.findings.dated else (),
         )
 
@@ -153,8 +159,8 @@ class _Resolver:
         if file.entry.has_wildcards and reason in spec.skip:
             note_skipped(self._skipped, file.key, file.nfc_path, reason)
             return
-        for problem, override in problems.items():
-            alternative = f"add `skip: [{reason}]`" if file.entry.has_wildcards else override
+        for problem, by_override in problems.items():
+            alternative = f"add `skip: [{reason}]`" if file.entry.has_wildcards else by_override
             hint = f"{problem.hint}, or {alternative}" if alternative else problem.hint
             self.document_problems.append(replace(problem, hint=hint))
 
@@ -165,7 +171,8 @@ class _Resolver:
 
     def warnings(self) -> list[Diagnostic]:
         """A diagnostic for each front matter field that an attribute names and no file it applies to has."""
-        fields = [  # where an attribute is written, and a field that it names; whether no file of these settings has it
+        # ((where an attribute is written, a field that it names), whether no file of these settings has the field)
+        fields = [
             (((*layer.path, "attributes", name), source), source in unseen)
             for settings, unseen in self._unseen.values()
             for layer in settings.layers
@@ -200,9 +207,11 @@ class _Resolver:
 
 
 def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, str]:
-    """What is wrong with a document, whose hints say how to fix it, and for each how an override avoids it, if any."""
+    """What is wrong with a document, with hints how to fix it; each with the hint how an override avoids it, if any."""
     if reading.is_blank and file.disk_file:
         message = "the file holds nothing but white space, which no search finds"
+        if reading.source:
+            message = "the file holds no text once it is converted, as of a scan; nothing would be found"
         return {Problem(file.disk_file.path, 0, 0, message, "exclude it"): ""}
     if reading.problem:
         return {reading.problem: ""}
@@ -250,7 +259,8 @@ def trace_provenance(
         path, value = attribute_origin(layers, name, looked_up)
         source: Source = ()
         if isinstance(value, Lookup):
-            source = next((single.sources[0] for single in _split_by_source(value) if single in looked_up), ())
+            by_source = _split_by_source(value)  # `lookups_to_trace` has them, so they are in `looked_up`
+            source = next((lookup.sources[0] for lookup in by_source if lookup in looked_up), ())
         origins[f"attributes.{name}"] = Provenance(path, ".".join(source))
     return origins
 

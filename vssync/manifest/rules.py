@@ -13,6 +13,7 @@ from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path
 from vssync.manifest.environments import IDENTIFYING_FIELDS, Environment, applies_in
 from vssync.manifest.globs import ROOT, pattern_problem
 from vssync.manifest.placeholders import Placeholder, literal_text, parse_template
+from vssync.manifest.spec import CONVERTIBLE_EXTENSIONS, MARKDOWN
 from vssync.manifest.yaml_loader import Tree, TreePath
 from vssync.model.service import ServiceSpec
 from vssync.providers import PROVIDERS
@@ -81,6 +82,11 @@ def _check_store(path: TreePath, store: Tree, environment: Environment) -> Itera
         allowed = join_words([f"`{name}`" for name in IDENTIFYING_FIELDS])
         hint = f"beside `removed`, a store may have only {allowed}: remove all else"
         yield Diagnostic((*path, "removed"), message, hint, at_name=True)
+    for extension, sent_as in (store.get("formats") or {}).items():
+        if sent_as == MARKDOWN and extension not in CONVERTIBLE_EXTENSIONS:
+            message = f"files of the kind `{extension}` cannot be converted to Markdown"
+            hint = f"these can: {', '.join(sorted(CONVERTIBLE_EXTENSIONS))}"
+            yield Diagnostic((*path, "formats", extension), message, hint)
     yield from _check_layer(path, store, ignored)
     for number, entry in enumerate(entries):
         yield from _check_layer((*path, "files", number), entry, ignored)
@@ -142,7 +148,7 @@ INERT_ITEMS: Mapping[str, Tree] = {  # replace an invalid item of these lists, a
     "overrides": {"match": "-"},  # that sets nothing
 }
 # `filename` and `overrides` are missing on purpose: they set the upload name, whose extension decides whether a store
-# takes a file. `removed` is missing because `_without_invalid_fields` drops the files with it.
+# takes a file. `removed` is missing because a store whose `removed` is invalid is left without files.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
         *IDENTIFYING_FIELDS,

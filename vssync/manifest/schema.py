@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 from textwrap import indent
 from typing import Any
 
-from jsonschema import Draft7Validator, ValidationError, validators
-from jsonschema.protocols import Validator
-
+from vssync.manifest.acceptance import Check, compile_check
 from vssync.manifest.diagnostics import API_CHUNKING, Diagnostic, did_you_mean, format_path
-from vssync.manifest.scalars import NonCanonical, is_finite, plain_number, to_text
+from vssync.manifest.scalars import is_finite, plain_number, to_text
 from vssync.manifest.yaml_loader import TreePath
 from vssync.text import shorten_middle
 
@@ -61,46 +59,32 @@ _SERVICE_HINTS = {  # what a manifest never holds, and where to set it
 Violation = Any  # jsonschema's ValidationError, whose stubs call every field optional
 
 
-def _check_regex(
-    _validator: Validator, pattern: str, value: object, _schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    """The keyword `pattern` as JavaScript reads it: there, `$` does not match before a final line break."""
-    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
-        yield ValidationError(f"does not match {pattern}")
-
-
-def _check_as_written(
-    _validator: Validator, is_required: bool, value: object, _schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
-    """The keyword `asWritten`, our own: with `true`, a number must read back as written (not `1e3` or `.inf`)."""
-    if is_required and isinstance(value, NonCanonical):
-        yield ValidationError(f"{value.text} is not kept as written")
-
-
-_extend: Any = validators.extend  # untyped in jsonschema
-SchemaValidator: Any = _extend(Draft7Validator, {"asWritten": _check_as_written, "pattern": _check_regex})
-
-
 def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition: str = "") -> tuple[Diagnostic, ...]:
     """Everything wrong with a tree by the schema, or by the part of the schema that `definition` names."""
     version = tree.get("version")
     if not definition and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
         return (Diagnostic(("version",), message, f"upgrade vssync, or write `version: {MANIFEST_VERSION}`"),)
-    errors = _validator(schema, definition).iter_errors(tree)
+    form, check = schema_form(schema, definition)
+    if check(tree):
+        return ()
+    from vssync.manifest.validator import SchemaValidator  # most trees need no jsonschema
+
+    errors = SchemaValidator(form).iter_errors(tree)
     return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
 
 
-_VALIDATORS: dict[tuple[int, str], tuple[Mapping[str, Any], Validator]] = {}  # with the schema, so that its id stays
+Form = tuple[Mapping[str, Any], Check]
+_FORMS: dict[tuple[int, str], tuple[Mapping[str, Any], Form]] = {}  # with the schema, so that its id stays
 
 
-def _validator(schema: Mapping[str, Any], definition: str) -> Validator:
-    """Made once: a program that opens many manifests has one schema for all."""
+def schema_form(schema: Mapping[str, Any], definition: str) -> Form:
+    """The schema without references and its check, made once: a program may open many manifests."""
     place = (id(schema), definition)
-    if place not in _VALIDATORS:
-        start = schema["definitions"][definition] if definition else schema
-        _VALIDATORS[place] = schema, SchemaValidator(_inline_references(start, schema, {}))
-    return _VALIDATORS[place][1]
+    if place not in _FORMS:
+        form = _inline_references(schema["definitions"][definition] if definition else schema, schema, {})
+        _FORMS[place] = schema, (form, compile_check(form, {}))
+    return _FORMS[place][1]
 
 
 def _inline_references(node: Any, schema: Mapping[str, Any], inlined: dict[str, Any]) -> Any:
@@ -144,8 +128,7 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
     elif "propertyNames" in error.relative_schema_path:
         name = f"the name `{shorten_middle(error.instance, MAX_VALUE_WIDTH)}` in {subject}"
         yield Diagnostic((*path, error.instance), *_explain(error, name, is_name=True), at_name=True)
-    # inf and NaN are reported by `asWritten`
-    elif error.validator not in ("minimum", "maximum") or is_finite(error.instance):
+    elif error.validator not in ("minimum", "maximum") or is_finite(error.instance):  # `asWritten` reports the others
         yield Diagnostic(path, *_explain(error, subject))
 
 
@@ -154,7 +137,7 @@ def _unknown_field_hint(name: str, allowed: list[str]) -> str:
     examples = (example for (unknown, other), example in _EXAMPLES.items() if unknown == name and other in allowed)
     if example := next(examples, ""):
         return f"write\n{indent(example, ' ' * 6)}"
-    is_in_service = "data_url" in allowed
+    is_in_service = "data_url" in allowed  # which no other mapping has
     hint = _SERVICE_HINTS.get(name.replace("-", "_")) if is_in_service else ""
     choices = ", ".join(other for other in allowed if other != "$schema")
     return hint or did_you_mean(name, allowed) or f"allowed here: {choices}"
@@ -241,6 +224,7 @@ def _explain_type(error: Violation, subject: str) -> tuple[str, str]:
     allowed_types = [_TYPE_NAMES[name] for name in ([types] if isinstance(types, str) else types) if name != "null"]
     message = f"{subject} must be {_join_alternatives(allowed_types)}, not"
     forms = error.schema.get("patternErrorMessage")  # of the text that is allowed, such as `30%`
+    # A whole number that would be wrong in quotes, too.
     if (
         allowed_types == ["text"]
         and type(value) is int

@@ -15,12 +15,22 @@ from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, l
 from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS
 from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern, escape_pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
-from vssync.manifest.spec import PATH_TEMPLATE, FileEntry, FileSettings, Manifest, StoreSpec, merge_layers
+from vssync.manifest.spec import (
+    CONVERTIBLE_EXTENSIONS,
+    MARKDOWN,
+    PATH_TEMPLATE,
+    FileEntry,
+    FileSettings,
+    Manifest,
+    StoreSpec,
+    merge_layers,
+)
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.state import extension_of
 from vssync.providers import PROVIDERS, TEXT_EXTENSIONS, Provider
 from vssync.text import count_noun
 
+FileToRead = tuple[str, str]  # a path, and the extension to convert it from; empty for a file as it is
 _DIGEST_STAND_IN = "0" * 16
 _MAX_NAMES = 2000  # of files; where there are more, a misspelled pattern is compared with folders only
 
@@ -34,11 +44,17 @@ class SelectedFile:
     entry: FileEntry
     settings: FileSettings
     disk_file: FoundFile | None = None  # None for a File declared by id
+    converted_from: str = ""  # the extension of a file that is converted to Markdown
 
     @property
     def nfc_path(self) -> str:
         """The path that patterns match; the key of a File declared by id."""
         return self.disk_file.nfc_path if self.disk_file else self.key
+
+    @property
+    def to_read(self) -> FileToRead | None:
+        """What is read of it: two stores may take one file in different forms."""
+        return (self.disk_file.path, self.converted_from) if self.disk_file else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,7 @@ def select_files(manifest: Manifest, listing: Listing) -> tuple[tuple[Selection,
 def find_warnings(manifest: Manifest, selections: tuple[Selection, ...], listing: Listing) -> tuple[Problem, ...]:
     """Warnings of what was likely not meant: patterns that match nothing, and keys that differ only in case.
 
-    An `exclude` is reported if it matches nothing in any store: what it was to keep out is published.
+    An `exclude` is reported if it matches nothing in any store: what it was meant to keep out may be uploaded.
     """
     filters = [each for selection in selections for each in selection.filters.items()]
     matched = {text for _, (text, is_matched) in filters if is_matched}
@@ -109,7 +125,7 @@ def _warn_of_case(files: Mapping[str, SelectedFile]) -> Iterator[Diagnostic]:
 
 
 def note_skipped(skipped: dict[str, str], key: str, path: str, reason: str) -> None:
-    """Adds a file that is left out: by its key, or by its path if the key is taken, so that every file counts."""
+    """Notes why a file is left out: under its key, or under its path if another file is noted under the key."""
     skipped.setdefault(path if key in skipped else key, reason)
 
 
@@ -128,6 +144,8 @@ def _formats_hint(extension: str) -> str:
         return f", or write `formats: {{{extension}: .md}}`"
     if extension in TEXT_EXTENSIONS:
         return f", or write `formats: {{{extension}: .txt}}`"
+    if extension in CONVERTIBLE_EXTENSIONS:
+        return f", or write `formats: {{{extension}: {MARKDOWN}}}` to convert it"
     return f", or write `formats: {{{extension}: {extension}}}` if the service takes it"
 
 
@@ -137,7 +155,11 @@ def key_of(entry: FileEntry, nfc_path: str) -> str:
 
 
 def _diagnose_empty(entry: FileEntry, pattern: Pattern, left_out_behind: str) -> Diagnostic:
-    """What is wrong with an entry that selects no file; `left_out_behind` is set if its pattern matches some."""
+    """What is wrong with an entry that selects no file.
+
+    `left_out_behind` is the link or ignored folder of a file that its pattern matches and does not lead to; empty if
+    there is none.
+    """
     message = f"`{pattern.text}` matches no file"
     fix = "fix it"
     if left_out_behind:
@@ -173,6 +195,7 @@ class _StoreSelector:
                 is_set = any(each.entry.key and each.entry.has_wildcards for each in (other, file))
                 hint = "make their `key` differ, such as by `${path}`" if is_set else "rename one, or give it a `key`"
                 self.diagnostics.append(Diagnostic(file.entry.layer.path, message, hint))
+        # The keys of `_settings` end in the overrides that matched a file.
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self._spec.overrides if files else ()):
             self._filters[*override.layer.path, "match"] = override.pattern.text, number in matching_overrides
@@ -231,6 +254,7 @@ class _StoreSelector:
             else:
                 is_empty = False
                 yield nfc_path, disk_file
+        # Of an entry whose pattern matches nothing, that is the problem, and not what it excludes.
         for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
             self._filters[*entry.layer.path, "exclude", number] = exclude.text, any(map(exclude.matches, excluded))
         if is_empty and not entry.optional:
@@ -253,8 +277,9 @@ class _StoreSelector:
             self._add_problem(disk_file, f"the {noun} made for it is empty", "fix the template")
             return None
         sent_name = self._spec.formats.sent_name(name)
+        converted_from = extension_of(name) if self._spec.formats.converts(extension_of(name)) else ""
         is_accepted = self._accept_or_report(entry, key, disk_file, name, sent_name)
-        return SelectedFile(key, sent_name, entry, settings, disk_file) if is_accepted else None
+        return SelectedFile(key, sent_name, entry, settings, disk_file, converted_from) if is_accepted else None
 
     def _settings_for(self, entry: FileEntry, nfc_path: str) -> FileSettings:
         """The settings of a file that an entry selects; files with the same layers share them."""
@@ -277,11 +302,11 @@ class _StoreSelector:
         `name` is the upload name; `sent_name` is `name` after `formats`, empty if a file of its kind is not taken.
         """
         reason, more = skip_reason(sent_name, disk_file.size, self._provider), ""
-        if not reason:
+        if not reason or (reason == "too_large" and self._spec.formats.converts(extension_of(name))):
             return True
         if reason == "unsupported":
             extension = extension_of(name)
-            # Upload names have `__` for `/`: an extension with `__` is no extension, but begins in a folder's name.
+            # Upload names have `__` for `/`: the dot of an "extension" with `__` is in a folder's name.
             is_real_extension = extension and "__" not in extension
             subject = f"the extension `{extension}`" if is_real_extension else "a name without extension"
             more = _formats_hint(extension) if is_real_extension else ""

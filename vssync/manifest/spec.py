@@ -21,8 +21,10 @@ from vssync.model.service import ServiceSpec
 from vssync.model.state import AUTO, Attributes, Chunking, DesiredStore, Scalar, extension_of
 from vssync.providers import COMPATIBLE, Provider
 
-# Why `skip` may leave out a file. It may also hold `draft`, which is the default, and `!draft`, which loads drafts.
+# The reasons that `skip` may name. It may also hold `draft`, which is the default, and `!draft`, which loads drafts.
 SKIP_REASONS = frozenset(("unsupported", "empty", "too_large", "broken"))
+MARKDOWN = "markdown"  # in `formats`, of files to convert before their upload
+CONVERTIBLE_EXTENSIONS = frozenset((".csv", ".docx", ".htm", ".html", ".ipynb", ".pdf", ".pptx", ".xlsx"))
 AttributeValue = Scalar | Template | Lookup | None
 
 
@@ -74,8 +76,8 @@ class FileEntries:
         selecting = [(entry.pattern, entry) for entry in self._all if entry.pattern]
         literal = [(pattern.start, entry) for pattern, entry in selecting if pattern.is_literal]
         self._by_nfc_path = {nfc_path: entry for nfc_path, entry in literal if not entry.excludes(nfc_path)}
-        # The innermost folder first: of several entries that match a file behind a link or in an ignored folder, the
-        # one that leads there chose it.
+        # The innermost folder first: if several entries match a file behind a link or in an ignored folder, that is the
+        # one that leads there, and so the one that chose it.
         by_depth = sorted(selecting, key=lambda pair: len(pair[0].folder), reverse=True)
         self._with_wildcards = [entry for _, entry in by_depth if entry.has_wildcards]
 
@@ -109,8 +111,12 @@ class Formats:
     def sent_as(self, extension: str) -> str | None:
         """The extension to send a file under; None for a kind that is not supported."""
         if extension in self.declared:
-            return self.declared[extension]
+            return ".md" if self.converts(extension) else self.declared[extension]
         return extension if self.provider.takes(extension) else None
+
+    def converts(self, extension: str) -> bool:
+        """Whether a file is converted before its upload."""
+        return self.declared.get(extension) == MARKDOWN
 
     def sent_name(self, name: str) -> str:
         """The name a file is sent under: `a.adoc` becomes `a.adoc.txt`, so that it cannot clash with an `a.txt`.
@@ -135,7 +141,7 @@ class StoreSpec:
     skip: frozenset[str] = frozenset()  # as written: SKIP_REASONS that apply, `draft`, `!draft`
     formats: Formats = Formats(COMPATIBLE)
     tests: str = ""  # a file of questions, relative to the manifest's folder
-    # Because of a mistake, nobody can say which files it takes; what is wrong with files may follow from the mistake.
+    # A mistake makes it uncertain which files it takes; what is wrong with files may only follow from that.
     has_unknown_selection: bool = False
 
 
@@ -164,8 +170,9 @@ class Manifest:
 
 
 PATH_TEMPLATE: Template = (Placeholder("path"),)
-# For each attribute, lookups (the innermost layer's first), then a plain value. The first that the file has is taken.
-Candidates = Mapping[str, tuple[AttributeValue, ...]]
+# By name, what an attribute's value may be: lookups, the innermost layer's first, and then at most one other value. The
+# first that the file has is taken.
+CandidateValues = Mapping[str, tuple[AttributeValue, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +183,7 @@ class FileSettings:
     chunking: Chunking
     filename: Template
     filename_has_digest: bool
-    candidates: Candidates
+    candidates: CandidateValues
     constant_attributes: Attributes | None  # the same for each of the files; None where they may differ
     lookups: frozenset[Lookup]  # all that may give an attribute of a file
 
@@ -190,7 +197,7 @@ def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
         for name, value in layer.attributes.items():
             candidates[name] = (value, *candidates.get(name, ())) if isinstance(value, Lookup) else (value,)
     lookups = frozenset(value for values in candidates.values() for value in values if isinstance(value, Lookup))
-    varies = lookups or any(isinstance(value, tuple) for values in candidates.values() for value in values)
+    templates = [value for values in candidates.values() for value in values if isinstance(value, tuple)]
     filename = filenames[-1] if filenames else PATH_TEMPLATE
     return FileSettings(
         layers=layers,
@@ -198,7 +205,7 @@ def merge_layers(layers: tuple[Layer, ...]) -> FileSettings:
         filename=filename,
         filename_has_digest=Placeholder("digest") in filename,
         candidates=candidates,
-        constant_attributes=None if varies else _choose_values(candidates, "", {}),
+        constant_attributes=None if lookups or templates else _choose_values(candidates, "", {}),
         lookups=lookups,
     )
 
@@ -215,7 +222,7 @@ def resolve_attributes(settings: FileSettings, path: str, looked_up: Mapping[Loo
     return _choose_values(settings.candidates, path, looked_up)
 
 
-def _choose_values(candidates: Candidates, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
+def _choose_values(candidates: CandidateValues, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
     """The value of each attribute, with templates filled in. Attributes that are null or not found are left out."""
     attributes: dict[str, Scalar] = {}
     for name, values in candidates.items():

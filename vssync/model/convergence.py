@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from vssync.model.plan import NoteKind, Plan
+from vssync.model.plan import Action, NoteKind, Plan
 
 HELD_BACK = frozenset({NoteKind.ADOPTABLE, NoteKind.INCOMPARABLE})  # files that no apply uploads before a person acts
 OPEN_NOTES = HELD_BACK | {NoteKind.LEFT_STORE, NoteKind.UPLOAD_GONE}  # not as declared, though no change is planned
@@ -32,6 +32,17 @@ def find_convergence(plan: Plan, undone: Collection[str] | None = None) -> Conve
     open_keys = noted | (changed if undone is None else set(undone))
     as_declared = frozenset(store.key for store in plan.stores) - open_keys
     return Convergence(as_declared, reached=not (open_keys or plan.refusals))
+
+
+def leaves_something(plan: Plan) -> bool:
+    """Whether even an apply that does all it can leaves something in scope not as declared."""
+    refused = {
+        store.key
+        for store in plan.stores
+        for change in (store.change, *store.files)
+        if change and change.action is Action.REFUSE
+    }
+    return not find_convergence(plan, refused).reached
 
 
 def count_uncompared(plan: Plan) -> int:

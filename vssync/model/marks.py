@@ -209,6 +209,11 @@ class UnreadableMark(AnyMark):
         return f"its mark is not one: {shorten_middle(self.text, 40) or 'it is empty'}"
 
 
+def is_our_upload(mark: AnyMark | None, owner: str) -> bool:
+    """Whether a mark says that its File is an upload of this owner's, not one that was declared or adopted."""
+    return isinstance(mark, Mark) and mark.owner == owner and mark.origin is Origin.UPLOADED
+
+
 def parse_mark(text: str) -> Mark | UnreadableMark:
     """A file's mark from its text."""
     if match := _FILE_MARK.fullmatch(text):

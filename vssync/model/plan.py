@@ -30,6 +30,7 @@ class Reason(StrEnum):
 
     MISSING = "missing"  # desired, and not live
     CONTENT_CHANGED = "content_changed"
+    CONVERTER_CHANGED = "converter_changed"  # the document is the same, and another converter set reads it otherwise
     CHUNKING_CHANGED = "chunking_changed"
     ATTRIBUTES_CHANGED = "attributes_changed"  # the manifest changed
     DRIFTED = "drifted"  # somebody else changed it

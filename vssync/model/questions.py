@@ -57,6 +57,11 @@ class CompoundFilter:
 SearchFilter = AttributeFilter | CompoundFilter
 
 
+def all_of(filters: tuple[SearchFilter, ...]) -> SearchFilter:
+    """One filter that holds where all of these do."""
+    return filters[0] if len(filters) == 1 else CompoundFilter("and", filters)
+
+
 def _may_equal(left: FilterValue, right: FilterValue) -> bool:
     return left == right or str(left).casefold() == str(right).casefold()
 

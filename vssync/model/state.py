@@ -20,6 +20,7 @@ from vssync.model.marks import (
 )
 from vssync.model.questions import QuestionSet
 from vssync.model.service import ServiceSpec
+from vssync.text import escape_control
 
 Scalar = str | int | float | bool
 Attributes = Mapping[str, Scalar]
@@ -274,6 +275,11 @@ class LiveStore:
         """The store's mark; None when it carries none."""
         text = self.metadata.get(STORE_OWNER)
         return None if text is None else parse_store_mark(text)
+
+    @property
+    def label(self) -> str:
+        """Its name and id, as a message has them on one line."""
+        return escape_control(f"{self.name} ({self.id})".strip())
 
     @property
     def claim(self) -> tuple[str, str]:

@@ -30,10 +30,21 @@ from vssync.planner.context import Scope
 from vssync.planner.environment_diff import compare_values, declared_settings
 
 _BEFORE = "before:"  # the prefix of ids that are made up
-# The settings that decide what an apply may do to a store. Of the others, those with an effect show in the plan.
+# The settings that govern a store: they decide what an apply may do to it. Of the others, those with an effect show in
+# the plan.
 _GOVERNING = ("adopt", "external", "guards", "id", "ignore_attributes", "protect", "prune", "removed")
 
 LeftOut = Mapping[str, tuple[str, ...]]  # keys by kind, as in `DesiredStore.left_out`
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """The Markdown of a converted document at both revisions."""
+
+    store: str
+    key: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,7 @@ class ManifestComparison:
     governing: tuple[FieldChange, ...] = ()
     left_out_before: Mapping[str, LeftOut] = field(default_factory=dict)  # by store, where it changed
     notes: tuple[str, ...] = ()  # why not all could be compared
+    documents: tuple[DocumentChange, ...] = ()  # those of which reviewers see the text
 
     @property
     def same(self) -> bool:
@@ -120,7 +132,7 @@ def _store_id(store: DesiredStore) -> str:
     return store.id or f"{_BEFORE}{store.key}"
 
 
-def _applied_store(owner: str, store: DesiredStore, files: int) -> LiveStore:
+def _applied_store(owner: str, store: DesiredStore, file_count: int) -> LiveStore:
     """A store as an apply leaves it; without an owner, as somebody else made it."""
     metadata = dict(store.metadata)
     if owner and not store.external:
@@ -134,7 +146,7 @@ def _applied_store(owner: str, store: DesiredStore, files: int) -> LiveStore:
         metadata=metadata if owner else {},
         expires_after_days=store.expires_after_days,
         description=store.description,
-        counts=FileCounts(completed=files, total=files),
+        counts=FileCounts(completed=file_count, total=file_count),
     )
 
 

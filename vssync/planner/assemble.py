@@ -6,14 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.errors import VssyncError
-from vssync.model.marks import (
-    NEEDS_ATTRIBUTES,
-    STORE_APPLIED,
-    STORE_OWNER,
-    StoreMark,
-    parse_store_mark,
-    read_batch_note,
-)
+from vssync.model.digests import store_mark_for
+from vssync.model.marks import NEEDS_ATTRIBUTES, STORE_APPLIED, STORE_OWNER, StoreMark, read_batch_note
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -33,7 +27,7 @@ from vssync.planner.classify import ClassifiedFiles, classify_files, digest_file
 from vssync.planner.content_digest import UNKNOWN, content_digest, live_content_digest
 from vssync.planner.context import PlanContext, Scope, StorePlanContext
 from vssync.planner.decide_store import PlannedFiles, StoreDecision, decide_store, describe_unused
-from vssync.planner.estimate import count_extra_requests
+from vssync.planner.estimate import count_lookups
 from vssync.planner.find_stores import StoreMatches, match_stores
 from vssync.planner.guards import check_guards, is_unrelated
 from vssync.planner.removal import plan_removed, plan_undeclared
@@ -44,7 +38,7 @@ from vssync.text import count_noun
 
 _DEFAULT_CAPABILITIES = Capabilities()
 _NOT_ALL_PLANNED = (PlannedFiles.NONE, PlannedFiles.ONLY_LISTED)
-_UNLISTED = Contents(problem="it is expired")  # of the stores in scope, only expired ones are not listed
+_EXPIRED = Contents(problem="it is expired")  # of a store that is in scope and was not listed: no other reason is left
 _UNMARKABLE = (
     f"service.capabilities: says `attributes: false`, and {NEEDS_ATTRIBUTES}; use a service that keeps attributes, "
     "or take the line out if `vssync doctor --probe` finds that this one does"
@@ -93,7 +87,7 @@ def make_plan(
         batches_unlisted=not capabilities.list_batches
         or any(read.batches_unlisted for read in snapshot.contents.values()),
     )
-    return replace(plan, refusals=check_guards(plan), lookups=count_extra_requests(plan, snapshot.stores, capabilities))
+    return replace(plan, refusals=check_guards(plan), lookups=count_lookups(plan, snapshot.stores, capabilities))
 
 
 def _draft(store: DesiredStore, decision: StoreDecision, context: PlanContext) -> StoreDraft:
@@ -134,7 +128,7 @@ def _check_addresses(
 ) -> None:
     """Raises UsageProblem for an address of a store or key that is neither desired, skipped, nor live under our mark.
 
-    Where not all files were listed, as in a store out of scope, an address may name any key.
+    Where not all files were listed, as in a store out of scope, an address may name any key: such a store has None.
     """
     scope = context.scope
     if not (scope.targets or scope.excludes or scope.replace_requests):
@@ -143,7 +137,7 @@ def _check_addresses(
     keys_by_store: dict[str, set[str] | None] = {key: None for owner, key in claims if key and owner == desired.owner}
     contents = context.snapshot.contents
     for store_key in {key for key, _ in matches.undeclared}:
-        same_key = [contents.get(live.id, _UNLISTED) for key, live in matches.undeclared if key == store_key]
+        same_key = [contents.get(live.id, _EXPIRED) for key, live in matches.undeclared if key == store_key]
         if not any(store.shortfall for store in same_key):
             files = [file for store in same_key for file in store.files]
             keys_by_store[store_key] = classify_files(files, (context.owner,)).our_keys
@@ -197,7 +191,7 @@ def _count_live(decision: StoreDecision, contents: Contents) -> int:
 
 
 def _scoped_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
-    """The store's own change, unless it is an update of settings out of scope: its files depend on any other."""
+    """The store's own change; None for an update of settings out of scope. Its files depend on any other change."""
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)
@@ -218,9 +212,8 @@ def _keep_adopting(change: StoreChange, draft: StoreDraft, live: LiveStore | Non
     has_refused = any(file.action is Action.REFUSE and Reason.UNMARKED in file.reasons for file in draft.changes)
     if draft.context.includes_all_files and not (has_adoptable or has_refused):
         return change
-    mark = parse_store_mark(change.metadata[STORE_OWNER])
-    assert isinstance(mark, StoreMark)
-    metadata = {**change.metadata, STORE_OWNER: str(mark.as_adopting())}
+    mark = store_mark_for(draft.context.common.owner, draft.context.store).as_adopting()
+    metadata = {**change.metadata, STORE_OWNER: str(mark)}
     is_unchanged = live is not None and not change.fields and metadata == live.metadata
     return None if is_unchanged else replace(change, metadata=metadata)
 
@@ -238,7 +231,7 @@ def _note_denial(stores: Sequence[StorePlan], status: int) -> Iterator[StorePlan
         f"the service answers {status} for them, so only the stores pinned by `id:` are planned; none is created, "
         "deleted or looked for"
     )
-    first = min(stores, key=lambda store: not store.id, default=None) if status else None
+    first = next((store for store in stores if store.id), next(iter(stores), None)) if status else None
     for store in stores:
         notes = (*store.notes, Note(NoteKind.PINNED_ONLY, detail=detail))
         yield replace(store, notes=notes) if store is first else store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import chain, combinations
+from itertools import chain, combinations, compress
 
 from vssync.model.digests import attributes_digest, normalise_attributes, values_equal, with_key
 from vssync.model.marks import KEY, key_attribute
@@ -36,7 +36,7 @@ def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collec
     if not names:
         return AttributeDifference()
     sent_digest, live_digest, echo = copy.mark.attributes_digest, attributes_digest(live), copy.mark.echo
-    # If the live attributes are those that were sent, only the manifest can have changed.
+    # The manifest changed if it wants other attributes than were sent, or if the live ones are still those.
     manifest_changed = live_digest == sent_digest or attributes_digest(desired) != sent_digest
     if live_digest == echo and not manifest_changed:  # the service's own version of what is still wanted
         return AttributeDifference()
@@ -44,7 +44,7 @@ def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collec
     drifted_names = () if is_untouched else _find_drifted(live, desired, names, sent_digest)
     causes = {Reason.ATTRIBUTES_CHANGED: manifest_changed, Reason.DRIFTED: bool(drifted_names)}
     fields = (FieldChange(name, live.get(name), desired.get(name), drifted=name in drifted_names) for name in names)
-    return AttributeDifference(tuple(reason for reason, holds in causes.items() if holds), tuple(fields))
+    return AttributeDifference(tuple(compress(causes, causes.values())), tuple(fields))
 
 
 def fields_between(live: Attributes, file: DesiredFile, ignored_names: Collection[str]) -> tuple[FieldChange, ...]:

@@ -1,4 +1,7 @@
-"""A store's live files grouped by owner, and the desired files that copies of ours are compared with."""
+"""A store's live files grouped by owner, and the desired files that copies of ours are compared with.
+
+A *copy* of a key is a live file whose mark names that key; while a file is replaced, there are several.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,9 @@ class OwnedCopy:
 
     @property
     def key(self) -> str:
-        """The key for people: `vssync_key` where the mark's digest confirms it, else `~` and that digest.
+        """The key for people: `vssync_key` if the mark's digest agrees with it, else `~` and that digest.
 
-        A key too long for an attribute is stored shortened and ends in its digest; it is returned like that.
+        In `vssync_key`, a key too long for an attribute is shortened, and ends in `~` and its digest.
         """
         text = str(self.file.attributes.get(KEY, ""))
         tail = f"~{self.mark.key_digest}"
@@ -78,7 +81,7 @@ class DigestedFile:
 
     file: DesiredFile
     key_digest: str
-    content: str
+    content: str  # as marks name it: a SHA-256, or DECLARED
     chunking_digest: str
     name_digest: str
 
@@ -101,16 +104,22 @@ class DigestedFile:
     def has_same_content(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content.
 
-        A copy adopted by name and size is presumed to have the content that was wanted then. A converted file matches
-        if its source and converters are the same, even if converting again would give other bytes.
+        A copy that was adopted by name and size counts as having the content that was wanted then: its mark has
+        `presumed_content`. A converted file matches if its source and converters are the same, even if converting again
+        would give other bytes.
         """
         mark = copy.mark
         if self.declared_id:
             return copy.id == self.declared_id
         return mark.source == self.file.source or mark.content in (self.content, self.file.presumed_content)
 
+    def has_same_source(self, copy: OwnedCopy) -> bool:
+        """Whether a copy was converted from the same document, by whatever converters."""
+        source, _, _ = self.file.source.partition(".")
+        return bool(source) and copy.mark.source.partition(".")[0] == source
+
     def has_same_name(self, copy: OwnedCopy) -> bool:
-        """Whether a copy was uploaded under the wanted name; a File that others uploaded keeps the name it has."""
+        """Whether a copy was uploaded under the wanted name; a File of others or declared by id keeps its name."""
         return copy.upload_name_digest in (self.name_digest, NONE) or self.name_digest == NONE
 
     def matches(self, copy: OwnedCopy) -> bool:

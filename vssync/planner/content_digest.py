@@ -1,7 +1,6 @@
-"""Content digests: two stores with equal digests hold the same knowledge.
+"""Comparisons by digest: whether two stores hold the same knowledge, and which changed files differ in line ends alone.
 
-One is computed from what the manifest wants, the other from what the service holds. Also here: which of the changed
-files differ from their live copies in line ends alone.
+A content digest is computed from what the manifest wants, or from what the service holds.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ def live_content_digest(
 
 
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
-    """The manifest's attributes if nothing would be written, else the live ones."""
+    """The manifest's attributes where a write would change nothing, if only the report differs; else the live ones."""
     if file and not compare_attributes(file, copy, ignored_names).fields:
         return file.attributes
     return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}

@@ -15,7 +15,7 @@ from vssync.model.service import Capabilities
 from vssync.model.state import DesiredStore, Snapshot
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
-_MAX_KEYS = 2000  # of a store, that a misspelled address is compared with
+_MAX_KEYS = 2000  # a misspelled address is not compared with the files of a store that has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +121,12 @@ class Scope:
 
 
 def _similar_address(address: str, keys_by_store: Mapping[str, Collection[str] | None]) -> str:
-    """A question after an address that matches nothing: is one meant that is spelled almost like it? Empty for none."""
+    """A sentence that names the address most like one that matches nothing; empty where none is like it."""
     store, slash, _ = address.partition("/")
     keys = keys_by_store.get(store) or ()
     files = [f"{store}/{key}" for key in keys] if slash and len(keys) <= _MAX_KEYS else []
     similar = "" if glob.is_magic(address, flags=_FLAGS) else did_you_mean(address, [*keys_by_store, *files])
-    return f" D{similar[1:]}" if similar else ""
+    return similar.replace("did", " Did", 1)
 
 
 @lru_cache(maxsize=64)
@@ -157,7 +157,7 @@ class StorePlanContext:
 
     common: PlanContext
     store: DesiredStore
-    is_adopting: bool = False  # adoption unfinished: files of the same name but other bytes are replaced, too
+    is_adopting: bool = False  # until its adoption is complete, unmarked files may be matched by name alone
 
     @property
     def may_adopt(self) -> bool:

@@ -10,7 +10,7 @@ find it for the key. The first row that fits decides:
     a right rejected one        needs attention, unless --retry-failed; it stays, and the newest completed one serves
     a right dead one            the same File again; the newest completed one serves meanwhile
     a wrong completed one       replace it; it serves until the new copy is completed
-    only wrong unusable ones    create; they go when the new copy is completed
+    wrong ones, none completed  create; they go when the new copy is completed
     none                        create
 
 A change leaves a gap when for a while no completed copy of the key is in the store, so that searches miss the file. A
@@ -21,6 +21,7 @@ completed copy serves meanwhile.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import compress
 
 from vssync.limits import MAX_PAIRS
 from vssync.manifest.placeholders import upload_name
@@ -120,18 +121,19 @@ class _KeyDecision:
         return compare_attributes(self.wanted.file, copy, self.context.store.ignore_attributes)
 
     def _can_take(self, copy: OwnedCopy) -> bool:
-        """Whether this copy can be marked for this key.
+        """Whether this copy can be used for this key: its mark names the key, or can be updated.
 
-        If its mark says otherwise, that takes an update of attributes. Only a File that was declared for another key is
-        taken without: it is attached again, since the store cannot hold it a second time under the right key.
+        Without updates, a File that was declared for another key is used nevertheless: it is attached again, since the
+        store cannot hold it a second time.
         """
         if self.context.common.capabilities.attribute_updates:
             return True
-        is_declared = bool(self.wanted.declared_id)
-        return not self._is_newly_declared(copy) if is_declared else copy.mark.key_digest == self.wanted.key_digest
+        if self.wanted.declared_id:
+            return not self._is_newly_declared(copy)
+        return copy.mark.key_digest == self.wanted.key_digest
 
     def _is_newly_declared(self, copy: OwnedCopy) -> bool:
-        """Whether the manifest declares the File of a copy that an earlier one uploaded or adopted."""
+        """Whether the manifest now declares the File of a copy that was uploaded or adopted before."""
         mark = copy.mark
         return copy.id == self.wanted.declared_id and not mark.is_provisional and mark.content != self.wanted.content
 
@@ -218,18 +220,20 @@ class _KeyDecision:
     def _replace(self, serving: OwnedCopy) -> FileChange:
         """Replaces the serving copy: by a new File, unless content and name are right and a gap is accepted."""
         same_content, same_name = self.wanted.has_same_content(serving), self.wanted.has_same_name(serving)
+        is_converted_anew = not same_content and self.wanted.has_same_source(serving)
         is_rechunked = serving.mark.chunking_digest != self.wanted.chunking_digest
         # A name may contain the content digest, so new content alone renames.
         is_renamed = same_content and not same_name
         causes = {
-            Reason.CONTENT_CHANGED: not same_content,
+            Reason.CONTENT_CHANGED: not (same_content or is_converted_anew),
+            Reason.CONVERTER_CHANGED: is_converted_anew,
             Reason.CHUNKING_CHANGED: is_rechunked,
             Reason.RENAMED: is_renamed,
             Reason.DECLARED: self._is_newly_declared(serving),
         }
-        is_reattached = same_content and same_name and self._accepts_gap
-        reasons = (reason for reason, holds in causes.items() if holds)
-        change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if is_reattached else None)
+        can_reuse = same_content and same_name and self._accepts_gap
+        reasons = compress(causes, causes.values())
+        change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if can_reuse else None)
         if is_rechunked:
             fields = (FieldChange("chunking", _chunking_text(serving), str(self.wanted.file.chunking)),)
             change = replace(change, fields=fields)
@@ -247,7 +251,7 @@ class _KeyDecision:
         return replace(change, reasons=reasons, fields=fields, was=was)
 
     def _new_copy(self, action: Action, *reasons: Reason, reuse: OwnedCopy | None = None) -> FileChange:
-        """A new copy in place of all others; `gap` if no order of writes keeps a completed copy searchable."""
+        """A new copy in place of all others; with `gap` where searches must miss the file meanwhile."""
         copies, declared_id = self.copies, self.wanted.declared_id
         gone_uploads = self.context.common.snapshot.gone_uploads
         if declared_id in gone_uploads:
@@ -281,7 +285,7 @@ class _KeyDecision:
 
 
 def _as_shown(difference: AttributeDifference, *, moved: bool) -> AttributeDifference:
-    """The difference as a plan shows it: a move shows as MOVED; the changed `vssync_key` is not listed."""
+    """The difference as a plan shows it: a move shows as MOVED; its new `vssync_key` is no change of attributes."""
     if not moved:
         return difference
     fields = tuple(field for field in difference.fields if field.name != KEY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import compress
 
 from vssync.errors import Refused
 from vssync.limits import MAX_PAIRS
@@ -42,8 +43,8 @@ class PlannedFiles(Enum):
 class StoreDecision:
     """What to do about one desired store.
 
-    `duplicates` are other live stores that match it: a parallel first apply made one, or a create whose reply was lost,
-    or they are expired. They are not in use, and may be deleted.
+    `duplicates` are other live stores that match it, are not in use, and may be deleted: stores that are expired, and
+    those from a parallel first apply or from a create whose reply was lost.
     """
 
     live: LiveStore | None = None  # the live store it is about
@@ -90,10 +91,10 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
 def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContext) -> StoreDecision:
     """What becomes of a store that exists: its settings are compared only if it is ours and can be listed."""
-    contents_of = context.snapshot.contents
-    live, *others = sorted(match.live, key=lambda live: order_of_use(live, contents_of[live.id], context.owners))
-    contents = contents_of[live.id]
-    # Neither adopting it nor creating another helps: the service would list no attributes there, either.
+    contents_by_id = context.snapshot.contents
+    live, *others = sorted(match.live, key=lambda live: order_of_use(live, contents_by_id[live.id], context.owners))
+    contents = contents_by_id[live.id]
+    # Listings leave attributes out, and the marks with them. Adopting it or creating another would not change that.
     if contents.verdict is Verdict.BARE:
         return _refuse_store(live, (Reason.UNLISTED,), contents.problem)
     if contents.problem:
@@ -104,9 +105,9 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
     restores_mark = not store.external and _has_lost_mark(store, live, context)
     if not (store.external or restores_mark) and (refusal := _refuse_unless_adopted(store, live, match, context)):
         return refusal
-    if contents.verdict is Verdict.GHOSTS:
+    if contents.verdict is Verdict.GHOSTS:  # the service counts files that are gone
         notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
-    if contents.verdict is Verdict.SHORT:
+    if contents.verdict is Verdict.SHORT:  # the listing may lack files
         short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
         return StoreDecision(live, short, tuple(notes), planned_files=PlannedFiles.ONLY_LISTED)
     if store.external:
@@ -136,7 +137,7 @@ def _decide_duplicates(
             notes.append(Note(NoteKind.LEFT_STORE, detail=f"{describe_unused(live)}: {contents.problem}"))
         elif not is_duplicate(live, in_use, contents, context.owners):
             raise Refused(
-                f"{store.key}: two live stores match it: {in_use.name} ({in_use.id}) and {live.name} ({live.id}). "
+                f"{store.key}: two live stores match it: {in_use.label} and {live.label}. "
                 f"Pin the right one with `id: {in_use.id}` or `id: {live.id}`. The other then stays; if it carries "
                 "your mark, a plan shows it, and --allow-store-deletes removes it."
             )
@@ -178,9 +179,10 @@ def _has_lost_mark(store: DesiredStore, live: LiveStore, context: PlanContext) -
 def _refuse_unless_adopted(
     store: DesiredStore, live: LiveStore, match: StoreMatch, context: PlanContext
 ) -> StoreDecision | None:
-    """The refusal of a store found by name alone, or without a mark and with files of ours; None if it may be used.
+    """The refusal of a live store that nothing shows to be this one; None if it may be used.
 
-    `--adopt` and `adopt: true` allow the first; the second needs `--adopt` and `id:`.
+    For a store found by name alone, `--adopt` or `adopt: true` is enough. If it holds files of ours and has no mark, it
+    takes `--adopt` and `id:`.
     """
     # A readable mark says who owns the store, so the owners of its files do not matter then.
     owners = [] if _readable_mark(live) else [file.owner for file in context.snapshot.contents[live.id].files]
@@ -189,6 +191,12 @@ def _refuse_unless_adopted(
     is_allowed = (context.options.adopt and bool(store.id)) or (not ours and is_adopted)
     if is_allowed or not (match.lacks_mark or ours):
         return None
+    owner, key = live.claim
+    if owner == context.owner and not store.external:
+        detail = (
+            f"{live.id} has this name, and is your store `{key}`: with `was: [{key}]`, `{store.key}` takes its place"
+        )
+        return _refuse_store(live, (Reason.MOVED,), detail)
     detail = f"{live.id} has this name and no mark of this key; --adopt takes it over"
     if ours:
         detail = (
@@ -276,7 +284,7 @@ def _update_reasons(store: DesiredStore, live: LiveStore, mark: StoreMark | None
         Reason.SETTINGS_CHANGED: replace(mark, key=store.key) != desired or protected != store.protect,
         Reason.DRIFTED: settings_digest(live.name, our_metadata, live.expires_after_days) != mark.settings_digest,
     }
-    return tuple(reason for reason, holds in causes.items() if holds)
+    return tuple(compress(causes, causes.values()))
 
 
 def _merge_metadata(store: DesiredStore, live: LiveStore | None, owner: str) -> dict[str, str]:
@@ -318,14 +326,13 @@ def is_denied(store: DesiredStore, match: StoreMatch, snapshot: Snapshot) -> boo
 
 def describe_denial(store: DesiredStore, snapshot: Snapshot) -> str:
     """What to do about a store that this credential may not read."""
-    pin = "`external: true`" if store.id else "`id:` and `external: true`"
-    text = (
-        f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it; correct "
-        "`id:`, or use a credential that may"
-        if store.external and store.id
-        else "this credential may not read stores: use one that may, for example in `control_auth`, or give the store "
-        f"{pin}; then only its files are read"
-    )
+    if store.external and store.id:
+        problem = f"the files of {store.id} cannot be listed: it does not exist, or this credential may not read it"
+        text = f"{problem}; correct `id:`, or use a credential that may"
+    else:
+        pin = "`external: true`" if store.id else "`id:` and `external: true`"
+        way_out = f"use one that may, for example in `control_auth`, or give the store {pin}"
+        text = f"this credential may not read stores: {way_out}; then only its files are read"
     return with_place(store, snapshot, text)
 
 

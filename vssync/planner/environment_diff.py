@@ -194,8 +194,10 @@ def _problem_of(decision: StoreDecision, snapshot: Snapshot) -> str:
     """Why it is not known what a store holds; empty where it is known, and where there is no store."""
     live, change = decision.live, decision.change
     contents = snapshot.contents.get(live.id, Contents()) if live else Contents()
-    if contents.shortfall or change is None or decision.planned_files is not PlannedFiles.NONE:
+    if contents.shortfall:
         return contents.shortfall
+    if change is None or decision.planned_files is not PlannedFiles.NONE:
+        return ""
     return "" if live is None and Reason.MISSING in change.reasons else change.detail
 
 

@@ -1,9 +1,9 @@
 """Plans for services where files of equal text share their chunks.
 
 There, removing a file hides every other file of the same text from search, until a file of that text is attached. So
-removals come first, then the attachments of the same text. If the plan attaches no file of it, one of those that stay
-is attached again. Texts are equal if the files have the same SHA-256: `texts` here are these digests. The mark of a
-file that is not ours or is declared by id has none; the snapshot has it once it was looked for.
+removals come first, then the attachments of the same text. If the plan attaches no file with that text, one of the
+files that keep it is attached again. Texts are equal if the files have the same SHA-256: `texts` here are these
+digests. The mark of a file that is not ours or is declared by id has none; the snapshot has it once it was looked for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from vssync.model.marks import UNCOMPARED, Mark
+from vssync.model.marks import DECLARED, UNCOMPARED, Mark
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Plan, Reason, RecordedCopy
 from vssync.model.state import DesiredFile, FileStatus, LiveFile, Snapshot
 from vssync.planner.attributes import preserved_attributes
@@ -67,7 +67,7 @@ class UnknownTexts(NamedTuple):
     store_id: str
     file_ids: frozenset[str]
     removed: dict[str, str]  # each known text that is removed, and a File that has it
-    any_removed: bool  # one of the files of unknown text is removed itself
+    removes_unknown: bool  # one of these files is itself removed
 
 
 def find_unknown_texts(plan: Plan, snapshot: Snapshot) -> Iterator[UnknownTexts]:
@@ -76,18 +76,20 @@ def find_unknown_texts(plan: Plan, snapshot: Snapshot) -> Iterator[UnknownTexts]
         removed = [copy for change in store.files for copy in _removed_copies(change)]
         if not removed or store.action is Action.DELETE:
             continue
+        # `texts` has an empty set for a file that was looked at in vain.
         searchable = (file for file in snapshot.contents[store.id].files if file.status not in _WITHOUT_CHUNKS)
         unknown = (file for file in searchable if not _texts_of(file, snapshot) and file.id not in snapshot.texts)
         if file_ids := frozenset(file.id for file in unknown):
             by_text = {text: copy.id for copy in removed for text in _texts_of(copy, snapshot)}
-            any_removed = any(copy.id in file_ids for copy in removed)
-            yield UnknownTexts(store.key, store.id, file_ids, by_text, any_removed)
+            removes_unknown = any(copy.id in file_ids for copy in removed)
+            yield UnknownTexts(store.key, store.id, file_ids, by_text, removes_unknown)
 
 
 def _texts_of(file: LiveFile | RecordedCopy, snapshot: Snapshot) -> frozenset[str]:
-    """The text of a file, or all that it may have where it cannot be read; empty where that was not looked for."""
+    """The text of a file: one if it is known, several if it may be any of them, none if that was not looked for."""
     content = file.mark.content.removeprefix(UNCOMPARED) if isinstance(file.mark, Mark) else ""
-    return frozenset((content,)) if len(content) == 64 else _texts_by_id(file.id, snapshot)
+    is_sha256 = content not in ("", DECLARED)
+    return frozenset((content,)) if is_sha256 else _texts_by_id(file.id, snapshot)
 
 
 def _texts_by_id(file_id: str, snapshot: Snapshot) -> frozenset[str]:
@@ -122,8 +124,8 @@ class _Texts:
             return _NONE
         return frozenset((file.sha256,)) if file.sha256 else _texts_by_id(file.file_id, self.context.common.snapshot)
 
-    def _removed_texts(self, change: FileChange) -> frozenset[str]:
-        return _NONE.union(*map(self._live_texts, _removed_copies(change)))
+    def _removed_texts(self, change: FileChange) -> set[str]:
+        return {text for copy in _removed_copies(change) for text in self._live_texts(copy)}
 
     def refuse_hiding(self, changes: Sequence[FileChange]) -> list[FileChange]:
         """Refuses each change that removes a text which a file outside this plan has, or may have, as well."""
@@ -149,17 +151,17 @@ class _Texts:
 
     def _describe_holder(self, holder: LiveFile) -> str:
         """Which other file has, or may have, the text of a copy that therefore stays, and the way out."""
-        copy = next((copy for copy in self.classified.our_copies if copy.file is holder), None)
+        key = next((copy.key for copy in self.classified.our_copies if copy.file is holder), "")
+        # A skipped key has no plan, whatever the scope.
+        could_be_planned = key and not (self.context.is_in_scope(key) or key in self.context.store.skipped)
+        name = key or (f"{holder.id} of {holder.owner}" if holder.owner else f"{holder.id}, which is unmanaged,")
         upload = self.context.common.snapshot.uploads.get(holder.id)
-        name = f"{holder.id} of {holder.owner}" if holder.owner else f"{holder.id}, which is unmanaged,"
-        has, way_out = "has the same text", "--allow-gap allows that"
-        if copy:
-            name = copy.key
-            if not self.context.is_in_scope(name) and name not in self.context.store.skipped:
-                has = "is out of scope and has the same text"
-                way_out = f"plan {self.context.store.key}/{name} as well, or allow that with --allow-gap"
         if holder.id in self.context.common.snapshot.texts and not (upload and upload.sha256):
             has = f"may have the same text ({describe_uncompared(self.context)})"
+        else:
+            has = "is out of scope and has the same text" if could_be_planned else "has the same text"
+        plan_it = f"plan {self.context.store.key}/{key} as well, or allow that with --allow-gap"
+        way_out = plan_it if could_be_planned else "--allow-gap allows that"
         return f"{name} {has}, and search would no longer find it; {way_out}"
 
     def order(self, changes: Sequence[FileChange]) -> list[FileChange]:
@@ -171,7 +173,7 @@ class _Texts:
         for change in changes:
             ordered.append(self._order_around_removals(change, wanted_by_key, shared_texts, attached_keys))
             if ordered[-1].attaches:
-                attached_keys.add(change.key)  # a key is attached again only once
+                attached_keys.add(change.key)  # so that another change of this key does not attach it again
         attached_texts = {change.desired.sha256 for change in ordered if change.desired and change.attaches}
         changed_keys = {change.key for change in ordered if change.desired}
         unchanged = [wanted for key, wanted in wanted_by_key.items() if key not in changed_keys]
@@ -231,6 +233,7 @@ class _Texts:
             copies = self.classified.ours.get(wanted.key_digest, ())
             copy = newest_copy(copies, CopyState.COMPLETED, self.context.now)
             if copy and remaining & self._desired_texts(wanted.file):
+                # A File that only may have a text does not settle it.
                 remaining.discard(wanted.file.sha256)
                 yield FileChange(
                     store=self.context.store.key,

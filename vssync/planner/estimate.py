@@ -9,7 +9,7 @@ from math import ceil
 
 from vssync.limits import PAGE_SIZE
 from vssync.model.convergence import HELD_BACK
-from vssync.model.marks import STORE_OWNER, Mark, Origin, StoreMark, parse_store_mark
+from vssync.model.marks import STORE_OWNER, StoreMark, is_our_upload, parse_store_mark
 from vssync.model.plan import Action, Counts, FileChange, NoteKind, Plan, Reason, RecordedCopy, StorePlan
 from vssync.model.service import Capabilities
 from vssync.model.state import FileStatus, LiveStore
@@ -17,7 +17,9 @@ from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket, Provider
 
 _BATCHES = {"batches", "batch_files"}  # the capabilities that say whether files can be attached in batches
-_REQUESTS_TO_TRY_A_BATCH = 3  # a batch is created, polled, and found without files
+# At most: a batch is created, its store found to list none, and it is noted there in two requests; then it is polled,
+# found without files, and the note is removed. Where there are no batches, it takes four to be sure of that.
+_REQUESTS_TO_TRY_A_BATCH = 8
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 
@@ -65,9 +67,10 @@ def estimate_cost(plan: Plan) -> Cost:
     declared = plan.service.declared_capabilities
     capabilities = replace(declared, list_batches=declared.list_batches and not plan.batches_unlisted)
     cost = _cost_with(plan, provider, capabilities)
-    if not (cost.batches and provider and provider.is_any_service) or _BATCHES & plan.service.capabilities.keys():
+    is_known = _BATCHES & plan.service.capabilities.keys() or not (provider and provider.is_any_service)
+    if is_known or not cost.batches:
         return cost
-    tries = sum(map(bool, map(count_attached, plan.stores)))
+    tries = sum(count_attached(store) > 0 for store in plan.stores)
     one_by_one = _cost_with(plan, provider, replace(capabilities, batches=False))
     return replace(
         cost,
@@ -106,11 +109,12 @@ def _cost_with(plan: Plan, provider: Provider | None, capabilities: Capabilities
     )
 
 
-def count_extra_requests(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
-    """Requests of an apply that depend on more than its changes; `stores` are all that the service lists.
+def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
+    """Requests about what the changes do not show: who else holds uploads to delete, and whether search sees updates.
 
-    Before uploads are deleted, each store that the plan did not read is asked whether it holds one: by listing its
-    files, or by asking for one upload after the other. Uploads in expired stores are deleted as well.
+    `stores` are all that the service lists. Before uploads are deleted, each that the plan did not read is asked if it
+    holds one: by listing its files, or by asking for one upload after the other. Uploads in expired stores are deleted
+    as well.
     """
     replaced = (store for store in plan.stores if store.action is Action.REPLACE)
     expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
@@ -188,12 +192,8 @@ def _existing_id(change: FileChange) -> str:
 
 
 def _uploads_to_delete(plan: Plan) -> set[str]:
-    marks = ((copy.id, copy.mark) for store in plan.stores for copy in _final_drops(store))
-    return {
-        file_id
-        for file_id, mark in marks
-        if isinstance(mark, Mark) and mark.owner == plan.owner and mark.origin is Origin.UPLOADED
-    }
+    drops = (copy for store in plan.stores for copy in _final_drops(store))
+    return {copy.id for copy in drops if is_our_upload(copy.mark, plan.owner)}
 
 
 def _is_created(store: StorePlan) -> bool:
@@ -213,13 +213,15 @@ def _count_closing_requests(plan: Plan) -> int:
     ]
     any_store_goes = any(store.action in (Action.DELETE, Action.REPLACE) for store in plan.stores)
     lists_stores = bool(listings) or any_store_goes
-    return any(map(_is_created, plan.stores)) + lists_stores + sum(listings) + len(_uploads_to_delete(plan))
+    looks_for_new = any(map(_is_created, plan.stores))
+    return int(looks_for_new) + int(lists_stores) + sum(listings) + len(_uploads_to_delete(plan))
 
 
 def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:
     """How many times an apply waits for the service in a store."""
-    waits = any(change.action is Action.AWAIT for change in store.files) + _is_created(store)
-    return len(_rounds(store, capabilities)) + len(store.batches) + waits + any(_final_drops(store))
+    awaits = any(change.action is Action.AWAIT for change in store.files)
+    once = (awaits, _is_created(store), any(_final_drops(store)))  # one wait for all of a kind
+    return len(_rounds(store, capabilities)) + len(store.batches) + sum(once)
 
 
 def _count_requests(plan: Plan, store: StorePlan, capabilities: Capabilities) -> int:
@@ -260,7 +262,8 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
         # Files that wait for a removal are attached in a second pass.
         passes = len({Reason.SHARED_CHUNKS in change.reasons for change in attaching})
         is_noted = store.managed is not None and not store.managed.external and capabilities.store_updates
-        # To ask whether batches are listed; if not, a note of them is written and removed, with two requests each.
+        # One request asks whether batches are listed. Where they are known not to be, none does: a note of them is
+        # written and removed, with two requests each.
         note_requests = passes * (1 if capabilities.list_batches else 4) if is_noted else 0
         # A batch is created and polled once, and its files are listed.
         return note_requests + sum(2 + _count_pages(len(files)) for files in rounds)
@@ -270,14 +273,13 @@ def _count_attaches(store: StorePlan, capabilities: Capabilities) -> int:
 
 def _count_gap_checks(store: StorePlan, capabilities: Capabilities) -> int:
     """Requests that check, once per round, whether the copies detached ahead of it are gone."""
-    detached = Counter[tuple[int, bool]]()  # how many copies, by round and step
+    detached = Counter[tuple[int, bool]]()  # copies, by round and whether in a step of their own
     for number, changes in enumerate(_rounds(store, capabilities)):
         for change in changes:
             existing_id = _existing_id(change)
             # Where a text is shared, Files to attach again are detached in a step of their own, before the others.
-            is_detached_separately = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
-            ahead = sum(change.gap or copy.id == existing_id for copy in change.drop)
-            detached[number, is_detached_separately] += ahead
+            is_separate = Reason.SHARED_CHUNKS in change.reasons and bool(existing_id)
+            detached[number, is_separate] += sum(change.gap or copy.id == existing_id for copy in change.drop)
     counts = filter(None, detached.values())
     return sum(1 + _cheapest_read(count, store.live - count) for count in counts)  # the store is read for its size
 
@@ -317,10 +319,15 @@ def _count_file_requests(change: FileChange) -> int:
 
 def _is_stamped(plan: Plan, store: StorePlan, capabilities: Capabilities) -> bool:
     """Whether an apply leaves its stamp in a store: it writes to it, and leaves nothing undone."""
-    if store.managed is None or store.managed.external or store.unlisted or not capabilities.store_updates:
-        return False
-    if any(note.kind in HELD_BACK for note in store.notes) or not Scope.of(plan.options).includes_all_files(store.key):
+    if not (capabilities.store_updates and may_be_stamped(plan, store)):
         return False
     actions = {change.action for change in (*store.files, *store.batches, store.change) if change}
     is_written = bool(actions - {Action.AWAIT}) or any(change.fields for change in store.files)
     return is_written and Action.REFUSE not in actions
+
+
+def may_be_stamped(plan: Plan, store: StorePlan) -> bool:
+    """Whether a store may get a stamp when its changes are done: planned as a whole, with metadata that is ours."""
+    is_ours = store.managed is not None and not (store.managed.external or store.unlisted)
+    is_held_back = any(note.kind in HELD_BACK for note in store.notes)
+    return is_ours and not is_held_back and Scope.of(plan.options).includes_all_files(store.key)

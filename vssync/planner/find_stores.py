@@ -25,7 +25,7 @@ class StoreMatch:
 
     live: tuple[LiveStore, ...] = ()  # without the expired ones
     expired: tuple[LiveStore, ...] = ()  # these count only if nothing else matches
-    lacks_mark: bool = False  # no mark of ours says so: only the name, or the `id:` of a store to remove
+    lacks_mark: bool = False  # only the name matches, or the `id:` of a store to remove, and no mark of ours
 
     @classmethod
     def of(cls, stores: Sequence[LiveStore], *, lacks_mark: bool = False) -> StoreMatch:
@@ -46,7 +46,7 @@ class StoreMatches:
     def ids(self) -> Mapping[str, str]:
         """The live id of each store key that has a usable store; of several, the oldest with completed files."""
         return {
-            key: min((not live.counts.completed, live.created_at, live.id) for live in match.live)[-1]
+            key: min(match.live, key=lambda live: (not live.counts.completed, live.created_at, live.id)).id
             for key, match in self.by_key.items()
             if match.live
         }
@@ -110,7 +110,7 @@ def _refuse_shared(by_key: Mapping[str, StoreMatch]) -> None:
             other_key = keys_by_id.setdefault(live.id, key)
             if other_key != key:
                 raise Refused(
-                    f"{other_key} and {key}: both are the live store {live.name} ({live.id}). "
+                    f"{other_key} and {key}: both are the live store {live.label}. "
                     f"Give one of them another name, or another `id:`."
                 )
 
@@ -158,7 +158,7 @@ class _StoreMatcher:
         return self._match_name(store)
 
     def match_removed(self, store: DesiredStore) -> StoreMatch:
-        """Matches by a mark of this key; without one, by the store's name or id, and then `lacks_mark` is set."""
+        """Matches by pinned id, else by a mark of this key, else by name; `lacks_mark` is set without such a mark."""
         if store.external:
             return self.match(store)
         marked = self._find_marked(self.desired.owner, store)
@@ -167,6 +167,7 @@ class _StoreMatcher:
             return StoreMatch.of(pinned, lacks_mark=not any(live in marked for live in pinned))
         if marked:
             return StoreMatch.of(marked)
+        # One with our mark for another key is not this store.
         named = [live for live in self.by_name.get(store.name, ()) if live.owner != self.desired.owner]
         return StoreMatch.of([live for live in named if live.id not in self.pinned_ids], lacks_mark=True)
 
@@ -206,7 +207,7 @@ class _StoreMatcher:
         owner = live.owner
         if owner not in ("", self.desired.owner, *self.options.adopt_from):
             raise Refused(
-                f"{store.key}: the live store {live.name} ({live.id}) belongs to {owner}. "
+                f"{store.key}: the live store {live.label} belongs to {owner}. "
                 f"Give this one another {'`id:`' if store.id else 'name'}, or take the store over with "
                 f"--adopt-from {owner}. If {owner} hands it over, they first apply `removed: keep`, then you "
                 "apply `adopt: true`."

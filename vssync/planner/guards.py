@@ -16,7 +16,7 @@ from vssync.providers import PROVIDERS
 MIN_FILES_FOR_SHARE = 10  # in a store with fewer files of ours, a share says nothing
 MIN_KEYS_TO_JUDGE_UNRELATED = 3  # with fewer live keys, an ordinary edit may replace all of them
 
-_DEFAULT_MANIFEST = "."
+_DEFAULT_MANIFESTS = (".", "vssync.yaml", "vssync.yml")
 _SPECIAL_FLAGS = {"manifest": "-f", "env": "-e", "variables": "--var", "targets": "-t", "excludes": "--exclude"}
 
 
@@ -44,9 +44,9 @@ def check_guards(plan: Plan) -> tuple[Refusal, ...]:
 def is_unrelated(draft: StoreDraft) -> bool:
     """Whether no live file of ours in a store is wanted, not even under another key.
 
-    This happens when two manifests have the same owner. With one or two live keys an ordinary edit could do it as well,
-    so a shared folder then counts as related. The whole store is judged, even with `--target`: a partial apply would
-    make it look related next time.
+    This happens when two manifests have the same owner. With one or two live keys an ordinary edit could do it as well:
+    a store of so few is related if a live file and a wanted one have a folder in common. The whole store is judged,
+    even with `--target`: a partial apply would make it look related next time.
     """
     ours, store = draft.classified.ours, draft.context.store
     if not (ours and draft.wanted_files and store.prune):
@@ -166,15 +166,15 @@ def _round_share(number: float) -> float:
 
 
 def _too_many_message(count: int, verb: str, store: StorePlan, limit: Limit | None) -> str:
-    """The message of a refusal. The share has as many decimals as it takes to show that it exceeds the limit."""
+    """The message of a refusal. A share over a limit in percent has the decimals it takes to look larger than that."""
     share = 100 * count / store.owned if store.owned else 100.0
     text = f"{share:.0f}%"
     if limit and limit.count is not None:
         text += f", limit {limit.count:,} {'file' if limit.count == 1 else 'files'}"
     elif limit:
         percent = _round_share(100 * limit.share)
-        candidates = (f"{share:.{digits}f}" for digits in range(6))
-        shown = next((number for number in candidates if float(number) > percent), str(share))
+        roundings = (f"{share:.{decimals}f}" for decimals in range(6))
+        shown = next((rounded for rounded in roundings if float(rounded) > percent), str(share))
         text = f"{shown}%, limit {limit}"
     return f"{store.key}: {count:,} of {store.owned:,} live files would be {verb} ({text})."
 
@@ -182,7 +182,7 @@ def _too_many_message(count: int, verb: str, store: StorePlan, limit: Limit | No
 def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
     """The next commands to choose from: one with the options that allow it, one that leaves the store out."""
     choices = [("If this is intended:", allowing)] if allowing else []
-    key = store.store_key
+    key = store.store_key  # what `--exclude` takes: `store.key` may have the id of one of several
     if any(other.store_key != key for other in plan.stores):
         choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max((len(purpose) + 2 for purpose, _ in choices), default=0)
@@ -196,12 +196,12 @@ def plan_command(options: Options, verb: str = "plan") -> str:
         value = getattr(options, field.name)
         flag = _SPECIAL_FLAGS.get(field.name) or f"--{field.name.replace('_', '-')}"
         if field.name == "session_options":
-            words += value
+            words += value  # flags and values, as typed
         elif isinstance(value, tuple):
             for item in value:
                 words += [flag, item if isinstance(item, str) else "=".join(item)]
         elif isinstance(value, bool):
             words += [flag] if value else []
-        elif value not in (None, "", _DEFAULT_MANIFEST):
+        elif value not in (None, "", *_DEFAULT_MANIFESTS):
             words += [flag, str(value)]
     return shlex.join(words)

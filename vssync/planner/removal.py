@@ -107,15 +107,15 @@ def plan_removed(store: DesiredStore, match: StoreMatch, context: PlanContext) -
 
 def _remove(leaving: _LeavingStore, store: DesiredStore, match: StoreMatch) -> _RemovalDecision:
     """What becomes of one live store that has the name, the id or the mark of a store to remove."""
-    is_release, shortfall = store.removed is Removal.KEEP, leaving.contents.shortfall
+    is_release = store.removed is Removal.KEEP
     if store.external:
-        if shortfall:
+        if shortfall := leaving.contents.shortfall:  # why not all of its files are known
             return _refuse((Reason.UNLISTED,), shortfall)
         if len(match.live) > 1 and leaving.classified.our_copies:
             detail = f"several stores are named {store.name}; choose one with `id:`"
             return _refuse((Reason.UNMARKED,), f"{leaving.live.id} holds files of ours, and {detail}")
         if is_release:
-            return _release(leaving, is_marked=False)
+            return _release(leaving, has_store_mark=False)
         return _RemovalDecision(files=_delete_files(store, leaving))
     if match.lacks_mark:
         return _refuse_unmarked(leaving, store)
@@ -186,23 +186,23 @@ def _delete_files(store: DesiredStore, leaving: _LeavingStore) -> tuple[FileChan
     )
 
 
-def _release(leaving: _LeavingStore, *, is_marked: bool = True) -> _RemovalDecision:
+def _release(leaving: _LeavingStore, *, has_store_mark: bool = True) -> _RemovalDecision:
     """The writes that take our marks from the files of a store and, after that, from the store itself."""
     live, contents, capabilities = leaving.live, leaving.contents, leaving.context.capabilities
     our_copies = leaving.classified.our_copies
-    problem = newer_mark_problem(live) if is_marked else ""
+    problem = newer_mark_problem(live) if has_store_mark else ""
     reason = Reason.UNREADABLE
     if contents.shortfall:
         problem, reason = contents.shortfall, Reason.UNLISTED
     elif live.is_expired:
         problem, reason = "an expired store cannot be changed; `removed: delete` deletes it", Reason.EXPIRED
-    elif (is_marked and not capabilities.store_updates) or (our_copies and not capabilities.attribute_updates):
+    elif (has_store_mark and not capabilities.store_updates) or (our_copies and not capabilities.attribute_updates):
         problem, reason = "the service cannot take marks away: it changes nothing in place", Reason.IMPOSSIBLE
     if problem:
         return _refuse((Reason.RELEASED, reason), problem)
     fields = (FieldChange("protect", True, False),) if live.metadata.get(STORE_PROTECT) else ()
     released = StoreChange(Action.UPDATE, (Reason.RELEASED,), fields, without_ours(live.metadata))
-    change = released if is_marked else None
+    change = released if has_store_mark else None
     return _RemovalDecision(change, sort_changes(_release_files(leaving.plan_key, our_copies)))
 
 

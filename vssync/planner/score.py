@@ -15,7 +15,8 @@ from vssync.model.service import ServiceSpec
 from vssync.model.state import DesiredStore, FileStatus, LiveFile
 from vssync.text import count_noun, escape_control
 
-_LEFT_OUT = {Reason.DRAFT: "draft", Reason.IGNORED: "ignored by git"}  # why a document leaves that is there still
+# Why a document that is still on disk leaves the store.
+_LEFT_OUT = {Reason.DRAFT: "draft", Reason.IGNORED: "ignored by git"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class StoreScore:
 
     @property
     def failed(self) -> bool:
-        """Whether it fails, whatever the questions that could not be asked would bring."""
+        """Whether it fails even if all questions that could not be asked would pass."""
         return self.broken > 0 or not self.questions.is_enough(self.passed + self.unasked)
 
 
@@ -105,7 +106,7 @@ class QuestionReport:
 
     @property
     def failed(self) -> bool:
-        """Whether a store fails, whatever the questions that could not be asked would bring."""
+        """Whether a store fails, even if all questions that could not be asked would pass."""
         return any(store.failed for store in self.stores)
 
     @property
@@ -125,12 +126,12 @@ class StoreKeys:
 
     @classmethod
     def of(cls, store: DesiredStore, files: Sequence[LiveFile] | None) -> StoreKeys:
-        """What is known of a store; `files` are its live ones, completed copies first."""
+        """What is known of a store; `files` are its live ones, None where they were not listed."""
         declared, left_out = KeyIndex(file.key for file in store.files), KeyIndex(store.skipped)
         if files is None:
             return cls(declared, left_out, store.skipped)
         marked = sorted((file for file in files if KEY in file.attributes), key=lambda file: not _is_searchable(file))
-        live = {str(file.attributes[KEY]): file for file in reversed(marked)}
+        live = {str(file.attributes[KEY]): file for file in reversed(marked)}  # of a key, the first
         return cls(declared, left_out, store.skipped, live, KeyIndex(live))
 
 
@@ -152,7 +153,7 @@ def _rank_in(hits: Sequence[RankedHit], pattern: str) -> PatternResult:
 
 
 def explain_missing(result: QuestionResult, deeper: Sequence[RankedHit], keys: StoreKeys) -> QuestionResult:
-    """The result with where each missing document is, by `deeper`, the hits for as many as the API allows."""
+    """The result, with where each missing document is; `deeper` are the hits of a search for as many as possible."""
     missing = {each.pattern for each in result.missing}
     expected = tuple(
         _locate(each.pattern, result.question, deeper, keys) if each.pattern in missing else each
@@ -169,25 +170,26 @@ def _locate(pattern: str, question: Question, deeper: Sequence[RankedHit], keys:
     files = [keys.live[key] for key in live] if keys.live else []
     searchable = [file for file in files if _is_searchable(file)]
     omitted = keys.left_out.matching(pattern)
-    matching = (live or keys.declared.matching(pattern) or omitted or ("",))[0]
+    declared = keys.declared.matching(pattern)
+    key = (*live, *declared, *omitted, "")[0]
     if searchable:
         accepts = question.filter.may_match if question.filter else None
         if accepts and not any(accepts(file.attributes) for file in searchable):
             detail = "in the store, with attributes that the filter leaves out"
-        elif found.rank:
+        elif found.rank:  # within `top` here, and not in the search for `top` results: services may rank differently
             detail = f"in the store, ranked {found.rank} where more results are asked for"
         else:
             detail = f"in the store, not among the first {SEARCH_RESULTS[-1]}"
     elif files:
         detail = f"in the store, but {files[0].status.replace('_', ' ')}: search cannot find it"
-    elif keys.declared.matching(pattern):
+    elif declared:
         is_known = keys.live is not None
         detail = "not in the store: `vssync apply` adds it" if is_known else f"not among the first {SEARCH_RESULTS[-1]}"
     elif omitted:
-        detail = f"left out of the store ({keys.reasons[matching].replace('_', ' ')})"
+        detail = f"left out of the store ({keys.reasons[key].replace('_', ' ')})"
     else:
         detail = "not in the manifest"
-    return PatternResult(pattern, 0, matching, detail)
+    return PatternResult(pattern, 0, key, detail)
 
 
 def lost_questions(store: DesiredStore, changes: Iterable[FileChange]) -> tuple[Note, ...]:
@@ -196,15 +198,16 @@ def lost_questions(store: DesiredStore, changes: Iterable[FileChange]) -> tuple[
     Such a question is certain to fail. Where a document stays, only a search can say whether it is still found.
     """
     leaving: dict[str, list[FileChange]] = {}
-    for change in changes if store.tests else ():
+    questions = store.tests.questions if store.tests else ()
+    for change in changes if questions else ():
         if change.action is Action.DELETE or change.was or change.fields:
             leaving.setdefault(change.was or change.key, []).append(change)
-    if not (leaving and store.tests):
+    if not leaving:
         return ()
     index, declared = KeyIndex(leaving), _DeclaredKeys(store)
     return tuple(
         Note(NoteKind.LOST_QUESTION, question.ask, detail=_lost_text(lost))
-        for question in store.tests.questions
+        for question in questions
         for pattern in question.expect
         if (lost := [*_losses(question.filter, pattern, index, leaving)]) and not declared.may_find(question, pattern)
     )
@@ -216,20 +219,20 @@ class _DeclaredKeys:
     def __init__(self, store: DesiredStore) -> None:
         self._index = KeyIndex(file.key for file in store.files)
         self._attributes = {file.key: file.attributes for file in store.files}
-        self._unknown = store.ignore_attributes
+        self._ignored_names = store.ignore_attributes  # of attributes whose values others write
 
     def may_find(self, question: Question, pattern: str) -> bool:
         """Whether a search may find a document that matches a pattern."""
         matching, accepts = self._index.matching(pattern), question.filter
         if accepts is None:
             return bool(matching)
-        return any(accepts.may_match(with_key(self._attributes[key], key), self._unknown) for key in matching)
+        return any(accepts.may_match(with_key(self._attributes[key], key), self._ignored_names) for key in matching)
 
 
 def _losses(
     accepts: SearchFilter | None, pattern: str, index: KeyIndex, leaving: Mapping[str, Sequence[FileChange]]
 ) -> Iterator[tuple[str, str]]:
-    """The documents that a pattern matched and that go, each with what becomes of it."""
+    """The documents that a pattern finds until the changes are made and not after, each with what becomes of it."""
     for key in index.matching(pattern):
         for change in leaving[key]:
             if change.was:

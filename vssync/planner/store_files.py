@@ -59,14 +59,14 @@ class StoreDraft:
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     """Decides about every file of a store.
 
-    First come the desired keys that have a copy to go by: a completed one, or any of the File that they declare. The
-    others, the takers, may take over a copy that is not needed under its own key. What nobody takes over is deleted.
+    First come the desired keys with a completed copy, or with one of the File that they declare. The others, called
+    takers, may take over a copy that is not needed under its own key. What nobody takes over is deleted.
     """
     classified = classify_files(contents.files, context.common.owners)
     wanted_files = digest_files(context.store)
     in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
     decided = list(refuse_unreadable(wanted_files, classified, context))
-    refused_keys = {change.key for change in decided if change.desired}
+    refused_keys = {change.key for change in decided if change.desired}  # a refusal without a key is for a File id
     undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
     planned = [wanted for wanted in in_scope if wanted.key not in refused_keys]
     assigned = assign_copies(planned, undesired, classified)
@@ -81,19 +81,21 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
         else:
             as_desired.append(wanted)
     takeovers = decide_takers(takers, assigned, classified, context)
+    # All copies of an undesired key move together, so the first stands for all.
     unneeded = [copies for copies in assigned.undesired if copies[0].id not in takeovers.moved_ids]
     deletions = _delete_unneeded(unneeded, in_scope, takeovers.moved_ids, assigned, context)
     decided = _join_finished_moves([*decided, *takeovers.changes], deletions)
     decided = list(_keep_declared(decided, wanted_files))
     changes = order_equal_texts(decided, in_scope, classified, context)
-    attached_keys = {change.key for change in changes if change.attaches}  # some again, for their shared text
+    attached_keys = {change.key for change in changes if change.attaches}  # `order_equal_texts` may have added some
     unchanged = [wanted for wanted in as_desired if wanted.key not in attached_keys]
     gone_notes = _notes_on_gone_uploads(unchanged, assigned, context)
     unpruned = [Note(NoteKind.KEPT, count=len(unneeded))] if unneeded and not context.store.prune else []
     live_notes = _notes_on_live_files(in_scope, classified, changes, context)
     text_notes = note_equal_texts(wanted_files, context)
     notes = (*takeovers.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
-    return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, len(unchanged) - len(gone_notes))
+    unchanged_count = len(unchanged) - len(gone_notes)  # what is listed and has lost its File is not as it should be
+    return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, unchanged_count)
 
 
 def _may_take_over(wanted: DigestedFile, copies: Copies, classified: ClassifiedFiles) -> bool:
@@ -106,9 +108,9 @@ def _may_take_over(wanted: DigestedFile, copies: Copies, classified: ClassifiedF
 
 def _keep_declared(changes: Sequence[FileChange], wanted_files: Sequence[DigestedFile]) -> Iterator[FileChange]:
     """The changes, without the removal of a File that another key declares, in scope or not: that key takes it over."""
-    key_of = {wanted.declared_id: wanted.key for wanted in wanted_files if wanted.declared_id}
+    declaring_keys = {wanted.declared_id: wanted.key for wanted in wanted_files if wanted.declared_id}
     for change in changes:
-        drop = tuple(copy for copy in change.drop if key_of.get(copy.id, change.key) == change.key)
+        drop = tuple(copy for copy in change.drop if declaring_keys.get(copy.id) in (None, change.key))
         if len(drop) == len(change.drop):
             yield change
         elif drop or change.action is not Action.DELETE:
@@ -118,7 +120,7 @@ def _keep_declared(changes: Sequence[FileChange], wanted_files: Sequence[Digeste
 def _notes_on_gone_uploads(
     wanted_files: Sequence[DigestedFile], assigned: AssignedCopies, context: StorePlanContext
 ) -> list[Note]:
-    """A note on each key of which a copy is listed although its File does not exist."""
+    """A note on each key whose copy is listed although its File does not exist."""
     gone = context.common.snapshot.gone_uploads
     lost = ((wanted, copy) for wanted in wanted_files for copy in assigned.by_key[wanted.key_digest] if copy.id in gone)
     notes = []
@@ -134,7 +136,7 @@ def _undesired_copies(
 ) -> tuple[list[Copies], list[Note]]:
     """Our copies in scope under keys that the manifest does not want, and a note on each key that it skips.
 
-    The copies of skipped keys stay, except for drafts, ignored and linked files.
+    The copies of a skipped key stay, unless REASON_BY_SKIP says why they go: drafts, ignored and linked files.
     """
     skipped_keys = {
         key_digest(key): key for key, why in sorted(context.store.skipped.items()) if why not in REASON_BY_SKIP
@@ -184,10 +186,10 @@ def _finished_moves(
     assigned: AssignedCopies,
     context: StorePlanContext,
 ) -> dict[str, tuple[str, OwnedCopy]]:
-    """The moves that are complete but for the old copies: new key and completed copy, by the id of the newest old one.
+    """Moves that an interrupted run left with their old copies: new key and copy, by the id of the newest old copy.
 
-    The new copy must be the only one of this content, and younger: two equal files that were attached together are not
-    a move. An interrupted run leaves such old copies; deleting them does not count for the guards.
+    The new copy must be completed, the only one of this content, and younger: two equal files that were attached
+    together are not a move. Deleting the old copies does not count for the guards.
     """
     if not unneeded:
         return {}
@@ -207,7 +209,7 @@ def _finished_moves(
 
 
 def _join_finished_moves(changes: Sequence[FileChange], deletions: Iterable[FileChange]) -> list[FileChange]:
-    """All changes; the old copies of a moved file go with the change of its new key, which may drop the kept copy."""
+    """All changes, with the old copies of a moved file in the change of its new key: that may replace the kept copy."""
     refusals = [change for change in changes if change.action is Action.REFUSE]
     by_key = {change.key: change for change in changes if change.action is not Action.REFUSE}
     others: list[FileChange] = []
@@ -236,7 +238,7 @@ def _notes_on_live_files(
     changes: Sequence[FileChange],
     context: StorePlanContext,
 ) -> list[Note]:
-    """Notes on others' files, and on copies of ours that are not compared, without text, or reported as not sent."""
+    """Notes on others' files, and on our copies that were never compared, have no text, or are not reported as sent."""
     adopted_ids = {change.keep.id for change in changes if change.takes_over and change.keep}
     dropped_ids = {copy.id for change in changes for copy in change.drop}
     foreign_owners = {
@@ -256,7 +258,7 @@ def _notes_on_live_files(
         uncompared += sum(copy.mark.is_uncompared and copy.id not in dropped_ids for copy in copies)
         other_chunking += _reports_other_chunking(wanted, copies, context)
         other_attributes += any(
-            copy.mark.echo
+            copy.mark.echo  # the digest of what the service reported, where that was not what was sent
             and attributes_digest(copy.file.attributes, context.store.ignore_attributes) == copy.mark.echo
             for copy in copies
         )
@@ -271,7 +273,7 @@ def _notes_on_live_files(
         Note(NoteKind.CHUNKING_REPORT, count=other_chunking),
         Note(NoteKind.ATTRIBUTES_REPORT, count=other_attributes, detail=attributes_text),
     ]
-    return [note for note in notes if note.count]
+    return [note for note in notes if note.count]  # a note on one key counts 1
 
 
 def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) -> list[Note]:
@@ -331,7 +333,7 @@ def share_uploads(drafts: Sequence[StoreDraft]) -> tuple[StoreDraft, ...]:
 
 
 def _offered_uploads(draft: StoreDraft, needed: Collection[UploadIdentity]) -> Iterator[tuple[UploadIdentity, str]]:
-    """The completed uploads of a store that are needed elsewhere and stay where they are, their content as desired."""
+    """The uploads of a store that others need and no change drops, of completed copies with the desired content."""
     unavailable_ids = draft.dropped_keys_by_id.keys() | draft.context.common.snapshot.gone_uploads
     for wanted in draft.wanted_files:
         identity = (wanted.file.sha256, wanted.file.filename)

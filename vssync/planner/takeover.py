@@ -58,7 +58,7 @@ class AssignedCopies:
 
 @dataclass(frozen=True, slots=True)
 class Takeovers:
-    """Changes and notes for the takers; `moved_ids` are the File ids of copies of ours that one of them took over."""
+    """What `decide_takers` decided; `moved_ids` are the File ids of copies of ours that were taken over."""
 
     changes: tuple[FileChange, ...]
     notes: tuple[Note, ...]
@@ -70,8 +70,8 @@ def assign_copies(
 ) -> AssignedCopies:
     """Assigns our copies to the keys they are marked for, but those of a declared File to the key that declares it.
 
-    `undesired` are our copies under keys that are not in the manifest. The first key that declares one of these gets
-    the other copies of its old key as well, except for those that other keys declare.
+    `undesired` are our copies under keys that are not in the manifest. Where a key declares one of them, the undeclared
+    copies of the same old key go with it, to the first key that does.
     """
     assigned = AssignedCopies(classified.ours, undesired, classified.provisional)
     groups = {copy.id: copies for copies in assigned.available for copy in copies}
@@ -116,9 +116,9 @@ def _take_declared(
         former_key = copy.mark.key_digest
         taken_ids = {other.id for other in taken.values()}
         staying = (other for other in classified.ours[former_key] if other.id not in taken_ids)
-        serving = [other for other in staying if desired[former_key].matches(other)]
-        serving += [taken[former_key]] if former_key in taken else []
-        return any(other.file.status is FileStatus.COMPLETED for other in serving)
+        usable = [other for other in staying if desired[former_key].matches(other)]
+        usable += [taken[former_key]] if former_key in taken else []
+        return any(other.file.status is FileStatus.COMPLETED for other in usable)
 
     while blocked := [key for key, copy in taken.items() if not can_leave(copy)]:
         taken = {key: copy for key, copy in taken.items() if key not in blocked}
@@ -138,6 +138,7 @@ def decide_takers(
     `adopt: true`.
     """
     former_copies = _find_former_copies(takers, assigned.available, context)
+    # A file by path with a copy of ours, though not a completed one, adopts nothing: that copy is dealt with.
     adopters = [wanted for wanted in takers if wanted.declared_id or not assigned.by_key.get(wanted.key_digest)]
     candidates = find_candidates(adopters, classified.unmarked, context)
     changes: list[FileChange] = []
@@ -160,16 +161,17 @@ def decide_takers(
 def _find_former_copies(
     takers: Sequence[DigestedFile], available: Sequence[Copies], context: StorePlanContext
 ) -> dict[str, Copies]:
-    """The copies of a former key that each taker without a declared File takes over, by the taker's key.
+    """The copies of a former key that each taker takes over, by the taker's key; only where files may be pruned.
 
-    Only where files may be pruned: a former key must have a completed copy of the same content and chunking. Of
-    several, any will do, and those of the same upload name go first.
+    A former key must have a completed copy of the same content and chunking. Of several former keys any will do, but
+    those with the same upload name go first. A taker that declares a File takes nothing else over.
     """
     by_path = [wanted for wanted in takers if not wanted.declared_id]
     if not (by_path and context.store.prune):
         return {}
-    free: dict[tuple[str, ...], list[Copies]] = {}  # by content and chunking, with and without the upload name
-    # Sorted backwards, since they are taken from the end.
+    # By (content, chunking, upload name) and, where the name does not count, by (content, chunking). Sorted backwards,
+    # since they are taken from the end.
+    free: dict[tuple[str, ...], list[Copies]] = {}
     for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True):
         completed = [copy for copy in copies if copy.state(context.now) is CopyState.COMPLETED]
         identities = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
@@ -177,9 +179,9 @@ def _find_former_copies(
             free.setdefault(identity, []).append(copies)
     former_copies: dict[str, Copies] = {}
     moved_ids: set[str] = set()  # of the first of each key's copies, which move together
-    named = ((wanted, (name,)) for wanted in by_path for name in (wanted.name_digest, NONE))
-    unnamed = ((wanted, ()) for wanted in by_path)
-    for wanted, name in chain(named, unnamed):
+    same_name = ((wanted, (name,)) for wanted in by_path for name in (wanted.name_digest, NONE))
+    any_name = ((wanted, ()) for wanted in by_path)
+    for wanted, name in chain(same_name, any_name):
         matching = free.get((wanted.content, wanted.chunking_digest, *name), [])
         while matching and matching[-1][0].id in moved_ids:
             matching.pop()
@@ -204,9 +206,9 @@ def _held_back_note(wanted: DigestedFile, candidate: Candidate, context: StorePl
 
 
 def describe_uncompared(context: StorePlanContext) -> str:
-    """That a file was not compared; where that takes a flag, how much would be read."""
-    size, verdict = context.common.snapshot.uncompared_bytes, "its content was not compared"
-    return f"{verdict}: --compare reads {format_size(size)}" if size else verdict
+    """Says that a file was not compared and, if only `--compare` compares it, how much that would read."""
+    size, text = context.common.snapshot.uncompared_bytes, "its content was not compared"
+    return f"{text}: --compare reads {format_size(size)}" if size else text
 
 
 def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, context: StorePlanContext) -> FileChange:
@@ -221,8 +223,8 @@ def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, c
     elif candidate.likeness is Likeness.UNCOMPARED:
         reasons = [Reason.UNMARKED, Reason.UNCOMPARED]
         detail = f"matched by name and size; {describe_uncompared(context)}"
-    # Searches always see the attributes that a file is attached with; they may not see an update of them. While that is
-    # unknown, the file is attached again: the test needs a marked file.
+    # Searches always see the attributes that a file is attached with; they may not see an update of them. Unless it is
+    # known that they do, the file is attached again: an apply can find it out only from a file that has a mark.
     is_reattached = not is_different and capabilities.updates_reach_search is not True
     is_replaced = is_different or is_reattached
     old = replace(RecordedCopy.of(file), filename=upload.filename if upload else "")
@@ -257,11 +259,11 @@ def refuse_unreadable(
     if not classified.unreadable:
         return
     without_copy = (wanted for wanted in wanted_files if wanted.key_digest not in classified.ours)
-    by_attribute_or_id = {key_attribute(wanted.key): wanted for wanted in without_copy}
-    by_attribute_or_id |= {wanted.declared_id: wanted for wanted in wanted_files if wanted.declared_id}
+    by_attribute = {key_attribute(wanted.key): wanted for wanted in without_copy}
+    by_id = {wanted.declared_id: wanted for wanted in wanted_files if wanted.declared_id}
     for file in classified.unreadable:
         assert isinstance(file.mark, UnreadableMark)
-        wanted = by_attribute_or_id.get(file.id) or by_attribute_or_id.get(str(file.attributes.get(KEY, "")))
+        wanted = by_id.get(file.id) or by_attribute.get(str(file.attributes.get(KEY, "")))
         is_in_scope = context.is_in_scope(wanted.key) if wanted else context.includes_all_files
         if is_in_scope:
             way_out = "upgrade vssync" if file.mark.version else f"detach {file.id}, or take its `vssync_mark` away"
@@ -298,7 +300,8 @@ def _is_connector_file(file_id: str, context: StorePlanContext) -> bool:
 
 
 Identify = Callable[[DesiredFile | Upload], Hashable]
-_LIKENESSES: tuple[tuple[Likeness, Identify], ...] = (  # and what must be equal, the surest first
+# Each likeness with what must be equal for it; the surest comes first.
+_LIKENESSES: tuple[tuple[Likeness, Identify], ...] = (
     (Likeness.SAME, lambda file: (file.filename, file.sha256)),
     (Likeness.SAME, lambda file: file.sha256),
     (Likeness.UNCOMPARED, lambda file: (file.filename, file.size)),
@@ -349,7 +352,7 @@ def _pair(
     """
     files_by_identity: dict[Hashable, list[LiveFile]] = {}
     for file, upload in free:
-        if likeness is not Likeness.UNCOMPARED or not upload.sha256:
+        if likeness is not Likeness.UNCOMPARED or not upload.sha256:  # a compared file of other bytes is DIFFERENT
             files_by_identity.setdefault(identify(upload), []).append(file)
     keys_by_identity: dict[Hashable, list[str]] = {}
     for wanted in wanted_files:

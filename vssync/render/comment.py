@@ -34,19 +34,17 @@ from vssync.render.markdown import (
     title_block,
 )
 from vssync.render.test import lost_question_blocks
+from vssync.render.text_diff import text_diff_blocks
 from vssync.text import count_noun, escape_control, join_first, join_words, shorten_middle, size_in_utf16
 
 JOB = "vssync ci"  # in place of a manifest's name, for an error of the whole job
 GITHUB_COMMENT = 65_536  # characters; GitLab takes 1,000,000
-_NAME = 80  # characters of a name outside the details
-_NAMED, _MANIFESTS = 3, 10
-_STORES = 100
+_NAME, _SENTENCE = 80, 300  # characters of a name or a message outside the details
+_NAMED, _MANIFESTS, _STORES = 3, 10, 100
 _UNFOLDED = 20  # stores: a longer table would push what follows out of sight
 _RARE = ("also", "left out")  # columns that are shown where they say something
-_LEGEND = "\nSigns: - delete, +/- replace, ~ change, + add."
-_CUT = "Cut here: the job's summary shows more."
+_LEGEND, _CUT = "\nSigns: - delete, +/- replace, ~ change, + add.", "Cut here: the job's summary shows more."
 _VERBS = {"plan": ("changes", "change"), "apply": ("changes", "change"), "drift": ("differs", "differ")}
-_SENTENCE = 300
 _COMMAND, _COUNTED = " vssync plan", " today."  # in a refusal's ways out: what to type, and what patterns match
 _LOCATION = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?(?::[0-9]+)?")
 
@@ -71,7 +69,7 @@ class ManifestReview:
 
     Without a `plan` the comparison with the base stands for it, or `error` says why there is neither. `labels` are
     those that would lift a store's refusals, `fewer` the patterns that lost files, both by store. `notes` are whole
-    sentences.
+    sentences. One that `needs_person` is not applied by a merge alone.
     """
 
     name: str
@@ -82,6 +80,7 @@ class ManifestReview:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fewer: Mapping[str, tuple[FewerMatches, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    needs_person: bool = False
     root: str = ""  # the folder in the repository in which its files' paths begin
 
     @property
@@ -134,7 +133,7 @@ def review_markdown(job: JobReview, most: int = GITHUB_COMMENT) -> tuple[str, st
     return comment, join_markdown(blocks(full=True), SUMMARY, cut="Cut here: it is too long.", ending=ending)
 
 
-def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ()) -> str:
+def plan_markdown(plan: Plan, view: View, preface: Iterable[MarkdownBlock] = (), *ending: MarkdownBlock) -> str:
     """A plan for reviewers, under 65,536 characters, or under a mebibyte with `view.full`.
 
     After a preface, the last line of the totals comes first, its deletions in bold; the others stand below it.
@@ -148,7 +147,7 @@ def plan_markdown(plan: Plan, view: View, preface: Sequence[MarkdownBlock] = ())
         MarkdownBlock(totals),
         *([fenced_block(refusals, before="**Refused: nothing will be written.**\n\n")] if refusals else []),
     ]
-    blocks = _plan_blocks(JobReview((ManifestReview("", plan),)), full=view.full)
+    blocks = chain(_plan_blocks(JobReview((ManifestReview("", plan),)), full=view.full), ending)
     return join_markdown(chain(first, lost_question_blocks([("", plan)]), blocks), SUMMARY if view.full else COMMENT)
 
 
@@ -156,7 +155,8 @@ def comparison_markdown(comparison: ManifestComparison, view: View) -> str:
     """A comparison for reviewers, in place of an earlier comment on a plan."""
     sections = comparison_sections(comparison).items()
     blocks = [fenced_block(lines, before=f"**{title}:**\n\n") for title, lines in sections]
-    return plan_markdown(shown_plan(comparison), view, [MarkdownBlock(basis_text(comparison, inline_code)), *blocks])
+    preface, ending = MarkdownBlock(basis_text(comparison, inline_code)), text_diff_blocks([comparison], full=view.full)
+    return plan_markdown(shown_plan(comparison), view, [preface, *blocks], *ending)
 
 
 def _heading(job: JobReview) -> str:
@@ -181,21 +181,20 @@ def _heading(job: JobReview) -> str:
 
 def footer(job: JobReview) -> str:
     """What was not touched, and what this was made from, where and when."""
-    parts = []
-    if job.untouched:
-        parts.append(f"{join_first([_code(name) for name in job.untouched], _NAMED)}: not touched.")
+    untouched = join_first([_code(name) for name in job.untouched], _NAMED)
+    parts = [f"{untouched}: not touched."] if untouched else []
     when = f", {job.time:%H:%M} UTC" if job.time else ""
     commit = f" of {_code(job.commit[:7])}" if job.commit else ""
-    is_held = any(review.error or (review.shown and review.shown.refusals) for review in job.manifests)
-    is_change = any(review.shown and not review.shown.empty for review in job.manifests)
+    plans = [review.shown for review in job.manifests if review.shown]
+    held = [review.error or review.needs_person for review in job.manifests]
+    is_held = any(held) or any(plan.refusals for plan in plans)
+    is_change = any(change.action is not Action.REFUSE for plan in plans for change in plan.changes())
     merge = "; a merge applies it" if job.kind == "plan" and is_change and not is_held else ""
     against = f" against {_code(job.base)}, without asking the service" if job.asked_no_service else " against live"
-    is_planned = any(review.shown for review in job.manifests)
     what = "Apply" if job.kind == "apply" else "Plan"
-    parts += [f"{what}{commit}{against}{when}{merge}." if is_planned else f"Job{commit}{when}."]
+    parts += [f"{what}{commit}{against}{when}{merge}." if plans else f"Job{commit}{when}."]
     parts += ["Nothing was written."] if job.nothing_written else []
-    parts += [f"[run]({job.run_url})"] if job.run_url else []
-    return " ".join(parts)
+    return " ".join([*parts, *([f"[run]({job.run_url})"] if job.run_url else [])])
 
 
 def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:
@@ -295,6 +294,7 @@ def _plan_blocks(job: JobReview, *, full: bool) -> Iterator[MarkdownBlock]:
     costs = [_cost_text(review, plan) for review, plan in shown if review.name and not plan.empty]
     if costs and not job.asked_no_service:
         yield MarkdownBlock("<br>".join(costs[:_MANIFESTS]))
+    yield from text_diff_blocks((review.comparison for review in job.manifests), full=full)
 
 
 def _notes(review: ManifestReview) -> tuple[str, ...]:

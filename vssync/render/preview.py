@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vssync.render.comment import GITHUB_COMMENT, JobReview, error_block
+from vssync.render.comment import GITHUB_COMMENT, JobReview, error_block, footer
 from vssync.render.markdown import (
     SUMMARY,
     MarkdownBlock,
@@ -19,7 +18,6 @@ from vssync.render.markdown import (
 from vssync.text import count_noun, escape_control, shorten_middle, size_in_utf16
 
 PREVIEW = "preview"  # in the marker of its comment
-_QUESTION = "a question"
 _WHOLE_LIFE = "Each push updates it; it is deleted when this request is closed or merged."
 
 
@@ -35,14 +33,14 @@ class PreviewedStore:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One request's preview, of all manifests: `name` is its environment, `paths` are those of manifests in it.
+    """One request's preview, of all manifests: `name` is its environment, `gone` why it was deleted, if it was.
 
-    `gone` says why it was deleted; empty while it is there.
+    `commands` search each manifest's part; a question follows them.
     """
 
     name: str
     stores: tuple[PreviewedStore, ...] = ()
-    paths: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     gone: str = ""
 
 
@@ -50,7 +48,7 @@ def preview_markdown(preview: Preview, job: JobReview) -> tuple[str, str]:
     """The comment on a preview, and a longer text for the job's summary; the job's reviews have the errors."""
     marker = comment_marker(PREVIEW, f"{job.repository}/")
     state = "is gone" if preview.gone else "failed" if not preview.stores else "is up"
-    ending = _footer(job)
+    ending = footer(replace(job, manifests=()))
 
     def blocks() -> Iterator[MarkdownBlock]:
         yield MarkdownBlock(f"{marker}\n### vssync: the preview {inline_code(preview.name)} {state}")
@@ -64,7 +62,8 @@ def preview_markdown(preview: Preview, job: JobReview) -> tuple[str, str]:
         if preview.stores:
             head = "| store | id | files |\n|---|---|--:|"
             yield MarkdownBlock(head, tuple(map(_store_line, preview.stores)))
-            yield fenced_block(list(_commands(preview)), "sh", before="Search it:\n\n")
+            commands = [f"{escape_control(command)} 'a question'" for command in preview.commands]
+            yield fenced_block(commands, "sh", before="Search it:\n\n")
             yield MarkdownBlock(_WHOLE_LIFE)
 
     comment = join_markdown(blocks(), GITHUB_COMMENT, size_in_utf16, ending=ending)
@@ -74,19 +73,6 @@ def preview_markdown(preview: Preview, job: JobReview) -> tuple[str, str]:
 def _store_line(store: PreviewedStore) -> str:
     name = shorten_middle(escape_control(f"{store.manifest} / {store.key}"), 80)
     return f"| {inline_code(name)} | {inline_code(escape_control(store.id))} | {store.files:,} |"
-
-
-def _commands(preview: Preview) -> Iterable[str]:
-    """How to search each manifest's part; whoever runs them needs the preview's key."""
-    for path in preview.paths:
-        file = "" if path in ("vssync.yaml", "vssync.yml", ".") else f" -f {shlex.quote(escape_control(path))}"
-        yield f"vssync search -e {preview.name}{file} '{_QUESTION}'"
-
-
-def _footer(job: JobReview) -> str:
-    when = f", {job.time:%H:%M} UTC" if job.time else ""
-    commit = f" of {inline_code(job.commit[:7])}" if job.commit else ""
-    return f"Job{commit}{when}.{f' [run]({job.run_url})' if job.run_url else ''}"
 
 
 def sweep_markdown(previews: Iterable[Preview], kept: Iterable[str], job: JobReview) -> str:
@@ -99,4 +85,6 @@ def sweep_markdown(previews: Iterable[Preview], kept: Iterable[str], job: JobRev
         MarkdownBlock("", tuple(f"- {inline_code(preview.name)}: {prose(preview.gone)}" for preview in gone)),
         MarkdownBlock(f"Kept: {stays}."),
     ]
-    return join_markdown([block for block in blocks if block.to_text()], SUMMARY, ending=_footer(job))
+    return join_markdown(
+        [block for block in blocks if block.to_text()], SUMMARY, ending=footer(replace(job, manifests=()))
+    )

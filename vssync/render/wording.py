@@ -34,6 +34,7 @@ SIGN_ORDER = ("!", "+", "~", "+/-", GAP_SIGN, "-", "=", "x", ".", "")
 REASONS = {
     Reason.MISSING: "new file",
     Reason.CONTENT_CHANGED: "content changed",
+    Reason.CONVERTER_CHANGED: "converter changed",
     Reason.CHUNKING_CHANGED: "chunking changed",
     Reason.ATTRIBUTES_CHANGED: "attributes changed",
     Reason.DRIFTED: "changed outside vssync",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vssync.errors import ManifestError, Problem
 from vssync.manifest.build import check_document
@@ -16,11 +17,13 @@ from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, Tree, parse_document
 from vssync.model.state import Desired
 from vssync.sources.paths import ALLOW_HINT, MOST_BYTES, Sandbox, from_disk, on_disk
-from vssync.sources.revision import Checkout
 from vssync.sources.schemas import load_schema
 from vssync.text import format_size
 
 LARGE_HINT = "name files by patterns; whoever runs vssync can allow it with --allow-large"
+
+if TYPE_CHECKING:
+    from vssync.sources.revision import Checkout
 
 
 def read_document(file: Path, shown_name: str, sandbox: Sandbox, noun: str = "manifest", *, used: int = 0) -> Document:

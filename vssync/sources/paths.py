@@ -72,6 +72,11 @@ class Sandbox:
         finally:
             os.close(file)
 
+    def read(self, path: Path) -> bytes:
+        """The bytes of a file. Raises OSError as `open` does."""
+        with self.open(str(path)) as (file, _), os.fdopen(file, "rb", closefd=False) as stream:
+            return stream.read()
+
 
 def _is_never_read(real: Path, folder: Path) -> bool:
     """Whether a path below a folder lies in `.git` or `.vssync`, also under another spelling that the disk accepts."""

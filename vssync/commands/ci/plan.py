@@ -8,7 +8,7 @@ from functools import partial
 
 from vssync.auth.credential import CredentialError
 from vssync.ci.changed import base_of, fewer_matches, review_removed
-from vssync.ci.explain import find_bases, find_unexplained
+from vssync.ci.explain import Unexplained, find_bases, find_unexplained
 from vssync.ci.forge import (
     EventKind,
     Severity,
@@ -25,7 +25,7 @@ from vssync.commands.ci.job import REFUSED, CiRun, Look, catch, flag, judge, wor
 from vssync.commands.plan import make_plan_now, with_source_locations
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.errors import AccessDenied, UsageProblem, VssyncError
-from vssync.model.convergence import find_convergence
+from vssync.model.convergence import leaves_something
 from vssync.model.plan import Options, Plan
 from vssync.render.against import comparison_text
 from vssync.render.comment import ManifestReview, review_markdown
@@ -75,13 +75,14 @@ def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Ite
         return Look(ManifestReview(history.name, error=str(error), settings=governing), error.exit_code)
     shown = plan or comparison.plan
     shown = with_source_locations(guarded(shown, guards_at(shown, before), labels), loaded)
+    unexplained: tuple[Unexplained, ...] = ()
     if plan:
         run.say(plan_text(shown, run.view))
         unexplained = find_unexplained(shown, history, run.git.head, find_bases(shown, run.git, run.git.head, "", base))
         if unexplained:
             named = join_first([f"`{each.address}`" for each in unexplained])
             notes.append(f"Git does not explain {named}. After the merge, that needs a run by hand.")
-        elif not (shown.refusals or find_convergence(shown, ()).reached):
+        elif not shown.refusals and leaves_something(shown):
             notes.append(_UNDONE)
     else:
         comparison = replace(comparison, plan=shown)
@@ -95,6 +96,7 @@ def _look_at_change(run: CiRun, history: ManifestHistory, base: str, labels: Ite
         labels=needed_labels(shown),
         fewer=fewer_matches(history, loaded.manifest, base, {each.store for each in shown.refusals}),
         notes=tuple(notes),
+        needs_person=bool(unexplained),
         root=history.path_in_tree(loaded.manifest, ""),
     )
     annotate_refusals(run.forge, shown, loaded.manifest.documents, loaded.file)

@@ -26,9 +26,10 @@ from vssync.commands.session import Session, load_manifest, open_session
 from vssync.errors import ForgeError, Refused, UsageProblem
 from vssync.journal.writer import Journal
 from vssync.manifest.environments import is_pattern
-from vssync.model.plan import Plan
+from vssync.model.plan import Options, Plan
 from vssync.model.report import Report
 from vssync.model.state import LiveStore
+from vssync.planner.guards import plan_command
 from vssync.render.comment import ManifestReview
 from vssync.render.plan_text import plan_text
 from vssync.render.preview import Preview, PreviewedStore, preview_markdown, sweep_markdown
@@ -68,7 +69,9 @@ def keep_preview(run: CiRun) -> int:
         return _end(run, name)  # it was closed meanwhile, and the job that deletes may have been there first
     applied = [(history.path, look.report) for history, look in zip(touched, looks, strict=True) if look.report]
     stores = tuple(store for _, report in applied for store in _stores_of(report))
-    preview = Preview(name, stores, tuple(path for path, _ in applied))
+    variables = tuple(sorted(run.settings.variables.items()))
+    searches = (plan_command(Options(path, name, variables), "search") for path, _ in applied)
+    preview = Preview(name, stores, tuple(searches))
     run.forge.set_output("stores", json.dumps({f"{store.manifest}/{store.key}": store.id for store in stores}))
     return _end_job(run, preview, looks, wanted=bool(stores or worst(looks)))
 

@@ -19,12 +19,13 @@ from typing import TypeVar
 from vssync.api.client import Client
 from vssync.api.http import Call, Plane, store_path
 from vssync.api.pagination import Page, Row, parse_page
-from vssync.api.parse import AttachmentEntry, attribute_filter
+from vssync.api.parse import AttachmentEntry
 from vssync.commands.doctor.facts import Fact
 from vssync.commands.doctor.finding import Emit, Finding, failed, ok
 from vssync.commands.doctor.redact import id_prefix
-from vssync.errors import AccessDenied, NotDeleted, NotFound, ServiceError, UsageProblem, VssyncError
+from vssync.errors import AccessDenied, NotDeleted, ServiceError, UsageProblem, VssyncError
 from vssync.limits import MAX_VALUE_LENGTH
+from vssync.model.questions import AttributeFilter
 from vssync.model.state import Attributes, Chunking, FileStatus, LiveFile, Scalar, SearchHit, Upload
 from vssync.text import count_noun
 
@@ -136,10 +137,7 @@ class ScratchStore:
 
     def find_file(self, file_id: str) -> LiveFile | None:
         """A file of the store; None where it is not visible."""
-        try:
-            return self.client.get_file(self.store_id, file_id)
-        except NotFound:
-            return None
+        return self.client.find_file(self.store_id, file_id)
 
     def wait_for_file(self, file_id: str) -> LiveFile:
         """A file of the store, once it is completed.
@@ -303,8 +301,8 @@ class Trial:
     def search(self, attribute: tuple[str, Scalar] | None = None) -> tuple[SearchHit, ...]:
         """The hits that hold the scratch word: of the files with an attribute, or of all."""
         query = f"{self.scratch.word} stands in two files reads one way chapter"
-        more = {"filters": attribute_filter(*attribute)} if attribute else {}
-        hits = self.client.search_store(self.scratch.store_id, query, 50, **more)
+        wanted = AttributeFilter("eq", attribute[0], attribute[1:]) if attribute else None
+        hits = self.client.search_store(self.scratch.store_id, query, 50, wanted)
         return tuple(hit for hit in hits if self.scratch.word in hit.text)
 
     def entry(self, file_id: str, **attributes: Scalar) -> AttachmentEntry:

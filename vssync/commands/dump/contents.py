@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from vssync.commands.compare import ContentReader, has_same_words
 from vssync.commands.dump.entries import local_name
 from vssync.commands.dump.matching import (
+    Candidates,
     Comparison,
     Confidence,
     LocalMatch,
@@ -25,27 +26,33 @@ from vssync.manifest.globs import FoundFile
 from vssync.sources.paths import on_disk
 
 
-def compare_contents(
-    reader: ContentReader, store_id: str, file: RemoteFile, paths: Iterable[str], root: Path
-) -> dict[tuple[str, str], Comparison]:
-    """A live file compared with local ones, by File id and path."""
-    sha256 = file.sha256
-    if not sha256 and (content := reader.read_bytes(file.id)) is not None:
-        sha256 = hashlib.sha256(content).hexdigest()
-    if sha256:
-        return {(file.id, path): _compare_digest(sha256, root / on_disk(path)) for path in paths}
-    parts = reader.read_text(store_id, file.id)
-    return {(file.id, path): _compare_text(parts, root / on_disk(path)) for path in paths}
+class ContentComparer:
+    """Compares the contents of live files with those of local ones below a root. Thread-safe.
 
+    Of a local file that is read several times the digest is kept, since many live ones may have its size.
+    """
 
-def _compare_digest(sha256: str, path: Path) -> Comparison:
-    is_same = hashlib.sha256(_read_local(path)).hexdigest() == sha256
-    return Comparison(Confidence.BYTES) if is_same else Comparison(differs=True)
+    def __init__(self, reader: ContentReader, root: Path) -> None:
+        self._reader, self._root = reader, root
+        self._digest = cache(lambda path: hashlib.sha256(self._read(path)).hexdigest())
 
+    def compare(self, store_id: str, file: RemoteFile, candidates: Candidates) -> dict[tuple[str, str], Comparison]:
+        """A live file compared with those that it could be, by File id and path. Raises VssyncError."""
+        sha256 = file.sha256
+        if not sha256 and (content := self._reader.read_bytes(file.id)) is not None:
+            sha256 = hashlib.sha256(content).hexdigest()
+        if sha256:
+            same, other = Comparison(Confidence.BYTES), Comparison(differs=True)
+            return {(file.id, path): same if self._digest(path) == sha256 else other for path in candidates.paths}
+        parts = self._reader.read_text(store_id, file.id) if candidates.by_name else None
+        return {(file.id, path): self._compare_text(parts, path) for path in candidates.by_name}
 
-def _compare_text(parts: tuple[str, ...] | None, path: Path) -> Comparison:
-    is_same = parts is not None and has_same_words(_read_local(path), parts)
-    return Comparison(Confidence.TEXT if is_same else Confidence.SIZE)
+    def _compare_text(self, parts: tuple[str, ...] | None, path: str) -> Comparison:
+        is_same = parts is not None and has_same_words(self._read(path), parts)
+        return Comparison(Confidence.TEXT if is_same else Confidence.SIZE)
+
+    def _read(self, path: str) -> bytes:
+        return _read_local(self._root / on_disk(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from vssync.manifest.globs import NEVER_READ
 from vssync.manifest.placeholders import escape_placeholders, fit_name
 from vssync.manifest.schema import validate_tree
 from vssync.model.digests import chunking_digest, normalise_attributes
-from vssync.model.marks import KEY, RESERVED_PREFIX, Mark
+from vssync.model.marks import KEY, RESERVED_PREFIX, Mark, Origin
 from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, LiveFile, LiveStore, Upload
 from vssync.providers import COMPATIBLE
 
@@ -73,6 +73,7 @@ def remote_file(file: LiveFile, upload: Upload | None) -> RemoteFile:
         chunking=AUTO if is_auto else file.chunking,
         key=str(file.attributes.get(KEY, "")) if mark else "",
         sha256=mark.content if mark and len(mark.content) == 64 else "",
+        is_named=mark is not None and mark.origin is not Origin.ADOPTED,
     )
 
 

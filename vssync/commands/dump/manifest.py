@@ -141,7 +141,8 @@ def declared_files(
     selected, problems = select_files(manifest, Listing(local.files))
     if diagnostics := (*manifest.problems, *problems):
         raise ManifestError(diagnostics)
-    return {store.key: store.files for store in resolve_desired(manifest, selected, local.readings)[0].stores}
+    readings = {(path, ""): reading for path, reading in local.readings.items()}
+    return {store.key: store.files for store in resolve_desired(manifest, selected, readings)[0].stores}
 
 
 def _declaration(file: DesiredFile | DumpedFile, filename: str) -> tuple[object, ...]:
@@ -188,7 +189,7 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 
 def _comment_lines(dumped: DumpedStore, owner: str, place: str = "") -> Iterator[str]:
-    store = escape_control(f"{dumped.store.name} ({dumped.store.id})".strip())
+    store = dumped.store.label
     yield f"# The vector store {store}{place}: {count_noun(len(dumped.files), 'file')}."
     for line in _confidence_counts(dumped.files):
         yield f"#   {line}"

@@ -1,7 +1,7 @@
 """Which local file a live one is: by upload name and size, and by content where it can be read. Pure.
 
-A pair counts only where `plan --adopt` would find it again: no other live file has this upload name and size, and the
-manifest can make the name from the path. Content takes precedence over names.
+A pair counts only where `plan --adopt` would find it again: the bytes agree, or no other live file has this upload name
+and size, and the manifest can make the name from the path. Content takes precedence over names.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.placeholders import escape_placeholders, parse_template, upload_name
@@ -41,6 +42,7 @@ class RemoteFile:
     chunking: Chunking | None = None
     key: str = ""  # the key that a mark gives it
     sha256: str = ""
+    is_named: bool = False  # by its mark, which would see another upload name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +62,39 @@ class Comparison:
     differs: bool = False
 
 
-def paths_by_form(local_files: Iterable[FoundFile], provider: str) -> dict[tuple[str, int], tuple[str, ...]]:
-    """The local files that a manifest could choose, by the upload names they could have and their size."""
-    paths: dict[tuple[str, int], tuple[str, ...]] = {}
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The local files that a live one could be: by its upload name and size, or, only with its bytes, by its size."""
+
+    by_name: tuple[str, ...] = ()
+    by_size: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (*self.by_name, *self.by_size)
+
+
+def find_candidates(
+    files: Iterable[RemoteFile], local_files: Iterable[FoundFile], provider: str
+) -> dict[str, Candidates]:
+    """By File id the local files, of those that a manifest could choose, that have its size."""
+    by_size: dict[int, list[str]] = {}
     for local in local_files:
         if not local.problem and is_loadable(local, provider):
-            for name in {upload_name(template, local.nfc_path, "") for template in _PARSED_TEMPLATES}:
-                paths[name, local.size] = (*paths.get((name, local.size), ()), local.nfc_path)
-    return paths
-
-
-def candidate_paths(
-    files: Iterable[RemoteFile], local: Mapping[tuple[str, int], tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
-    """By File id the local files with its upload name and size, of those of `paths_by_form`."""
+            by_size.setdefault(local.size, []).append(local.nfc_path)
     files = tuple(files)
-    unique = unique_ids(files)
-    candidates = {file.id: local.get((file.filename, file.size)) for file in files if file.id in unique}
-    return {file_id: tuple(sorted(paths)) for file_id, paths in candidates.items() if paths}
+    unique, candidates = unique_ids(files), dict[str, Candidates]()
+    for file in (file for file in files if file.size in by_size):
+        paths = sorted(by_size[file.size])
+        named = {path for path in paths if file.id in unique and file.filename in _usual_names(path)}
+        by_name, by_size_alone = (tuple(path for path in paths if (path in named) is each) for each in (True, False))
+        candidates[file.id] = Candidates(by_name, () if file.is_named else by_size_alone)
+    return {file_id: each for file_id, each in candidates.items() if each.paths}
+
+
+@cache
+def _usual_names(path: str) -> frozenset[str]:
+    return frozenset(upload_name(template, path, "") for template in _PARSED_TEMPLATES)
 
 
 def unique_ids(files: Iterable[RemoteFile]) -> frozenset[str]:
@@ -96,14 +113,18 @@ def is_loadable(local: FoundFile, provider: str) -> bool:
 
 def match_files(
     files: Iterable[RemoteFile],
-    candidates: Mapping[str, tuple[str, ...]],
+    candidates: Mapping[str, Candidates],
     comparisons: Mapping[tuple[str, str], Comparison],
 ) -> dict[str, LocalMatch]:
     """The one local file of each live file, by File id; none where several fit equally, or the content differs."""
     best: dict[str, tuple[str, Confidence]] = {}
-    for file_id, paths in candidates.items():
-        compared = [(path, comparisons.get((file_id, path), Comparison())) for path in paths]
-        possible = [(path, result.confidence) for path, result in compared if not result.differs]
+    for file_id, each in candidates.items():
+        compared = [(path, comparisons.get((file_id, path), Comparison())) for path in each.paths]
+        possible = [
+            (path, result.confidence)
+            for path, result in compared
+            if not result.differs and (path in each.by_name or result.confidence is Confidence.BYTES)
+        ]
         highest = max((confidence for _, confidence in possible), default=Confidence.UNMATCHED)
         top = [path for path, confidence in possible if confidence is highest]
         if len(top) == 1:
@@ -112,8 +133,10 @@ def match_files(
     filenames = {file.id: file.filename for file in files}
     matches = {}
     for file_id, (path, confidence) in best.items():
-        if claims[path] == 1 and (template := template_for(path, filenames[file_id])):
-            matches[file_id] = LocalMatch(path, template, confidence)
+        if claims[path] == 1:
+            # Whose bytes agree is adopted under any upload name; that of the manifest is for its next upload.
+            template = template_for(path, filenames[file_id])
+            matches[file_id] = LocalMatch(path, template if template in TEMPLATES else PATH, confidence)
     return matches
 
 

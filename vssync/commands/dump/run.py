@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from vssync.commands.compare import ContentReader
-from vssync.commands.dump.contents import DownloadTarget, compare_contents, download_files
+from vssync.commands.dump.contents import ContentComparer, DownloadTarget, download_files
 from vssync.commands.dump.entries import (
     Omission,
     declared_settings,
@@ -23,7 +23,7 @@ from vssync.commands.dump.entries import (
 )
 from vssync.commands.dump.forms import lookups_for
 from vssync.commands.dump.manifest import Dump, DumpedStore, LocalFiles, included_name, write_manifest
-from vssync.commands.dump.matching import LocalMatch, RemoteFile, candidate_paths, match_files, paths_by_form
+from vssync.commands.dump.matching import Candidates, LocalMatch, RemoteFile, find_candidates, match_files
 from vssync.commands.dump.patterns import literal_pattern
 from vssync.commands.names import is_name, make_label
 from vssync.commands.session import Connection
@@ -41,7 +41,7 @@ from vssync.sources.load import read_documents
 from vssync.sources.paths import sandbox_around
 from vssync.sources.schemas import load_schema
 from vssync.sources.walk import walk_files
-from vssync.text import count_noun
+from vssync.text import count_noun, escape_control
 
 _MAX_LISTED = 20  # stores in a message
 _DENIED = "This credential may not read the store itself, so its settings are not known."
@@ -92,6 +92,8 @@ def dump_stores(connection: Connection, service: ServiceSpec, request: DumpReque
     Raises UsageProblem for a store that does not exist and for a folder outside the manifest's, Refused for a download
     that would overwrite a file.
     """
+    if request.match and not request.match.is_dir():
+        raise UsageProblem(f"{request.match}: is no folder, so no file of a store can be found in it")
     match_folder = _relative_folder(request.match, request) if request.match else None
     download_folder = _relative_folder(request.download, request) if request.download else None
     listed = _list_stores(connection, request.stores)
@@ -101,8 +103,12 @@ def dump_stores(connection: Connection, service: ServiceSpec, request: DumpReque
     matches: dict[str, dict[str, LocalMatch]] = {each.key: {} for each in read}
     remarks: dict[str, dict[str, str]] = {}
     if match_folder is not None:
-        local = paths_by_form(_list_local([match_folder], request.root), service.provider)
-        matches = {each.key: _match_local(connection, each, local, request.root) for each in read}
+        local = _list_local([match_folder], request.root)
+        comparer = ContentComparer(ContentReader(connection.client), request.root)
+        matches = {
+            each.key: _match_local(connection, each, find_candidates(each.files, local, service.provider), comparer)
+            for each in read
+        }
     for each in read if download_folder is not None else ():
         folder = f"{download_folder}{each.key}/" if len(read) > 1 else download_folder or ""
         target = DownloadTarget(request.root, folder, service.provider)
@@ -186,7 +192,7 @@ def _find_store(stores: Sequence[LiveStore], name_or_id: str) -> LiveStore:
         return found[0]
     hint = did_you_mean(name_or_id, [text for store in stores for text in (store.name, store.id) if text])
     choices = found or list(stores)
-    listed = ", ".join(f"{store.name} ({store.id})".strip() for store in choices[:_MAX_LISTED])
+    listed = ", ".join(store.label for store in choices[:_MAX_LISTED])
     more = f" and {len(choices) - _MAX_LISTED:,} more" if len(choices) > _MAX_LISTED else ""
     if found:
         raise UsageProblem(f"--store {name_or_id}: several stores have this name; give an id: {listed}{more}")
@@ -204,7 +210,7 @@ def _read_stores(
     reasons |= {store.id: each.shortfall for store, each in zip(usable, contents, strict=True) if each.shortfall}
     omitted = tuple(Omission(store.id, store.name, reasons[store.id]) for store in stores if store.id in reasons)
     if omitted and (is_strict or len(omitted) == len(stores)):
-        raise VssyncError(f"{omitted[0].name or omitted[0].id}: {omitted[0].reason}")
+        raise VssyncError(f"{escape_control(omitted[0].name) or omitted[0].id}: {omitted[0].reason}")
     listings = [(store, each.files) for store, each in zip(usable, contents, strict=True) if store.id not in reasons]
     uploads = _uploads_of(connection, [file for _, files in listings for file in files])
     connected = {upload.id for upload in uploads.values() if upload.is_connector_file}
@@ -246,7 +252,8 @@ def _relative_folder(folder: Path, request: DumpRequest) -> str:
     """A folder's path from the manifest's, with its slash; empty for that one itself."""
     real = Path(os.path.realpath(folder))
     if not real.is_relative_to(request.root):
-        raise UsageProblem(f"{folder}: lies outside {request.root}, the manifest's folder, so no path can name it")
+        problem = f"lies outside {request.root}, the manifest's folder, so no path can name it"
+        raise UsageProblem(f"{folder}: {problem}; write the manifest into a folder that has both")
     relative = real.relative_to(request.root).as_posix()
     return "" if relative == "." else f"{relative}/"
 
@@ -259,16 +266,12 @@ def _list_local(folders: Iterable[str], root: Path) -> tuple[FoundFile, ...]:
 
 
 def _match_local(
-    connection: Connection, read: _ReadStore, local: Mapping[tuple[str, int], tuple[str, ...]], root: Path
+    connection: Connection, read: _ReadStore, candidates: Mapping[str, Candidates], comparer: ContentComparer
 ) -> dict[str, LocalMatch]:
     """The local file of each live one, by File id, after comparing the contents of those that could match."""
-    candidates = candidate_paths(read.files, local)
     possible = [file for file in read.files if file.id in candidates]
     connection.client.waiting_for = f"{count_noun(len(possible), 'file')} of {read.key} to compare"
-    reader = ContentReader(connection.client)
-    results = connection.pool.map(
-        lambda file: compare_contents(reader, read.store.id, file, candidates[file.id], root), possible
-    )
+    results = connection.pool.map(lambda file: comparer.compare(read.store.id, file, candidates[file.id]), possible)
     return match_files(read.files, candidates, {pair: result for group in results for pair, result in group.items()})
 
 

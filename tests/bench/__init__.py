@@ -1,0 +1,1 @@
+"""What runs of the program cost: `python -m tests.bench` reports times, `test_counts.py` holds the counts."""

@@ -1,0 +1,77 @@
+"""Reports times, asserts nothing: `python -m tests.bench [--sizes 21,1000] [--runs 3] [--json FILE] [--svg FILE]`.
+
+Every figure is the median of fresh processes. The exponent says how cost grows between the two largest sizes: 1 is
+linear. `--latency MS` also brings 1,000 files to a service that is so slow, beside OpenAI's own client.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from itertools import pairwise
+from math import log
+from pathlib import Path
+
+from tests.bench.cases import life_of_a_store, upload_over_the_network
+from tests.bench.plot import growth_plot
+from tests.bench.process import Cost, median_cost
+
+Costs = dict[str, dict[int, Cost]]  # by case and number of files
+
+
+def measure(sizes: list[int], runs: int, latency: int) -> Costs:
+    found: dict[str, dict[int, list[Cost]]] = {}
+
+    def collect(size: int, steps: Iterable[tuple[str, Cost]]) -> None:
+        for case, cost in steps:
+            print_cost(case, size, cost)
+            found.setdefault(case, {}).setdefault(size, []).append(cost)
+
+    for size in sizes:
+        for _ in range(runs if size <= 1_000 else 1):
+            collect(size, life_of_a_store(size, runs))
+    for _ in range(runs if latency else 0):
+        collect(1_000, upload_over_the_network(1_000, latency))
+    return {case: {size: median_cost(costs) for size, costs in by_size.items()} for case, by_size in found.items()}
+
+
+def print_cost(case: str, size: int, cost: Cost) -> None:
+    figures = f"{cost.seconds:9.2f} s {cost.cpu:9.2f} s cpu {cost.peak / 1e6:7.0f} MB {cost.requests:9,} requests"
+    sys.stdout.write(f"{case:32} {size:9,} {figures}\n")
+    sys.stdout.flush()
+
+
+def exponent(by_size: dict[int, Cost]) -> float | None:
+    """How processor time grows with the number of files, between the two largest sizes."""
+    last = [*pairwise(sorted(by_size))][-1:]
+    return next((log(by_size[large].cpu / by_size[small].cpu) / log(large / small) for small, large in last), None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="21,1000,10000", help="numbers of files")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--latency", type=int, default=0, metavar="MS")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--svg", type=Path)
+    options = parser.parse_args()
+    costs = measure([int(size) for size in options.sizes.split(",") if size], options.runs, options.latency)
+    sys.stdout.write("\nmedians\n")
+    for case, by_size in costs.items():
+        for size, cost in by_size.items():
+            print_cost(case, size, cost)
+        if grows := exponent(by_size):
+            sys.stdout.write(f"{'':32} grows with exponent {grows:.2f}\n")
+    if options.json:
+        shown = {case: {size: asdict(cost) for size, cost in by_size.items()} for case, by_size in costs.items()}
+        options.json.write_text(json.dumps(shown, indent=1) + "\n")
+    if options.svg:
+        grown = {case: {size: cost.cpu for size, cost in by.items()} for case, by in costs.items() if len(by) > 1}
+        options.svg.write_text(growth_plot(grown))
+
+
+if __name__ == "__main__":
+    main()
