@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import httpx
 
 from vssync.api.connect import open_http
-from vssync.api.http import read_bounded, url_path
+from vssync.api.exchange import read_bounded
+from vssync.api.http import url_path
 from vssync.api.log import log_answer
 from vssync.ci.forge import LABEL_PREFIX, MAX_COMMITS, Forge, Job, Label, PullRequest, Severity
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem

@@ -29,7 +29,8 @@ from vssync.sources.paths import find_work_tree
 from vssync.sources.read import LoadOptions
 from vssync.threads import Pool
 
-_WORKERS, _EMBEDDED_WORKERS = 16, 2  # more threads do not make the embedded service faster
+_LEAST_WORKERS, _MOST_WORKERS = 8, 32  # as many as the service bears
+_EMBEDDED_WORKERS = 2  # more threads do not make the embedded service faster
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Settings:
     ask_passphrase: Callable[[str], str] | None = None  # where a person is at a terminal
 
     def worker_count(self, endpoint: Endpoint) -> int:
-        """How many threads to use for a service."""
-        return self.workers or (_EMBEDDED_WORKERS if endpoint.embedded else _WORKERS)
+        """How many threads to use for a service, at most."""
+        return self.workers or (_EMBEDDED_WORKERS if endpoint.embedded else _MOST_WORKERS)
 
     @cached_property
     def converter(self) -> Converter:
@@ -207,6 +208,7 @@ def open_connection(
         auth=credentials,
         clock=clock or Clock(),
         workers=workers,
+        least_workers=0 if settings.workers else _LEAST_WORKERS,
         transport=_open_embedded(_manifest_file(beside)) if endpoint.embedded else None,
         limits=settings.limits,
     )

@@ -24,6 +24,7 @@ from vssync.render.layout import (
     View,
     by_folder,
     fit_blocks,
+    fold_across_stores,
     group_lines,
     lay_out_columns,
     tally_blocks,
@@ -67,7 +68,8 @@ def report_markdown(report: Report, view: View) -> str:
         *([fenced_block(shown, before="**Not done:**\n\n")] if shown else []),
         *(fenced_block(lines) for lines in lists if lines),
     ]
-    return join_markdown(chain(blocks, detail_blocks(stores, full=view.full)), SUMMARY if view.full else COMMENT)
+    details = detail_blocks(stores if view.full else fold_across_stores(stores), full=view.full)
+    return join_markdown(chain(blocks, details), SUMMARY if view.full else COMMENT)
 
 
 def _audit_texts(audit: Audit) -> list[str]:
