@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
@@ -59,7 +60,7 @@ class Settings:
         """What converts documents, with a cache in the state folder; without one where that cannot be used."""
         folder = None
         with suppress(VssyncError, OSError):
-            manifest = Path(self.manifest).resolve()
+            manifest = Path(os.path.realpath(self.manifest))
             tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
             folder = state_folder(self.environment, tree) / "conversions"
         return Converter(self.engine, folder)
