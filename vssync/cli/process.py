@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -16,10 +17,11 @@ import click
 
 from vssync.cli.events import EventStream, event_stream, is_asked_for
 from vssync.errors import ManifestError, VssyncError
-from vssync.text import count_noun, escape_ci_commands, escape_control
+from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
 DONE, ERROR, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 1, 2, 3, 4, 64, 70
 _FROM_BEST = (DONE, CHANGES, REFUSED, USAGE, ERROR, INCOMPLETE, BUG)
+_UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)  # paths that a person named
 _QUIET_PERIOD = 1.0  # seconds in which a second signal is only counted
 
 
@@ -142,6 +144,10 @@ def run_command(command: Callable[[], object]) -> int:
         print_error("vssync: interrupted")
         return signals.exit_code()
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _UNUSABLE and error.filename:
+            path = shorten_middle(os.fsdecode(error.filename), 80)
+            print_error(f"vssync: {path}: cannot be used: {error.strerror}; name another place")
+            return ERROR
         print_error(f"vssync: a bug: {type(error).__name__}: {error}. {_save_traceback()}")
         return BUG
 
