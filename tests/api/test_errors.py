@@ -18,7 +18,7 @@ from vssync.api.errors import (
     retry_after,
     with_time_to_return,
 )
-from vssync.api.http import transport_error
+from vssync.api.exchange import transport_error
 from vssync.api.retry import Failure
 from vssync.errors import AccessDenied, LostReply, NotFound, ServiceError
 from vssync.providers import COMPATIBLE, DOCTOR_HINT, OPENAI

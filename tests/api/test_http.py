@@ -14,7 +14,7 @@ import pytest
 
 from tests.api.loopback import Answering, Got, Loopback, Sent, listening, said, self_signed
 from tests.support import Clock, client_of
-from vssync.api import http
+from vssync.api import exchange, http
 from vssync.api.client import Client
 from vssync.api.connect import connect
 from vssync.api.retry import Failure
@@ -157,7 +157,7 @@ def test_a_write_on_a_connection_closed_as_it_was_handed_out_is_sent_again_at_on
     ],
 )
 def test_a_request_whose_header_did_not_leave_was_not_sent(events: list[str], failure: Failure) -> None:
-    trace = http.ConnectionTrace()
+    trace = exchange.ConnectionTrace()
     for event in ["http11.send_request_headers.started", *events]:
         trace(event, {})
     assert trace.failure(httpx.ReadError("Bad file descriptor")) == failure

@@ -11,9 +11,10 @@ import pytest
 
 from tests.support import ENDPOINT, Clock
 from vssync.api.client import Client
+from vssync.api.concurrency import Gate
 from vssync.api.connect import connect
 from vssync.api.parse import AttachmentEntry
-from vssync.api.rate_limit import DeletionGate, RateLimiter, rates
+from vssync.api.rate_limit import RateLimiter, rates
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem
 from vssync.model.state import AUTO
@@ -146,7 +147,7 @@ def test_files_count_however_many_a_request() -> None:
 
 
 def test_deletions_that_fail_go_fewer_side_by_side_down_to_one() -> None:
-    gate = DeletionGate(8)
+    gate = Gate(8)
     for width in (4, 2, 1, 1):
         before = gate.width
         for _ in range(before):  # all that went side by side fail, and count once
@@ -166,7 +167,7 @@ def test_a_deletion_that_the_service_fails_narrows_the_gate(status: int) -> None
 
 
 def test_no_more_deletions_go_than_the_gate_is_wide() -> None:
-    gate, inside, most = DeletionGate(2), 0, 0
+    gate, inside, most = Gate(2), 0, 0
     lock, met = Lock(), Barrier(2)
 
     def delete(_: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tests.render import builders
 from tests.render.builders import create, deleted, plan, replaced, store
 from vssync.model.plan import Action, Note, NoteKind, Plan, Reason, Refusal, StoreChange
+from vssync.model.report import Report, Status
 from vssync.render.comment import plan_markdown
 from vssync.render.layout import View
 from vssync.render.markdown import (
@@ -144,3 +146,16 @@ def test_what_stands_below_reports_is_never_cut(texts: int, is_cut: bool) -> Non
     assert shown.startswith("<!-- m -->\na paragraph\n")
     assert shown.endswith("\n\nThe end.")
     assert ("Cut here." in shown, len(shown) <= 50_000) == (is_cut, True)
+
+
+def test_a_report_says_once_what_was_done_alike_in_many_stores() -> None:
+    keys = [f"tenant-{number}" for number in range(5)]
+    made = plan(*(store(replaced("terms.md"), key=key) for key in keys), store(replaced("a.md"), key="other"))
+    ends = builders.outcomes(made)
+    failed = replace(ends[0], status=Status.FAILED, detail="unsupported_file")
+    report = Report(made, (failed, *ends[1:]))
+    shown, full = report_markdown(report, View()), report_markdown(report, View(full=True))
+    assert "<code>4 stores</code>: +/- 4" in shown
+    assert "in 4 stores" in shown
+    assert (shown.count("terms.md"), shown.count("<details")) == (3, 3), "the one that failed twice, the others once"
+    assert (full.count("terms.md"), full.count("<details")) == (6, 6)

@@ -16,7 +16,7 @@ from vssync.api.http import Access, Plane, Sender
 from vssync.api.rate_limit import Clock, RateLimiter, rates
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem
-from vssync.text import join_words
+from vssync.text import conceal_user, join_words
 
 # Seconds an idle connection is kept. Common servers close theirs after five: a write that meets a closed one would
 # count as lost.
@@ -29,13 +29,15 @@ def connect(
     auth: tuple[httpx.Auth | None, httpx.Auth | None] | None,
     clock: Clock,
     workers: int,
+    least_workers: int = 0,
     transport: httpx.BaseTransport | None = None,
     limits: str = "",
 ) -> Client:
     """A client for this endpoint, over the network where it gets no `transport`; it closes the one it gets.
 
     `auth` are the credentials for files and for stores. `limits` changes the provider's rate limits, such as
-    `uploads=500,files=0`. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
+    `uploads=500,files=0`. At most `workers` requests go side by side; with `least_workers`, so many at first, and more
+    while the service bears it. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
     """
     limiter = RateLimiter(clock, rates(endpoint.provider, limits))
     urls = endpoint.data_url, endpoint.control_url
@@ -52,7 +54,9 @@ def connect(
         plane: Access(url, headers, credential, endpoint.hints_for(kind), proxies.get(url, ""))
         for plane, url, headers, credential, kind in places
     }
-    sender = Sender(http, planes, limiter, endpoint.provider, workers=workers, warnings=warnings)
+    sender = Sender(
+        http, planes, limiter, endpoint.provider, workers=workers, warnings=warnings, least_workers=least_workers
+    )
     return Client(sender, lists_batches=endpoint.capabilities.list_batches)
 
 
@@ -128,7 +132,8 @@ def _find_proxies(addresses: Iterable[str]) -> tuple[dict[str, _Proxy], tuple[st
             proxies[address] = _Proxy(httpx.URL(proxy if "://" in proxy else f"http://{proxy}"), source)
     if not unreadable:
         return proxies, ()
+    entries = join_words([f"`{conceal_user(entry)}`" for entry in unreadable])
     return proxies, (
-        f"NO_PROXY: {join_words([f'`{entry}`' for entry in unreadable])} cannot be read and is left out; write hosts, "
+        f"NO_PROXY: {entries} cannot be read and is left out; write hosts, "
         "domains, addresses or networks, such as `.corp`, `10.0.0.0/8` and `[::1]:8080`",
     )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -19,9 +17,11 @@ from urllib.parse import quote
 import httpx
 
 from vssync.api import errors
+from vssync.api.concurrency import AdaptiveGate, Gate
+from vssync.api.exchange import TRANSPORT_ERRORS, ConnectionTrace, read_bounded, transport_error
 from vssync.api.log import log_answer, log_no_answer, log_retry
 from vssync.api.parse import MalformedResponse, parse_success
-from vssync.api.rate_limit import DeletionGate, RateLimiter
+from vssync.api.rate_limit import RateLimiter
 from vssync.api.retry import UNUSABLE_DATA, Failure, max_attempts, wait_before_retry
 from vssync.errors import Answer, Interrupted, NotFound, ServiceError
 from vssync.providers import Bucket, Hint, Provider
@@ -43,6 +43,7 @@ READ_TIMEOUT, SEARCH_TIMEOUT, ATTACH_TIMEOUT, UPLOAD_TIMEOUT = 30.0, 60.0, 120.0
 CONNECT_TIMEOUT, WRITE_TIMEOUT = 10.0, 60.0
 # The largest answers: bytes of JSON or of a file, and the seconds for JSON to come in. A service may never end one.
 MAX_JSON_BYTES, MAX_FILE_BYTES, MAX_JSON_SECONDS = 64 << 20, 1 << 30, 600.0
+_REFUSED_FOR_NOW = (429, 503)
 MAX_POLL_HINT = 60.0  # seconds; what a service says beyond is not believed
 
 
@@ -110,6 +111,7 @@ class Sender:
         provider: Provider,
         *,
         workers: int = 1,
+        least_workers: int = 0,
         warnings: tuple[str, ...] = (),
     ) -> None:
         self._http = http
@@ -123,7 +125,9 @@ class Sender:
         self.warnings = warnings  # about settings of this machine that are not used as they are written
         self.limits = limits
         self.clock = limits.clock
-        self.deletions = DeletionGate(workers)
+        # llama-stack on SQLite: deletions in parallel lock its database, and a half-done one can break a listing.
+        self.deletions = Gate(workers)
+        self.in_flight = AdaptiveGate(min(least_workers or workers, workers), workers)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
         self.on_answer: Callable[[Call, httpx.Response], None] | None = None  # sees each answer before it is read
@@ -208,23 +212,36 @@ class Sender:
             timeout=httpx.Timeout(call.timeout, connect=CONNECT_TIMEOUT, write=WRITE_TIMEOUT, pool=None),
             extensions={"trace": trace},
         )
-        started = self.clock.monotonic()
         try:
-            streamed = self._http.send(request, auth=access.auth, stream=True)
-            if streamed.is_error:
-                trace.close_with_response(streamed)
-            max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
-            response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
-        except _TRANSPORT_ERRORS as cause:
+            response, seconds = self._exchange(call, request, access.auth, trace)
+        except TRANSPORT_ERRORS as cause:
             log_no_answer(call.method, request.url.path, cause)
             failure = trace.failure(cause)
             return failure, transport_error(request, failure, cause, idempotent=call.idempotent, proxy=access.proxy)
-        seconds, id_ = self.clock.monotonic() - started, errors.request_id(response)
-        log_answer(call.method, request.url.path, response.status_code, seconds, id_)
+        log_answer(call.method, request.url.path, response.status_code, seconds, errors.request_id(response))
         self._unreachable.discard(call.plane)
         if self.on_answer:
             self.on_answer(call, response)
         return self._read(call, response, parse)
+
+    def _exchange(
+        self, call: Call, request: httpx.Request, auth: httpx.Auth | None, trace: ConnectionTrace
+    ) -> tuple[httpx.Response, float]:
+        """The whole answer and the seconds it took, from which the gate learns."""
+        with self.in_flight.enter() as width:
+            self.clock.check()  # it may have been interrupted meanwhile
+            started = self.clock.monotonic()
+            streamed = self._http.send(request, auth=auth, stream=True)
+            if streamed.is_error:
+                trace.close_with_response(streamed)
+            max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
+            response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
+            seconds = self.clock.monotonic() - started
+            if response.status_code in _REFUSED_FOR_NOW:
+                self.in_flight.narrow(width)
+            else:
+                self.in_flight.record(f"{call.method} {call.path.count('/')}", seconds, width)
+        return response, seconds
 
     def _read(
         self, call: Call, response: httpx.Response, parse: Callable[[Any], Any]
@@ -299,97 +316,3 @@ def naming_request(call: Call) -> Iterator[None]:
     except MalformedResponse as cause:
         message = f"{call.method} {call.path}: the service answered with {cause}"
         raise ServiceError(message, Answer(call.method, call.path, message=str(cause))) from cause
-
-
-# Everything that can go wrong between us and a whole answer. A host name can be one that DNS cannot even encode.
-_TRANSPORT_ERRORS = (httpx.RequestError, httpx.StreamError, UnicodeError)
-_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, UnicodeError)
-_ENCODING_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
-_FRESH = ("connection.connect_tcp.started", "http11.receive_response_headers.complete")
-_DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-
-
-class ResponseTooLarge(httpx.StreamError):
-    """The answer is larger, or took longer, than any of a service's own."""
-
-
-class ConnectionTrace:
-    """Follows one request: httpx calls it with each event of the connection (its `trace` extension)."""
-
-    def __init__(self) -> None:
-        self._events: set[str] = set()
-        self._to_close: Any = None
-
-    def __call__(self, event: str, _info: Any) -> None:
-        self._events.add(event)
-        if event == "http11.response_closed.started" and self._to_close:
-            self._to_close.close()  # while it still counts as busy: once idle, another thread may take it
-
-    def close_with_response(self, response: httpx.Response) -> None:
-        """Keeps the connection out of the pool: uvicorn resets it after an error, and a write on it would be lost."""
-        self._to_close = response.extensions.get("network_stream")
-
-    def failure(self, cause: Exception) -> Failure:
-        """What the retry table needs to know."""
-        if isinstance(cause, _UNSENT):
-            return Failure(sent=False, is_permanent=_caused_by(cause, ssl.SSLCertVerificationError))
-        # The request went out on a connection that an earlier one had opened, and nothing came back.
-        has_begun = "http11.send_request_headers.started" in self._events
-        is_reused = has_begun and self._events.isdisjoint(_FRESH)
-        # No service acts on half a header. The pool looks for closed connections a moment before it hands one out, so
-        # it may hand out the one that an error's answer just closed.
-        is_sent = "http11.send_request_headers.failed" not in self._events
-        is_permanent = isinstance(cause, ResponseTooLarge)
-        return Failure(sent=is_sent, stale=isinstance(cause, _DROPPED) and is_reused, is_permanent=is_permanent)
-
-
-def read_bounded(response: httpx.Response, max_bytes: int, is_late: Callable[[], bool]) -> httpx.Response:
-    """A streamed answer with its whole body, decoded; closes the stream.
-
-    Raises ResponseTooLarge when it is larger, however few bytes it was packed into, or late while more still comes.
-    """
-    with closing(response):
-        body = bytearray()
-        for part in response.iter_bytes():
-            body += part
-            if len(body) > max_bytes:
-                raise ResponseTooLarge(f"it is larger than {max_bytes >> 20:,} MB")
-            if is_late():
-                raise ResponseTooLarge("it comes too slowly to be waited for")
-    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _ENCODING_HEADERS]
-    return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
-
-
-def transport_error(
-    request: httpx.Request, failure: Failure, cause: Exception, *, idempotent: bool, proxy: str = ""
-) -> ServiceError:
-    """The error to raise when the request, which goes through a `proxy` or none, is not sent again."""
-    reason = str(cause) or type(cause).__name__
-    if failure.sent and not idempotent:
-        return errors.lost_reply_error(request.method, request.url.path, errors.redact(request, reason))
-    way_out = errors.CHECK_ADDRESS
-    if _caused_by(cause, ssl.SSLCertVerificationError):
-        problem = "its certificate is not trusted"
-        way_out = "behind a proxy or authority of your own, name its certificates in SSL_CERT_FILE"
-    elif isinstance(cause, ResponseTooLarge):
-        problem = "its answer cannot be read"
-    elif proxy:  # whichever of the two hosts it was that failed
-        problem = f"cannot be reached through {proxy}"
-        way_out = f"check that proxy, or add {request.url.host} to NO_PROXY to go past it"
-    elif _caused_by(cause, UnicodeError, socket.gaierror):
-        problem, way_out = "no such host", "check the region, the address and your DNS"
-    elif _caused_by(cause, ssl.SSLError) or "handshake" in reason:  # a server that waits for a request times out
-        problem = "no TLS connection"
-        way_out += "; that of a service which speaks plain HTTP begins with http://"
-    else:
-        problem, way_out = "cannot be reached", "check that it runs, its address, the network and the proxy settings"
-    problem = errors.redact(request, f"{problem}: {reason}")
-    answer = Answer(request.method, request.url.path, message=problem)
-    return ServiceError(f"{request.url.netloc.decode()}: {problem}; {way_out}", answer)
-
-
-def _caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool:
-    """Whether an exception, or what led to it, is of these kinds."""
-    while error is not None and not isinstance(error, kinds):
-        error = error.__cause__ or error.__context__
-    return error is not None

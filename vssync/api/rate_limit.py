@@ -1,11 +1,10 @@
-"""Rate limits: token buckets for all threads, one pause for everybody after a 429, fewer deletions after a 5xx."""
+"""Rate limits: token buckets for all threads, and one pause for everybody after a 429."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from vssync.errors import Interrupted, UsageProblem
 from vssync.providers import Bucket, Provider
@@ -53,38 +52,6 @@ def rates(provider: Provider, changed: str = "") -> Rates:
             )
         result[Bucket(name)] = int(number)
     return result
-
-
-class DeletionGate:
-    """Lets at most so many deletions go side by side; after each that a service fails, half as many, down to one.
-
-    llama-stack on SQLite: deletions in parallel lock its database, and a half-done one can break a store's listing for
-    good. Thread-safe.
-    """
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self._inside = 0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def enter(self) -> Iterator[int]:
-        """Waits for a place; gives the width at that time, for `narrow`."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._inside < self.width)
-            self._inside += 1
-            width = self.width
-        try:
-            yield width
-        finally:
-            with self._changed:
-                self._inside -= 1
-                self._changed.notify_all()
-
-    def narrow(self, width: int) -> None:
-        """A deletion failed that went when the gate had this width: several that went together count once."""
-        with self._changed:
-            self.width = min(self.width, max(1, width // 2))
 
 
 class RateLimiter:

@@ -1,0 +1,92 @@
+"""How many requests go side by side: gates that every thread passes, and one that adapts to what the service bears."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+
+_SLOWER = 1.5  # times the fastest typical answer: then more at once only wait longer
+_PATIENCE = 200  # rounds; where a service bears N at a time, one answer in a hundred or fewer is a refusal
+
+
+class Gate:
+    """Lets at most `width` requests go side by side. Thread-safe."""
+
+    def __init__(self, width: int, *, least: int = 1) -> None:
+        self.width = width
+        self._least = least
+        self._inside = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def enter(self) -> Iterator[int]:
+        """Waits for a place; gives the width at that time, for `narrow`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._inside < self.width)
+            self._inside += 1
+            width = self.width
+        try:
+            yield width
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    def narrow(self, width: int) -> None:
+        """Half as many from here on: one failed that went when the gate had this width.
+
+        Several that went together count once.
+        """
+        with self._changed:
+            self.width = min(self.width, max(self._least, width // 2))
+
+
+class AdaptiveGate(Gate):
+    """Begins with `least`, and widens up to `most` while it is full and answers come as fast as they did with fewer.
+
+    Until the first refusal it doubles with each round of answers. A refusal halves it; from there it gains one a round,
+    and stays below the width that was refused for `_PATIENCE` rounds.
+    """
+
+    def __init__(self, least: int, most: int) -> None:
+        super().__init__(least, least=least)
+        self._most = most
+        self._refused_width = 0  # of late; 0: none
+        self._rounds_below = 0  # just below it
+        self._was_refused = False
+        self._round: dict[str, list[float]] = {}  # seconds that answers took, by kind of request
+        self._fastest: dict[str, float] = {}  # median of a round, by kind
+
+    def record(self, kind: str, seconds: float, width: int) -> None:
+        """Counts an answer to a request that is still inside, and entered when the gate had this width.
+
+        `kind` says which requests take about as long.
+        """
+        with self._changed:
+            if width != self.width:  # it went beside fewer or more than those that go now
+                return
+            answers = self._round.setdefault(kind, [])
+            answers.append(seconds)
+            if len(answers) < self.width:
+                return
+            typical, is_full = median(answers), self._inside >= self.width
+            fastest = self._fastest[kind] = min(typical, self._fastest.get(kind, typical))
+            self._round.clear()
+            if is_full and typical <= fastest * _SLOWER and not self._stays_below():
+                self.width = min(self._most, self.width + (1 if self._was_refused else self.width))
+                self._changed.notify_all()
+
+    def narrow(self, width: int) -> None:
+        super().narrow(width)
+        with self._changed:
+            self._refused_width, self._rounds_below, self._was_refused = width, 0, True
+            self._round.clear()
+
+    def _stays_below(self) -> bool:
+        """Whether one more would be as many as were refused, and it is too early to try that again."""
+        if self.width + 1 != self._refused_width:
+            return False
+        self._rounds_below += 1
+        return self._rounds_below < _PATIENCE
