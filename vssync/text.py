@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
+from collections.abc import Iterable
 from math import ceil
 from posixpath import commonprefix
+from urllib.parse import quote
 
 # What people and `init` write until they know better. Documentation's own examples, such as a host below example.com,
 # are not among them.
@@ -19,6 +22,19 @@ def escape_control(text: str) -> str:
         return text  # only faster: what Python calls printable has no such character
     invisible = {char for char in set(text) if unicodedata.category(char) in _INVISIBLE}
     return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in invisible})
+
+
+def conceal(text: str, secrets: Iterable[str]) -> str:
+    """A foreign text without these secrets, also as JSON, HTML and addresses write them."""
+    for secret in filter(None, secrets):
+        for form in (secret, secret.replace("/", "\\/"), html.escape(secret), quote(secret, safe="")):
+            text = text.replace(form, "***")
+    return text
+
+
+def conceal_user(address: str) -> str:
+    """An address, however it is written, without the user and the password before its host."""
+    return re.sub(r"^(\w[\w+.-]*://)?.*@", r"\1***@", address)
 
 
 def is_unedited(text: str) -> bool:

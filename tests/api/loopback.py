@@ -63,6 +63,7 @@ def listening(answer: Answering, certificate: Path | None = None, *, proxy: bool
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes, and the second would wait for an answer
 
         def setup(self) -> None:
             super().setup()

@@ -164,7 +164,7 @@ def test_what_can_be_no_token_is_named_and_not_shown(fake: FakeGitHub, tmp_path:
     [
         (422, "no such thing: ghs_job"),
         (401, "token ghs_job is expired"),
-        (302, "", {"location": "https://elsewhere.example/?token=ghs_job"}),
+        (302, "", {"location": "https://elsewhere.example/ghs_job?token=ghs_job"}),
         (500, "Bearer ghs_job"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from tests.api.loopback import Got, Sent, listening, said, self_signed
 from tests.auth.builders import PAST, pem, rsa, section, token, write_home
 from tests.cli import test_commands
 from tests.cli.test_commands import End, started
+from vssync.cli import process
+from vssync.cli.main import cli
 from vssync.local.app import open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.server import serving
@@ -252,3 +255,26 @@ def test_doctor_prints_what_to_commit(tmp_path: Path) -> None:
         capabilities = "{list_batches: false, shares_chunks: false, updates_reach_search: true}"
         manifest(tmp_path, f"provider: compatible, data_url: '{url}', capabilities: {capabilities}")
         assert "\nCapabilities: as the manifest says.\n" in vssync(folder, "doctor", "--probe", "--yes").out
+
+
+# -- names that no disk takes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("validate -f NAME", "validate -f NAME/x", "plan -f NAME", "init -f NAME", "show NAME", "apply NAME"),
+        *("dump --store x -o NAME", "plan --out NAME", "doctor -o NAME", "serve --data NAME --port 0"),
+        *("plan --log-file NAME", "validate -f loop", "init -f loop/x"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    monkeypatch.chdir(manifest(tmp_path, "provider: local"))
+    (tmp_path / "loop").symlink_to("loop")
+    arguments = words.replace("NAME", "n" * 300).split()
+    code = process.run_command(lambda: cli.main(arguments, prog_name="vssync", standalone_mode=False))
+    said = capsys.readouterr().err
+    assert (code in (process.ERROR, process.USAGE, process.REFUSED), "a bug" in said) == (True, False), said
+    assert re.search(r"nnn|loop", said)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tests.planner.builders import desired_file
 from vssync.commands.next_steps import find_question
 from vssync.local.app import open_service
 from vssync.local.server import serving
+from vssync.sources.convert import FileContents
 
 MANIFEST = "version: 1\nowner: shelf\nservice: {SERVICE}\nstores: {docs: {files: [{path: '*.md'}]}}\n"
 PAGE = {"a.md": "---\ntitle: x\n---\n# Reset a *password*\n\nOn the page Security.\n"}
@@ -49,7 +52,9 @@ def test_a_question_is_a_heading_that_a_shell_leaves_alone(
     tmp_path: Path, files: dict[str, str], question: str
 ) -> None:
     write_files(tmp_path, files)
-    assert find_question(tmp_path, [desired_file(name) for name in (*files, "gone.md")]) == question
+    texts = {**files, "gone.md": ""}
+    desired = [replace(desired_file(name), sha256=sha256(text.encode()).hexdigest()) for name, text in texts.items()]
+    assert find_question(FileContents(tmp_path), desired) == question
 
 
 @pytest.mark.parametrize(("options", "environment"), [(["-q"], {}), ([], {"CI": "true"}), (["--format", "json"], {})])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import httpx
@@ -83,3 +84,13 @@ def test_a_fault_s_own_requests_reset_nothing(opened: Callable[..., Service]) ->
         api.delete(f"/files/{file}")
         api.delete(f"/files/{file}")  # both are done later, the second in vain
         assert [len(api.get("/files")["data"]) for _ in range(3)] == [1, 0, 0]
+
+
+def test_requests_that_never_end_hold_up_nobody(opened: Callable[..., Service]) -> None:
+    with serving(opened()) as url, ExitStack() as halves, Api(httpx.HTTPTransport()) as api:
+        address = (httpx.URL(url).host, httpx.URL(url).port or 0)
+        for _ in range(130):
+            half = halves.enter_context(socket.create_connection(address))
+            half.sendall(b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx")
+        api.http.base_url = httpx.URL(url)
+        assert api.get("/vector_stores")["data"] == []

@@ -193,6 +193,9 @@ def test_filters(filter: dict[str, Any], passes: bool) -> None:
     assert parse_filter(filter, "filters")(ATTRIBUTES) is passes
 
 
+ODD: tuple[Any, ...] = ([], {}, None, 1)
+
+
 def nested(depth: int) -> dict[str, Any]:
     filter = compare("eq", "a", 1)
     for _ in range(depth):
@@ -205,6 +208,12 @@ def nested(depth: int) -> dict[str, Any]:
     [
         ([], "filters"),
         ({}, "filters.type"),
+        *(({"type": odd, "key": "a", "value": 1}, "filters.type") for odd in (*ODD, True, ["and"], "AND")),
+        *(({"type": "eq", "key": odd, "value": 1}, "filters.key") for odd in ODD),
+        *(({"type": "or", "filters": odd}, "filters.filters") for odd in ("x", None, 1)),
+        ({"type": "or", "filters": [{"type": {}}]}, "filters.filters[0].key"),
+        ({"type": "or", "filters": [[]]}, "filters.filters[0]"),
+        (compare("in", "a", [[]]), "filters.value"),
         (compare("like", "a", 1), "filters.type"),
         ({"type": "eq", "key": "a"}, "filters.value"),
         (compare("eq", "a", None), "filters.value"),

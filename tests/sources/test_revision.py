@@ -315,7 +315,7 @@ def test_a_refusal_names_the_place_as_git_does_and_a_command_that_compares(tmp_p
     edit(tree, dict.fromkeys([*pages][:9]))
     commit(tree, 2)
     (refusal,) = compare(tree, "HEAD^", "HEAD").plan.refusals
-    assert refusal.way_out[0].startswith("HEAD:vssync.yaml:3:25 docs/**/*.md matches 3 files")
+    assert refusal.way_out[0].startswith("`HEAD:vssync.yaml:3:25` `docs/**/*.md` matches 3 files")
     assert refusal.way_out[-1].endswith(" --against 'HEAD^' --at HEAD --max-delete 9")
     (refusal,) = compare(tree, "HEAD^").plan.refusals
     assert refusal.way_out[-1].endswith(" --against 'HEAD^' --max-delete 9")

@@ -15,7 +15,7 @@ from tests.manifest.builders import files_by_key, load_manifest, load_problems, 
 from tests.sources.test_sources import ALL
 from vssync.errors import ManifestError
 from vssync.sources.load import load_sources
-from vssync.sources.paths import sandbox_around
+from vssync.sources.paths import MOST_BYTES, sandbox_around
 
 
 @pytest.fixture
@@ -196,8 +196,67 @@ def test_a_file_that_went_away_is_a_problem(inside: Path, monkeypatch: pytest.Mo
     real = os.fstat
 
     def fstat(handle: int) -> os.stat_result:
-        (inside / "docs/a.md").unlink(missing_ok=True)
-        return real(handle)
+        before, path = real(handle), inside / "docs/a.md"
+        if path.exists() and os.path.samestat(before, path.stat()):
+            path.unlink()
+        return before
 
     monkeypatch.setattr(os, "fstat", fstat)
     assert "the file cannot be read: No such file" in load_problems(inside, ALL, {})[0].message
+
+
+@pytest.mark.parametrize("swapped", ["docs/a.md", "docs", "vssync.yaml", "more.yaml", "questions.yaml", "fifo"])
+@pytest.mark.parametrize("has_proc", [True, False])
+def test_what_is_opened_is_what_was_looked_at(
+    inside: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, swapped: str, *, has_proc: bool
+) -> None:
+    """A link, or a FIFO, takes the place of a file, or of a folder around it, just before the file is opened."""
+    write_files(outside, {"a.md": "secret", **dict.fromkeys(("more.yaml", "questions.yaml"), "secret: 1\n")})
+    write_files(outside, {"vssync.yaml": "secret: 1\n"})
+    write_files(inside, {"more.yaml": "stores: {}\n", "questions.yaml": "questions: [{ask: why, expect: docs/a.md}]\n"})
+    real, readlink, path = os.open, os.readlink, inside / ("docs/a.md" if swapped == "fifo" else swapped)
+
+    def swap_and_open(name: str, flags: int) -> int:
+        if name == str(inside / "docs/a.md" if path.is_dir() else path) and not path.is_symlink():
+            path.rename(outside / "was")
+            if swapped == "fifo":
+                os.mkfifo(path)
+            else:
+                path.symlink_to(outside if swapped == "docs" else outside / path.name)
+        return real(name, flags)
+
+    def read_link(name: str) -> str:
+        if name.startswith("/proc/self/fd/") and not has_proc:
+            raise FileNotFoundError
+        return readlink(name)
+
+    monkeypatch.setattr(os, "open", swap_and_open)
+    monkeypatch.setattr(os, "readlink", read_link)
+    text = "include: [more.yaml]\nstores: {guide: {files: [{path: docs/**}], tests: questions.yaml}}\n"
+    (problem, *_) = load_problems(inside, text, {})
+    assert "cannot be read: it leads by a link out of" in problem.message or "it is not a regular" in problem.message
+    assert "secret" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("large", "message"),
+    [
+        ("vssync.yaml", "the manifest is larger than 16.0 MB"),
+        ("more.yaml", "the manifest and its included files are larger than 16.0 MB"),
+        ("questions.yaml", "the question file is larger than 16.0 MB"),
+    ],
+)
+def test_a_manifest_of_any_size_is_read_only_where_the_user_says_so(inside: Path, large: str, message: str) -> None:
+    files = {
+        "vssync.yaml": "version: 1\nowner: kb\ninclude: [more.yaml]\n"
+        "stores: {guide: {files: [{path: docs/**}], tests: questions.yaml}}\n",
+        "more.yaml": "stores: {}\n",
+        "questions.yaml": "questions: [{ask: why, expect: docs/a.md}]\n",
+    }
+    files[large] += "#" + " " * (MOST_BYTES - 20)
+    with pytest.raises(ManifestError) as raised:
+        load_sources(write_files(inside, files))
+    (problem,) = raised.value.problems
+    assert (problem.file, problem.message) == (str(inside / large), message)
+    assert problem.hint.endswith("can allow it with --allow-large")
+    assert load_sources(inside, allow_large=True).desired.owner == "kb"

@@ -16,7 +16,7 @@ from vssync.api.http import Access, Plane, Sender
 from vssync.api.rate_limit import Clock, RateLimiter, rates
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem
-from vssync.text import join_words
+from vssync.text import conceal_user, join_words
 
 # Seconds an idle connection is kept. Common servers close theirs after five: a write that meets a closed one would
 # count as lost.
@@ -132,7 +132,8 @@ def _find_proxies(addresses: Iterable[str]) -> tuple[dict[str, _Proxy], tuple[st
             proxies[address] = _Proxy(httpx.URL(proxy if "://" in proxy else f"http://{proxy}"), source)
     if not unreadable:
         return proxies, ()
+    entries = join_words([f"`{conceal_user(entry)}`" for entry in unreadable])
     return proxies, (
-        f"NO_PROXY: {join_words([f'`{entry}`' for entry in unreadable])} cannot be read and is left out; write hosts, "
+        f"NO_PROXY: {entries} cannot be read and is left out; write hosts, "
         "domains, addresses or networks, such as `.corp`, `10.0.0.0/8` and `[::1]:8080`",
     )

@@ -8,13 +8,13 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isfinite
 from typing import Any
 
@@ -24,7 +24,7 @@ from vssync.api.retry import LONGEST_WAIT
 from vssync.errors import AccessDenied, Answer, LostReply, NotFound, ServiceError
 from vssync.model.marks import NEEDS_ATTRIBUTES
 from vssync.providers import DOCTOR_HINT, Hint, Provider
-from vssync.text import format_elapsed
+from vssync.text import conceal, format_elapsed
 
 _GONE = re.compile(r"not found|no file found|does not exist|no such", re.IGNORECASE)
 _REQUEST_IDS = ("opc-request-id", "x-request-id", "apim-request-id")
@@ -48,7 +48,7 @@ def answer_of(response: httpx.Response) -> Answer:
         problem = f"the answer is a redirect to {target}, and no credential is sent on"
         return replace(_headers_of(response), message=f"{problem}; put the right address into `service`")
     try:
-        fields = _unwrap(json.loads(redact(response.request, response.text)), _MAX_NESTING)
+        fields = _unwrap(json.loads(response.text), _MAX_NESTING, partial(redact, response.request))
     except (ValueError, RecursionError):
         return malformed_response(response)
     return replace(_headers_of(response), **fields)
@@ -100,10 +100,8 @@ def redact(request: httpx.Request, text: str) -> str:
     """A service's text without what the request proved itself with: some quote the key that they refuse."""
     proof = request.headers.get("authorization", "").partition(" ")[2]
     key = request.headers.get("api-key", "")
-    for secret in (key, proof, *re.split(r'["$]', proof)):  # a signature's parts are quoted, and `ST$` begins a token
-        if len(secret) >= _MIN_SECRET:
-            text = text.replace(secret, "***")
-    return text
+    secrets = (key, proof, *re.split(r'["$]', proof))  # a signature's parts are quoted, and `ST$` begins a token
+    return conceal(text, (secret for secret in secrets if len(secret) >= _MIN_SECRET))
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
@@ -185,19 +183,22 @@ def file_named_by(error: ServiceError, file_ids: Iterable[str]) -> str:
     return named[0] if len(named) == 1 else ""
 
 
-def _unwrap(body: Any, depth: int) -> dict[str, Any]:
-    """Follows `error`, and JSON inside `message`, to the innermost error; without words, the body is its message."""
+def _unwrap(body: Any, depth: int, clean: Callable[[str], str]) -> dict[str, Any]:
+    """Follows `error`, and JSON inside `message`, to the innermost error; without words, the body is its message.
+
+    What is cut is made `clean` before, but only after its JSON was read, which may spell it in many ways.
+    """
     inner = body if isinstance(body, dict) else {}
     inner = inner["error"] if isinstance(inner.get("error"), dict) else inner
     fields = {name: str(inner[name]) for name in ("code", "param") if inner.get(name) is not None}
     message = _words_of(inner or body, depth) or json.dumps(body, ensure_ascii=False)
-    short = {name: _cut(text) for name, text in {**fields, "message": message}.items()}
+    short = {name: _cut(clean(text)) for name, text in {**fields, "message": message}.items()}
     try:
         nested = json.loads("{" + message.partition("{")[2].rpartition("}")[0] + "}")
     except (ValueError, RecursionError):
         nested = {}
     is_error = "message" in nested or "error" in nested
-    return {**short, **_unwrap(nested, depth - 1)} if depth and is_error else short
+    return {**short, **_unwrap(nested, depth - 1, clean)} if depth and is_error else short
 
 
 _WORDS = ("message", "msg", "detail", "errors", "error", "title")  # in this order

@@ -15,6 +15,7 @@ from vssync.applier.context import StoreContext
 from vssync.applier.steps import Update
 from vssync.applier.wait import Waiting, poll_until
 from vssync.applier.watcher import DONE, Result
+from vssync.applier.writes import open_unchanged
 from vssync.errors import ServiceError, VssyncError
 from vssync.model.digests import with_echo
 from vssync.model.marks import MARK, Mark
@@ -182,6 +183,6 @@ def _search_finds(store: StoreContext, query: str, mark: Mark) -> bool:
 def _query_for(contents: FileContents, file: DesiredFile) -> str:
     """The words to search for a file by: some of its name and of its text."""
     text = file.filename
-    with suppress(OSError, VssyncError), contents.open(file) as source:
+    with suppress(VssyncError), open_unchanged(contents, file) as source:
         text += " " + source.read(_QUERY_BYTES).decode(errors="ignore")
     return " ".join(re.findall(r"\w{3,30}", text)[:_QUERY_WORDS]) or file.key

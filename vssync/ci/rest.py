@@ -21,7 +21,7 @@ from vssync.api.log import log_answer
 from vssync.ci.forge import LABEL_PREFIX, MAX_COMMITS, Forge, Job, Label, PullRequest, Severity
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.render.markdown import clean_markdown, fit_markdown
-from vssync.text import escape_control, shorten_middle
+from vssync.text import conceal, conceal_user, escape_control, shorten_middle
 
 PER_PAGE = 100  # the most that GitHub and GitLab give
 _MAX_PAGES = 50
@@ -52,9 +52,8 @@ class RestApi:
 
     def __init__(self, job: Job, url: str, headers: Mapping[str, str], way_out: str, update: str) -> None:
         if not re.match(r"https?://[\w.:\[\]-]+(/|$)", url):
-            raise UsageProblem(
-                f"`{escape_control(url)}` is not the address of the forge's API; run this in one of its jobs"
-            )
+            shown = escape_control(conceal_user(url))
+            raise UsageProblem(f"`{shown}` is not the address of the forge's API; run this in one of its jobs")
         self._clock = job.clock
         self._url = httpx.URL(url.rstrip("/"))
         self._headers = headers
@@ -168,7 +167,7 @@ class RestApi:
         """
         headers = response.headers
         is_spent = "0" in (headers.get("x-ratelimit-remaining"), headers.get("ratelimit-remaining"))
-        is_limited = is_spent or "retry-after" in headers or "rate limit" in _message(response).lower()
+        is_limited = is_spent or "retry-after" in headers or "rate limit" in self._message(response).lower()
         if response.status_code != 429 and not (response.status_code == 403 and is_limited):
             return None
         with suppress(ValueError, KeyError):
@@ -179,15 +178,16 @@ class RestApi:
         return 60.0
 
     def _refusal(self, response: httpx.Response, needs: str, wait: float | None) -> ForgeError:
-        status, message = response.status_code, _message(response)
+        status, message = response.status_code, self._message(response)
         said = f'was answered {status} "{message}"' if message else f"was answered {status}"
         if wait is not None:
             with suppress(ValueError, OverflowError, OSError):
                 back = datetime.fromtimestamp(self._clock.wall_time() + wait, UTC)
                 return self._error(response, said, f"this rate limit ends at {back:%Y-%m-%d %H:%M} UTC; run it then")
         if response.is_redirect:
-            target = shorten_middle(escape_control(response.headers.get("location", "")), 200)
-            said = f"redirects to {target}, and a token does not follow"
+            location = re.split("[?#]", response.headers.get("location", ""))[0]  # the rest may be signed
+            target = conceal_user(self._redact(escape_control(location)))
+            said = f"redirects to {shorten_middle(target, 200)}, and a token does not follow"
             return self._error(response, said, "check the API's address, and whether the repository was renamed")
         if "locked" in message.lower():
             return self._error(response, said, "unlock the conversation, or read the job's summary", ForgeDenied)
@@ -220,7 +220,16 @@ class RestApi:
 
     def _redact(self, text: str) -> str:
         """Without the token, which some answer or pass on."""
-        return text.replace(self._token, "***") if self._token else text
+        return conceal(text, [self._token])
+
+    def _message(self, response: httpx.Response) -> str:
+        """What an error says, on one line: GitHub's and GitLab's bodies have it in `message` or `error`."""
+        body: Any = None
+        with suppress(ValueError, RecursionError):
+            body = json.loads(response.content)
+        found = (body.get("message") or body.get("error")) if isinstance(body, dict) else None
+        text = found if isinstance(found, str) else json.dumps(found) if found else ""
+        return shorten_middle(self._redact(escape_control(text)), 300)
 
 
 class RestForge(Forge):
@@ -362,16 +371,6 @@ def _label(name: str, user: str, act: Mapping[str, Any] | None, pusher: str) -> 
 def own_labels(names: Iterable[str]) -> list[str]:
     """The labels that are for vssync."""
     return [name for name in names if name.casefold().startswith(LABEL_PREFIX)]
-
-
-def _message(response: httpx.Response) -> str:
-    """What an error says, on one line: GitHub's and GitLab's bodies have it in `message` or `error`."""
-    body: Any = None
-    with suppress(ValueError, RecursionError):
-        body = json.loads(response.content)
-    found = (body.get("message") or body.get("error")) if isinstance(body, dict) else None
-    text = found if isinstance(found, str) else json.dumps(found) if found else ""
-    return shorten_middle(escape_control(text), 300)
 
 
 def dig(value: Any, *keys: str) -> Any:

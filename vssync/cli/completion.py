@@ -81,5 +81,6 @@ def _load_desired(context: click.Context) -> Desired:
         env=values.get("env"),
         variables=parse_variables(values.get("variables") or ()),
         allow_outside=values.get("allow_outside") or (),
+        allow_large=values.get("allow_large") or False,
     )
     return load_manifest(settings, hashed=False).desired

@@ -32,6 +32,7 @@ class CommandOptions:
     env: str | None = None
     variables: tuple[str, ...] = ()
     allow_outside: tuple[Path, ...] = ()
+    allow_large: bool = False
 
     auth: str = ""
     control_auth: str = ""
@@ -81,6 +82,7 @@ class CommandOptions:
             engine=self.engine,
             caller=Caller(**{name: getattr(self, name) for name in _CALLER_FIELDS}),
             allow_outside=self.allow_outside,
+            allow_large=self.allow_large,
             environment=dict(os.environ),
             ask_passphrase=partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None,
         )
@@ -161,6 +163,7 @@ _ENVIRONMENT = _manifest(
 _VARIABLES = (
     _manifest("--var variables", "Set a variable of the manifest.", multiple=True, metavar="NAME=VALUE"),
     _manifest("--allow-outside", _OUTSIDE_HELP, multiple=True, metavar="DIR", type=_FOLDER),
+    _manifest("--allow-large", "Allow a manifest of more than 16 MB.", is_flag=True),
 )
 _ENGINE_HELP = "Convert documents on the workers of this Dask scheduler.  [default: on this machine]"
 ENGINE: Decorator[Any] = _manifest("--engine", _ENGINE_HELP, default="", metavar="dask://HOST:PORT")

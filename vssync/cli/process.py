@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -16,10 +17,11 @@ import click
 
 from vssync.cli.events import EventStream, event_stream, is_asked_for
 from vssync.errors import ManifestError, VssyncError
-from vssync.text import count_noun, escape_ci_commands, escape_control
+from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
 
 DONE, ERROR, CHANGES, REFUSED, INCOMPLETE, USAGE, BUG = 0, 1, 2, 3, 4, 64, 70
 _FROM_BEST = (DONE, CHANGES, REFUSED, USAGE, ERROR, INCOMPLETE, BUG)
+_UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)  # paths that a person named
 _QUIET_PERIOD = 1.0  # seconds in which a second signal is only counted
 
 
@@ -142,6 +144,10 @@ def run_command(command: Callable[[], object]) -> int:
         print_error("vssync: interrupted")
         return signals.exit_code()
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _UNUSABLE and error.filename:
+            path = shorten_middle(os.fsdecode(error.filename), 80)
+            print_error(f"vssync: {path}: cannot be used: {error.strerror}; name another place")
+            return ERROR
         print_error(f"vssync: a bug: {type(error).__name__}: {error}. {_save_traceback()}")
         return BUG
 
@@ -156,9 +162,13 @@ def end_process(code: int) -> NoReturn:
 
 
 def print_error(text: str, *, level: str = "error") -> None:
-    """Prints lines on stderr, or one event of this level."""
+    """Prints lines on stderr, or one event of this level; what is only worth knowing is of the level `info`."""
     if stream := event_stream():
-        stream.emit(level, level=level, message=text.removeprefix("vssync: ").removeprefix("warning: "))
+        stream.emit(
+            "message" if level == "info" else level,
+            level=level,
+            message=text.removeprefix("vssync: ").removeprefix("warning: "),
+        )
         return
     print(escape_ci_commands("\n".join(escape_control(line) for line in text.split("\n"))), file=sys.stderr)
 

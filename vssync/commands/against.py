@@ -138,6 +138,7 @@ def _load_at(settings: Settings, file: Path, checkout: Checkout, *, is_past: boo
             env=settings.env,
             variables=settings.variables,
             allow_outside=settings.allow_outside,
+            allow_large=settings.allow_large,
             options=LoadOptions(checkout=checkout, is_past=is_past, converter=settings.converter),
         )
     except ManifestError as error:

@@ -162,6 +162,7 @@ def open_manifest(
     allow_hosts: Iterable[str] = (),
     allow_http: Iterable[str] = (),
     allow_outside: Iterable[str | os.PathLike[str]] = (),
+    allow_large: bool = False,
     workers: int | None = None,
     batches_in_flight: int = 8,
     limits: str = "",
@@ -182,6 +183,7 @@ def open_manifest(
         limits=limits,
         caller=caller,
         allow_outside=tuple(Path(folder) for folder in allow_outside),
+        allow_large=allow_large,
         environment=dict(os.environ if environment is None else environment),
     )
     with open_session(settings, load_manifest(settings)) as session:

@@ -9,9 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import join
 
+from vssync.applier.writes import open_unchanged
 from vssync.commands.init import WORKFLOWS
 from vssync.commands.plan import options_of
 from vssync.commands.session import Session, embedded_folder
+from vssync.errors import VssyncError
 from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS, MAX_FRONT_MATTER
 from vssync.manifest.lookups import HEADING, Lookup, look_up
 from vssync.model.plan import Options
@@ -19,8 +21,9 @@ from vssync.model.report import Report
 from vssync.model.state import DesiredFile, extension_of
 from vssync.planner.guards import plan_command
 from vssync.render.report import NextStep
+from vssync.sources.convert import FileContents
 from vssync.sources.git import remote_url
-from vssync.sources.paths import find_work_tree, on_disk
+from vssync.sources.paths import find_work_tree
 
 _MOST_READ = 20  # files, until one has a heading to ask for
 _QUESTION = re.compile(r"\w[\w ,.:;?'()&/-]{3,28}")  # which double quotes keep as it is in a shell
@@ -37,7 +40,7 @@ def next_steps(session: Session, report: Report) -> tuple[NextStep, ...]:
     files = [file for store in session.loaded.desired.stores if store.key in new for file in store.files]
     if not files:
         return ()
-    question = find_question(session.loaded.root, files)
+    question = find_question(session.loaded.contents, files)
     search = f'{plan_command(options, "search")} "{question}"'
     steps = [NextStep(search, "ask it (a heading of yours)")] if question else []
     if session.endpoint.embedded:
@@ -51,13 +54,13 @@ def next_steps(session: Session, report: Report) -> tuple[NextStep, ...]:
     return tuple(steps)
 
 
-def find_question(root: Path, files: Iterable[DesiredFile]) -> str:
+def find_question(contents: FileContents, files: Iterable[DesiredFile]) -> str:
     """A heading of one of these files that can stand in double quotes, best of a few words; empty for none."""
     lookup = Lookup((HEADING,))
     texts = [file for file in files if file.path and extension_of(file.path) in FRONT_MATTER_EXTENSIONS]
     headings = [""]
     for file in sorted(texts, key=lambda file: (bool(_ENTRANCE.search(file.key)), file.key))[:_MOST_READ]:
-        with suppress(OSError), (root / on_disk(file.path)).open("rb") as stream:
+        with suppress(VssyncError), open_unchanged(contents, file) as stream:
             head = stream.read(MAX_FRONT_MATTER).decode("utf-8-sig", "replace")
             heading = str(look_up([lookup], head, file.path).values.get(lookup, ""))
             headings += [heading] if _QUESTION.fullmatch(heading) else []

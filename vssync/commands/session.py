@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
@@ -45,6 +46,7 @@ class Settings:
     limits: str = ""  # changes to the provider's rate limits, such as `uploads=500`
     caller: Caller = field(default_factory=Caller)
     allow_outside: tuple[Path, ...] = ()
+    allow_large: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     engine: str = ""  # where documents are converted, if not on this machine
     ask_passphrase: Callable[[str], str] | None = None  # where a person is at a terminal
@@ -58,7 +60,7 @@ class Settings:
         """What converts documents, with a cache in the state folder; without one where that cannot be used."""
         folder = None
         with suppress(VssyncError, OSError):
-            manifest = Path(self.manifest).resolve()
+            manifest = Path(os.path.realpath(self.manifest))
             tree = find_work_tree(manifest if manifest.is_dir() else manifest.parent)
             folder = state_folder(self.environment, tree) / "conversions"
         return Converter(self.engine, folder)
@@ -78,7 +80,8 @@ class Settings:
             *(("--allow-http", host) for host in caller.allow_http),
             *(("--workers", str(self.workers or "")), ("--limits", self.limits)),
         )
-        return tuple(word for option, value in options if value for word in (option, value))
+        words = (word for option, value in options if value for word in (option, value))
+        return (*words, *(["--allow-large"] if self.allow_large else []))
 
 
 def parse_variables(texts: tuple[str, ...]) -> dict[str, str]:
@@ -163,6 +166,7 @@ def load_manifest(
         env=settings.env,
         variables=settings.variables,
         allow_outside=settings.allow_outside,
+        allow_large=settings.allow_large,
         options=LoadOptions(hashed=hashed, on_hashed=on_hashed, converter=settings.converter),
     )
     service = loaded.desired.service

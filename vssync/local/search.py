@@ -38,7 +38,7 @@ COMPOUND = record(
 
 def parse_filter(value: Any, path: str, depth: int = MAX_FILTER_DEPTH) -> Predicate:
     """A missing attribute equals nothing: `ne` and `nin` hold for it and every other comparison fails."""
-    if require_type(value, path, dict).get("type") not in COMPOUNDS:
+    if require_type(value, path, dict).get("type") not in tuple(COMPOUNDS):  # whatever it is, hashable or not
         return parse_comparison(value, path)
     if not depth:
         raise invalid_error(path, f"filters are nested deeper than {MAX_FILTER_DEPTH}")

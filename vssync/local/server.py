@@ -101,8 +101,7 @@ def serve_until_stopped(app: WSGIApplication, listening: socket.socket, *, keep_
 def create_server(app: WSGIApplication, listening: socket.socket, *, keep_alive: int) -> Any:
     """A server that closes a connection after so many idle seconds.
 
-    Faults that cut a connection rely on waitress: it closes one without a reply when the application raises
-    `ConnectionError`, and in the middle when a body is shorter than promised.
+    Faults rely on waitress: it cuts a connection at a `ConnectionError` of the application, and at too short a body.
     """
     import waitress
 
@@ -113,6 +112,7 @@ def create_server(app: WSGIApplication, listening: socket.socket, *, keep_alive:
         threads=8,
         ident="vssync",
         log_socket_errors=False,
+        connection_limit=900,  # idle ones hold up nobody; `select` takes 1023
         channel_timeout=keep_alive,
         cleanup_interval=min(30, keep_alive),  # seconds between checks for idle connections
         max_request_body_size=MOST_BODY_BYTES,

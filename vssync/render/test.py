@@ -22,13 +22,15 @@ from vssync.render.markdown import (
     inline_code,
     join_markdown,
     prose,
+    short_code,
+    short_prose,
     title_block,
 )
 from vssync.render.plan_text import join_blocks
-from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
+from vssync.text import count_noun, escape_ci_commands, escape_control
 
 _FAILURES, _FOUND = 50, 5  # questions of a store, and documents of a question, that are shown
-_SENTENCE, _NAME, _LOST = 300, 80, 20  # characters of a note and of a question; questions named in a comment
+_LOST = 20  # questions named in a comment
 _LABEL = 10  # columns of "expected" and the like
 _OPERATORS = {"eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "in", "nin": "not in"}
 _CUT = "Cut here: `vssync test` shows more."
@@ -167,20 +169,21 @@ def report_total(report: QuestionReport) -> str:
 
 
 def questions_markdown(report: QuestionReport, view: View) -> str:
-    """The report for a comment or a job's summary: a table of the stores, then what fails."""
+    """The report for a comment or a job's summary."""
+    return join_markdown(question_blocks(report, view), SUMMARY if view.full else COMMENT, cut=_CUT)
+
+
+def question_blocks(report: QuestionReport, view: View) -> Iterator[MarkdownBlock]:
+    """A table of the stores, then what fails."""
     view = replace(view, width=WIDTH, color=False)
-    size = SUMMARY if view.full else COMMENT
+    yield title_block("test", report.owner, wording.heading_line(report.owner, report.service))
     head = "| store | questions | pass | needed | result |\n| --- | --: | --: | --: | --- |"
-    blocks = [
-        title_block("test", report.owner, wording.heading_line(report.owner, report.service)),
-        MarkdownBlock(head, tuple(map(_table_row, report.stores))),
-    ]
+    yield MarkdownBlock(head, tuple(map(_table_row, report.stores)))
     for store in report.stores:
         _, *lines = _store_lines(report, store, view)
         if lines:
             texts = lay_out_columns(lines, view).format_lines(lines)
-            blocks.append(fenced_block(texts, before=f"{inline_code(store.key)}: {prose(store_total(store))}\n\n"))
-    return join_markdown(blocks, size, cut=_CUT)
+            yield fenced_block(texts, before=f"{inline_code(store.key)}: {prose(store_total(store))}\n\n")
 
 
 def _table_row(store: StoreScore) -> str:
@@ -192,24 +195,20 @@ def _table_row(store: StoreScore) -> str:
 def lost_question_blocks(plans: Iterable[tuple[str, Plan | None]]) -> Iterator[MarkdownBlock]:
     """The questions that plans, each with its manifest's name, are certain to leave without their document."""
     found = [
-        (name, f"{_code(note.key)} loses its document: {prose(shorten_middle(note.detail, _SENTENCE))}.")
+        (name, f"{short_code(note.key)} loses its document: {short_prose(note.detail)}.")
         for name, plan in plans
         for store in (plan.stores if plan else ())
         for note in store.notes
         if note.kind is NoteKind.LOST_QUESTION
     ]
     is_named = len({name for name, _ in found}) > 1
-    lines = [f"{_code(name)}: {text}" if is_named else text for name, text in found]
+    lines = [f"{short_code(name)}: {text}" if is_named else text for name, text in found]
     if (rest := len(lines) - _LOST) > 0:
         lines = [*lines[:_LOST], f"and {count_noun(rest, 'more question')}"]
     if lines[1:]:
         yield MarkdownBlock("**Questions**:\n", tuple(f"- {line}" for line in lines))
     elif lines:
         yield MarkdownBlock(f"**Questions**: {lines[0]}")
-
-
-def _code(text: str) -> str:
-    return inline_code(shorten_middle(escape_control(text), _NAME))
 
 
 def questions_json(report: QuestionReport) -> str:

@@ -16,7 +16,7 @@ from vssync.manifest.spec import CONVERTIBLE_EXTENSIONS
 from vssync.model.state import DesiredFile, extension_of
 from vssync.sources.converter import CONVERTER_SET, find_set_problem
 from vssync.sources.engine import DEFAULT_LIMITS, Conversion, ConversionLimits, open_engine
-from vssync.sources.paths import on_disk
+from vssync.sources.paths import Sandbox, on_disk
 
 if TYPE_CHECKING:
     from vssync.sources.cache import ConversionCache
@@ -42,8 +42,10 @@ class Converter:
     # By source and SHA-256 of the Markdown, what each file was converted as in this process.
     _extensions: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def convert_files(self, files: Iterable[tuple[Path, str]]) -> Iterator[ConvertedFile]:
-        """Each file converted, given by its path and the extension it has for this, in order.
+    def convert_files(
+        self, files: Iterable[tuple[Path, str]], sandbox: Sandbox | None = None
+    ) -> Iterator[ConvertedFile]:
+        """Each file converted, given by its path and the extension it has for this, in order; if it is in the sandbox.
 
         Raises VssyncError where nothing can be converted here.
         """
@@ -53,7 +55,7 @@ class Converter:
 
         with open_cache(self.cache_folder) as cache, open_engine(self.engine) as engine:
             asked: deque[tuple[str, str, bool]] = deque()  # SHA-256, extension, whether it is in the cache
-            documents = (self._look_up(cache, asked, *file) for file in files)
+            documents = (self._look_up(cache, asked, *file, sandbox) for file in files)
             for conversion in engine.convert_all(documents, self.limits):
                 digest, extension, is_cached = asked.popleft()
                 source = f"{digest}.{CONVERTER_SET}"
@@ -64,7 +66,12 @@ class Converter:
                 yield ConvertedFile(source, conversion)
 
     def _look_up(
-        self, cache: ConversionCache, asked: deque[tuple[str, str, bool]], path: Path, extension: str
+        self,
+        cache: ConversionCache,
+        asked: deque[tuple[str, str, bool]],
+        path: Path,
+        extension: str,
+        sandbox: Sandbox | None,
     ) -> Conversion | tuple[bytes, str]:
         """A document to convert; or what it was converted to before, or why it cannot be. Adds what was asked for."""
         digest, data, problem, markdown = "", b"", "", None
@@ -72,7 +79,7 @@ class Converter:
             if (size := os.stat(path).st_size) > _MAX_DOCUMENT_BYTES:
                 problem = f"has {size:,} bytes; {_MAX_DOCUMENT_BYTES:,} can be converted"
             else:
-                data = path.read_bytes()
+                data = sandbox.read(path) if sandbox else path.read_bytes()
                 digest = hashlib.sha256(data).hexdigest()
                 markdown = cache.get(digest, extension, CONVERTER_SET)
         except OSError as error:

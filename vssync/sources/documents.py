@@ -16,17 +16,29 @@ from vssync.manifest.questions import QuestionFile, find_unanswerable, parse_que
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import Document, Tree, parse_document
 from vssync.model.state import Desired
-from vssync.sources.paths import ALLOW_HINT, Sandbox, from_disk, on_disk
+from vssync.sources.paths import ALLOW_HINT, MOST_BYTES, Sandbox, from_disk, on_disk
 from vssync.sources.schemas import load_schema
+from vssync.text import format_size
+
+LARGE_HINT = "name files by patterns; whoever runs vssync can allow it with --allow-large"
 
 if TYPE_CHECKING:
     from vssync.sources.revision import Checkout
 
 
-def read_document(file: Path, shown_name: str, noun: str = "manifest") -> Document:
-    """A file of YAML or JSON. Raises ManifestError, in which the file is called by the noun."""
+def read_document(file: Path, shown_name: str, sandbox: Sandbox, noun: str = "manifest", *, used: int = 0) -> Document:
+    """A file of YAML or JSON. Raises ManifestError, in which the file is called by the noun.
+
+    `used` are the bytes of the files that it belongs to.
+    """
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with sandbox.open(str(file)) as (opened, status):
+            if status.st_size + used > sandbox.most_bytes:
+                whole = "the manifest and its included files are" if used else f"the {noun} is"
+                large = f"{whole} larger than {format_size(MOST_BYTES)}"
+                raise ManifestError((Problem(shown_name, 0, 0, large, LARGE_HINT),))
+            with os.fdopen(opened, "rb", closefd=False) as stream:
+                text = stream.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         problem = Problem(shown_name, line, 1, f"the {noun} is not UTF-8 text", "save it as UTF-8")
@@ -37,9 +49,12 @@ def read_document(file: Path, shown_name: str, noun: str = "manifest") -> Docume
     raise ManifestError((problem,))
 
 
-def read_included(main: Document, folder: Path, schema: Tree, files: list[FoundFile]) -> tuple[Document, ...]:
+def read_included(
+    main: Document, folder: Path, schema: Tree, files: list[FoundFile], sandbox: Sandbox
+) -> tuple[Document, ...]:
     """The included files. Raises ManifestError with the problems of all of them."""
     documents: list[Document] = []
+    used = len(main.text)
     problems: list[Problem] = []
     for file in files:
         shown_name = os.path.join(os.path.dirname(main.file_name), file.path)
@@ -47,7 +62,8 @@ def read_included(main: Document, folder: Path, schema: Tree, files: list[FoundF
             problems.append(Problem(shown_name, 0, 0, file.problem))
         elif shown_name != main.file_name:
             try:
-                document = read_document(folder / on_disk(file.path), shown_name)
+                document = read_document(folder / on_disk(file.path), shown_name, sandbox, used=used)
+                used += len(document.text)
                 documents.append(check_document(document, schema, "included"))
             except ManifestError as error:
                 problems += error.problems
@@ -75,7 +91,7 @@ def read_questions(
             continue
         shown_name = os.path.join(os.path.dirname(manifest.documents.main.file_name), os.path.normpath(spec.tests))
         try:
-            document = read_document(file, shown_name, "question file")
+            document = read_document(file, shown_name, sandbox, "question file")
             by_path[spec.tests] = parse_questions(document, load_schema("questions.schema.json"))
         except ManifestError as error:
             problems += error.problems
@@ -86,7 +102,7 @@ def read_questions(
 def _questions_problem(text: str, file: Path, sandbox: Sandbox) -> tuple[str, str] | None:
     """Why a file of questions cannot be read, and the way out; None where it can be tried."""
     if os.path.isabs(text) or "\0" in text:
-        return f"`{text}` is no relative path", "write it relative to the file that names it"
+        return f"`{text}` is not a relative path", "write it relative to the file that names it"
     if not sandbox.allows(file):
         return f"`{text}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync", ALLOW_HINT
     if not file.is_file():

@@ -47,12 +47,17 @@ class LoadedManifest:
     """A manifest and the desired state of its files."""
 
     desired: Desired
-    root: Path  # absolute; `DesiredFile.path` is relative to it
+    sandbox: Sandbox  # whose first folder is the root
     file: str  # as shown to people
     manifest: Manifest
     warnings: tuple[Problem, ...] = ()
     commit_dates: Mapping[str, str] = field(default_factory=dict)  # by path, of files with an attribute from `git.date`
     converter: Converter = field(default_factory=Converter)
+
+    @property
+    def root(self) -> Path:
+        """The real folder that each `DesiredFile.path` is relative to."""
+        return self.sandbox.folders[0]
 
     @property
     def contents(self) -> FileContents:
@@ -105,6 +110,7 @@ def load_sources(
     env: str | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
     allow_outside: tuple[Path, ...] = (),
+    allow_large: bool = False,
     options: LoadOptions = EVERYTHING,
 ) -> LoadedManifest:
     """Reads a manifest and the files it names, resolved for one environment.
@@ -113,18 +119,19 @@ def load_sources(
     another.
     """
     file = find_manifest(path)
-    sandbox = sandbox_around(file.parent, allow_outside)
+    sandbox = sandbox_around(file.parent, allow_outside, allow_large=allow_large)
     if not sandbox.allows(file):
         raise ManifestError((Problem(str(file), 0, 0, f"the manifest {sandbox.way_out}", ALLOW_HINT),))
     manifest = _load_manifest(file, sandbox, env, variables, options)
     with adding_problems(manifest.problems):
         root = _find_root(manifest, file, sandbox, options.checkout)
-        listing = options.walk(root, manifest.patterns, sandbox.around(root))
+        inner = sandbox.around(root)
+        listing = options.walk(root, manifest.patterns, inner)
     selections, selection_problems = select_files(manifest, listing)
     options = replace(options, hashed=options.hashed and not manifest.problems)
     with adding_problems((*manifest.problems, *selection_problems)):
         commit_dates = _commit_dates(manifest, root, selections)
-    readings, read_problems = read_files(root, read_jobs(selections, options.hashed, commit_dates), options)
+    readings, read_problems = read_files(inner, read_jobs(selections, options.hashed, commit_dates), options)
     asking = replace(manifest, stores=()) if options.is_past else manifest  # nobody asks the questions of the past
     questions, question_problems = read_questions(asking, file.parent, sandbox, options.checkout)
     problems = (*manifest.problems, *selection_problems, *read_problems, *question_problems)
@@ -135,7 +142,7 @@ def load_sources(
     desired, question_warnings = with_questions(desired, questions)
     found = problems if options.is_past else find_warnings(manifest, selections, listing)
     warnings = (*found, *warnings, *question_warnings)
-    return LoadedManifest(desired, root, str(file), manifest, warnings, commit_dates, options.converter)
+    return LoadedManifest(desired, inner, str(file), manifest, warnings, commit_dates, options.converter)
 
 
 def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
@@ -151,7 +158,7 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
     lookups = resolve.lookups_to_trace(loaded.manifest, store_key, file)
     to_read = (file.path, loaded.converter.extension_for(file) if file.source else "")
     jobs = [read_job(to_read, file.filename, lookups, loaded.commit_dates)] if lookups else []
-    readings, problems = read_files(loaded.root, jobs, LoadOptions(hashed=False, converter=loaded.converter))
+    readings, problems = read_files(loaded.sandbox, jobs, LoadOptions(hashed=False, converter=loaded.converter))
     if problems:
         raise ManifestError(problems)
     looked_up = readings[to_read].findings.values if jobs else {}
@@ -161,7 +168,7 @@ def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -
 def read_documents(root: Path, lookups: Mapping[str, frozenset[Lookup]]) -> dict[str, resolve.Reading]:
     """What these files below a root say, by path; files that cannot be read are left out."""
     jobs = [read_job((path, ""), path, each, {}) for path, each in lookups.items()]
-    return {path: reading for (path, _), reading in read_files(root, jobs, EVERYTHING)[0].items()}
+    return {path: reading for (path, _), reading in read_files(Sandbox((root,)), jobs, EVERYTHING)[0].items()}
 
 
 def _load_manifest(
@@ -169,7 +176,7 @@ def _load_manifest(
 ) -> Manifest:
     """The manifest in this file and the files that it includes, which are read in the order of their paths."""
     schema = load_schema("manifest.schema.json")
-    main = check_document(read_document(file, str(file)), schema)
+    main = check_document(read_document(file, str(file), sandbox), schema)
     folder = Path(os.path.realpath(file.parent))
     with adding_problems(main.problems):
         if options.is_past:
@@ -180,7 +187,7 @@ def _load_manifest(
         unmatched = [Diagnostic(path, "the pattern matches no file") for path, files in matches.items() if not files]
         raise_if_any(Documents(main), unmatched)
         distinct = {file.path: file for files in matches.values() for file in files}
-        included = read_included(main, folder, schema, [file for _, file in sorted(distinct.items())])
+        included = read_included(main, folder, schema, [file for _, file in sorted(distinct.items())], sandbox)
     return build_manifest(Documents(main, included), schema, env, variables)
 
 

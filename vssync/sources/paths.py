@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from vssync.manifest.globs import NEVER_READ
 
+MOST_BYTES = 16 << 20  # of a manifest with its included files, and of a file of questions
+# A FIFO that took a file's place must not hold up whoever opens it. Only Windows has O_BINARY.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 ALLOW_HINT = "whoever runs vssync can allow it with --allow-outside DIR"
 _DECODES_UTF_8 = sys.getfilesystemencoding() == "utf-8"
 
@@ -32,6 +39,7 @@ class Sandbox:
     """
 
     folders: tuple[Path, ...]  # that of the manifest first, then those of `--allow-outside`
+    most_bytes: float = MOST_BYTES  # of the manifest; infinite with `--allow-large`
 
     @property
     def way_out(self) -> str:
@@ -45,7 +53,29 @@ class Sandbox:
 
     def around(self, folder: Path) -> Sandbox:
         """The sandbox for one folder of the work tree, with the folders of `--allow-outside`."""
-        return Sandbox((folder, *self.folders[1:]))
+        return replace(self, folders=(folder, *self.folders[1:]))
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[tuple[int, os.stat_result]]:
+        """A file's descriptor, for reading, and its status. Raises OSError, also where it is no regular file inside.
+
+        A link may have been put there, or into a folder around it, since the path was looked at.
+        """
+        file = os.open(path, _READ)  # for a small file, `open` takes twice the time
+        try:
+            real, status = _opened_path(file, path), os.fstat(file)
+            if not (real == path or self.allows(real)):
+                raise PermissionError(0, f"it {self.way_out}")
+            if not stat.S_ISREG(status.st_mode):
+                raise PermissionError(0, "it is not a regular file")
+            yield file, status
+        finally:
+            os.close(file)
+
+    def read(self, path: Path) -> bytes:
+        """The bytes of a file. Raises OSError as `open` does."""
+        with self.open(str(path)) as (file, _), os.fdopen(file, "rb", closefd=False) as stream:
+            return stream.read()
 
 
 def _is_never_read(real: Path, folder: Path) -> bool:
@@ -61,9 +91,21 @@ def _is_same(path: Path, other: Path) -> bool:
         return False
 
 
-def sandbox_around(folder: Path, allowed: tuple[Path, ...]) -> Sandbox:
+def _opened_path(file: int, path: str) -> str:
+    """The real path of an open file. Raises OSError where its path leads to another by now, and only it could tell."""
+    try:
+        return os.readlink(f"/proc/self/fd/{file}")  # only Linux has it
+    except FileNotFoundError:
+        real = os.path.realpath(path)
+        if not os.path.samestat(os.fstat(file), os.lstat(real)):
+            raise PermissionError(0, "it was replaced a moment ago") from None
+        return real
+
+
+def sandbox_around(folder: Path, allowed: tuple[Path, ...], *, allow_large: bool = False) -> Sandbox:
     """The sandbox of a manifest in this folder; `allowed` are more folders, from `--allow-outside`."""
-    return Sandbox((find_work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed)))
+    folders = (find_work_tree(folder), *(Path(os.path.realpath(path)) for path in allowed))
+    return Sandbox(folders, inf if allow_large else MOST_BYTES)
 
 
 def has_git(folder: Path) -> bool:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # files that a thread takes at once
 _CHUNK_BYTES = 1024 * 1024  # of a file, held in memory
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # only Windows has O_BINARY
 # Git LFS's specification: a pointer file has fewer bytes than this, and begins with this line.
 _MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
 _LFS_FIELDS = re.compile(rb"(?m)^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})$")
@@ -104,15 +103,15 @@ def read_job(
 
 
 def read_files(
-    root: Path, jobs: Sequence[ReadJob], options: LoadOptions
+    sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions
 ) -> tuple[dict[FileToRead, resolve.Reading], tuple[Problem, ...]]:
-    """What was read, and the problems of the files that could not be read."""
+    """What was read below the sandbox's first folder, and the problems of the files that could not be read."""
     readings: dict[FileToRead, resolve.Reading] = {}
     problems: list[Problem] = []
     total_bytes = 0
     jobs = sorted(jobs, key=lambda job: bool(job.converted_from))
     split = next((number for number, job in enumerate(jobs) if job.converted_from), len(jobs))
-    results = chain(_read_all(root, jobs[:split], options), _read_converted(root, jobs[split:], options))
+    results = chain(_read_all(sandbox, jobs[:split], options), _read_converted(sandbox, jobs[split:], options))
     for count, (job, result) in enumerate(zip(jobs, results, strict=True), 1):
         if isinstance(result, Problem):
             problems.append(result)
@@ -124,11 +123,11 @@ def read_files(
     return readings, tuple(problems)
 
 
-def _read_all(root: Path, jobs: Sequence[ReadJob], options: LoadOptions) -> Iterator[resolve.Reading | Problem]:
-    folder = str(root)
+def _read_all(sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions) -> Iterator[resolve.Reading | Problem]:
+    folder = str(sandbox.folders[0])
 
     def read(job: ReadJob) -> resolve.Reading | Problem:
-        return _read_file(f"{folder}/{on_disk(job.path)}", job, options)
+        return _read_file(sandbox, f"{folder}/{on_disk(job.path)}", job, options)
 
     if len(jobs) < _JOBS_PER_TASK:
         yield from map(read, jobs)
@@ -138,11 +137,12 @@ def _read_all(root: Path, jobs: Sequence[ReadJob], options: LoadOptions) -> Iter
         yield from chain.from_iterable(threads.map(lambda group: [*map(read, group)], groups))
 
 
-def _read_converted(root: Path, jobs: Sequence[ReadJob], options: LoadOptions) -> Iterator[resolve.Reading]:
+def _read_converted(sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions) -> Iterator[resolve.Reading]:
     """What the Markdown of each file says. A pointer of Git LFS, which has none, is read as any other file is."""
-    pointers = {job.path: pointer for job in jobs if (pointer := _read_pointer(root / on_disk(job.path), job, options))}
+    root = sandbox.folders[0]
+    pointers = {job.path: pointer for job in jobs if (pointer := _read_pointer(sandbox, job, options))}
     files = ((root / on_disk(job.path), job.converted_from) for job in jobs if job.path not in pointers)
-    converted = options.converter.convert_files(files) if len(pointers) < len(jobs) else iter(())
+    converted = options.converter.convert_files(files, sandbox) if len(pointers) < len(jobs) else iter(())
     for job in jobs:
         if job.path in pointers:
             yield pointers[job.path]
@@ -159,22 +159,23 @@ def _read_converted(root: Path, jobs: Sequence[ReadJob], options: LoadOptions) -
     assert next(converted, None) is None  # so that it ends what it began
 
 
-def _read_pointer(path: Path, job: ReadJob, options: LoadOptions) -> resolve.Reading | None:
+def _read_pointer(sandbox: Sandbox, job: ReadJob, options: LoadOptions) -> resolve.Reading | None:
     """What a Git LFS pointer says in place of a document; None for any other file."""
+    path = sandbox.folders[0] / on_disk(job.path)
     try:
         if path.stat().st_size >= _MAX_POINTER_BYTES or not path.read_bytes().startswith(_LFS_POINTER):
             return None
     except OSError:
         return None  # which is found again when it is converted
-    reading = _read_file(str(path), job, options)
+    reading = _read_file(sandbox, str(path), job, options)
     if isinstance(reading, Problem) or reading.problem:
         return reading if isinstance(reading, resolve.Reading) else None
     return replace(reading, source=f"{reading.sha256}.{CONVERTER_SET}")
 
 
-def _read_file(path: str, job: ReadJob, options: LoadOptions) -> resolve.Reading | Problem:
+def _read_file(sandbox: Sandbox, path: str, job: ReadJob, options: LoadOptions) -> resolve.Reading | Problem:
     try:
-        if reading := _read_once(path, job, options) or _read_once(path, job, options):
+        if reading := _read_once(sandbox, path, job, options) or _read_once(sandbox, path, job, options):
             return reading
         message, hint = "the file changed while it was read, twice", "wait until nothing writes to it"
     except OSError as error:
@@ -182,14 +183,12 @@ def _read_file(path: str, job: ReadJob, options: LoadOptions) -> resolve.Reading
     return Problem(job.path, 0, 0, message, hint)
 
 
-def _read_once(path: str, job: ReadJob, options: LoadOptions) -> resolve.Reading | None:
+def _read_once(sandbox: Sandbox, path: str, job: ReadJob, options: LoadOptions) -> resolve.Reading | None:
     """Reads what the job asks for; None if the file changed meanwhile. Raises OSError."""
     if not (options.hashed or job.may_have_front_matter):
         return resolve.Reading(findings=look_up(job.lookups, "", job.path, job.commit_date))
     digest, text, pointer = hashlib.sha256(), TextReader(), b""
-    file = os.open(path, _READ)  # for a small file, `open` takes twice the time
-    try:
-        before = os.fstat(file)
+    with sandbox.open(path) as (file, before):
         left = before.st_size
         while chunk := os.read(file, min(left + 1, _CHUNK_BYTES)):
             if before.st_size < _MAX_POINTER_BYTES and chunk.startswith(_LFS_POINTER):
@@ -201,8 +200,6 @@ def _read_once(path: str, job: ReadJob, options: LoadOptions) -> resolve.Reading
                 digest.update(chunk)
             if left <= 0 or not options.hashed:
                 break
-    finally:
-        os.close(file)
     after = os.stat(path)
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         return None
