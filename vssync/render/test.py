@@ -54,7 +54,7 @@ def _store_lines(report: QuestionReport, store: StoreScore, view: View) -> Itera
     """A heading, then the questions that could not be asked, and those that fail."""
     tops = sorted({result.question.top for result in store.results})
     first = f"the first {tops[0]}" if len(tops) == 1 else f"the first {tops[0]} to {tops[-1]}"
-    left = f"{escape_control(report.owner).replace('/', ', ', 1)}: {escape_control(store.key)}"
+    left = f"{escape_control(wording.owner_text(report.owner))}: {escape_control(store.key)}"
     left += f"  {wording.short_id(store.id) or 'not live'}"
     yield TextLine(left, right=f"{count_noun(len(store.results), 'question')}, {first}", indent=0)
     yield from _unasked_lines(store, view)
