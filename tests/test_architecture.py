@@ -35,7 +35,7 @@ ONLY_IN = {
 ALL_FILES = sorted(PACKAGE.rglob("*.py"))
 LOCAL_FILES = [path for path in ALL_FILES if "local" in path.relative_to(PACKAGE).parts]
 FILES = [path for path in ALL_FILES if path not in LOCAL_FILES]
-MOST_FILES = 250
+MOST_FILES = 249
 # What reads or writes JSON and YAML has to do with values of any form; elsewhere a value has a type.
 JSON_EDGE = (
     "api",

@@ -91,6 +91,9 @@ def test_many_failures_are_cut_and_nothing_leaves_the_screen() -> None:
     lines = questions_text(replace(REPORT, stores=(many,)), View()).splitlines()
     assert "  x   and 2 more questions that fail (--full)" in lines
     assert [line for line in lines if display_width(line) > 80 and KEYS * 2 not in line] == []
+    unasked = replace(GUIDE, results=tuple(replace(wide, error=f"no {number}") for number in range(52)))
+    lines = questions_text(replace(REPORT, stores=(unasked,)), View()).splitlines()
+    assert "  !   and 2 more questions that could not be asked (--full)" in lines
     text = questions_markdown(replace(REPORT, stores=(many,) * 60), View())
     assert len(text) < 65_536
     assert text.endswith("Cut here: `vssync test` shows more.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from vssync.api.client import Client
 from vssync.commands.search import missing_reason, unknown_store_error
 from vssync.commands.session import Session
-from vssync.errors import ServiceError, UsageProblem, VssyncError
+from vssync.errors import Answer, ServiceError, UsageProblem, VssyncError
 from vssync.limits import MAX_VALUE_LENGTH, SEARCH_RESULTS
 from vssync.model.marks import KEY, key_attribute
 from vssync.model.plan import Options
@@ -77,6 +77,7 @@ class _Asker:
     def __init__(self, client: Client, pool: Pool, progress: AskProgress) -> None:
         self._client, self._pool, self._progress = client, pool, progress
         self._stopped: dict[str, str] = {}  # why, by store id
+        self._reasons: dict[Answer, str] = {}  # those that differ in their request's id alone are told as one
 
     def ask_all(self, jobs: list[_Job]) -> list[tuple[RankedHit, ...] | str]:
         """What each search found, or why it could not be made."""
@@ -89,9 +90,11 @@ class _Asker:
         try:
             hits = self._client.search_store(job.store_id, job.question.ask, job.most, job.question.filter)
         except ServiceError as error:
-            if error.answer.status not in _ABOUT_THE_QUESTION:
-                self._stopped[job.store_id] = str(error)
-            return str(error)
+            same = replace(error.answer, request_id="", retry_after=None)
+            reason = self._reasons.setdefault(same, str(error))
+            if same.status not in _ABOUT_THE_QUESTION:
+                self._stopped[job.store_id] = reason
+            return reason
         finally:
             self._progress.count()
         return tuple(RankedHit(hit.key, hit.file_id, hit.filename, hit.score) for hit in hits)

@@ -54,7 +54,7 @@ def _store_lines(report: QuestionReport, store: StoreScore, view: View) -> Itera
     """A heading, then the questions that could not be asked, and those that fail."""
     tops = sorted({result.question.top for result in store.results})
     first = f"the first {tops[0]}" if len(tops) == 1 else f"the first {tops[0]} to {tops[-1]}"
-    left = f"{escape_control(report.owner).replace('/', ', ', 1)}: {escape_control(store.key)}"
+    left = f"{escape_control(wording.owner_text(report.owner))}: {escape_control(store.key)}"
     left += f"  {wording.short_id(store.id) or 'not live'}"
     yield TextLine(left, right=f"{count_noun(len(store.results), 'question')}, {first}", indent=0)
     yield from _unasked_lines(store, view)
@@ -74,11 +74,14 @@ def _store_lines(report: QuestionReport, store: StoreScore, view: View) -> Itera
 def _unasked_lines(store: StoreScore, view: View) -> Iterator[TextLine]:
     """Each reason why questions could not be asked, with the question, or how many there are."""
     unasked = sorted((result for result in store.results if result.error), key=lambda result: result.error)
-    for error, group in groupby(unasked, key=lambda result: result.error):
-        results = list(group)
+    groups = [(error, list(group)) for error, group in groupby(unasked, key=lambda result: result.error)]
+    shown = groups if view.full else groups[:_FAILURES]
+    for error, results in shown:
         asked = escape_control(results[0].question.ask)
         yield TextLine(asked if len(results) == 1 else f"{len(results):,} questions could not be asked", sign="!")
         yield from (TextLine(line, indent=BELOW) for line in wrap_sentences(escape_control(error), BELOW, view))
+    if rest := sum(len(results) for _, results in groups[len(shown) :]):
+        yield TextLine(f"and {count_noun(rest, 'more question')} that could not be asked (--full)", sign="!")
 
 
 def _result_lines(result: QuestionResult, sign: str, view: View) -> Iterator[TextLine]:
