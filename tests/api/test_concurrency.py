@@ -10,7 +10,8 @@ from itertools import count
 
 import pytest
 
-from vssync.api.concurrency import AdaptiveGate
+from vssync.api.concurrency import AdaptiveGate, Gate
+from vssync.errors import Interrupted
 
 
 @dataclass
@@ -94,3 +95,28 @@ def test_it_never_has_fewer_than_the_least() -> None:
     gate = AdaptiveGate(8, 32)
     gate.narrow(8)
     assert gate.width == 8
+
+
+def test_a_gate_in_another_is_no_wider_than_that() -> None:
+    """So the first failure makes fewer go than failed together."""
+    outer = AdaptiveGate(8, 32)
+    inner = Gate(32, outer=outer)
+    with inner.enter() as width:
+        assert width == 8
+    inner.narrow(width)
+    assert (inner.width, outer.width) == (4, 8)
+
+
+@pytest.mark.parametrize("gate", [Gate(1), AdaptiveGate(1, 1), Gate(1, outer=Gate(8))])
+def test_who_waits_for_a_place_leaves_when_interrupted(gate: Gate) -> None:
+    """Though no place gets free; and takes none along."""
+
+    def interrupted() -> None:
+        raise Interrupted
+
+    with ExitStack() as stack:
+        stack.enter_context(gate.enter(interrupted))
+        with pytest.raises(Interrupted), gate.enter(interrupted):
+            pass
+    with gate.enter(interrupted) as width:
+        assert width == 1

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
 
 _SLOWER = 1.5  # times the fastest typical answer: then more at once only wait longer
+_LOOK = 0.2  # seconds between looks, of who waits for a place, at whether it should still wait
 _PATIENCE = 200  # rounds; where a service bears N at a time, one answer in a hundred or fewer is a refusal
 
 
 class Gate:
-    """Lets at most `width` requests go side by side. Thread-safe."""
+    """Lets at most `width` requests go side by side, and no more than `outer` does. Thread-safe."""
 
-    def __init__(self, width: int, *, least: int = 1) -> None:
+    def __init__(self, width: int, *, least: int = 1, outer: Gate | None = None) -> None:
         self.width = width
         self._least = least
+        self._outer = outer
         self._inside = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def enter(self) -> Iterator[int]:
-        """Waits for a place; gives the width at that time, for `narrow`."""
+    def enter(self, check: Callable[[], object] = lambda: None) -> Iterator[int]:
+        """Waits for a place, unless `check` raises meanwhile; gives the width at that time, for `narrow`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._inside < self.width)
+            while self._inside >= (width := min(self.width, self._outer.width if self._outer else self.width)):
+                check()
+                self._changed.wait(_LOOK)
             self._inside += 1
-            width = self.width
         try:
             yield width
         finally:
