@@ -91,8 +91,17 @@ def test_it_does_not_grow_where_few_requests_go() -> None:
     assert gate.width == 8
 
 
-def test_it_never_has_fewer_than_the_least() -> None:
-    gate = AdaptiveGate(8, 32)
+@pytest.mark.parametrize("most", [1, 3, 5, 8])
+def test_where_fewer_are_borne_than_it_begins_with_fewer_go(most: int) -> None:
+    world = World(lambda _: 0.05, lambda _now, inside: inside > most)
+    world.play(5_000)
+    late = world.log[500:]
+    assert max(width for _, width, _ in late) <= most + 1
+    assert sum(is_refused for _, _, is_refused in late) < 0.01 * len(late)
+
+
+def test_a_fixed_number_stays() -> None:
+    gate = AdaptiveGate(8, 8)
     gate.narrow(8)
     assert gate.width == 8
 

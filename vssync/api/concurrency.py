@@ -47,14 +47,14 @@ class Gate:
 
 
 class AdaptiveGate(Gate):
-    """Begins with `least`, and widens up to `most` while it is full and answers come as fast as they did with fewer.
+    """Begins with `first`, and widens up to `most` while it is full and answers come as fast as they did with fewer.
 
-    Until the first refusal it doubles with each round of answers. A refusal halves it; from there it gains one a round,
-    and stays below the width that was refused for `_PATIENCE` rounds.
+    Until the first refusal it doubles with each round of answers. A refusal halves it, down to one; from there it gains
+    one a round, and stays below the width that was refused for `_PATIENCE` rounds. Where `first` is `most`, it is fixed.
     """
 
-    def __init__(self, least: int, most: int) -> None:
-        super().__init__(least, least=least)
+    def __init__(self, first: int, most: int) -> None:
+        super().__init__(first, least=1 if first < most else most)
         self._most = most
         self._refused_width = 0  # of late; 0: none
         self._rounds_below = 0  # just below it

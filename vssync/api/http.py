@@ -111,7 +111,7 @@ class Sender:
         provider: Provider,
         *,
         workers: int = 1,
-        least_workers: int = 0,
+        first_workers: int = 0,
         warnings: tuple[str, ...] = (),
     ) -> None:
         self._http = http
@@ -126,7 +126,7 @@ class Sender:
         self.limits = limits
         self.clock = limits.clock
         # llama-stack on SQLite: deletions in parallel lock its database, and a half-done one can break a listing.
-        self.in_flight = AdaptiveGate(min(least_workers or workers, workers), workers)
+        self.in_flight = AdaptiveGate(min(first_workers or workers, workers), workers)
         self.deletions = Gate(workers, outer=self.in_flight)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
