@@ -54,7 +54,7 @@ class Conversion:
 
 
 class _Child:
-    """One process that converts documents, one at a time. Raises VssyncError where what it needs is not installed."""
+    """One process that converts documents, one at a time, once it was started."""
 
     def __init__(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
@@ -67,6 +67,9 @@ class _Child:
         )
         self.is_late = self.is_spent = False
         self._stdin, self._stdout = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
+
+    def start(self) -> None:
+        """Waits until it takes documents. Raises VssyncError where what it needs is not installed."""
         started = self._within(_START_SECONDS, self._receive)
         if started is None or started.problem:
             self.close()
@@ -115,6 +118,7 @@ class _Child:
             return None
         finally:
             timer.cancel()
+            timer.join()  # so that it ends no later document
 
     def _receive(self) -> Conversion | None:
         line = self._stdout.readline()
@@ -141,14 +145,10 @@ class Converters:
 
     def convert(self, data: bytes, extension: str, limits: ConversionLimits) -> Conversion:
         """Converts a document in a process that has no other. Raises VssyncError where the converters do not fit."""
-        try:
-            child = self._idle.pop()
-        except IndexError:
-            child = _Child()
-            self._all.add(child)
-        conversion = None if self._is_closed else child.convert(data, extension, limits)
+        child = self._idle_child()
+        conversion = child.convert(data, extension, limits)
         self.count += 1
-        if conversion and not child.is_spent:
+        if conversion and not (child.is_spent or child.is_late):
             self._idle.append(child)
             return conversion
         conversion = conversion or Conversion(problem=child.explain_end(limits))
@@ -156,8 +156,18 @@ class Converters:
         self._all.discard(child)
         return conversion
 
+    def _idle_child(self) -> _Child:
+        with suppress(IndexError):
+            return self._idle.pop()
+        child = _Child()
+        self._all.add(child)  # before it has started, so that `close` ends it
+        if self._is_closed:
+            child.close()
+        child.start()
+        return child
+
     def close(self) -> None:
-        """Ends all processes; those at work, too."""
+        """Ends all processes; those that start or convert, too."""
         self._is_closed = True
         while self._all:
             self._all.pop().close()
