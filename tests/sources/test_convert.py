@@ -124,12 +124,13 @@ def test_the_cache_gives_what_was_put_in_and_a_damaged_one_is_made_anew(tmp_path
         assert [cache.get(*key) for key in (("s", ".html", "1"), ("s", ".csv", "2"), ("t", ".csv", "1"))] == [None] * 3
     with open_cache(folder) as cache:
         assert cache.get("s", ".csv", "1") == b"| a |\n"
-    for path in folder.iterdir():
-        path.write_bytes(b"damaged" * 1000)
-    with open_cache(folder) as cache:
-        assert cache.get("s", ".csv", "1") is None
-        cache.put("s", ".csv", "1", b"again\n")
-        assert cache.get("s", ".csv", "1") == b"again\n"
+    for sound in (0, 4096):  # bytes: all pages are damaged, or those with the texts
+        for path in folder.iterdir():
+            path.write_bytes(path.read_bytes()[:sound].ljust(8192, b"d"))
+        with open_cache(folder, cleans=True) as cache:
+            assert cache.get("s", ".csv", "1") is None
+            cache.put("s", ".csv", "1", b"again\n")
+            assert cache.get("s", ".csv", "1") == b"again\n"
 
 
 def test_without_a_folder_that_can_be_used_there_is_no_cache(tmp_path: Path) -> None:
