@@ -211,6 +211,17 @@ def test_converters_that_start_are_ended_with_the_others() -> None:
 
 
 @pytest.mark.convert
+def test_a_document_fails_only_in_a_process_that_had_none_before() -> None:
+    """Earlier ones may have left it too little memory, or the system may have ended it."""
+    converters = Converters()
+    for _ in range(2):
+        assert converters.convert(b"a,b\n", ".csv", ConversionLimits()).markdown
+        (child,) = converters._idle
+        child._process.kill()
+    converters.close()
+
+
+@pytest.mark.convert
 def test_a_converter_whose_vssync_is_gone_ends_itself() -> None:
     limits = {**asdict(ConversionLimits()), "seconds": 1 - converter._GRACE_SECONDS}
     request = json.dumps({"extension": ".csv", "size": len(HANGING), **limits}).encode()
