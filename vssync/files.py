@@ -71,9 +71,9 @@ def write_file(path: Path, text: str | Iterable[str]) -> None:
 
 def _write(file: BinaryIO, parts: Iterable[str], *, compressed: bool) -> None:
     with ExitStack() as stack:
-        sink: BinaryIO = file
+        sink: BinaryIO | gzip.GzipFile = file
         if compressed:  # without name and time: the same plan is the same bytes
-            sink = stack.enter_context(gzip.GzipFile("", "wb", 6, file, mtime=0))  # type: ignore[assignment]
+            sink = stack.enter_context(gzip.GzipFile("", "wb", 6, file, mtime=0))
         text = TextIOWrapper(sink, encoding="utf-8", newline="\n")
         text.writelines(parts)
         text.flush()

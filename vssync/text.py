@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable
 from math import ceil
@@ -155,6 +156,15 @@ def _prefix_within(text: str, room: int) -> str:
         if used > room:
             return text[:index]
     return text
+
+
+def wrap_list(text: str, head: str, width: int) -> list[str]:
+    """A list behind a heading, in lines of at most `width` columns: broken at commas and double spaces alone."""
+    breakable = text.replace(" ", "\0").replace(",\0", ", ").replace("\0\0", "  ")  # other spaces hold together
+    room = max(20, width - display_width(head))
+    first, *more = textwrap.wrap(breakable, room, break_long_words=False, break_on_hyphens=False) or [""]
+    below = " " * display_width(head)
+    return [line.replace("\0", " ").rstrip() for line in (head + first, *(below + line for line in more))]
 
 
 def pad_right(text: str, room: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Lock
 
@@ -135,6 +136,45 @@ def test_each_request_counts_against_its_own(limits: str, seconds: float) -> Non
     client.create_uniform_batch("vs_1", ["file-3"], {}, AUTO)
     client.get_store("vs_1")
     assert sum(clock.waits) == pytest.approx(seconds, abs=0.2)
+
+
+class SlidingMinute:
+    """A service that counts what it took within the last minute, to the request, and refuses what is beyond."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.sum, self.refused = most, 0, 0
+        self.taken: deque[tuple[float, int]] = deque()
+
+    def takes(self, now: float, amount: int) -> bool:
+        while self.taken and self.taken[0][0] <= now - 60.0:
+            self.sum -= self.taken.popleft()[1]
+        if self.sum + amount > self.most:
+            self.refused += 1
+            return False
+        self.taken.append((now, amount))
+        self.sum += amount
+        return True
+
+
+@pytest.mark.parametrize(
+    ("bucket", "amount", "requests"),
+    [(Bucket.UPLOADS, 1, 100_000), (Bucket.FILES, 100, 1_000), (Bucket.FILES, 2_000, 50)],
+)
+def test_of_a_known_limit_nearly_all_is_used_and_hardly_anything_refused(
+    bucket: Bucket, amount: int, requests: int
+) -> None:
+    """100,000 files in virtual time; what is refused is sent again after a pause."""
+    clock = Clock()
+    limiter, service = RateLimiter(clock, OPENAI_RATES), SlidingMinute(OPENAI_RATES[bucket])
+    begin = clock.now
+    for _ in range(requests):
+        limiter.take({bucket: amount})
+        while not service.takes(clock.now, amount):
+            limiter.pause(1.0)
+            limiter.take({bucket: amount})
+    minutes = (clock.now - begin) / 60
+    assert requests * amount / minutes > 0.95 * service.most
+    assert service.refused <= max(1, requests // 100)  # a whole minute at once may come a second too early
 
 
 def test_files_count_however_many_a_request() -> None:

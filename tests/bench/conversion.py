@@ -1,4 +1,4 @@
-"""How long documents of each kind take to convert here, by one process; and to read back from the cache.
+"""How much processor time documents of each kind take to convert; and how long a folder of them takes here.
 
 Run as `python -m tests.bench.conversion`, with the extra `convert`.
 """
@@ -9,13 +9,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 from tests.sources.documents import docx, ipynb, pptx, xlsx
 from vssync.sources.convert import Converter
-from vssync.sources.engine import DEFAULT_LIMITS, Converters
+from vssync.sources.converter import to_markdown
 
-COUNT = 200
+COUNT = 50
 PAGE = " ".join(["Lamps are tested before they leave the works, and each has a number."] * 40)  # some 500 words
 
 
@@ -30,21 +30,19 @@ def documents(number: int) -> Iterator[tuple[str, bytes]]:
 
 
 def main() -> Iterator[str]:
-    converters = Converters()
-    start = perf_counter()
-    converters.convert(b"a,b\n", ".csv", DEFAULT_LIMITS)
-    yield f"the first document, with its process: {perf_counter() - start:.1f} s"
+    start = process_time()
+    to_markdown(b"a,b\n", ".csv")
+    yield f"the first document, with all imports: {process_time() - start:.1f} s"
     kinds: dict[str, list[bytes]] = {}
     for number in range(COUNT):
         for extension, data in documents(number):
             kinds.setdefault(extension, []).append(data)
     for extension, files in kinds.items():
-        start = perf_counter()
-        sizes = [len(converters.convert(data, extension, DEFAULT_LIMITS).markdown) for data in files]
-        seconds = (perf_counter() - start) / COUNT
+        start = process_time()
+        sizes = [len(to_markdown(data, extension)) for data in files]
+        seconds = (process_time() - start) / COUNT
         read, made = sum(map(len, files)) / COUNT / 1000, sum(sizes) / COUNT / 1000
         yield f"{extension:6} {read:6.1f} KB to {made:5.1f} KB of Markdown: {seconds * 1000:6.1f} ms"
-    converters.close()
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"{number}{extension}") for number in range(COUNT) for extension in kinds]
         for path in paths:

@@ -25,6 +25,7 @@ def growth_plot(cases: Mapping[str, Mapping[int, float]]) -> str:
         return HEIGHT - BOTTOM - (log10(value) - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     parts = []
+    labels: list[tuple[float, float, str, str]] = []
     for power in range(first, last + 1):
         parts.append(_line(x(10**power), TOP, x(10**power), HEIGHT - BOTTOM))
         parts.append(_text(x(10**power), HEIGHT - BOTTOM + 18, f"{10**power:,}", "middle"))
@@ -38,7 +39,11 @@ def growth_plot(cases: Mapping[str, Mapping[int, float]]) -> str:
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{colour}"/>' for px, py in points]
-        parts.append(_text(points[-1][0] + 8, points[-1][1] + 4, case, "start", colour))
+        labels.append((points[-1][1] + 4, points[-1][0] + 8, case, colour))
+    bottom = 0.0
+    for py, px, case, colour in sorted(labels):
+        bottom = max(py, bottom + 14)  # below the one before
+        parts.append(_text(px, bottom, case, "start", colour))
     view = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"'
     body = "\n".join(parts)
     return f'<svg {view} role="img">\n<rect width="100%" height="100%" fill="#ffffff"/>\n{body}\n</svg>\n'

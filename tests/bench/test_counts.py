@@ -11,10 +11,12 @@ import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.bench.cases import write_files, write_manifest
+from tests.bench.plot import growth_plot
 from tests.bench.process import run_program
 from tests.planner.builders import OWNER, desired_file, live_copy, live_store
 from tests.support import Silent, open_test_session
@@ -89,3 +91,12 @@ def test_memory_of_a_no_op_plan(request: pytest.FixtureRequest) -> None:
     peak = tracemalloc.get_traced_memory()[1] // len(files)
     tracemalloc.stop()
     assert_not_grown("bytes", {"no-op plan": -(-peak // 50) * 50}, request)
+
+
+def test_a_plot_has_every_case_and_figure() -> None:
+    cases = {"plan": {10: 0.5, 100: 0.6}, "a<b": {10: 0.5, 100: 0.6001}}
+    drawn = ElementTree.fromstring(growth_plot(cases))
+    texts = {text.text: float(text.get("y", 0)) for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"plan", "a<b", "10", "100"} <= texts.keys()
+    assert abs(texts["plan"] - texts["a<b"]) >= 14  # neither covers the other
+    assert sum(1 for _ in drawn.iter("{http://www.w3.org/2000/svg}circle")) == 4

@@ -290,7 +290,7 @@ def test_a_repository_without_a_manifest_says_so(make: MakeProject) -> None:
 def save(project: Project, **options: object) -> Plan:
     settings = Settings(environment={}, **project.settings)
     with open_session(settings, load_manifest(settings)) as session:
-        plan = make_plan_now(session, Options(**options))  # type: ignore[arg-type]
+        plan = make_plan_now(session, Options(**options))  # type: ignore[arg-type]  # tests name them
     save_plan(plan, project.folder / "plan.json")
     return load_plan(project.folder / "plan.json")
 

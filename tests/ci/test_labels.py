@@ -226,7 +226,7 @@ def test_gitlab_names_what_was_merged_by_commit(
 ) -> None:
     fake = FakeGitLab()
     fake.open_request(7, "mona", "kb", "b1")
-    fake.merge(7, **merged)  # type: ignore[arg-type]
+    fake.merge(7, **merged)  # type: ignore[arg-type]  # a table of plain values
     pulls = fake.open_job(tmp_path).merged_pull_requests(["m1", "m2"])
     assert [pull.number for pull in pulls] == expected
 

@@ -113,6 +113,13 @@ def test_every_problem_of_a_manifest_is_an_event() -> None:
     ]
 
 
+def test_what_is_only_worth_knowing_is_no_error() -> None:
+    with stderr_of_events() as paper:
+        process.print_error("hint: too high", level="info")
+    (event,) = events_of(paper.getvalue())
+    assert (event["event"], event["level"], event["message"]) == ("message", "info", "hint: too high")
+
+
 def test_an_apply_tells_all_that_happens() -> None:
     with stderr_of_events() as paper:
         stream = event_stream()

@@ -83,7 +83,8 @@ SHELF: dict[str, str | bytes] = {
             "docs/      1,002 files  .md 1,000  .txt 1  .mdx 1 as .md\n"
             "README.md      1 file   .md 1\n"
             "               4 files ignored by git (build/ and out/)\n"
-            "               6 files left out: 2 .png, 1 broken, 1 draft, 1 empty, 1 unsupported\n",
+            "               6 files left out: 2 .png, 1 broken, 1 draft, 1 empty,\n"
+            "                       1 unsupported\n",
         ),
         (
             ("--path", "docs/**/*", "--path", "**/*.tmp"),
@@ -101,6 +102,18 @@ def test_a_table_tells_what_is_loaded_and_what_is_left_out(
     end = vssync(tmp_path, "init", "-y", *arguments)
     assert (end.code, end.err) == (0, "")
     assert end.out.partition("Wrote ")[0] == (table and f"{table}\n")
+
+
+def test_the_table_fits_a_screen(tmp_path: Path) -> None:
+    kinds = [".png", ".pdf", ".docx", ".jpeg", ".pptx", ".xlsx"]
+    files = {f"{'long-' * 9}{n}/{n}{kind}": "x" for n in range(3) for kind in [*kinds, *CODE]}
+    write_files(tmp_path, {**files, **dict.fromkeys((f"blank-{n}.md" for n in range(400)), "")})
+    table, _, _ = vssync(tmp_path, "init", "-y").out.partition("Wrote ")
+    assert max(map(len, table.splitlines())) <= 80
+    assert "left out: 400 empty, " in table
+
+
+CODE = [".c", ".cpp", ".css", ".html", ".java", ".js", ".json", ".md", ".mdx", ".py", ".rb", ".rst", ".tex", ".txt"]
 
 
 def test_two_folders_called_as_many_are_have_two_owners(folder: Path) -> None:

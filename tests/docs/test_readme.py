@@ -7,7 +7,6 @@ that is shortened may begin late, and its numbers may be old, so that a new page
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -35,6 +34,7 @@ SCENARIO = ROOT / "tests/guarantees/scenarios/support-kb/1"
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install -q -c .ci/constraints.txt -e "
 FIRST = "vssync apply --yes -f examples/quickstart"
 COMMANDS = [SET_UP + f". && .venv/bin/{FIRST}", SET_UP + "'.[test]' && .venv/bin/pytest -q -n 2"]
+DEFAULT_URL = "http://127.0.0.1:8700/v1"
 NUMBER = re.compile(r" *\b\d[\d,.]*\b")
 
 
@@ -192,23 +192,22 @@ def test_a_store_is_taken_over(tmp_path: Path) -> None:
     assert "No changes." in output_of("vssync plan", tmp_path)
 
 
-def test_the_application_finds_what_was_applied(kb: Path) -> None:
+def test_the_application_answers_with_citations(kb: Path) -> None:
+    """By the shell's lines as they stand, with another port and another question."""
     pytest.importorskip("openai")
-    (application,) = [text for language, text in BLOCK.findall(README.read_text()) if language == "python"]
-    (command,) = re.findall(r"`(vssync output [^`]+)`", section("Use it in an application"))
+    blocks = dict(BLOCK.findall(section("Use it in an application")))
     output_of("vssync apply", kb)
-    variables = dict(line.split("=", 1) for line in output_of(command, kb).splitlines())
-    with served(kb) as service_variables:
-        run = [sys.executable, "-c", application]
-        done = subprocess.run(
-            run,
-            env={**os.environ, **service_variables, **variables},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-    assert done.stdout.startswith("faq/billing.md # Billing")
+    (kb / "ask.py").write_text(blocks["python"])
+    start, exports, ids, ask = blocks["sh"].splitlines()
+    assert start == "vssync serve &"
+    assert ask.startswith("pip install -q openai && python ask.py ")
+    with served(kb) as variables:
+        assert exports == f"export OPENAI_BASE_URL={DEFAULT_URL} OPENAI_API_KEY={variables['OPENAI_API_KEY']}"
+        exports = exports.replace(DEFAULT_URL, variables["OPENAI_BASE_URL"])
+        ids = ids.replace("vssync", program())
+        lines = f"{exports}\n{ids}\n{sys.executable} ask.py 'When do invoices come?'"
+        done = subprocess.run(["bash", "-ec", lines], cwd=kb, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "# Billing\n\nInvoices come by mail.\n- faq__billing.md\n"
 
 
 def test_the_two_commands_stand_as_they_are_run_in_ci() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,11 @@ def manifest_of(*files: DumpedFile, others: tuple[str, ...] = (), **given: Any) 
     return text
 
 
+def unwrapped(text: str) -> str:
+    """A manifest with each comment on one line."""
+    return re.sub(r"\n *#  *", " ", text)
+
+
 def text_of(dump: Dump, *layouts: StoreLayout) -> dict[str, str]:
     by_key = {store.key: layout for store, layout in zip(dump.stores, layouts, strict=True)}
     return manifest_texts(dump, by_key, shared_level(by_key))
@@ -127,11 +133,14 @@ def test_the_store_of_another_manifest_says_so() -> None:
 
 
 def test_what_was_left_out_is_told() -> None:
-    left = tuple(Omission(f"f{number}", "x.pdf", "its ingestion failed") for number in range(70))
-    text = manifest_of(dumped_file(), omitted=left)
+    reason = "it cannot be listed: GET /v1: 500 (request id req_1)"
+    left = (Omission("f", "a.pdf", reason), *(Omission(f"f{n}", "x.pdf", "its ingestion failed") for n in range(69)))
+    text = manifest_of(dumped_file(), omitted=left, store=replace(STORE, name="a long name " * 9))
+    assert max(map(len, text.splitlines())) <= 80
     assert "# Left out: 70 files of the store." in text
     assert "#   f0 (x.pdf): its ingestion failed\n" in text
     assert text.endswith("#   and 6 more\n")
+    assert "GET /v1: 500\n" in text, "whose request it was is of no use to a reader of the file"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +191,7 @@ def test_settings_that_no_manifest_can_declare_are_told(
     assert len(said) == len(notes)
     assert all(note in sentence for note, sentence in zip(notes, said, strict=True))
     text = manifest_of(store=store, settings=settings, notes=said)
-    assert all(f"# {sentence}\n" in text for sentence in said)
+    assert all(sentence in unwrapped(text) for sentence in said)
 
 
 @pytest.mark.parametrize("reported", [None, AUTO, Chunking(50, 10), Chunking(5000, 1), Chunking(800, 700)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_files_of_a_connector_are_left_out(tmp_path: Path) -> None:
             request = DumpRequest(("help",), "kb", tmp_path / "vssync.yaml")
             (text,) = dump_stores(connection, spec("local", url), request)[0].values()
         assert "# Left out: 2 files of the store. They stay as they are." in text
-        assert text.count("a connector of the service brought it") == 2
+        assert re.sub(r"\n *# +", " ", text).count("a connector of the service brought it") == 2
         (tmp_path / "vssync.yaml").write_text(text)
         with open_session(settings, load_manifest(settings), clock=Clock()) as session:
             assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged

@@ -126,11 +126,14 @@ OUT_OF_RANGE = {"loc": ["body", "file_ids"], "type": "invalid_value"}
 UNKNOWN = {"loc": ["body", "colour"], "type": "unknown_parameter"}
 
 
+NEWEST = "The newest here: {id} (no name)."
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "expected"),
     [
         ("/files/nope", None, 404, {"detail": "File 'nope' does not exist."}),
-        ("/vector_stores/nope", None, 404, {"detail": "Vector store 'nope' does not exist."}),
+        ("/vector_stores/nope", None, 404, {"detail": f"Vector store 'nope' does not exist. {NEWEST}"}),
         ("{store}/files/f", None, 400, {"detail": "Invalid value: File f not found in vector store {id}"}),
         ("{store}/file_batches", {"file_ids": 1}, 422, {"detail": [NOT_A_LIST]}),
         ("{store}/file_batches", {"files": [{"file_id": "f"}, {}]}, 422, {"detail": [MISSING]}),

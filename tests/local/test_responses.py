@@ -103,6 +103,10 @@ An invoice comes monthly.
 """
 
 
+FRONTS = ["", "---\ntitle: Refund an invoice by bank\n---\n", "+++\r\nbank = 1\r\n+++\r\n\r\n"]
+
+
+@pytest.mark.parametrize("front", FRONTS)
 @pytest.mark.parametrize(
     ("question", "paragraph"),
     [
@@ -112,8 +116,21 @@ An invoice comes monthly.
         ("none of these words", "# Money\n\nRefunds take five days."),
     ],
 )
-def test_the_best_paragraph(question: str, paragraph: str) -> None:
-    assert best_paragraph(question, MONEY) == paragraph
+def test_the_best_paragraph(question: str, paragraph: str, front: str) -> None:
+    assert best_paragraph(question, front + MONEY) == paragraph
+
+
+@pytest.mark.parametrize(
+    ("chunk", "paragraph"),
+    [
+        ("Reset\n=====\n\nHow\n---\n\nBy mail.\n\nAgain.", "Reset\n=====\n\nHow\n---\n\nBy mail."),
+        ("---\ntitle: Reset\n---\n", "---\ntitle: Reset\n---"),
+        ("---\n\nReset it.\n", "Reset it."),
+        ("One.\n\n---\nReset it.\n---\n", "---\nReset it.\n---"),
+    ],
+)
+def test_headings_and_front_matter_by_their_forms(chunk: str, paragraph: str) -> None:
+    assert best_paragraph("reset", chunk) == paragraph
 
 
 def test_nothing_found_is_said(api: Api, store: str) -> None:
@@ -200,7 +217,7 @@ def test_what_steers_a_model_is_taken_and_shown_again(api: Api, store: str) -> N
         ({"tools": [{"type": "web_search"}]}, (400, "tools[0].type", "must be one of file_search")),
         ({"tools": [{"type": "file_search"}]}, (400, "tools[0].vector_store_ids", "Missing required parameter")),
         ({"tool": {"vector_store_ids": []}}, (400, "tools[0].vector_store_ids", "not 0")),
-        ({"tool": {"vector_store_ids": ["vs_x"]}}, (404, None, "'vs_x' does not exist")),
+        ({"tool": {"vector_store_ids": ["vs_x"]}}, (404, None, "'vs_x' does not exist. The newest here: vs_")),
         ({"tool": {"max_num_results": 51}}, (400, "tools[0].max_num_results", "between 1 and 50")),
         ({"tool": {"filters": {"type": "eq"}}}, (400, "tools[0].filters.key", "Missing required parameter")),
         (

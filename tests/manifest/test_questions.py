@@ -102,7 +102,7 @@ def test_each_mistake_is_told_with_its_place(
     [
         ("questions/none.yaml", "there is no file `questions/none.yaml`"),
         ("docs", "there is no file `docs`"),
-        ("/etc/passwd", "`/etc/passwd` is no relative path"),
+        ("/etc/passwd", "`/etc/passwd` is not a relative path"),
         ("../../etc/passwd", "lies outside of"),
         (".git/config", "in its .git"),
     ],

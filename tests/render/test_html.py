@@ -163,6 +163,14 @@ def test_a_picture_has_what_comes_right_of_its_line_and_what_goes_left() -> None
     assert rows == ["a/ 6 2", "b/ 4"]  # the numbers say the same
 
 
+def test_a_folder_that_holds_all_changes_is_told_by_those_below_it() -> None:
+    page = read_page(page_of(plan(store(*(create(f"site/docs/{n % 40}/{n}.md") for n in range(80))))))
+    *pictured, rest = [text_of(row) for row in page.iterfind(".//table[@class='growth']/tbody/tr")]
+    assert (pictured[0], len(pictured), rest) == ("site/docs/0/ 2", 11, "29 more folders 58")
+    words = text_of(sections(page_of(plan(store(*(create(f"docs/{n % 40}/{n}.md") for n in range(80))))))["Stores"])
+    assert "new file 80.0 KB docs/0/ 2 files docs/0/0.md" in words
+
+
 def test_stores_stand_beside_each_other_with_what_becomes_of_themselves() -> None:
     going = store(key="old", desired=None, change=StoreChange(Action.DELETE, (Reason.REMOVED,)))
     page = read_page(page_of(plan(store(create(), key="new", unchanged=3), going)))

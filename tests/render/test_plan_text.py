@@ -30,7 +30,7 @@ from vssync.model.report import Orphan, Outcome, Report, Status
 from vssync.model.service import ServiceSpec
 from vssync.model.state import DesiredStore, FileCounts, FileStatus
 from vssync.render.comment import plan_markdown
-from vssync.render.layout import COLORS, View, by_folder
+from vssync.render.layout import COLORS, View, by_folder, split_by_folder
 from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
 from vssync.render.report import NextStep, closing_text, next_steps_text, report_text
@@ -439,9 +439,12 @@ def test_no_line_of_a_change_is_wider_than_the_screen(names: list[tuple[str, int
 
 @given(st.lists(st.sampled_from(["a/", "a/b/", "a/b/c/", "a/d/", "e/", ""]), min_size=1), st.integers(1, 6))
 def test_folders_lose_no_file(folders: list[str], most: int) -> None:
-    entries = by_folder([PlanRow("+", f"{folder}x.md", "new file") for folder in folders], most)
-    assert sum(count for _, count in entries) == len(folders)
-    assert len(entries) <= most
+    rows = [PlanRow("+", f"{folder}x.md", "new file") for folder in folders]
+    split = [(name, len(group)) for name, group in split_by_folder(rows, most, apart=True)]
+    for entries in (by_folder(rows, most), split):
+        assert sum(count for _, count in entries) == len(folders)
+        assert len(entries) <= most
+    assert len(split) > 1 or most == 1 or len({*folders}) == 1 or {*folders} <= {"a/b/", "a/b/c/"}
 
 
 @given(

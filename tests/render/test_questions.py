@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from tests.render.builders import plan, store
+from tests.render.builders import mixed, plan, store
 from vssync.model.plan import Note, NoteKind
 from vssync.model.questions import AttributeFilter, CompoundFilter, Question, QuestionSet
 from vssync.model.service import ServiceSpec
 from vssync.planner.score import PatternResult, QuestionReport, QuestionResult, RankedHit, StoreScore
 from vssync.render.comment import JobReview, ManifestReview, plan_markdown, review_markdown
 from vssync.render.layout import View
+from vssync.render.markdown import report_markdown
 from vssync.render.plan_text import plan_text
-from vssync.render.test import filter_text, questions_markdown, questions_text, store_total
+from vssync.render.test import filter_text, question_blocks, questions_markdown, questions_text, store_total
 from vssync.text import display_width
 
 KEYS, PRICES, INTERNAL = "content/guide/keys.md", "content/pricing.md", "content/internal/discounts.md"
@@ -90,9 +91,15 @@ def test_many_failures_are_cut_and_nothing_leaves_the_screen() -> None:
     lines = questions_text(replace(REPORT, stores=(many,)), View()).splitlines()
     assert "  x   and 2 more questions that fail (--full)" in lines
     assert [line for line in lines if display_width(line) > 80 and KEYS * 2 not in line] == []
+    unasked = replace(GUIDE, results=tuple(replace(wide, error=f"no {number}") for number in range(52)))
+    lines = questions_text(replace(REPORT, stores=(unasked,)), View()).splitlines()
+    assert "  !   and 2 more questions that could not be asked (--full)" in lines
     text = questions_markdown(replace(REPORT, stores=(many,) * 60), View())
     assert len(text) < 65_536
     assert text.endswith("Cut here: `vssync test` shows more.")
+    with_report = report_markdown(mixed(), View(), question_blocks(replace(REPORT, stores=(many,) * 60), View()))
+    assert len(with_report) < 65_536, "both are one text"
+    assert with_report.index("### vssync report") < with_report.index("### vssync test")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from vssync.errors import ServiceError
@@ -224,6 +225,9 @@ def _attributes(value: object) -> dict[str, state.Scalar]:
     return {name: v if isinstance(v, str | int | float | bool) else str(v) for name, v in present}
 
 
+_shared_chunking = lru_cache(maxsize=64)(state.Chunking)  # most files of a store have the same
+
+
 def _chunking(value: object) -> state.Chunking | None:
     """None for `other` and null, which do not tell how a text was split."""
     kind = _mapping(value).get("type")
@@ -232,7 +236,7 @@ def _chunking(value: object) -> state.Chunking | None:
     static = _mapping(_mapping(value).get("static"))
     if kind != "static" or not static:
         return None
-    return state.Chunking(_int(static.get("max_chunk_size_tokens")), _int(static.get("chunk_overlap_tokens")))
+    return _shared_chunking(_int(static.get("max_chunk_size_tokens")), _int(static.get("chunk_overlap_tokens")))
 
 
 def _counts(value: object) -> state.FileCounts:

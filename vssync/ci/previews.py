@@ -53,7 +53,7 @@ def preview_key(declared: Iterable[str], name: str) -> str:
     """
     keys = matching_keys(declared, name)
     if keys and not is_pattern(keys[0]):
-        raise Refused(f"{name}: is declared by its name, so it is no preview; declare a pattern such as `pr-*`")
+        raise Refused(f"{name}: is declared by its name, so it is not a preview; declare a pattern such as `pr-*`")
     return keys[0] if keys else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from shlex import quote
@@ -129,7 +130,7 @@ def _print_result(path: Path, draft: ManifestDraft, survey: FolderSurvey, ignore
         click.echo("\n".join([f"{wrote}.", *ignored]))
         click.echo("\n".join(["It needs a change:", *map(escape_control, str(error).split("\n"))]), err=True)
         return error.exit_code
-    table = survey_lines(survey, store)
+    table = survey_lines(survey, store, shutil.get_terminal_size((80, 24)).columns)
     hints = [*ignored, *filter(None, [conversion_hint(survey, store)])]
     summary = f"{wrote}: 1 store, {count_noun(len(store.files), 'file')}."
     owner = f"Its owner is {desired.owner}"

@@ -162,9 +162,13 @@ def end_process(code: int) -> NoReturn:
 
 
 def print_error(text: str, *, level: str = "error") -> None:
-    """Prints lines on stderr, or one event of this level."""
+    """Prints lines on stderr, or one event of this level; what is only worth knowing is of the level `info`."""
     if stream := event_stream():
-        stream.emit(level, level=level, message=text.removeprefix("vssync: ").removeprefix("warning: "))
+        stream.emit(
+            "message" if level == "info" else level,
+            level=level,
+            message=text.removeprefix("vssync: ").removeprefix("warning: "),
+        )
         return
     print(escape_ci_commands("\n".join(escape_control(line) for line in text.split("\n"))), file=sys.stderr)
 

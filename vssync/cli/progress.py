@@ -93,6 +93,7 @@ class Lines(Tally):
     _silent_calls: int = 0
 
     def on_start(self, workload: Workload, throttled_for: Callable[[], float]) -> None:
+        # `super` needs the class, here and below: a dataclass with slots replaces the one that it decorates.
         super(Lines, self).on_start(workload, throttled_for)
         self._started_at = self.clock()
         if changes := self.amounts["changes"][1]:

@@ -8,6 +8,7 @@ import click
 
 from vssync.cli.help import FILE, option, verb
 from vssync.cli.options import ENGINE, ONE_ENVIRONMENT, CommandOptions, address_option, format_option, shared_options
+from vssync.cli.process import print_error
 from vssync.cli.session import load_with_progress
 
 
@@ -36,3 +37,7 @@ def render(options: CommandOptions, files: bool, converted: Path | None) -> None
     traced = trace_files(loaded, options.targets) if files else ()
     show = manifest_json if options.output_format == "json" else manifest_yaml
     click.echo(show(loaded.manifest, traced), color=True)
+    if loaded.manifest.env:
+        owner, alone = loaded.manifest.owner, loaded.manifest.owner_name
+        note = f"note: this environment has the owner {owner}; applied by itself, this manifest has {alone}"
+        print_error(note, level="info")

@@ -59,6 +59,6 @@ def search(
     is_json = options.output_format == "json"
     click.echo(search_json(results) if is_json else search_text(results, options.view()), color=True)
     for hint in results.hints:
-        print_error(f"hint: {hint}")
+        print_error(f"hint: {hint}", level="info")
     if results.problems:
         raise VssyncError("\n".join(results.problems))

@@ -14,6 +14,7 @@ import click
 
 from vssync.cli.help import FOLDER, option, verb
 from vssync.errors import UsageProblem, VssyncError
+from vssync.text import escape_control
 
 if TYPE_CHECKING:
     import socket
@@ -120,7 +121,8 @@ def _format_greeting(url: str, data: Path, options: LocalOptions, provider: str,
     at_once = f"{provider},creating-seconds=0,propagating-seconds=0"
     base = f"{url}/openai/v1" if split or options.dialect.openai_path else f"{url}/v1"
     lines = [
-        f"Serving at {base}, with its data in {data}. Ctrl-C stops it.",
+        f"Serving at {base}. Ctrl-C stops it.",
+        f"Its data is in {escape_control(str(data))}.",
         *([f"Stores themselves are at {url}/20231130/openai/v1."] if split else []),
         *([f"A new store can be used after {wait} s. To make that 0: --provider {at_once}"] if wait else []),
         *notes,

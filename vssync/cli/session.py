@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool = False) -> LoadedManifest:
-    """Loads the manifest, shows how far reading its files is, and prints its warnings.
+def load_with_progress(
+    settings: Settings, *, hashed: bool = True, strict: bool = False, warns: bool = True
+) -> LoadedManifest:
+    """Loads the manifest, shows how far reading its files is, and prints its warnings unless `warns` is false.
 
     With `strict` they are errors: raises ManifestError.
     """
@@ -44,7 +46,7 @@ def load_with_progress(settings: Settings, *, hashed: bool = True, strict: bool 
         loaded = load_manifest(settings, hashed=hashed, on_hashed=on_hashed)
     if strict and loaded.warnings:
         raise ManifestError(loaded.warnings)
-    print_warnings(loaded.warnings)
+    print_warnings(loaded.warnings if warns else ())
     return loaded
 
 
@@ -93,11 +95,11 @@ def each_of(names: Iterable[str], options: CommandOptions, show: Callable[[Comma
 
 
 @contextmanager
-def session_with_progress(settings: Settings, *, hashed: bool = True) -> Iterator[Session]:
+def session_with_progress(settings: Settings, *, hashed: bool = True, warns: bool = True) -> Iterator[Session]:
     """Loads the manifest, with progress, and connects to its service."""
     from vssync.commands.session import open_session
 
-    with open_session(settings, load_with_progress(settings, hashed=hashed)) as session:
+    with open_session(settings, load_with_progress(settings, hashed=hashed, warns=warns)) as session:
         print_warnings(session.client.sender.warnings)
         yield session
 
@@ -217,30 +219,30 @@ def apply_and_report(
 
     `saved` is the saved plan of which this is what is still to be done. Unless the run is interrupted, `ask` then gives
     the answers to the questions of the manifest, or None where they could not be asked; they are printed below the
-    report, in JSON and in a page within it.
+    report, in other formats than text within it.
     """
     from vssync.cli.progress import apply_progress, line_progress
     from vssync.commands.apply import apply_plan
 
-    is_whole = options.output_format in ("json", "html")
-    if options.output_format == "text" and not plan.empty:
+    is_text = options.output_format == "text"
+    if is_text and not plan.empty:
         click.echo()
     with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
         report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
     answers, is_asked = None, False
     try:
-        if not is_whole:
+        if is_text:
             _print_report(report, options)
         if ask and not report.interrupted:
             is_asked, answers = True, ask(report)
     finally:  # whatever becomes of the questions, what was applied is told
-        if is_whole:
+        if not is_text:
             _print_report(report, options, kind, answers)
     if report.interrupted:
         process.end_process(process.signals.exit_code())
-    if answers and not is_whole:
+    if answers and is_text:
         click.echo(f"\n{format_questions(answers, options)}", color=True)
-    if options.output_format == "text" and not options.quiet:
+    if is_text and not options.quiet:
         _print_next_steps(session, report, options)
     if not report.converged or (is_asked and not answers):
         return process.INCOMPLETE
@@ -262,7 +264,9 @@ def _print_report(
 
         click.echo(report_html(report, view, answers), color=True)
     elif options.output_format == "markdown":
-        click.echo(report_markdown(report, view), color=True)
+        from vssync.render.test import question_blocks
+
+        click.echo(report_markdown(report, view, question_blocks(answers, view) if answers else ()), color=True)
     elif not report.plan.empty:
         click.echo(report_text(report, view), color=True)
     elif text := closing_text(report, view):

@@ -21,7 +21,8 @@ def test(options: CommandOptions, stores: tuple[str, ...]) -> int:
     """
     from vssync.commands.test import stores_with_questions
 
-    with session_with_progress(options.settings()) as session:
+    # The answers say what the manifest's warnings say of questions.
+    with session_with_progress(options.settings(), warns=False) as session:
         report = ask_with_progress(session, stores_with_questions(session.loaded.desired, stores))
     click.echo(format_questions(report, options, session.settings), color=True)
     return questions_exit_code(report)

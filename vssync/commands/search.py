@@ -81,9 +81,14 @@ def _chosen_stores(session: Session, keys: tuple[str, ...]) -> list[DesiredStore
     declared = {store.key: store for store in session.loaded.desired.stores}
     for key in keys:
         if key not in declared:
-            hint = did_you_mean(key, declared) or f"it has {join_first(list(declared), 8)}"
-            raise UsageProblem(f"--store {key}: the manifest has no such store; {hint}")
+            raise unknown_store_error(key, declared, "--store ")
     return [declared[key] for key in dict.fromkeys(keys or declared)]
+
+
+def unknown_store_error(key: str, declared: Collection[str], option: str = "") -> UsageProblem:
+    """The error for a store that the manifest does not have."""
+    hint = did_you_mean(key, declared) or f"it has {join_first(list(declared), 8)}"
+    return UsageProblem(f"{option}{key}: the manifest has no such store; {hint}")
 
 
 def missing_reason(session: Session, store: DesiredStore, match: StoreMatch) -> str:

@@ -15,13 +15,23 @@ from vssync.render.wording import left_out_text
 from vssync.sources.converter import find_set_problem
 from vssync.sources.paths import sandbox_around
 from vssync.sources.walk import walk_files
-from vssync.text import count_noun, display_width, escape_control, join_first, join_words, pad_right
+from vssync.text import (
+    count_noun,
+    display_width,
+    escape_control,
+    join_first,
+    join_words,
+    pad_right,
+    shorten_middle,
+    wrap_list,
+)
 
 # Texts that few services take by their own name, and what they are sent as.
 SENT_AS = {".adoc": ".txt", ".markdown": ".md", ".mdx": ".md", ".org": ".txt", ".rst": ".txt"}
 # Documents that `init` converts where a provider does not take them and the extra is installed.
 CONVERTED = frozenset((".docx", ".ipynb", ".pptx", ".xlsx"))
 MAX_FOLDERS = 6  # with more of them, one line or one pattern over everything reads better
+_NAME = 30  # columns of a folder
 _DEPENDENCIES = frozenset(("node_modules", "bower_components", "site-packages", "venv", "__pycache__"))
 _ABSENCES = {IGNORED: "ignored by git", IGNORED_WITHOUT_GIT: "named in .gitignore", LINKED: "behind a link"}
 
@@ -80,8 +90,11 @@ def conversion_hint(survey: FolderSurvey, store: DesiredStore) -> str:
     return f"As Markdown, {kinds} could be loaded, too: pip install 'vssync[convert]', then run init anew."
 
 
-def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
-    """A table of a folder: the files that its store holds, by folder and extension, and the others, by why."""
+def survey_lines(survey: FolderSurvey, store: DesiredStore, width: int = 80) -> list[str]:
+    """A table of a folder: the files that its store holds, by folder and extension, and the others, by why.
+
+    What does not fit into `width` columns goes on below.
+    """
     by_folder: dict[str, list[DesiredFile]] = {}
     for file in store.files:
         by_folder.setdefault(file.key[: file.key.find("/") + 1], []).append(file)
@@ -91,7 +104,7 @@ def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
         counts = Counter(pairs).most_common()
         kinds = (f"{own} {count:,}{f' as {sent}' if sent != own else ''}" for (own, sent), count in counts)
         name = folder or (files[0].key if len(files) == 1 else "./")
-        rows.append((escape_control(name), len(files), f" {'  '.join(kinds)}"))
+        rows.append((shorten_middle(escape_control(name), _NAME), len(files), "  ".join(kinds)))
     if rest := rows[MAX_FOLDERS:]:
         rows[MAX_FOLDERS:] = [(count_noun(len(rest), "more folder"), sum(count for _, count, _ in rest), "")]
     for reason, counts_by_place in survey.absent.items():
@@ -106,5 +119,6 @@ def survey_lines(survey: FolderSurvey, store: DesiredStore) -> list[str]:
     lines = []
     for name, count, text in rows:
         noun = "files" if count > 1 else "file " if name else "file"
-        lines.append(f"{pad_right(name, widest)}  {count:>{digits},} {noun} {text}".rstrip())
+        head = f"{pad_right(name, widest)}  {count:>{digits},} {noun} {' ' if name else ''}"
+        lines += wrap_list(text, head, width)
     return lines

@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 
 from vssync.api.client import Client
-from vssync.commands.search import missing_reason
+from vssync.commands.search import missing_reason, unknown_store_error
 from vssync.commands.session import Session
-from vssync.errors import ServiceError, UsageProblem, VssyncError
+from vssync.errors import Answer, ServiceError, UsageProblem, VssyncError
 from vssync.limits import MAX_VALUE_LENGTH, SEARCH_RESULTS
-from vssync.manifest.diagnostics import did_you_mean
 from vssync.model.marks import KEY, key_attribute
 from vssync.model.plan import Options
 from vssync.model.questions import Question, QuestionSet
@@ -55,8 +53,7 @@ def stores_with_questions(desired: Desired, keys: Collection[str] = ()) -> tuple
     declared = {store.key: store for store in desired.stores}
     for key in keys:
         if key not in declared:
-            hint = did_you_mean(key, declared) or f"it has {', '.join(declared)}"
-            raise UsageProblem(f"{key}: the manifest has no such store; {hint}")
+            raise unknown_store_error(key, declared)
         if not declared[key].tests:
             raise UsageProblem(f"{key}: the store has no questions; name a file of them by `tests`")
     chosen = tuple(key for key, store in declared.items() if store.tests and (not keys or key in keys))
@@ -80,6 +77,7 @@ class _Asker:
     def __init__(self, client: Client, pool: Pool, progress: AskProgress) -> None:
         self._client, self._pool, self._progress = client, pool, progress
         self._stopped: dict[str, str] = {}  # why, by store id
+        self._reasons: dict[Answer, str] = {}  # those that differ in their request's id alone are told as one
 
     def ask_all(self, jobs: list[_Job]) -> list[tuple[RankedHit, ...] | str]:
         """What each search found, or why it could not be made."""
@@ -92,9 +90,11 @@ class _Asker:
         try:
             hits = self._client.search_store(job.store_id, job.question.ask, job.most, job.question.filter)
         except ServiceError as error:
-            if error.answer.status not in _ABOUT_THE_QUESTION:
-                self._stopped[job.store_id] = str(error)
-            return str(error)
+            same = replace(error.answer, request_id="", retry_after=None)
+            reason = self._reasons.setdefault(same, str(error))
+            if same.status not in _ABOUT_THE_QUESTION:
+                self._stopped[job.store_id] = reason
+            return reason
         finally:
             self._progress.count()
         return tuple(RankedHit(hit.key, hit.file_id, hit.filename, hit.score) for hit in hits)
@@ -118,28 +118,24 @@ def ask_stores(
     matches = match_stores(desired, listed, Options())
     ids = {**(made_ids or {}), **matches.ids}
     asker = _Asker(client, pool, progress)
-    asked = [(store, question) for store in stores if store.key in ids for question in _questions(store).questions]
-    found = asker.ask_all([_Job(ids[store.key], question, question.top) for store, question in asked])
-    by_store = {
-        key: [(question, answer) for (_, question), answer in pairs]
-        for key, pairs in groupby(zip(asked, found, strict=True), key=lambda pair: pair[0][0].key)
-    }
-    results = {
-        store.key: _judge_store(store, ids[store.key], by_store[store.key], asker, client)
-        for store in stores
-        if store.key in by_store
-    }
+    asked = [(store, store.tests or QuestionSet()) for store in stores]
+    jobs = [
+        _Job(ids[store.key], question, question.top)
+        for store, tests in asked
+        if store.key in ids
+        for question in tests.questions
+    ]
+    answers = iter(asker.ask_all(jobs))
     scores = []
-    for store in stores:
-        if store.key not in results:
+    for store, tests in asked:
+        if store_id := ids.get(store.key, ""):
+            own = [(question, next(answers)) for question in tests.questions]
+            results = _judge_store(store, store_id, own, asker, client)
+        else:
             reason = problem or missing_reason(session, store, matches.by_key[store.key])
-            results[store.key] = tuple(QuestionResult(each, error=reason) for each in _questions(store).questions)
-        scores.append(StoreScore(store.key, _questions(store), results[store.key], ids.get(store.key, "")))
+            results = tuple(QuestionResult(each, error=reason) for each in tests.questions)
+        scores.append(StoreScore(store.key, tests, results, store_id))
     return QuestionReport(desired.owner, desired.service, tuple(scores))
-
-
-def _questions(store: DesiredStore) -> QuestionSet:
-    return store.tests or QuestionSet()
 
 
 def _judge_store(

@@ -106,7 +106,9 @@ def require_file(tx: Transaction, file_id: str) -> sqlite3.Row:
 def require_store(tx: Transaction, store_id: str) -> sqlite3.Row:
     if store := tx.fetch_one("select * from stores where id = ?", store_id):
         return store
-    raise not_found_error(tx, f"Vector store '{store_id}'")
+    newest = tx.fetch_all("select id, name from stores order by seq desc limit 3")
+    named = ", ".join(f"{row['id']} ({row['name'] or 'no name'})" for row in newest) or "none"
+    raise not_found_error(tx, f"Vector store '{store_id}'", f" The newest here: {named}.")
 
 
 def require_active_store(tx: Transaction, store_id: str) -> sqlite3.Row:
@@ -139,9 +141,9 @@ def require_batch(tx: Transaction, store: sqlite3.Row, batch_id: str) -> sqlite3
     raise not_found_error(tx, f"File batch '{batch_id}' in vector store '{store['id']}'")
 
 
-def not_found_error(tx: Transaction, name: str) -> ApiError:
+def not_found_error(tx: Transaction, name: str, hint: str = "") -> ApiError:
     """For an unknown store, store file or batch."""
-    return ApiError(400 if tx.dialect.misses_with_400 else 404, f"{name} does not exist.", code="not_found")
+    return ApiError(400 if tx.dialect.misses_with_400 else 404, f"{name} does not exist.{hint}", code="not_found")
 
 
 def decode_attributes(tx: Transaction, stored: str) -> dict[str, Any] | None:

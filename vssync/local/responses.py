@@ -23,8 +23,8 @@ from vssync.local.rules import Check, array, choice, invalid_error, record, requ
 MODEL = "vssync-extractive"
 NOTHING_FOUND = "Nothing found."
 MOST_PASSAGES = 3
-PARAGRAPH = re.compile(r"(?:#+ [^\n]*\n\s*)*\S(?:(?!\n\s*\n).)*", re.DOTALL)
-DEFAULT_RESULTS = 20  # of a search, unless the tool says otherwise
+FRONT_MATTER = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n.*?^\1[ \t\r]*$", re.DOTALL | re.MULTILINE)
+PARAGRAPH = re.compile(r"(?:(?:#+ [^\n]*|\S[^\n]*\n(?:=+|-+)[ \t\r]*)\n\s*)*\S(?:(?!\n\s*\n).)*", re.DOTALL)
 RESULTS = "file_search_call.results"  # what `include` names to get the chunks that were found
 INCLUDABLE = (  # OpenAI spec: ResponseIncludable; what is never in an answer here may be asked for
     *(RESULTS, "web_search_call.results", "web_search_call.action.sources", "message.input_image.image_url"),
@@ -133,10 +133,9 @@ class ServerSentEvents:
 
 
 def create_response(tx: Transaction, body: dict[str, Any]) -> dict[str, Any] | ServerSentEvents:
-    question, sent = body["input"], body["sent"]
+    question, sent, shows_results = body["input"], body["sent"], RESULTS in body.get("include", ())
     found = [search_files(tx, question, tool) for tool in body["tools"]]
     hits = sorted((hit for each in found for hit in each), key=lambda hit: -hit["score"])
-    shows_results = RESULTS in body.get("include", ())
     message = message_item(tx, question, choose_hits(hits))
     read = count_text_tokens("\n".join([question, *(chunk_text(hit) for hit in hits)]))
     written = count_text_tokens(message["content"][0]["text"])
@@ -166,7 +165,7 @@ def create_response(tx: Transaction, body: dict[str, Any]) -> dict[str, Any] | S
 
 def search_files(tx: Transaction, question: str, tool: dict[str, Any]) -> list[dict[str, Any]]:
     """The hits of all stores of a tool, best first."""
-    options = {"max_num_results": DEFAULT_RESULTS, **tool}
+    options = {"max_num_results": 20, **tool}  # as OpenAI's service, unless the tool says otherwise
     hits = [
         hit
         for store in dict.fromkeys(tool["vector_store_ids"])
@@ -185,8 +184,8 @@ def choose_hits(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def best_paragraph(question: str, chunk: str) -> str:
-    """By the same index as the search; a heading belongs to what follows it."""
-    paragraphs = PARAGRAPH.findall(chunk)
+    """By the same index as the search; a heading belongs to what follows it, and front matter to no paragraph."""
+    paragraphs = PARAGRAPH.findall(FRONT_MATTER.sub("", chunk)) or [chunk]
     with closing(open_connection(":memory:")) as scratch:
         scratch.execute(f"create virtual table paragraphs using fts5(text, tokenize='{search.TOKENIZER}')")
         scratch.executemany("insert into paragraphs values (?)", [(indexed(paragraph),) for paragraph in paragraphs])
@@ -267,10 +266,8 @@ def text_events(part: dict[str, Any], place: dict[str, Any]) -> Iterator[Event]:
 
 def get_model(_tx: Transaction, model: str) -> dict[str, Any]:
     if model != MODEL:
-        message = (
-            f"The model '{model}' does not exist. This service has {MODEL}, which quotes files and writes nothing."
-        )
-        raise ApiError(404, message, code="model_not_found", param="model")
+        known = f"This service has {MODEL}, which quotes files and writes nothing."
+        raise ApiError(404, f"The model '{model}' does not exist. {known}", code="model_not_found", param="model")
     return {"id": MODEL, "object": "model", "created": 0, "owned_by": "vssync"}
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from sys import intern
 from typing import TypeVar
 
 from vssync.limits import MAX_PAIRS, MAX_VALUE_LENGTH
@@ -215,9 +216,10 @@ def is_our_upload(mark: AnyMark | None, owner: str) -> bool:
 
 
 def parse_mark(text: str) -> Mark | UnreadableMark:
-    """A file's mark from its text."""
+    """A file's mark from its text. What many marks have in common is kept once."""
     if match := _FILE_MARK.fullmatch(text):
         owner, key, content, chunking, attributes, origin, tries, name, source, echo = match.groups()
+        owner, chunking, attributes = intern(owner), intern(chunking), intern(attributes)
         return Mark(owner, key, content, chunking, attributes, Origin(origin), int(tries), name, source, echo or "")
     return _unreadable(text)
 

@@ -80,7 +80,10 @@ class _AttributeDigests:
 
 
 def _digest_of(rows: Iterable[tuple[str, ...]]) -> str:
-    return hashlib.sha256("".join(sorted(f"{';'.join(row)}\n" for row in rows)).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for line in sorted(f"{';'.join(row)}\n" for row in rows):
+        digest.update(line.encode())
+    return digest.hexdigest()
 
 
 def paths_of_changed_content(plan: Plan) -> set[str]:

@@ -13,9 +13,8 @@ from itertools import chain
 from urllib.parse import quote
 
 from vssync.model.convergence import find_convergence
-from vssync.model.plan import Action, GuardChange, Plan, Refusal, StorePlan
+from vssync.model.plan import Action, GuardChange, Plan, Refusal
 from vssync.planner.against import LeftOut, ManifestComparison
-from vssync.planner.estimate import count_changes
 from vssync.render import plan_text, wording
 from vssync.render.against import GOVERNING, basis_text, comparison_sections, shown_plan
 from vssync.render.layout import StoreBlock, View, wrap_sentences
@@ -30,20 +29,19 @@ from vssync.render.markdown import (
     inline_code,
     join_markdown,
     prose,
-    table_line,
+    short_code,
+    short_prose,
     title_block,
 )
+from vssync.render.store_table import StoreRow, store_table
 from vssync.render.test import lost_question_blocks
 from vssync.render.text_diff import text_diff_blocks
-from vssync.text import count_noun, escape_control, join_first, join_words, shorten_middle, size_in_utf16
+from vssync.text import count_noun, escape_control, join_first, join_words, size_in_utf16
 
 JOB = "vssync ci"  # in place of a manifest's name, for an error of the whole job
 GITHUB_COMMENT = 65_536  # characters; GitLab takes 1,000,000
-_NAME, _SENTENCE = 80, 300  # characters of a name or a message outside the details
-_NAMED, _MANIFESTS, _STORES = 3, 10, 100
-_UNFOLDED = 20  # stores: a longer table would push what follows out of sight
-_RARE = ("also", "left out")  # columns that are shown where they say something
-_LEGEND, _CUT = "\nSigns: - delete, +/- replace, ~ change, + add.", "Cut here: the job's summary shows more."
+_NAMED, _MANIFESTS = 3, 10
+_CUT = "Cut here: the job's summary shows more."
 _VERBS = {"plan": ("changes", "change"), "apply": ("changes", "change"), "drift": ("differs", "differ")}
 _COMMAND, _COUNTED = " vssync plan", " today."  # in a refusal's ways out: what to type, and what patterns match
 _LOCATION = re.compile(r"(?P<file>.+?)(?::(?P<line>[0-9]+))?(?::[0-9]+)?")
@@ -172,27 +170,27 @@ def _heading(job: JobReview) -> str:
     what = f"{changing:,} of {count_noun(total, 'knowledge base')} {one if changing == 1 else many}"
     ends = [f"{count:,} {word}" for count, word in ((refused, "refused"), (failed, "failed")) if count]
     if total == 1 and job.manifests:
-        what = f"{_code(job.manifests[0].name)} {one if changing else f'does not {many}'}"
-        what, ends = (f"{_code(job.manifests[0].name)} failed", []) if failed and not plans else (what, ends)
+        what = f"{short_code(job.manifests[0].name)} {one if changing else f'does not {many}'}"
+        what, ends = (f"{short_code(job.manifests[0].name)} failed", []) if failed and not plans else (what, ends)
     is_word = re.fullmatch(r"[A-Za-z0-9-]{1,40}", job.environment)
-    place = f", {job.environment if is_word else _code(job.environment)}" if job.environment else ""
+    place = f", {job.environment if is_word else short_code(job.environment)}" if job.environment else ""
     return f"vssync{place}: {', '.join([what, *ends])}"
 
 
 def footer(job: JobReview) -> str:
     """What was not touched, and what this was made from, where and when."""
-    untouched = join_first([_code(name) for name in job.untouched], _NAMED)
+    untouched = join_first([short_code(name) for name in job.untouched], _NAMED)
     parts = [f"{untouched}: not touched."] if untouched else []
     when = f", {job.time:%H:%M} UTC" if job.time else ""
-    commit = f" of {_code(job.commit[:7])}" if job.commit else ""
+    commit = f" of {short_code(job.commit[:7])}" if job.commit else ""
     plans = [review.shown for review in job.manifests if review.shown]
     held = [review.error or review.needs_person for review in job.manifests]
     is_held = any(held) or any(plan.refusals for plan in plans)
     is_change = any(change.action is not Action.REFUSE for plan in plans for change in plan.changes())
     merge = "; a merge applies it" if job.kind == "plan" and is_change and not is_held else ""
-    against = f" against {_code(job.base)}, without asking the service" if job.asked_no_service else " against live"
+    base = f"{short_code(job.base)}, without asking the service" if job.asked_no_service else "live"
     what = "Apply" if job.kind == "apply" else "Plan"
-    parts += [f"{what}{commit}{against}{when}{merge}." if plans else f"Job{commit}{when}."]
+    parts += [f"{what}{commit} against {base}{when}{merge}." if plans else f"Job{commit}{when}."]
     parts += ["Nothing was written."] if job.nothing_written else []
     return " ".join([*parts, *([f"[run]({job.run_url})"] if job.run_url else [])])
 
@@ -200,7 +198,9 @@ def footer(job: JobReview) -> str:
 def _first_blocks(job: JobReview) -> Iterator[MarkdownBlock]:
     """What a reviewer must not miss."""
     if job.asked_no_service:
-        yield MarkdownBlock(f"What an apply would do if {_code(job.base or 'the base')} is live: no service was asked.")
+        yield MarkdownBlock(
+            f"What an apply would do if {short_code(job.base or 'the base')} is live: no service was asked."
+        )
     if lines := [_setting_line(change, review, job) for review in job.manifests for change in _settings(review)]:
         yield MarkdownBlock(f"**{GOVERNING}:**\n", tuple(lines))
     for review in job.manifests:
@@ -217,7 +217,7 @@ def error_block(review: ManifestReview, what: str) -> MarkdownBlock:
     """What went wrong with a manifest, below what follows from that."""
     sentences = map(escape_control, review.error.splitlines())
     lines = [part for line in sentences for part in wrap_sentences(line, 0, View(width=WIDTH))]
-    return fenced_block(lines, before=f"**{_code(review.name)}: {what}**\n\n")
+    return fenced_block(lines, before=f"**{short_code(review.name)}: {what}**\n\n")
 
 
 def _settings(review: ManifestReview) -> Iterable[GuardChange]:
@@ -228,9 +228,9 @@ def _settings(review: ManifestReview) -> Iterable[GuardChange]:
 
 def _setting_line(change: GuardChange, review: ManifestReview, job: JobReview) -> str:
     label = " / ".join(filter(None, (review.name, change.store)))
-    before, after = (_code(wording.format_value(value)) for value in (change.base, change.head))
+    before, after = (short_code(wording.format_value(value)) for value in (change.base, change.head))
     place = f", {_link(change.location, job)}" if change.location else ""
-    return f"- {_code(label)} {_code(change.field)}: {before} to {after}{place}"
+    return f"- {short_code(label)} {short_code(change.field)}: {before} to {after}{place}"
 
 
 def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[MarkdownBlock]:
@@ -241,11 +241,11 @@ def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[Markdown
     stores = {store.key: store for store in plan.stores}
     for key in dict.fromkeys(refusal.store for refusal in plan.refusals):
         refusals = [refusal for refusal in plan.refusals if refusal.store == key]
-        messages = [_sentence(refusal.message.removeprefix(f"{key}: ")) for refusal in refusals]
-        label = _code(" / ".join(filter(None, (review.name, key))))
+        messages = [short_prose(refusal.message.removeprefix(f"{key}: ")) for refusal in refusals]
+        label = short_code(" / ".join(filter(None, (review.name, key))))
         lines = [f"**Refused: {label}**: {message}" for message in messages]
         files = stores[key].files if key in stores else ()
-        lost = [_code(change.key) for change in files if change.action is Action.DELETE]
+        lost = [short_code(change.key) for change in files if change.action is Action.DELETE]
         lines += [f"It would lose {join_first(lost, _NAMED)}."] if lost else []
         lines += [_fewer_line(fewer, job) for fewer in review.fewer.get(key, ())]
         lines += _ways_out(refusals, review.labels.get(key, ()), told=bool(review.fewer.get(key)))
@@ -253,11 +253,11 @@ def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[Markdown
 
 
 def _fewer_line(fewer: FewerMatches, job: JobReview) -> str:
-    base, earlier = _code(job.base) if job.base else "the base", _code(fewer.earlier_pattern)
+    base, earlier = short_code(job.base) if job.base else "the base", short_code(fewer.earlier_pattern)
     if not fewer.pattern:
         return f"{earlier} is not in the manifest any more; it matches {count_noun(fewer.before, 'file')} on {base}."
     was = f" as {earlier}" if fewer.earlier_pattern not in ("", fewer.pattern) else ""
-    here = f"{_link(fewer.location, job)} {_code(fewer.pattern)} matches {count_noun(fewer.files, 'file')} here"
+    here = f"{_link(fewer.location, job)} {short_code(fewer.pattern)} matches {count_noun(fewer.files, 'file')} here"
     return f"{here}, {fewer.before:,} on {base}{was}."
 
 
@@ -267,23 +267,23 @@ def _ways_out(refusals: Sequence[Refusal], labels: Sequence[str], *, told: bool)
     hints = [way for way in ways if _COMMAND not in way and not (told and way.endswith(_COUNTED))]
     lines = [_way(way) for way in dict.fromkeys(hints or ([] if labels else ways))]
     noun = "label" if len(labels) == 1 else "labels"
-    return [*lines, *([f"Meant? Add the {noun} {join_words(list(map(_code, labels)))}."] if labels else [])]
+    return [*lines, *([f"Meant? Add the {noun} {join_words(list(map(short_code, labels)))}."] if labels else [])]
 
 
 def _way(text: str) -> str:
     purpose, command, arguments = text.partition(_COMMAND)
-    return f"{_sentence(purpose.strip())} {_code(command.strip() + arguments)}" if command else _sentence(text)
+    return f"{short_prose(purpose.strip())} {short_code(command.strip() + arguments)}" if command else short_prose(text)
 
 
 def _plan_blocks(job: JobReview, *, full: bool) -> Iterator[MarkdownBlock]:
     """The table of stores, notes, each store's details, batches in progress, and costs."""
     view = View(width=WIDTH, full=full)
     shown = [(review, plan) for review in job.manifests if (plan := review.shown)]
-    yield from _table_blocks([entry for review, plan in shown for entry in _entries(review, plan, full=full)])
+    yield from store_table([entry for review, plan in shown for entry in _entries(review, plan, full=full)])
     for review, plan in shown:
         for line in plan_text.quiet_lines(plan, full=full):
-            yield MarkdownBlock(f"{_code(review.name)}: {prose(line)}" if review.name else prose(line))
-    notes = [f"- {_code(review.name)}: {_sentence(note)}" for review in job.manifests for note in _notes(review)]
+            yield MarkdownBlock(f"{short_code(review.name)}: {prose(line)}" if review.name else prose(line))
+    notes = [f"- {short_code(review.name)}: {short_prose(note)}" for review in job.manifests for note in _notes(review)]
     if notes:
         yield MarkdownBlock("**Notes:**\n", tuple(notes))
     yield from detail_blocks(
@@ -311,68 +311,14 @@ def _blocks(review: ManifestReview, plan: Plan, job: JobReview, *, full: bool) -
 
 def _cost_text(review: ManifestReview, plan: Plan) -> str:
     lines = [*plan_text.total_lines(plan)[:-1], *plan_text.legend(plan)]
-    return f"{_code(review.name)}: {' '.join(lines)}"
+    return f"{short_code(review.name)}: {' '.join(lines)}"
 
 
-@dataclass(frozen=True, slots=True)
-class _StoreEntry:
-    """A row of the table: a store, and what it left out before, where that changed."""
-
-    name: str
-    store: StorePlan
-    before: LeftOut | None
-
-
-def _entries(review: ManifestReview, plan: Plan, *, full: bool) -> list[_StoreEntry]:
+def _entries(review: ManifestReview, plan: Plan, *, full: bool) -> list[StoreRow]:
     keys = {store.key for store in plan_text.stores_to_show(plan, full=full)} | review.left_out_before.keys()
     name = f"{review.name} / " if review.name else ""
     stores = (store for store in plan.stores if store.key in keys)
-    return [_StoreEntry(f"{name}{store.key}", store, review.left_out_before.get(store.key)) for store in stores]
-
-
-def _table_blocks(entries: list[_StoreEntry]) -> list[MarkdownBlock]:
-    """The stores with something to show, of many folded away, and those with most deletions first."""
-    if not entries:
-        return []
-    if len(entries) > _UNFOLDED:
-        entries = sorted(entries, key=lambda entry: _risk_of(entry.store))
-    rows = [_cells(_code(entry.name), [entry]) for entry in entries[:_STORES]]
-    if rest := entries[_STORES:]:
-        rows.append(_cells(f"and {count_noun(len(rest), 'more store')}", rest))
-    # What goes stands first and under signs, as in the details: on a telephone a table shows little of its right.
-    titles = ("-", "+/-", "~", "+", "also", "store", "left out", "unchanged")
-    kept = [index for index, title in enumerate(titles) if title not in _RARE or any(row[index] for row in rows)]
-    head = table_line([titles[index] for index in kept])
-    head += "\n" + table_line(["---" if titles[index] in ("store", "also") else "--:" for index in kept])
-    lines = tuple(table_line([row[index] for index in kept]) for row in rows)
-    if len(rows) <= _UNFOLDED:
-        return [MarkdownBlock(head, lines, _LEGEND)]
-    stores = [entry.store for entry in entries]
-    totals = [*wording.file_parts(count_changes(*stores)), *plan_text.store_parts(stores, bold=False)]
-    summary = f"{count_noun(len(entries), 'store')}{': ' if totals else ''}{', '.join(totals)}"
-    summary = f"<details><summary>{summary}</summary>\n\n"
-    return [MarkdownBlock(summary + head, lines, f"{_LEGEND}\n\n</details>")]
-
-
-def _risk_of(store: StorePlan) -> tuple[bool, int]:
-    """Sorts a store that goes, then those with the most deletions, before others."""
-    stays = store.change is None or store.change.action not in plan_text.GOING
-    return stays, -count_changes(store).delete
-
-
-def _cells(name: str, entries: list[_StoreEntry]) -> list[str]:
-    stores = [entry.store for entry in entries]
-    counts = count_changes(*stores)
-    delete = f"**{counts.delete:,}**" if counts.delete else "0"
-    own = [plan_text.store_verb(store, bold=True) for store in stores] if len(stores) == 1 else []
-    also = ", ".join(filter(None, [*own, *wording.rare_parts(counts)]))
-    left_out = [key for store in stores for keys in store.left_out.values() for key in keys]
-    changed = [entry for entry in entries if entry.before is not None]
-    before = [key for entry in changed for keys in (entry.before or {}).values() for key in keys]
-    after = [key for entry in changed for keys in entry.store.left_out.values() for key in keys]
-    omitted = f"{len(left_out):,}{wording.delta_text(before, after)}" if left_out or changed else ""
-    files = [delete, f"{counts.replace:,}", f"{counts.change:,}", f"{counts.add:,}"]
-    return [*files, also, name, omitted, f"{counts.unchanged:,}"]
+    return [StoreRow(f"{name}{store.key}", store, review.left_out_before.get(store.key)) for store in stores]
 
 
 def _urls(review: ManifestReview, plan: Plan, job: JobReview) -> dict[str, str]:
@@ -388,13 +334,5 @@ def _link(location: str, job: JobReview) -> str:
     match = _LOCATION.fullmatch(location)
     line = f"#L{match['line']}" if match and match["line"] else ""
     file = match["file"] if match else location
-    shown = _code(f"{file}:{match['line']}" if match and match["line"] else file)
+    shown = short_code(f"{file}:{match['line']}" if match and match["line"] else file)
     return f"[{shown}]({job.files_url}{quote(file, errors='replace')}{line})" if job.files_url else shown
-
-
-def _sentence(text: str) -> str:
-    return prose(shorten_middle(escape_control(text), _SENTENCE))
-
-
-def _code(text: str) -> str:
-    return inline_code(shorten_middle(escape_control(text), _NAME))

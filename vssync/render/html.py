@@ -126,7 +126,7 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
     left_out = [sum(map(len, store.left_out.values())) for store in shown]
     page = _ChangesPage(
         kind="plan",
-        heading=_heading(plan.owner),
+        heading=wording.owner_text(plan.owner),
         verdict=verdict,
         tone=tone,
         facts=_plan_facts(plan, audit, "Written") | {"Command": plan_command(plan.options)},
@@ -168,7 +168,7 @@ def report_html(report: Report, view: View, answers: QuestionReport | None = Non
     already = [(already_head(report.already), [(address, "") for address in report.already])] if report.already else []
     page = _ChangesPage(
         kind="report",
-        heading=_heading(plan.owner),
+        heading=wording.owner_text(plan.owner),
         verdict=verdict,
         tone="calm" if is_good else "alarm",
         facts=_plan_facts(plan, report.audit, "Applied"),
@@ -190,7 +190,7 @@ def questions_html(report: QuestionReport, view: View, audit: Audit) -> str:
     verdict = "Not all questions could be asked." if unasked else "All questions that must pass do."
     page = _AnswersPage(
         kind="test",
-        heading=_heading(report.owner),
+        heading=wording.owner_text(report.owner),
         verdict="Too few questions pass, or a `never` is broken." if report.failed else verdict,
         tone="alarm" if report.failed or unasked else "calm",
         facts=_facts(report.owner, report.service, audit, "Asked"),
@@ -206,10 +206,6 @@ def _question_totals(report: QuestionReport) -> list[tuple[str, str, str]]:
     failed = sum(len(store.results) - store.passed - store.unasked for store in report.stores)
     numbers = {"pass": passed, "fail": failed, "could not be asked": report.unasked}
     return [(f"{number:,}", words, "add" if words == "pass" else "attention") for words, number in numbers.items()]
-
-
-def _heading(owner: str) -> str:
-    return owner.replace("/", ", ", 1)
 
 
 def _plan_facts(plan: Plan, audit: Audit, when: str) -> dict[str, str]:

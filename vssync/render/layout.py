@@ -20,6 +20,7 @@ from vssync.text import (
     pad_right,
     shorten_apart,
     shorten_middle,
+    wrap_list,
 )
 
 
@@ -141,10 +142,8 @@ def fit_totals(totals: list[str], view: View) -> list[str]:
         return totals
     lines = []
     for total in totals:
-        breakable = total.replace(" ", "\0").replace(",\0", ", ")  # the only spaces left are where it may be broken
-        below = " " * (total.find(" ") + 1)
-        wrapper = textwrap.TextWrapper(view.width, "", below, break_long_words=False, break_on_hyphens=False)
-        lines += [line.replace("\0", " ") for line in wrapper.wrap(breakable)]
+        head, space, rest = total.partition(" ")
+        lines += wrap_list(rest, head + space, view.width)
     return lines
 
 
@@ -248,8 +247,11 @@ def _differing_text(rows: list[PlanRow], view: View) -> list[str]:
     return wrap_before_count(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
 
 
-def split_by_folder(rows: Iterable[PlanRow], limit: int) -> list[tuple[str, list[PlanRow]]]:
-    """Rows by folder, in at most `limit` entries: as deep as fits, and what does not fit as "more folders"."""
+def split_by_folder(rows: Iterable[PlanRow], limit: int, *, apart: bool = False) -> list[tuple[str, list[PlanRow]]]:
+    """Rows by folder, in at most `limit` entries: as deep as fits, and what does not fit as "more folders".
+
+    With `apart`, a folder that holds all of them is no entry, however many there are below it.
+    """
     by_full_folder = defaultdict[str, list[PlanRow]](list)
     for row in rows:
         by_full_folder[folder_of(row.key)].append(row)
@@ -257,7 +259,7 @@ def split_by_folder(rows: Iterable[PlanRow], limit: int) -> list[tuple[str, list
     groups = _join_by_prefix(by_full_folder, 1)
     for depth in range(2, deepest + 1):
         deeper = _join_by_prefix(by_full_folder, depth)
-        if len(deeper) > limit:
+        if len(deeper) > limit and not (apart and len(groups) == 1):
             break
         groups = deeper
     entries = sorted(groups.items(), key=lambda entry: (-count_files(entry[1]), entry[0]))

@@ -35,12 +35,14 @@ from vssync.text import (
     count_noun,
     escape_ci_commands,
     escape_control,
+    shorten_middle,
     size_in_bytes,
     size_in_utf16,
 )
 
 COMMENT, SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
 WIDTH = 100
+_NAME, _SENTENCE = 80, 300  # characters of a name and of a message outside the details
 _ROWS, _STORES, _FOLDERS = 120, 40, 3  # that are shown, in all; folders of what is not
 _OPEN, _OPEN_STORES = 40, 10  # so few rows need not be unfolded; so many stores with a risk are
 _LINKS = 10
@@ -54,8 +56,11 @@ _TAGS = re.compile(r"<(/?)(?:details|table)\b", re.IGNORECASE)
 Measure = Callable[[str], int]
 
 
-def report_markdown(report: Report, view: View) -> str:
-    """A report for those who approved the plan, under 65,536 characters, or under a mebibyte with `view.full`."""
+def report_markdown(report: Report, view: View, answers: Iterable[MarkdownBlock] = ()) -> str:
+    """A report for those who approved the plan, under 65,536 characters, or under a mebibyte with `view.full`.
+
+    The answers to questions, if any were asked afterwards, stand above the details, which are the first to be cut.
+    """
     view = replace(view, width=WIDTH, color=False)
     stores = report_blocks(report, full=True)
     failed = [(block.head, tuple(row for row in block.rows if row.sign == "!")) for block in stores]
@@ -69,7 +74,7 @@ def report_markdown(report: Report, view: View) -> str:
         *(fenced_block(lines) for lines in lists if lines),
     ]
     details = detail_blocks(stores if view.full else fold_across_stores(stores), full=view.full)
-    return join_markdown(chain(blocks, details), SUMMARY if view.full else COMMENT)
+    return join_markdown(chain(blocks, answers, details), SUMMARY if view.full else COMMENT)
 
 
 def _audit_texts(audit: Audit) -> list[str]:
@@ -205,6 +210,16 @@ def prose(text: str) -> str:
     if len(parts) % 2 and all(map(_PLAIN.fullmatch, parts[::2])) and (text[:1].isalnum() or not parts[0]):
         return "".join(inline_code(part) if index % 2 else part for index, part in enumerate(parts))
     return inline_code(text)
+
+
+def short_code(text: str) -> str:
+    """A foreign name as inline code, cut in the middle where it is long."""
+    return inline_code(shorten_middle(escape_control(text), _NAME))
+
+
+def short_prose(text: str) -> str:
+    """A message as `prose` has it, cut in the middle where it is long."""
+    return prose(shorten_middle(escape_control(text), _SENTENCE))
 
 
 def table_line(cells: Iterable[str]) -> str:

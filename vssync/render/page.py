@@ -112,7 +112,7 @@ def store_views(blocks: Sequence[StoreBlock], places: Mapping[str, str]) -> list
     """All other rows of each store, at its place by its key."""
     views = []
     for number, block in enumerate(blocks, 1):
-        rows = [row for row in block.rows if not _is_urgent(row)]
+        rows = [each for row in block.rows if not _is_urgent(row) for each in _unfolded(row)]
         views.append(
             StoreView(
                 name=_name_of(block),
@@ -128,6 +128,11 @@ def store_views(blocks: Sequence[StoreBlock], places: Mapping[str, str]) -> list
             )
         )
     return views
+
+
+def _unfolded(row: PlanRow) -> tuple[PlanRow, ...]:
+    """A new folder's files where they are many, since a page has folders of its own to show them by."""
+    return row.members if row.sign and row.stores == 1 and len(row.members) > _SINGLE else (row,)
 
 
 def _is_urgent(row: PlanRow) -> bool:
@@ -163,7 +168,7 @@ def _row_group(rows: list[PlanRow]) -> RowGroup:
 
 def _variant(rows: list[PlanRow], *, shared: bool) -> Variant:
     has_folders = rows[0].noun == "file" and len(rows) > _UNFOLDED
-    folders = [*split_by_folder(rows, _FOLDERS)] if has_folders else [(None, rows)]
+    folders = [*split_by_folder(rows, _FOLDERS, apart=True)] if has_folders else [(None, rows)]
     return Variant(count_files(rows), rows[0] if shared else None, [*folders])
 
 
@@ -178,7 +183,7 @@ def count_signs(rows: Iterable[PlanRow]) -> Counter[str]:
 def _picture_folders(rows: list[PlanRow]) -> Picture | None:
     """The folders with most changes; none for a single one, or where the few changes are a picture themselves."""
     files = [row for row in rows if row.sign and row.noun == "file"]
-    folders = split_by_folder(files, _BARS) if count_files(files) > _PICTURED else []
+    folders = split_by_folder(files, _BARS, apart=True) if count_files(files) > _PICTURED else []
     return _picture([(name or "./", count_signs(group), "") for name, group in folders], {}) if folders[1:] else None
 
 

@@ -14,8 +14,9 @@ from vssync.render.markdown import (
     inline_code,
     join_markdown,
     prose,
+    short_code,
 )
-from vssync.text import count_noun, escape_control, shorten_middle, size_in_utf16
+from vssync.text import count_noun, escape_control, size_in_utf16
 
 PREVIEW = "preview"  # in the marker of its comment
 _WHOLE_LIFE = "Each push updates it; it is deleted when this request is closed or merged."
@@ -71,8 +72,7 @@ def preview_markdown(preview: Preview, job: JobReview) -> tuple[str, str]:
 
 
 def _store_line(store: PreviewedStore) -> str:
-    name = shorten_middle(escape_control(f"{store.manifest} / {store.key}"), 80)
-    return f"| {inline_code(name)} | {inline_code(escape_control(store.id))} | {store.files:,} |"
+    return f"| {short_code(f'{store.manifest} / {store.key}')} | {inline_code(store.id)} | {store.files:,} |"
 
 
 def sweep_markdown(previews: Iterable[Preview], kept: Iterable[str], job: JobReview) -> str:

@@ -22,13 +22,15 @@ from vssync.render.markdown import (
     inline_code,
     join_markdown,
     prose,
+    short_code,
+    short_prose,
     title_block,
 )
 from vssync.render.plan_text import join_blocks
-from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle
+from vssync.text import count_noun, escape_ci_commands, escape_control
 
 _FAILURES, _FOUND = 50, 5  # questions of a store, and documents of a question, that are shown
-_SENTENCE, _NAME, _LOST = 300, 80, 20  # characters of a note and of a question; questions named in a comment
+_LOST = 20  # questions named in a comment
 _LABEL = 10  # columns of "expected" and the like
 _OPERATORS = {"eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "in", "nin": "not in"}
 _CUT = "Cut here: `vssync test` shows more."
@@ -52,7 +54,7 @@ def _store_lines(report: QuestionReport, store: StoreScore, view: View) -> Itera
     """A heading, then the questions that could not be asked, and those that fail."""
     tops = sorted({result.question.top for result in store.results})
     first = f"the first {tops[0]}" if len(tops) == 1 else f"the first {tops[0]} to {tops[-1]}"
-    left = f"{escape_control(report.owner).replace('/', ', ', 1)}: {escape_control(store.key)}"
+    left = f"{escape_control(wording.owner_text(report.owner))}: {escape_control(store.key)}"
     left += f"  {wording.short_id(store.id) or 'not live'}"
     yield TextLine(left, right=f"{count_noun(len(store.results), 'question')}, {first}", indent=0)
     yield from _unasked_lines(store, view)
@@ -72,11 +74,14 @@ def _store_lines(report: QuestionReport, store: StoreScore, view: View) -> Itera
 def _unasked_lines(store: StoreScore, view: View) -> Iterator[TextLine]:
     """Each reason why questions could not be asked, with the question, or how many there are."""
     unasked = sorted((result for result in store.results if result.error), key=lambda result: result.error)
-    for error, group in groupby(unasked, key=lambda result: result.error):
-        results = list(group)
+    groups = [(error, list(group)) for error, group in groupby(unasked, key=lambda result: result.error)]
+    shown = groups if view.full else groups[:_FAILURES]
+    for error, results in shown:
         asked = escape_control(results[0].question.ask)
         yield TextLine(asked if len(results) == 1 else f"{len(results):,} questions could not be asked", sign="!")
         yield from (TextLine(line, indent=BELOW) for line in wrap_sentences(escape_control(error), BELOW, view))
+    if rest := sum(len(results) for _, results in groups[len(shown) :]):
+        yield TextLine(f"and {count_noun(rest, 'more question')} that could not be asked (--full)", sign="!")
 
 
 def _result_lines(result: QuestionResult, sign: str, view: View) -> Iterator[TextLine]:
@@ -167,20 +172,21 @@ def report_total(report: QuestionReport) -> str:
 
 
 def questions_markdown(report: QuestionReport, view: View) -> str:
-    """The report for a comment or a job's summary: a table of the stores, then what fails."""
+    """The report for a comment or a job's summary."""
+    return join_markdown(question_blocks(report, view), SUMMARY if view.full else COMMENT, cut=_CUT)
+
+
+def question_blocks(report: QuestionReport, view: View) -> Iterator[MarkdownBlock]:
+    """A table of the stores, then what fails."""
     view = replace(view, width=WIDTH, color=False)
-    size = SUMMARY if view.full else COMMENT
+    yield title_block("test", report.owner, wording.heading_line(report.owner, report.service))
     head = "| store | questions | pass | needed | result |\n| --- | --: | --: | --: | --- |"
-    blocks = [
-        title_block("test", report.owner, wording.heading_line(report.owner, report.service)),
-        MarkdownBlock(head, tuple(map(_table_row, report.stores))),
-    ]
+    yield MarkdownBlock(head, tuple(map(_table_row, report.stores)))
     for store in report.stores:
         _, *lines = _store_lines(report, store, view)
         if lines:
             texts = lay_out_columns(lines, view).format_lines(lines)
-            blocks.append(fenced_block(texts, before=f"{inline_code(store.key)}: {prose(store_total(store))}\n\n"))
-    return join_markdown(blocks, size, cut=_CUT)
+            yield fenced_block(texts, before=f"{inline_code(store.key)}: {prose(store_total(store))}\n\n")
 
 
 def _table_row(store: StoreScore) -> str:
@@ -192,24 +198,20 @@ def _table_row(store: StoreScore) -> str:
 def lost_question_blocks(plans: Iterable[tuple[str, Plan | None]]) -> Iterator[MarkdownBlock]:
     """The questions that plans, each with its manifest's name, are certain to leave without their document."""
     found = [
-        (name, f"{_code(note.key)} loses its document: {prose(shorten_middle(note.detail, _SENTENCE))}.")
+        (name, f"{short_code(note.key)} loses its document: {short_prose(note.detail)}.")
         for name, plan in plans
         for store in (plan.stores if plan else ())
         for note in store.notes
         if note.kind is NoteKind.LOST_QUESTION
     ]
     is_named = len({name for name, _ in found}) > 1
-    lines = [f"{_code(name)}: {text}" if is_named else text for name, text in found]
+    lines = [f"{short_code(name)}: {text}" if is_named else text for name, text in found]
     if (rest := len(lines) - _LOST) > 0:
         lines = [*lines[:_LOST], f"and {count_noun(rest, 'more question')}"]
     if lines[1:]:
         yield MarkdownBlock("**Questions**:\n", tuple(f"- {line}" for line in lines))
     elif lines:
         yield MarkdownBlock(f"**Questions**: {lines[0]}")
-
-
-def _code(text: str) -> str:
-    return inline_code(shorten_middle(escape_control(text), _NAME))
 
 
 def questions_json(report: QuestionReport) -> str:

@@ -103,7 +103,12 @@ _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]+)")
 
 def heading_line(owner: str, service: ServiceSpec) -> str:
     """The first line of every output: owner, environment, service."""
-    return escape_control(f"{owner.replace('/', ', ', 1)}: {service_text(service)}")
+    return escape_control(f"{owner_text(owner)}: {service_text(service)}")
+
+
+def owner_text(owner: str) -> str:
+    """An owner and its environment: "kb, prod"."""
+    return owner.replace("/", ", ", 1)
 
 
 def service_text(service: ServiceSpec) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -68,24 +69,32 @@ def find_set_problem(version_of: Callable[[str], str] = version) -> str:
 
 def to_markdown(data: bytes, extension: str) -> bytes:
     """A document as Markdown in UTF-8. Raises NotConvertible, and MemoryError."""
-    from markitdown import MarkItDown, StreamInfo, converters
+    from markitdown import StreamInfo
 
     if extension in _TEXTS:
         data = _as_utf8(data)
     elif data.startswith(_OLD_OFFICE):
         raise NotConvertible(f"{_PASSWORD}, or has the format of Office 97")
-    # Only the converter of this kind: a wrong extension is an error, and not a reason to try all the others.
-    markitdown = MarkItDown(enable_builtins=False, enable_plugins=False)
-    markitdown.register_converter(getattr(converters, _CONVERTERS[extension])())
     charset = "utf-8" if extension in _TEXTS else None
     try:
-        result = markitdown.convert_stream(BytesIO(data), stream_info=StreamInfo(extension=extension, charset=charset))
+        info = StreamInfo(extension=extension, charset=charset)
+        result = _markitdown(extension).convert_stream(BytesIO(data), stream_info=info)
     except MemoryError:
         raise
     except Exception as error:
         raise _explain(error) from error
     text = result.markdown.strip("\n")
     return f"{text}\n".encode("utf-8", "replace") if text.strip() else b""
+
+
+@cache
+def _markitdown(extension: str) -> Any:
+    """Only the converter of this kind: a wrong extension is an error, and not a reason to try all the others."""
+    from markitdown import MarkItDown, converters
+
+    markitdown = MarkItDown(enable_builtins=False, enable_plugins=False)  # it loads a model, which takes 30 ms
+    markitdown.register_converter(getattr(converters, _CONVERTERS[extension])())
+    return markitdown
 
 
 def _as_utf8(data: bytes) -> bytes:

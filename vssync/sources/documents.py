@@ -102,7 +102,7 @@ def read_questions(
 def _questions_problem(text: str, file: Path, sandbox: Sandbox) -> tuple[str, str] | None:
     """Why a file of questions cannot be read, and the way out; None where it can be tried."""
     if os.path.isabs(text) or "\0" in text:
-        return f"`{text}` is no relative path", "write it relative to the file that names it"
+        return f"`{text}` is not a relative path", "write it relative to the file that names it"
     if not sandbox.allows(file):
         return f"`{text}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync", ALLOW_HINT
     if not file.is_file():

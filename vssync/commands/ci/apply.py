@@ -57,8 +57,7 @@ def apply_merged(run: CiRun) -> int:
             if look.report and look.report.interrupted:
                 break
     if earlier:
-        present = (history.valid_at(run.git.head) for history in (*(each[0] for each in chosen), *untouched))
-        owners = [manifest.owner for manifest in present if manifest]
+        owners = run.owners((*(history for history, _ in chosen), *untouched))
         looks += map(Look, review_removed(removed, earlier.base, owners, is_merged=True))
     job = replace(run.review("apply", [look.review for look in looks], untouched), nothing_written=not is_ready)
     _tell_apply(run, looks, job, earlier)

@@ -75,6 +75,11 @@ class CiRun:
         touched, untouched, _ = split_touched(tuple(map(self.history, paths)), base or self.git.head, self.git.head)
         return ManifestsByTouch(*((touched, untouched) if base else (untouched, ())), removed)
 
+    def owners(self, histories: Iterable[ManifestHistory]) -> list[str]:
+        """Those of the manifests that can be read at this job's commit."""
+        manifests = (history.valid_at(self.git.head) for history in histories)
+        return [manifest.owner for manifest in manifests if manifest]
+
     def warn(self, message: str) -> None:
         """Shows a warning on the forge."""
         self.forge.annotate(Severity.WARNING, message)

@@ -45,7 +45,7 @@ def review_change(run: CiRun) -> int:
     base = base_of(run.git, event)
     touched, untouched, removed = run.manifests(base, since=base)
     numbers = (event.number,) if event.number else ()
-    owners = [manifest.owner for history in (*touched, *untouched) if (manifest := history.valid_at(run.git.head))]
+    owners = run.owners((*touched, *untouched))
     labels = judge(run, lambda: map(run.forge.pull_request, numbers if touched else ()), owners)
     looks = [catch(run, history, partial(_look_at_change, run, history, base, labels)) for history in touched]
     looks += map(Look, review_removed(removed, base, owners))

@@ -149,7 +149,7 @@ def _open(run: CiRun, loaded: LoadedManifest) -> Iterator[tuple[Session, Journal
     """A session that alone may write; only for an environment that a pattern stands for."""
     key = loaded.manifest.documents.environment_key
     if not is_pattern(key):
-        raise Refused(f"{loaded.desired.owner}: is no preview, since `{key}` is no pattern; nothing was written")
+        raise Refused(f"{loaded.desired.owner}: is not a preview, since `{key}` is not a pattern; nothing was written")
     settings = replace(run.settings, manifest=loaded.file)
     with open_session(settings, loaded) as session, locked_journal(session, run.lock_timeout) as journal:
         yield session, journal

@@ -5,11 +5,13 @@ It is read back before it is given out. Foreign text stands in quotes or comment
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from textwrap import indent
+from itertools import chain
+from textwrap import indent, wrap
 from typing import Any
 
 from vssync.commands.dump.entries import DumpedFile, Omission
@@ -41,6 +43,8 @@ from vssync.text import count_noun, escape_control
 
 MAIN, FOLDER = "vssync.yaml", "stores"  # the manifest that includes others, and where these lie
 _MAX_OMITTED = 64  # listed in the comment; nobody reads further
+_WIDTH = 78  # columns of a comment, which two of a margin may precede
+_REQUEST_ID = re.compile(r" \(request id [^)]*\)")
 _CONFIDENCE = {
     Confidence.BYTES: "the same bytes",
     Confidence.TEXT: "the same text, as the service read it",
@@ -155,7 +159,7 @@ def manifest_texts(
     dump: Dump, layouts: Mapping[str, StoreLayout], shared: Level, *, is_split: bool = False
 ) -> dict[str, str]:
     """The manifest by file name, with last newlines; stores inherit what is `shared`."""
-    plan = f"# `{escape_control(shlex.join(['vssync', 'plan', *dump.options]))}` shows what taking"
+    plan = f"`{shlex.join(['vssync', 'plan', *dump.options])}` shows what taking"
     blocks = {store.key: [*_store_lines(store, layouts[store.key].without(shared))] for store in dump.stores}
     comments = {store.key: [*_comment_lines(store, dump.owner)] for store in dump.stores}
     tree: dict[str, Any] = {"version": 1, "owner": dump.owner, "service": _service_tree(dump.service)}
@@ -163,13 +167,14 @@ def manifest_texts(
     tree |= {"defaults": level_tree(shared)} if shared else {}
     if len(dump.stores) == 1 and not is_split:
         (store,) = dump.stores
-        head, *more = _comment_lines(store, dump.owner, f" of {dump.service_name}, as it was found")
-        lines = [head, f"{plan} it over changes.", *more, "", yaml_text(tree), "stores:", *_indented(blocks[store.key])]
+        place = f" of {dump.service_name}, as it was found"
+        comment = _comment_lines(store, dump.owner, place, f"{plan} it over changes.")
+        lines = [*comment, "", yaml_text(tree), "stores:", *_indented(blocks[store.key])]
     else:
         files = count_noun(sum(len(store.files) for store in dump.stores), "file")
         stores = count_noun(len(dump.stores), "vector store")
-        head = f"# {stores} of {dump.service_name}, as they were found: {files}."
-        lines = [head, f"{plan} them over changes.", "", yaml_text(tree)]
+        head = f"{stores} of {dump.service_name}, as they were found: {files}."
+        lines = [*_comment(head), *_comment(f"{plan} them over changes."), "", yaml_text(tree)]
         lines.append("stores: {}" if is_split or not blocks else "stores:")
         for key in () if is_split else blocks:
             lines += _indented([*comments[key], *blocks[key], ""])
@@ -188,20 +193,31 @@ def _indented(lines: Iterable[str]) -> list[str]:
     return [indent(line, "  ") for line in lines]
 
 
-def _comment_lines(dumped: DumpedStore, owner: str, place: str = "") -> Iterator[str]:
+def _comment(*paragraphs: str, margin: str = "# ") -> list[str]:
+    """Texts as lines of a comment, wrapped between words."""
+    inner = margin if margin == "# " else f"{margin}  "
+    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+    texts = map(escape_control, filter(None, paragraphs))
+    wrapped = (wrap(text, _WIDTH, initial_indent=margin, subsequent_indent=inner, **options) for text in texts)
+    return list(chain.from_iterable(wrapped))
+
+
+def _comment_lines(dumped: DumpedStore, owner: str, place: str = "", plan: str = "") -> Iterator[str]:
     store = dumped.store.label
-    yield f"# The vector store {store}{place}: {count_noun(len(dumped.files), 'file')}."
-    for line in _confidence_counts(dumped.files):
-        yield f"#   {line}"
+    yield from _comment(f"The vector store {store}{place}: {count_noun(len(dumped.files), 'file')}.", plan)
+    yield from (f"#   {line}" for line in _confidence_counts(dumped.files))
     if dumped.unreported_chunking:
-        yield f"# The service does not report the chunking of {count_noun(dumped.unreported_chunking, 'file')}: it is"
-        yield "# `auto` here, which their next upload will use. If you know better, write it under `chunking`."
-    for note in dumped.notes:
-        yield f"# {escape_control(note)}"
+        yield from _comment(
+            f"The service does not report the chunking of {count_noun(dumped.unreported_chunking, 'file')}: it is "
+            "`auto` here, which their next upload will use. If you know better, write it under `chunking`."
+        )
+    yield from _comment(*dumped.notes)
     mark = dumped.store.mark
     if isinstance(mark, StoreMark) and mark.owner != owner:
-        yield f"# It belongs to {escape_control(mark.owner)}, whose own manifest says more."
-        yield "# Files by id are ingested again when it is taken over."
+        yield from _comment(
+            f"It belongs to {mark.owner}, whose own manifest says more. Files by id are ingested again when it is "
+            "taken over."
+        )
 
 
 def _confidence_counts(files: Iterable[DumpedFile]) -> list[str]:
@@ -254,6 +270,7 @@ def _omitted_lines(omitted: tuple[Omission, ...], noun: str) -> Iterator[str]:
         yield f"# Left out: {count_noun(len(omitted), noun)}{place}. {staying}"
     for each in omitted[:_MAX_OMITTED]:
         name = f" ({each.name})" if each.name else ""
-        yield escape_control(f"#   {each.id}{name}: {each.reason}")
+        reason = _REQUEST_ID.sub("", each.reason)  # who operates the service may need it today, and no reader of a file
+        yield from _comment(f"{each.id}{name}: {reason}", margin="#   ")
     if (more := len(omitted) - _MAX_OMITTED) > 0:
         yield f"#   and {more:,} more"
