@@ -63,6 +63,10 @@ def test_nothing_found_is_no_error(folder: Path) -> None:
         (["x", "-s", "new"], 1, "new: the store does not exist yet; run `vssync apply` first"),
         (["x", "-s", "docs", "--filter", "lang"], 64, "--filter lang: must be KEY=VALUE"),
         (["x", "-s", "docs", "--filter", '{"type": "like"}'], 64, "`filter.type` is not a kind of filter"),
+        (["gr\udcf6\udcdfe"], 64, "must be Unicode text"),  # as a terminal with another encoding sends it
+        (["x", "--filter", "lang=\udcf6"], 64, "must be Unicode text"),
+        (["x", "--filter", '{"type": "eq", "key": "lang", "value": "\\ud800"}'], 64, "must be Unicode text"),
+        (["x", "--filter", '{"type": "gt", "key": "lang", "value": Infinity}'], 64, "must be text, a number"),
         (["x", "--min-score", "high"], 64, "--min-score"),
         (["x", "--min-score=-1"], 64, "--min-score"),
         (["x", "-n", "0"], 64, "--most"),

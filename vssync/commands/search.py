@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from vssync.api.parse import filter_body
 from vssync.commands.plan import options_of
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem, VssyncError
@@ -54,6 +55,10 @@ def search_stores(session: Session, request: SearchRequest) -> SearchResults:
         raise UsageProblem("the question is empty")
     types = _attribute_types(stores)
     filters = tuple(parse_filter(text, types) for text in request.filters)
+    try:
+        json.dumps([request.question, *map(filter_body, filters)], ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # bytes of another encoding than the locale's, or half of a character in JSON
+        raise UsageProblem("the question and --filter must be Unicode text; use a terminal that writes UTF-8") from None
     search_filter = all_of(filters) if filters else None
     matches = match_stores(session.loaded.desired, session.client.list_stores(), Options())
     ids, max_results = matches.ids, request.max_results

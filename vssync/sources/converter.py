@@ -28,7 +28,7 @@ PACKAGES: Mapping[str, str] = {
     "markitdown": "0.1.9",
     "openpyxl": "3.1.5",
     "pandas": "3.1.1",
-    "pdfminer.six": "20260107",
+    "pdfminer-six": "20260107",
     "pdfplumber": "0.11.10",
     "python-pptx": "1.0.2",
 }
