@@ -356,7 +356,8 @@ def _assert_init_proposes(tmp_path: Path, *, is_installed: bool) -> None:
     write_files(tmp_path, {"docs/a.md": "# A", "docs/sso.docx": DOCUMENTS["a.docx"][0], "docs/b.png": "x"})
     end = vssync(tmp_path, "init", "--yes", "--owner", "kb")
     assert ("docs/  2 files  .md 1  .docx 1 as Markdown [convert]\n" in end.out) == is_installed
-    hint = "As Markdown, 1 .docx could be loaded, too: pip install 'vssync[convert]', then run init anew.\n"
+    way = "pip install 'vssync[convert]', delete this manifest, and run init again."
+    hint = f"As Markdown, 1 .docx could be loaded, too:\n  {way}\n"
     assert (hint in end.out) == (not is_installed)
     assert ("    formats: {.docx: markdown}\n" in (tmp_path / "vssync.yaml").read_text()) == is_installed
 
