@@ -69,6 +69,7 @@ def test_nothing_found_is_no_error(folder: Path) -> None:
         (["x", "--filter", '{"type": "gt", "key": "lang", "value": Infinity}'], 64, "must be text, a number"),
         (["x", "--min-score", "high"], 64, "--min-score"),
         (["x", "--min-score=-1"], 64, "--min-score"),
+        (["x", "--min-score", "nan"], 64, "--min-score: nan is not a score"),
         (["x", "-n", "0"], 64, "--most"),
         (["x", "-n", "51"], 64, "--most"),
         (["x", "--filters", "a=b"], 64, "--filter"),

@@ -76,7 +76,7 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
             Cost(900 * 1024, 900, 0, 2 * 900 + 9 * (1 + 10) + 2, 64 * 9, 3 * 60.0),
         ),
         (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 7, 64)),
-        (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 5 + 8, 64, at_most=True)),
+        (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 5 + 4, 64, at_most=True)),
     ],
 )
 def test_small_costs(made: Plan, expected: Cost) -> None:

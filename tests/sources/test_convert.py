@@ -7,11 +7,12 @@ import html
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from vssync.model.state import DesiredFile
 from vssync.sources import converter
 from vssync.sources.cache import open_cache
 from vssync.sources.convert import Converter
-from vssync.sources.engine import Conversion, ConversionEngine, ConversionLimits, open_engine
+from vssync.sources.engine import Conversion, ConversionEngine, ConversionLimits, Converters, open_engine
 from vssync.sources.load import LoadedManifest
 from vssync.sources.read import LoadOptions
 
@@ -123,12 +124,13 @@ def test_the_cache_gives_what_was_put_in_and_a_damaged_one_is_made_anew(tmp_path
         assert [cache.get(*key) for key in (("s", ".html", "1"), ("s", ".csv", "2"), ("t", ".csv", "1"))] == [None] * 3
     with open_cache(folder) as cache:
         assert cache.get("s", ".csv", "1") == b"| a |\n"
-    for path in folder.iterdir():
-        path.write_bytes(b"damaged" * 1000)
-    with open_cache(folder) as cache:
-        assert cache.get("s", ".csv", "1") is None
-        cache.put("s", ".csv", "1", b"again\n")
-        assert cache.get("s", ".csv", "1") == b"again\n"
+    for sound in (0, 4096):  # bytes: all pages are damaged, or those with the texts
+        for path in folder.iterdir():
+            path.write_bytes(path.read_bytes()[:sound].ljust(8192, b"d"))
+        with open_cache(folder, cleans=True) as cache:
+            assert cache.get("s", ".csv", "1") is None
+            cache.put("s", ".csv", "1", b"again\n")
+            assert cache.get("s", ".csv", "1") == b"again\n"
 
 
 def test_without_a_folder_that_can_be_used_there_is_no_cache(tmp_path: Path) -> None:
@@ -146,9 +148,10 @@ DOCUMENTS = {
     "a.html": (b"<h1>Keys</h1><p>Gr\xc3\xb6\xc3\x9fe <a href='/b'>more</a></p>", "# Keys\n\nGröße [more](/b)\n"),
     "wide.htm": ("<p>Größe</p>".encode("utf-16"), "Größe\n"),
     "a.csv": ("\ufeffname,size\nlamp,Größe".encode(), "| name | size |\n| --- | --- |\n| lamp | Größe |\n"),
-    "a.ipynb": (ipynb(("markdown", "# Lamp"), ("code", "x = 1")), "# Lamp\n\n```python\nx = 1\n```\n"),
+    "a.ipynb": (ipynb(("markdown", "# La\0mp"), ("code", "x = 1")), "# Lamp\n\n```python\nx = 1\n```\n"),
     "a.pdf": (SAMPLES[".pdf"]("Lamp"), "Lamp is in a page.\n"),
 }
+HANGING = b"x,y\n" + b"1,2\n" * 2_000_000
 
 
 @pytest.fixture(scope="module")
@@ -177,12 +180,12 @@ def test_documents_become_markdown(engine: ConversionEngine) -> None:
 
 @pytest.mark.convert
 def test_what_cannot_be_converted_says_why_and_the_others_go_on(engine: ConversionEngine) -> None:
-    hanging = b"x,y\n" + b"1,2\n" * 2_000_000
     good, limits = (b"a,b\n1,2\n", ".csv"), ConversionLimits(memory=1 << 30, output=1000)
     cases = [
         ((b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"0" * 600, ".docx"), "is protected with a password, or has the"),
         ((b"not a zip", ".docx"), "cannot be read: File is not a zip file"),
         ((b"Gr\xf6\xdfe", ".csv"), "is not UTF-8 text"),
+        (("a,b".encode("utf-16-le"), ".csv"), "holds a NUL character"),
         ((b"{", ".ipynb"), "cannot be read: Expecting property name"),
         ((b"%PDF-1.4 cut", ".pdf"), "cannot be read: "),
         ((b"a,b\n" * 500, ".csv"), "becomes "),
@@ -193,9 +196,38 @@ def test_what_cannot_be_converted_says_why_and_the_others_go_on(engine: Conversi
     assert [each.problem for each in made[1::2]] == [""] * len(cases)
     told = [(each.problem, words) for each, (_, words) in zip(made[::2], cases, strict=True)]
     assert [pair for pair in told if not pair[0].startswith(pair[1])] == []
-    late, after = convert(engine, ConversionLimits(seconds=0.2), (hanging, ".csv"), good)
+    late, after = convert(engine, ConversionLimits(seconds=0.2), (HANGING, ".csv"), good)
     assert late == Conversion(problem="takes longer than 0.2 s to convert")
     assert after.markdown
+
+
+@pytest.mark.convert
+def test_converters_that_start_are_ended_with_the_others() -> None:
+    """As on Ctrl-C: a thread that is about to start one must not wait for it."""
+    converters = Converters()
+    converters.close()
+    with pytest.raises(VssyncError, match="a converter does not start: killed by signal 9"):
+        converters.convert(b"a,b\n", ".csv", ConversionLimits())
+
+
+@pytest.mark.convert
+def test_a_document_fails_only_in_a_process_that_had_none_before() -> None:
+    """Earlier ones may have left it too little memory, or the system may have ended it."""
+    converters = Converters()
+    for _ in range(2):
+        assert converters.convert(b"a,b\n", ".csv", ConversionLimits()).markdown
+        (child,) = converters._idle
+        child._process.kill()
+    converters.close()
+
+
+@pytest.mark.convert
+def test_a_converter_whose_vssync_is_gone_ends_itself() -> None:
+    limits = {**asdict(ConversionLimits()), "seconds": 1 - converter._GRACE_SECONDS}
+    request = json.dumps({"extension": ".csv", "size": len(HANGING), **limits}).encode()
+    command = [sys.executable, "-m", "vssync.sources.converter"]
+    end = subprocess.run(command, input=request + b"\n" + HANGING, capture_output=True, timeout=60, check=False)
+    assert end.returncode == -signal.SIGALRM
 
 
 @pytest.mark.convert
@@ -324,7 +356,8 @@ def _assert_init_proposes(tmp_path: Path, *, is_installed: bool) -> None:
     write_files(tmp_path, {"docs/a.md": "# A", "docs/sso.docx": DOCUMENTS["a.docx"][0], "docs/b.png": "x"})
     end = vssync(tmp_path, "init", "--yes", "--owner", "kb")
     assert ("docs/  2 files  .md 1  .docx 1 as Markdown [convert]\n" in end.out) == is_installed
-    hint = "As Markdown, 1 .docx could be loaded, too: pip install 'vssync[convert]', then run init anew.\n"
+    way = "pip install 'vssync[convert]', delete this manifest, and run init again."
+    hint = f"As Markdown, 1 .docx could be loaded, too:\n  {way}\n"
     assert (hint in end.out) == (not is_installed)
     assert ("    formats: {.docx: markdown}\n" in (tmp_path / "vssync.yaml").read_text()) == is_installed
 

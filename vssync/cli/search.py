@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 import click
 
 from vssync.cli.completion import complete_stores
@@ -9,7 +11,7 @@ from vssync.cli.help import OUTPUT, option, verb
 from vssync.cli.options import COLOR, JSON_FORMAT, SERVICE, CommandOptions, shared_options
 from vssync.cli.process import print_error
 from vssync.cli.session import session_with_progress
-from vssync.errors import VssyncError
+from vssync.errors import UsageProblem, VssyncError
 from vssync.limits import SEARCH_RESULTS
 
 _COUNT = click.IntRange(SEARCH_RESULTS[0], SEARCH_RESULTS[-1])
@@ -53,6 +55,8 @@ def search(
     from vssync.commands.search import SearchRequest, search_stores
     from vssync.render.search import search_json, search_text
 
+    if isnan(min_score):
+        raise UsageProblem("--min-score: nan is not a score; give a number from 0 up")
     request = SearchRequest(" ".join(question), stores, filters, most, min_score)
     with session_with_progress(options.settings(), hashed=False) as session:
         results = search_stores(session, request)

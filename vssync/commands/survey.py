@@ -87,7 +87,8 @@ def conversion_hint(survey: FolderSurvey, store: DesiredStore) -> str:
     if not counts or can_convert():
         return ""
     kinds = join_words([f"{count:,} {extension}" for extension, count in sorted(counts.items())])
-    return f"As Markdown, {kinds} could be loaded, too: pip install 'vssync[convert]', then run init anew."
+    way = "pip install 'vssync[convert]', delete this manifest, and run init again."
+    return f"As Markdown, {kinds} could be loaded, too:\n  {way}"
 
 
 def survey_lines(survey: FolderSurvey, store: DesiredStore, width: int = 80) -> list[str]:

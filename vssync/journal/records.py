@@ -1,5 +1,7 @@
 """The lines of a journal, and the state they add up to when read again. Pure.
 
+A journal may begin with `{"format":2}`; without it, that is 1. A newer one is refused, and not rewritten.
+
 Each line is a JSON object of one of these forms; a run's id stands in `run`, seconds since the epoch in `at`:
 
     began    {"run", "began", "pid", "host"}
@@ -19,11 +21,13 @@ last stores that were made, adopted or joined here and not deleted here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+FORMAT = 1
 _MAX_RUNS = 10  # interrupted ones that are remembered: the last
 _MAX_UNKNOWN = 1_000  # writes of earlier runs with an unknown result
 _MAX_STORES = 1_000
@@ -223,6 +227,12 @@ class JournalState:
             if (write.operation, write.name, write.size) == (Operation.UPLOAD, name, size):
                 del self.in_flight[key]
                 return
+
+
+def format_of(data: bytes) -> int:
+    """The format of a journal, by its first line."""
+    first = re.match(rb'\{"format":([0-9]{1,6})\}\n', data)
+    return int(first[1]) if first else FORMAT
 
 
 def read_records(data: bytes) -> JournalState:

@@ -35,11 +35,15 @@ def read_past(folder: Path) -> JournalSummary:
 
 def _read(path: Path) -> JournalState:
     try:
-        return records.read_records(path.read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError:
         return JournalState()
     except OSError as error:
         raise VssyncError(f"{path}: the journal cannot be read: {error.strerror}; make it readable") from error
+    if (found := records.format_of(data)) > records.FORMAT:
+        reads = f"this vssync reads format {records.FORMAT}"
+        raise VssyncError(f"{path}: has format {found}, and {reads}: use the vssync that wrote it, or a newer one")
+    return records.read_records(data)
 
 
 class Journal:

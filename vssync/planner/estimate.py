@@ -17,9 +17,8 @@ from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket, Provider
 
 _BATCHES = {"batches", "batch_files"}  # the capabilities that say whether files can be attached in batches
-# At most: a batch is created, its store found to list none, and it is noted there in two requests; then it is polled,
-# found without files, and the note is removed. Where there are no batches, it takes four to be sure of that.
-_REQUESTS_TO_TRY_A_BATCH = 8
+# To be sure that there are no batches. One that is accepted, and whose files are ignored, takes four more.
+_REQUESTS_TO_TRY_A_BATCH = 4
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
 

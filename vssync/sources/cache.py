@@ -26,7 +26,7 @@ class ConversionCache:
     """An open cache, or one that holds nothing. What cannot be read or written there counts as not there."""
 
     def __init__(self, database: sqlite3.Connection | None = None) -> None:
-        self._database, self._today = database, int(time.time()) // _DAY
+        self._database, self._today = database, _today()
 
     def get(self, source: str, extension: str, converters: str) -> bytes | None:
         """The Markdown of a document with this SHA-256, by this set of converters."""
@@ -46,10 +46,6 @@ class ConversionCache:
         values = (source, extension, converters, zlib.compress(markdown), self._today)
         self._write("INSERT OR REPLACE INTO conversions VALUES (?, ?, ?, ?, ?)", *values)
 
-    def clean(self) -> None:
-        """Drops what nothing has used for long."""
-        self._write("DELETE FROM conversions WHERE used < ?", self._today - _KEPT_DAYS)
-
     def _write(self, statement: str, *values: object) -> None:
         if self._database:
             with suppress(sqlite3.Error):
@@ -57,34 +53,42 @@ class ConversionCache:
 
 
 @contextmanager
-def open_cache(folder: Path | None) -> Iterator[ConversionCache]:
-    """The cache in a folder, which is made; one that holds nothing where there is no folder or it cannot be used."""
+def open_cache(folder: Path | None, *, cleans: bool = False) -> Iterator[ConversionCache]:
+    """The cache in a folder, which is made; one that holds nothing where there is no folder or it cannot be used.
+
+    One that `cleans` drops what nothing has used for long, for which it reads all of the cache.
+    """
     database = None
     if folder:
         with suppress(VssyncError, sqlite3.Error):
             path = prepare_folder(folder) / _NAME
             try:
-                database = _open_database(path)
+                database = _open_database(path, cleans)
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                     raise
                 path.unlink(missing_ok=True)  # damaged
-                database = _open_database(path)
+                database = _open_database(path, cleans)
     if not database:
         yield ConversionCache()
         return
     with closing(database):
-        cache = ConversionCache(database)
-        cache.clean()
-        yield cache
+        yield ConversionCache(database)
 
 
-def _open_database(path: Path) -> sqlite3.Connection:
+def _today() -> int:
+    return int(time.time()) // _DAY
+
+
+def _open_database(path: Path, cleans: bool) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=10, isolation_level=None)
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute(_TABLE)
+        if cleans:
+            with suppress(sqlite3.OperationalError):  # a full disk, and not what is damaged
+                database.execute("DELETE FROM conversions WHERE used < ?", (_today() - _KEPT_DAYS,))
     except sqlite3.Error:
         database.close()
         raise

@@ -53,7 +53,7 @@ class Converter:
             raise VssyncError(f"`formats` converts documents to Markdown: {problem}")
         from vssync.sources.cache import open_cache  # with sqlite3, which most commands do not need
 
-        with open_cache(self.cache_folder) as cache, open_engine(self.engine) as engine:
+        with open_cache(self.cache_folder, cleans=True) as cache, open_engine(self.engine) as engine:
             asked: deque[tuple[str, str, bool]] = deque()  # SHA-256, extension, whether it is in the cache
             documents = (self._look_up(cache, asked, *file, sandbox) for file in files)
             for conversion in engine.convert_all(documents, self.limits):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -44,6 +45,7 @@ _CONVERTERS = {
     ".xlsx": "XlsxConverter",
 }
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # of Office 97, and around documents with a password since
+_GRACE_SECONDS = 5
 _PASSWORD = "is protected with a password"
 
 
@@ -83,7 +85,7 @@ def to_markdown(data: bytes, extension: str) -> bytes:
         raise
     except Exception as error:
         raise _explain(error) from error
-    text = result.markdown.strip("\n")
+    text = result.markdown.replace("\0", "").strip("\n")  # services take a text with NUL for none
     return f"{text}\n".encode("utf-8", "replace") if text.strip() else b""
 
 
@@ -101,9 +103,12 @@ def _as_utf8(data: bytes) -> bytes:
     """A text in UTF-8, without its byte order mark. Raises NotConvertible."""
     is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return data.decode("utf-16" if is_utf16 else "utf-8-sig").encode()
+        text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeError as error:
         raise NotConvertible(f"is not {'UTF-16' if is_utf16 else 'UTF-8'} text") from error
+    if "\0" in text:
+        raise NotConvertible("holds a NUL character: it is not text, or it is UTF-16 without a byte order mark")
+    return text.encode()
 
 
 def _explain(error: Exception) -> NotConvertible:
@@ -125,6 +130,13 @@ def _limit_memory(limit: int) -> None:
 
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
+
+
+def _limit_time(seconds: float) -> None:
+    """Ends this process a while after `engine.py` should have, in case that was ended itself; 0 is never."""
+    import signal
+
+    signal.alarm(math.ceil(seconds) + _GRACE_SECONDS if seconds else 0)
 
 
 def _answer(request: Mapping[str, Any], data: bytes) -> tuple[bytes, str]:
@@ -154,11 +166,13 @@ def main() -> None:
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         _limit_memory(request["memory"])
+        _limit_time(request["seconds"])
         try:
             markdown, problem = _answer(request, sys.stdin.buffer.read(request["size"]))
         except MemoryError:
             _send(sink, f"takes more than {request['memory'] >> 20:,} MB of memory", is_last=True)
             return
+        _limit_time(0)
         _send(sink, problem, markdown)
 
 

@@ -54,7 +54,7 @@ class Conversion:
 
 
 class _Child:
-    """One process that converts documents, one at a time. Raises VssyncError where what it needs is not installed."""
+    """One process that converts documents, one at a time, once it was started."""
 
     def __init__(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
@@ -65,8 +65,11 @@ class _Child:
             stderr=subprocess.DEVNULL,
             env={**environment, "PYTHONUTF8": "1", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
         )
-        self.is_late = self.is_spent = False
+        self.is_late = self.is_spent = self.is_used = False
         self._stdin, self._stdout = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
+
+    def start(self) -> None:
+        """Waits until it takes documents. Raises VssyncError where what it needs is not installed."""
         started = self._within(_START_SECONDS, self._receive)
         if started is None or started.problem:
             self.close()
@@ -115,6 +118,7 @@ class _Child:
             return None
         finally:
             timer.cancel()
+            timer.join()  # so that it ends no later document
 
     def _receive(self) -> Conversion | None:
         line = self._stdout.readline()
@@ -140,24 +144,41 @@ class Converters:
         self.count = 0  # of documents that were converted or failed
 
     def convert(self, data: bytes, extension: str, limits: ConversionLimits) -> Conversion:
-        """Converts a document in a process that has no other. Raises VssyncError where the converters do not fit."""
-        try:
-            child = self._idle.pop()
-        except IndexError:
-            child = _Child()
-            self._all.add(child)
-        conversion = None if self._is_closed else child.convert(data, extension, limits)
+        """Converts a document in a process apart. Raises VssyncError where the converters do not fit."""
+        child = self._idle_child() or self._start_child()
+        conversion = child.convert(data, extension, limits)
+        if child.is_used and not child.is_late and (conversion is None or child.is_spent):
+            self._end_child(child)  # the documents before may have left it too little memory
+            child = self._start_child()
+            conversion = child.convert(data, extension, limits)
         self.count += 1
-        if conversion and not child.is_spent:
+        if conversion and not (child.is_spent or child.is_late):
+            child.is_used = True
             self._idle.append(child)
             return conversion
         conversion = conversion or Conversion(problem=child.explain_end(limits))
-        child.close()
-        self._all.discard(child)
+        self._end_child(child)
         return conversion
 
+    def _idle_child(self) -> _Child | None:
+        with suppress(IndexError):
+            return self._idle.pop()
+        return None
+
+    def _start_child(self) -> _Child:
+        child = _Child()
+        self._all.add(child)  # before it has started, so that `close` ends it
+        if self._is_closed:
+            child.close()
+        child.start()
+        return child
+
+    def _end_child(self, child: _Child) -> None:
+        child.close()
+        self._all.discard(child)
+
     def close(self) -> None:
-        """Ends all processes; those at work, too."""
+        """Ends all processes; those that start or convert, too."""
         self._is_closed = True
         while self._all:
             self._all.pop().close()
