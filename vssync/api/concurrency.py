@@ -50,7 +50,7 @@ class AdaptiveGate(Gate):
     """Begins with `first`, and widens up to `most` while it is full and answers come as fast as they did with fewer.
 
     Until the first refusal it doubles with each round of answers. A refusal halves it, down to one; from there it gains
-    one a round, and stays below the width that was refused for `_PATIENCE` rounds. Where `first` is `most`, it is fixed.
+    one a round, and stays below the width that was refused for `_PATIENCE` rounds. Where `first` is `most`, it stays.
     """
 
     def __init__(self, first: int, most: int) -> None:
