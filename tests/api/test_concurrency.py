@@ -10,7 +10,8 @@ from itertools import count
 
 import pytest
 
-from vssync.api.concurrency import AdaptiveGate
+from vssync.api.concurrency import AdaptiveGate, Gate
+from vssync.errors import Interrupted
 
 
 @dataclass
@@ -90,7 +91,41 @@ def test_it_does_not_grow_where_few_requests_go() -> None:
     assert gate.width == 8
 
 
-def test_it_never_has_fewer_than_the_least() -> None:
-    gate = AdaptiveGate(8, 32)
+@pytest.mark.parametrize("most", [1, 3, 5, 8])
+def test_where_fewer_are_borne_than_it_begins_with_fewer_go(most: int) -> None:
+    world = World(lambda _: 0.05, lambda _now, inside: inside > most)
+    world.play(5_000)
+    late = world.log[500:]
+    assert max(width for _, width, _ in late) <= most + 1
+    assert sum(is_refused for _, _, is_refused in late) < 0.01 * len(late)
+
+
+def test_a_fixed_number_stays() -> None:
+    gate = AdaptiveGate(8, 8)
     gate.narrow(8)
     assert gate.width == 8
+
+
+def test_a_gate_in_another_is_no_wider_than_that() -> None:
+    """So the first failure makes fewer go than failed together."""
+    outer = AdaptiveGate(8, 32)
+    inner = Gate(32, outer=outer)
+    with inner.enter() as width:
+        assert width == 8
+    inner.narrow(width)
+    assert (inner.width, outer.width) == (4, 8)
+
+
+@pytest.mark.parametrize("gate", [Gate(1), AdaptiveGate(1, 1), Gate(1, outer=Gate(8))])
+def test_who_waits_for_a_place_leaves_when_interrupted(gate: Gate) -> None:
+    """Though no place gets free; and takes none along."""
+
+    def interrupted() -> None:
+        raise Interrupted
+
+    with ExitStack() as stack:
+        stack.enter_context(gate.enter(interrupted))
+        with pytest.raises(Interrupted), gate.enter(interrupted):
+            pass
+    with gate.enter(interrupted) as width:
+        assert width == 1

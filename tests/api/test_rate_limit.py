@@ -14,6 +14,7 @@ from tests.support import ENDPOINT, Clock
 from vssync.api.client import Client
 from vssync.api.concurrency import Gate
 from vssync.api.connect import connect
+from vssync.api.http import Call, Files
 from vssync.api.parse import AttachmentEntry
 from vssync.api.rate_limit import RateLimiter, rates
 from vssync.endpoints import Endpoint
@@ -123,6 +124,29 @@ def test_what_waits_for_its_turn_is_held_back_by_what_the_service_says_meanwhile
     for _ in range(2):
         clock.limits.take({Bucket.UPLOADS: 1})
     assert clock.waits == [9.0, 20.0]
+
+
+def test_what_waits_for_a_place_is_held_back_too() -> None:
+    """The answer to another request told all to pause, after this one had its turn."""
+    clock, sent = Clock(), list[float]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        request.read()
+        sent.append(clock.now)
+        return httpx.Response(200, json={"id": "file-1"})
+
+    transport = httpx.MockTransport(answer)
+    sender = connect(ENDPOINT, auth=None, clock=clock, workers=1, transport=transport).sender
+    begin = clock.now
+
+    def parts() -> Files:
+        sender.limits.pause(20.0)
+        return {"file": ("a.md", b"x", "text/markdown")}
+
+    sender.send(Call("POST", "/files", files=parts))
+    assert sent == [begin + 20.0]
+    with sender.in_flight.enter() as width:  # it was given back, and taken again
+        assert width == 1
 
 
 @pytest.mark.parametrize(("limits", "seconds"), [("", 0), ("requests=60", 6), ("uploads=60", 2), ("attaches=60", 1)])

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
 
 _SLOWER = 1.5  # times the fastest typical answer: then more at once only wait longer
+_LOOK = 0.2  # seconds between looks, of who waits for a place, at whether it should still wait
 _PATIENCE = 200  # rounds; where a service bears N at a time, one answer in a hundred or fewer is a refusal
 
 
 class Gate:
-    """Lets at most `width` requests go side by side. Thread-safe."""
+    """Lets at most `width` requests go side by side, and no more than `outer` does. Thread-safe."""
 
-    def __init__(self, width: int, *, least: int = 1) -> None:
+    def __init__(self, width: int, *, least: int = 1, outer: Gate | None = None) -> None:
         self.width = width
         self._least = least
+        self._outer = outer
         self._inside = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def enter(self) -> Iterator[int]:
-        """Waits for a place; gives the width at that time, for `narrow`."""
+    def enter(self, check: Callable[[], object] = lambda: None) -> Iterator[int]:
+        """Waits for a place, unless `check` raises meanwhile; gives the width at that time, for `narrow`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._inside < self.width)
+            while self._inside >= (width := min(self.width, self._outer.width if self._outer else self.width)):
+                check()
+                self._changed.wait(_LOOK)
             self._inside += 1
-            width = self.width
         try:
             yield width
         finally:
@@ -44,14 +47,14 @@ class Gate:
 
 
 class AdaptiveGate(Gate):
-    """Begins with `least`, and widens up to `most` while it is full and answers come as fast as they did with fewer.
+    """Begins with `first`, and widens up to `most` while it is full and answers come as fast as they did with fewer.
 
-    Until the first refusal it doubles with each round of answers. A refusal halves it; from there it gains one a round,
-    and stays below the width that was refused for `_PATIENCE` rounds.
+    Until the first refusal it doubles with each round of answers. A refusal halves it, down to one; from there it gains
+    one a round, and stays below the width that was refused for `_PATIENCE` rounds. Where `first` is `most`, it stays.
     """
 
-    def __init__(self, least: int, most: int) -> None:
-        super().__init__(least, least=least)
+    def __init__(self, first: int, most: int) -> None:
+        super().__init__(first, least=1 if first < most else most)
         self._most = most
         self._refused_width = 0  # of late; 0: none
         self._rounds_below = 0  # just below it

@@ -29,15 +29,15 @@ def connect(
     auth: tuple[httpx.Auth | None, httpx.Auth | None] | None,
     clock: Clock,
     workers: int,
-    least_workers: int = 0,
+    first_workers: int = 0,
     transport: httpx.BaseTransport | None = None,
     limits: str = "",
 ) -> Client:
     """A client for this endpoint, over the network where it gets no `transport`; it closes the one it gets.
 
     `auth` are the credentials for files and for stores. `limits` changes the provider's rate limits, such as
-    `uploads=500,files=0`. At most `workers` requests go side by side; with `least_workers`, so many at first, and more
-    while the service bears it. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
+    `uploads=500,files=0`. At most `workers` requests go side by side; with `first_workers`, so many at first, then more
+    or fewer, as the service bears. Raises UsageProblem for limits, proxy settings or certificates that make no sense.
     """
     limiter = RateLimiter(clock, rates(endpoint.provider, limits))
     urls = endpoint.data_url, endpoint.control_url
@@ -55,7 +55,7 @@ def connect(
         for plane, url, headers, credential, kind in places
     }
     sender = Sender(
-        http, planes, limiter, endpoint.provider, workers=workers, warnings=warnings, least_workers=least_workers
+        http, planes, limiter, endpoint.provider, workers=workers, warnings=warnings, first_workers=first_workers
     )
     return Client(sender, lists_batches=endpoint.capabilities.list_batches)
 

@@ -111,7 +111,7 @@ class Sender:
         provider: Provider,
         *,
         workers: int = 1,
-        least_workers: int = 0,
+        first_workers: int = 0,
         warnings: tuple[str, ...] = (),
     ) -> None:
         self._http = http
@@ -126,8 +126,8 @@ class Sender:
         self.limits = limits
         self.clock = limits.clock
         # llama-stack on SQLite: deletions in parallel lock its database, and a half-done one can break a listing.
-        self.deletions = Gate(workers)
-        self.in_flight = AdaptiveGate(min(least_workers or workers, workers), workers)
+        self.in_flight = AdaptiveGate(min(first_workers or workers, workers), workers)
+        self.deletions = Gate(workers, outer=self.in_flight)
         self.request_count = 0  # sent so far, retries included
         self.retry_count = 0
         self.on_answer: Callable[[Call, httpx.Response], None] | None = None  # sees each answer before it is read
@@ -189,7 +189,7 @@ class Sender:
             raise outcome[1]
 
     def _attempt_deletion(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
-        with self.deletions.enter() as width:
+        with self.deletions.enter(self.clock.check) as width:
             outcome = self._attempt(call, parse)
         if not isinstance(outcome, Reply) and outcome[0].status >= 500:
             self.deletions.narrow(width)
@@ -224,12 +224,25 @@ class Sender:
             self.on_answer(call, response)
         return self._read(call, response, parse)
 
+    @contextmanager
+    def _place(self) -> Iterator[int]:
+        """A place among the requests that go side by side; gives the gate's width.
+
+        Whoever waited for it may have been interrupted meanwhile, or told to pause by an answer to another.
+        """
+        while True:
+            with self.in_flight.enter(self.clock.check) as width:
+                self.clock.check()
+                if not (pause := self.limits.pause_seconds):
+                    yield width
+                    return
+            self.clock.sleep(pause)
+
     def _exchange(
         self, call: Call, request: httpx.Request, auth: httpx.Auth | None, trace: ConnectionTrace
     ) -> tuple[httpx.Response, float]:
         """The whole answer and the seconds it took, from which the gate learns."""
-        with self.in_flight.enter() as width:
-            self.clock.check()  # it may have been interrupted meanwhile
+        with self._place() as width:
             started = self.clock.monotonic()
             streamed = self._http.send(request, auth=auth, stream=True)
             if streamed.is_error:

@@ -182,7 +182,7 @@ CONNECTION_OPTIONS = (
     _connection("--region", "The region to use instead of the manifest's.", default="", metavar="NAME"),
     _connection("--allow-host allow_hosts", "Allow sending a credential to this host.", multiple=True, metavar="HOST"),
     _connection("--allow-http", "Allow plain HTTP to this host.", multiple=True, metavar="HOST"),
-    _connection("--workers", "Requests to run in parallel.  [default: 8 to 32, by load]", type=_WORKERS, metavar="N"),
+    _connection("--workers", "Requests to run in parallel.  [default: up to 32, by load]", type=_WORKERS, metavar="N"),
     _connection("--limits", _RATES_HELP, variable="VSSYNC_LIMITS", default="", metavar="NAME=N,..."),
     *logs.OPTIONS,
 )

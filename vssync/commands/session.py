@@ -30,7 +30,7 @@ from vssync.sources.paths import find_work_tree
 from vssync.sources.read import LoadOptions
 from vssync.threads import Pool
 
-_LEAST_WORKERS, _MOST_WORKERS = 8, 32  # as many as the service bears
+_FIRST_WORKERS, _MOST_WORKERS = 8, 32  # as many as the service bears
 _EMBEDDED_WORKERS = 2  # more threads do not make the embedded service faster
 
 
@@ -209,7 +209,7 @@ def open_connection(
         auth=credentials,
         clock=clock or Clock(),
         workers=workers,
-        least_workers=0 if settings.workers else _LEAST_WORKERS,
+        first_workers=0 if settings.workers else _FIRST_WORKERS,
         transport=_open_embedded(_manifest_file(beside)) if endpoint.embedded else None,
         limits=settings.limits,
     )
