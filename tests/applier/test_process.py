@@ -38,7 +38,7 @@ def serve(folder: Path, *options: str) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         try:
-            yield server.stdout.readline().split()[2].rstrip(",")
+            yield server.stdout.readline().split()[2].rstrip(".")
         finally:
             server.kill()
 
