@@ -64,13 +64,14 @@ def test_requests(tmp_path: Path, request: pytest.FixtureRequest) -> None:
 
 
 def test_modules_of_a_plan(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """Ours, and the packages of others: what those are made of differs from version to version."""
+    """Ours, and the packages of others: what those are made of, and what an environment loads, differs."""
     project = tmp_path / "project"
     write_files(project, 2)
     write_manifest(project)
     cost = run_program(project, tmp_path / "state", "plan")
     names = {name if name.startswith("vssync.") else name.split(".")[0] for name in cost.modules}
-    assert_not_grown("modules", {"plan": len(names - {*sys.stdlib_module_names, "tests"})}, request)
+    packages = {name for name in names - {*sys.stdlib_module_names, "tests"} if not name.startswith("_")}
+    assert_not_grown("modules", {"plan": len(packages)}, request)
 
 
 def test_memory_of_a_no_op_plan(request: pytest.FixtureRequest) -> None:
