@@ -15,10 +15,7 @@ MAX_METADATA = 10
 
 PAGE_SIZE = 100  # OpenAI spec, `limit` of every listing of stores, files and batches: 1..100
 CHUNK_SIZES = range(100, 4097)  # tokens; OpenAI spec, `StaticChunkingStrategy`; an overlap is at most half of it
-AUTO_CHUNKING = (
-    800,
-    400,
-)  # tokens, size and overlap; OpenAI spec, `AutoChunkingStrategyRequestParam`: what `auto` is now
+AUTO_CHUNKING = (800, 400)  # tokens, size and overlap; OpenAI spec, `AutoChunkingStrategyRequestParam`: `auto` today
 SEARCH_RESULTS = range(1, 51)  # OpenAI spec, `max_num_results`
 MAX_LIVE_ID_LENGTH = 512  # in an answer; a longer one is not an id, and would not fit into a path or a journal
 MAX_UPLOAD_BYTES = 512 << 20  # OpenAI spec, POST /files

@@ -12,10 +12,10 @@ from vssync.ci.forge import EventKind, annotate_error, annotate_refusals, keep_c
 from vssync.ci.guards import JudgedLabel, guarded, guards_at_bases, needed_labels
 from vssync.ci.history import CommitRange, ManifestHistory
 from vssync.commands.apply import apply_plan, locked_journal
-from vssync.commands.ci.job import INCOMPLETE, REFUSED, CiRun, Look, catch, flag, judge, worst
+from vssync.commands.ci.job import INCOMPLETE, REFUSED, CiRun, Look, catch, flag, judge, worst, wrong_event
 from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_source_locations
 from vssync.commands.session import load_manifest, open_session
-from vssync.errors import ForgeError, Refused, UsageProblem
+from vssync.errors import ForgeError, Refused
 from vssync.model.plan import Options, Plan
 from vssync.render.comment import GITHUB_COMMENT, JobReview, ManifestReview, footer, review_markdown
 from vssync.render.layout import View
@@ -34,10 +34,7 @@ def apply_merged(run: CiRun) -> int:
     """
     event = run.forge.event
     if event.kind not in (EventKind.PUSH, EventKind.MANUAL) or not event.is_default_branch:
-        raise UsageProblem(
-            f"ci apply: is for the default branch, after a push or by hand, not for `{event.kind}` on "
-            f"`{escape_control(event.branch)}`; see `vssync ci --help`"
-        )
+        raise wrong_event("apply", "the default branch, after a push or by hand", event)
     ask = partial(run.forge.last_deployment, run.deployment)
     deployed = (run.ask(ask, None, "the last deployment is not known") if run.deployment else None) or ""
     since = run.git.range_between(deployed, run.git.head)

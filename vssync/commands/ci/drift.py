@@ -7,10 +7,9 @@ from functools import partial
 
 from vssync.ci.forge import EventKind
 from vssync.ci.history import ManifestHistory
-from vssync.commands.ci.job import CiRun, Look, catch, flag, worst
+from vssync.commands.ci.job import CiRun, Look, catch, flag, worst, wrong_event
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import load_manifest, open_session
-from vssync.errors import UsageProblem
 from vssync.model.convergence import find_convergence
 from vssync.model.plan import Options
 from vssync.render.comment import ManifestReview, review_markdown
@@ -23,7 +22,7 @@ def watch_drift(run: CiRun) -> int:
     """Keeps an issue open while a live store differs. Raises UsageProblem for another event."""
     event = run.forge.event
     if event.kind not in (EventKind.SCHEDULE, EventKind.MANUAL):
-        raise UsageProblem(f"ci drift: is for schedules, not for `{event.kind}`; see `vssync ci --help`")
+        raise wrong_event("drift", "schedules", event)
     histories = run.manifests().touched
     looks = [catch(run, history, partial(_look_at_drift, run, history)) for history in histories]
     differs = [look for look in looks if look.review.plan and not find_convergence(look.review.plan).reached]

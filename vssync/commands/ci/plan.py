@@ -21,10 +21,10 @@ from vssync.ci.forge import (
 from vssync.ci.guards import JudgedLabel, compare_guards, guarded, guards_at, needed_labels
 from vssync.ci.history import ManifestHistory
 from vssync.commands.against import compare_with_revision
-from vssync.commands.ci.job import REFUSED, CiRun, Look, catch, flag, judge, worst
+from vssync.commands.ci.job import REFUSED, CiRun, Look, catch, flag, judge, worst, wrong_event
 from vssync.commands.plan import make_plan_now, with_source_locations
 from vssync.commands.session import Settings, load_manifest, open_session
-from vssync.errors import AccessDenied, UsageProblem, VssyncError
+from vssync.errors import AccessDenied, VssyncError
 from vssync.model.convergence import leaves_something
 from vssync.model.plan import Options, Plan
 from vssync.render.against import comparison_text
@@ -41,7 +41,7 @@ def review_change(run: CiRun) -> int:
     """Plans what a pull request touches, and keeps one comment on it. Raises UsageProblem for another event."""
     event = run.forge.event
     if event.kind is not EventKind.PULL_REQUEST:
-        raise UsageProblem(f"ci plan: is for pull requests, not for `{event.kind}`; see `vssync ci --help`")
+        raise wrong_event("plan", "pull requests", event)
     base = base_of(run.git, event)
     touched, untouched, removed = run.manifests(base, since=base)
     numbers = (event.number,) if event.number else ()

@@ -18,12 +18,12 @@ from vssync.ci.forge import EventKind, Severity, annotate_refusals, keep_comment
 from vssync.ci.history import ManifestHistory
 from vssync.ci.previews import PREVIEW_OPTIONS, as_preview, preview_key, preview_name, preview_number, why_swept
 from vssync.commands.apply import apply_plan, locked_journal
-from vssync.commands.ci.job import INCOMPLETE, CiRun, Look, catch, flag, worst
+from vssync.commands.ci.job import INCOMPLETE, CiRun, Look, catch, flag, worst, wrong_event
 from vssync.commands.destroy import plan_destruction
 from vssync.commands.environments import declared_environments, live_environments
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session, load_manifest, open_session
-from vssync.errors import ForgeError, Refused, UsageProblem
+from vssync.errors import ForgeError, Refused
 from vssync.journal.writer import Journal
 from vssync.manifest.environments import is_pattern
 from vssync.model.plan import Options, Plan
@@ -49,7 +49,7 @@ def keep_preview(run: CiRun) -> int:
     """
     event = run.forge.event
     if event.kind is not EventKind.PULL_REQUEST or not event.number:
-        raise UsageProblem(f"ci preview: is for pull requests, not for `{event.kind}`; see `vssync ci --help`")
+        raise wrong_event("preview", "pull requests", event)
     name, number = preview_name(event.number), event.number
     if event.is_fork:
         run.forge.annotate(Severity.NOTICE, f"{name}: a request from a fork gets no preview")
@@ -182,10 +182,7 @@ def sweep_previews(run: CiRun) -> int:
     """
     event = run.forge.event
     if event.kind not in (EventKind.SCHEDULE, EventKind.MANUAL) or not event.is_default_branch:
-        raise UsageProblem(
-            f"ci sweep: is for schedules on the default branch, not for `{event.kind}` on "
-            f"`{escape_control(event.branch)}`; see `vssync ci --help`"
-        )
+        raise wrong_event("sweep", "schedules on the default branch", event)
     found = dict[str, list[_Part]]()
     looks = [catch(run, history, partial(_find, run, history, found)) for history in run.manifests().touched]
 
