@@ -138,6 +138,8 @@ def _decode_plan(content: dict[str, Any]) -> Plan:
             store["files"] = store.pop("changes", [])
     try:
         plan = convert(content, Plan, dec_hook=_decode_mark)
+    except UnicodeEncodeError:
+        raise _Damage("the name of a field is half of a character") from None
     except ValidationError as error:
         problem, _, path = str(error).replace("`", "").partition(" - at $")
         raise _Damage(_with_place(path, problem[0].lower() + problem[1:])) from None

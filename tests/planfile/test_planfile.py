@@ -129,6 +129,7 @@ def test_an_unchanged_file_takes_no_room() -> None:
         ('{"format": 1, "kind": "plan", "owner": "a", "service": 7}', "service: expected object, got int"),
         ('{"format": 1, "kind": "plan", "owner": "a", "service": {"regoin": ""}}', "service: unknown field 'regoin'"),
         ('{"format": 1, "kind": "plan", "owner": "a", "service": {"region": 1e999}}', "1e999 is not a number"),
+        ('{"format": 1, "kind": "plan", "\\ud800": 1}', "damaged: the name of a field is half of a character"),
         (
             '{"format": 1, "kind": "plan", "owner": "a", "service": {}, "folders": 1}',
             "damaged: unknown field 'folders'",
