@@ -25,6 +25,7 @@ from vssync.text import shorten_middle
 
 _NOT_READ = ("format", "kind", "vssync", "counts", "cost", "checksum")
 _CHECKSUM = ',\n"checksum": "'
+_MAX_DIGITS = 300  # of a whole number; a longer one cannot be divided
 _PIECE = 1 << 20  # characters that are hashed at once
 _TOTALS = ("unchanged", "owned", "live", "wanted", "digest", "live_digest")  # of a store, written after its changes
 
@@ -79,7 +80,7 @@ def load(text: str) -> Plan:
     changed since it was written.
     """
     try:
-        content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number)
+        content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number, parse_int=_parse_int)
     except json.JSONDecodeError as error:
         raise VssyncError(f"The plan file is not JSON: {error}. Make a new plan.") from None
     except (ValueError, RecursionError) as error:  # Python's words for these are about Python
@@ -109,6 +110,12 @@ def _parse_number(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise VssyncError(f"The plan file is not JSON: {shorten_middle(text, 40)} is not a number. Make a new plan.")
     return number
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError("too long")
+    return int(text)
 
 
 def _check_envelope(content: Mapping[str, Any]) -> None:

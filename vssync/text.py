@@ -25,6 +25,11 @@ def escape_control(text: str) -> str:
     return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in invisible})
 
 
+def replace_surrogates(text: str) -> str:
+    """A text with a `?` for each half of a character: JSON can hold one, and it can neither be sent nor printed."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 def conceal(text: str, secrets: Iterable[str]) -> str:
     """A foreign text without these secrets, also as JSON, HTML and addresses write them."""
     for secret in filter(None, secrets):

@@ -111,6 +111,7 @@ def test_a_whole_store_file() -> None:
         *((odd, str(odd)) for odd in (float("nan"), float("inf"), -float("inf"), [], {"a": [1]})),
         ("x" * 100_000, "x" * 65_536),
         (["x" * 100_000], "['" + "x" * 65_534),
+        ("a\ud800\u00e9", "a?\u00e9"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -122,7 +123,7 @@ def test_an_attribute_is_a_number_that_json_has_or_a_text_of_bounded_length(sent
 
 def test_what_a_service_read_in_a_file_is_not_cut() -> None:
     text = "x" * 100_000
-    assert parse_hit({"content": [{"text": text}, {"text": None}, 7]}).text == text + "\n"
+    assert parse_hit({"content": [{"text": text}, {"text": None}, {"text": "\udfff"}, 7]}).text == text + "\n\n?"
     assert parse_text({"data": [{"text": text}]}) == (text,)
 
 

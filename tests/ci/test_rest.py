@@ -10,7 +10,7 @@ import pytest
 from tests.ci.fake_forge import Trouble
 from tests.ci.fake_github import REPOSITORY, FakeGitHub
 from vssync.ci.forge import Job
-from vssync.ci.rest import RestApi, number_at
+from vssync.ci.rest import RestApi, number_at, text_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 
 PULL = "/pulls/7"
@@ -143,6 +143,14 @@ def test_a_redirect_that_leads_nowhere_is_an_error(fake: FakeGitHub, location: s
 )
 def test_what_is_no_number_is_none(odd: object, number: int) -> None:
     assert number_at({"number": odd}, "number") == number
+
+
+@pytest.mark.parametrize(
+    ("said", "text"), [("b\ud800é", "b?é"), (7, "7"), (True, ""), (None, ""), ([], ""), ({"a": 1}, "")]
+)
+def test_a_text_of_an_answer_can_stand_in_an_address(said: object, text: str) -> None:
+    """JSON can hold half of a character, and an address cannot."""
+    assert text_at({"head": {"ref": said}}, "head", "ref") == text
 
 
 @pytest.mark.parametrize("content", [b"null", b"[]", b"", b"7"])

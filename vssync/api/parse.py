@@ -15,6 +15,7 @@ from vssync.limits import MAX_LIVE_ID_LENGTH, MAX_LIVE_TEXT
 from vssync.model import state
 from vssync.model.marks import KEY, MARK, Mark, parse_mark
 from vssync.model.questions import CompoundFilter, SearchFilter
+from vssync.text import replace_surrogates
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -90,7 +91,7 @@ def parse_store(body: Body) -> state.LiveStore:
         name=_text(body.get("name")),
         status=_state(state.StoreStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
-        metadata={str(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
+        metadata={_text(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
         last_active_at=_int(body.get("last_active_at")),
         expires_after_days=_int(expires.get("days")) if expires else None,
         description=_text(body.get("description")),
@@ -175,6 +176,8 @@ def parse_id(body: object) -> str:
         raise MalformedResponse("an object without an id")
     if len(value) > MAX_LIVE_ID_LENGTH:
         raise MalformedResponse(f"an id of {len(value):,} characters")
+    if replace_surrogates(value) != value:
+        raise MalformedResponse("an id with half of a character")
     return value
 
 
@@ -207,11 +210,11 @@ def _file_status(body: Body) -> tuple[state.FileStatus, str]:
 
 def _contents(parts: list[Any]) -> tuple[str, ...]:
     """What a service read in a file, however long."""
-    return tuple(str(part.get("text") or "") for part in parts if isinstance(part, Mapping))
+    return tuple(replace_surrogates(str(part.get("text") or "")) for part in parts if isinstance(part, Mapping))
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)[:MAX_LIVE_TEXT]
+    return "" if value is None else replace_surrogates(str(value)[:MAX_LIVE_TEXT])
 
 
 def _int(value: object) -> int:
@@ -227,7 +230,7 @@ def _mapping(value: object) -> Body:
 
 
 def _attributes(value: object) -> dict[str, state.Scalar]:
-    present = ((str(k), v) for k, v in _mapping(value).items() if v is not None)
+    present = ((_text(k), v) for k, v in _mapping(value).items() if v is not None)
     return {
         name: v if isinstance(v, int) or (isinstance(v, float) and isfinite(v)) else _text(v) for name, v in present
     }

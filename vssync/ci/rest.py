@@ -21,7 +21,7 @@ from vssync.api.log import log_answer
 from vssync.ci.forge import LABEL_PREFIX, MAX_COMMITS, Forge, Job, Label, PullRequest, Severity
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.render.markdown import clean_markdown, fit_markdown
-from vssync.text import conceal, conceal_user, escape_control, shorten_middle
+from vssync.text import conceal, conceal_user, escape_control, replace_surrogates, shorten_middle
 
 PER_PAGE = 100  # the most that GitHub and GitLab give
 _MAX_PAGES = 50
@@ -383,7 +383,7 @@ def dig(value: Any, *keys: str) -> Any:
 def text_at(value: Any, *keys: str) -> str:
     """The text, or the number as text, below these keys of an answer; empty if there is none."""
     found = dig(value, *keys)
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    return replace_surrogates(str(found)) if isinstance(found, str | int) and not isinstance(found, bool) else ""
 
 
 def number_at(value: Any, *keys: str) -> int:
