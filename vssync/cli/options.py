@@ -88,7 +88,6 @@ class CommandOptions:
         )
 
     def plan_options(self) -> Options:
-        """What shapes a plan."""
         from vssync.model.plan import Options
 
         return Options(**{name: getattr(self, name) for name in _PLAN_FIELDS})

@@ -96,7 +96,6 @@ def each_of(names: Iterable[str], options: CommandOptions, show: Callable[[Comma
 
 @contextmanager
 def session_with_progress(settings: Settings, *, hashed: bool = True, warns: bool = True) -> Iterator[Session]:
-    """Loads the manifest, with progress, and connects to its service."""
     from vssync.commands.session import open_session
 
     with open_session(settings, load_with_progress(settings, hashed=hashed, warns=warns)) as session:
@@ -165,7 +164,6 @@ def format_comparison(comparison: ManifestComparison, options: CommandOptions) -
 
 
 def format_valid(desired: Desired) -> str:
-    """What a manifest without errors holds."""
     files = count_noun(sum(len(store.files) for store in desired.stores), "file")
     asked = sum(len(store.tests.questions) for store in desired.stores if store.tests)
     questions = f", {count_noun(asked, 'question')}" if asked else ""
@@ -173,7 +171,6 @@ def format_valid(desired: Desired) -> str:
 
 
 def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool, settings: Settings | None = None) -> int:
-    """Prints a plan, and gives the exit code of a command that does no more."""
     click.echo(format_plan(plan, options, settings), color=True)
     return plan_exit_code(plan, detailed=detailed)
 

@@ -124,7 +124,6 @@ def _folder_pattern(folder: str, suffixes: list[str]) -> str:
 
 
 def suffix_pattern(suffixes: list[str]) -> str:
-    """The pattern of names with one of these suffixes."""
     extensions = [suffix.removeprefix(".") for suffix in suffixes]
     return f"*.{{{','.join(extensions)}}}" if len(extensions) > 1 else f"*.{extensions[0]}"
 
@@ -164,7 +163,6 @@ def draft_manifest(
 
 
 def _skip_reason(folder: Path, file: FoundFile, formats: Formats) -> str:
-    """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
     sent_name = formats.sent_name(upload_name(PATH_TEMPLATE, file.nfc_path, ""))
     is_blank = 0 < file.size < _BLANK_BYTES and _is_blank(folder / on_disk(file.path))
     return skip_reason(sent_name, 0 if is_blank else file.size, formats.provider)
@@ -267,7 +265,6 @@ def _read_ignore_file(path: Path) -> str:
 
 
 def draft_text(draft: ManifestDraft) -> str:
-    """The manifest, with its comments."""
     return _TEXT.format(
         store=STORE_KEY,
         owner=yaml_scalar(draft.owner),

@@ -76,7 +76,6 @@ def unusable_stores(plan: Plan) -> dict[str, str]:
 
 
 def output_text(plan: Plan) -> str:
-    """A block for each store."""
     blocks = [wording.heading_line(plan.owner, plan.service)]
     blocks += ["\n".join(_store_lines(store)) for store in store_outputs(plan)]
     return escape_ci_commands("\n\n".join(blocks))
@@ -96,7 +95,6 @@ def _store_lines(store: StoreOutput) -> Iterator[str]:
 
 
 def output_json(plan: Plan) -> str:
-    """A document for programs, by store key."""
     stores = {
         store.key: {name: value for name, value in asdict(store).items() if name != "key"}
         for store in store_outputs(plan)

@@ -227,7 +227,6 @@ def prepare_for_writes(session: Session) -> None:
 
 
 def embedded_folder(manifest: Path) -> Path:
-    """Where the embedded service of a manifest, given its path or its folder's, keeps its data."""
     return _manifest_file(manifest).parent / ".vssync" / "local"
 
 

@@ -39,7 +39,6 @@ class StoreDraft:
 
     @property
     def dropped_keys_by_id(self) -> dict[str, str]:
-        """The key of each copy that a change detaches, by the copy's id."""
         return {copy.id: change.key for change in self.changes for copy in change.drop}
 
     @property

@@ -83,7 +83,6 @@ class ManifestReview:
 
     @property
     def shown(self) -> Plan | None:
-        """The plan to show."""
         return self.plan or (shown_plan(self.comparison) if self.comparison else None)
 
     @property
@@ -234,7 +233,6 @@ def _setting_line(change: GuardChange, review: ManifestReview, job: JobReview) -
 
 
 def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[MarkdownBlock]:
-    """Each store's refusals as a quote: what would be lost, where that comes from, and the way out."""
     plan = review.shown
     if plan is None:
         return
@@ -330,7 +328,6 @@ def _urls(review: ManifestReview, plan: Plan, job: JobReview) -> dict[str, str]:
 
 
 def _link(location: str, job: JobReview) -> str:
-    """A place in a file, and the way to it."""
     match = _LOCATION.fullmatch(location)
     line = f"#L{match['line']}" if match and match["line"] else ""
     file = match["file"] if match else location

@@ -108,7 +108,6 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
 
 
 def comparison_html(comparison: ManifestComparison, view: View, audit: Audit) -> str:
-    """A comparison as a page: its plan, below what is compared."""
     preface = {"Comparison": [basis_text(comparison)], **comparison_sections(comparison)}
     return plan_html(shown_plan(comparison), view, audit, preface)
 
@@ -151,7 +150,6 @@ def report_html(report: Report, view: View, answers: QuestionReport | None = Non
 
 
 def questions_html(report: QuestionReport, view: View, audit: Audit) -> str:
-    """What stores answer to their questions, as a page."""
     unasked = any(store.unasked for store in report.stores)
     verdict = "Not all questions could be asked." if unasked else "All questions that must pass do."
     return _render(

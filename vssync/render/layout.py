@@ -75,7 +75,6 @@ class Columns:
     color: bool = False
 
     def format_lines(self, lines: Iterable[TextLine]) -> list[str]:
-        """The lines as text, without trailing spaces."""
         return [f"{self._sign_text(line)}{self._column_text(line)}".rstrip() for line in lines]
 
     def _sign_text(self, line: TextLine) -> str:
@@ -208,7 +207,6 @@ def size_text(row: PlanRow) -> str:
 
 
 def _detail_text(row: PlanRow, view: View, wrap: Callable[[str, int, View], list[str]]) -> list[str]:
-    """The lines below a row."""
     return [*field_lines(row.fields, view), *(line for text in row.below for line in wrap(text, BELOW, view))]
 
 
@@ -338,7 +336,6 @@ def _shared_row(rows: list[tuple[str, PlanRow]]) -> PlanRow:
 
 
 def show_blocks(blocks: list[StoreBlock], view: View) -> list[list[str]]:
-    """The blocks as text, in columns that all of them share."""
     fitted = fit_blocks(blocks, view)
     widths = lay_out_columns([line for block in fitted for line in block], view)
     return [widths.format_lines(block) for block in fitted]

@@ -107,7 +107,6 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
 
 
 def already_head(addresses: Sequence[str]) -> str:
-    """How many changes of a saved plan were already applied."""
     were = "was" if len(addresses) == 1 else "were"
     return f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {were} already applied."
 
@@ -119,12 +118,10 @@ def upload_lines(report: Report, view: View) -> list[list[str]]:
 
 
 def held_head(held: Sequence[Orphan]) -> str:
-    """How many uploads stay because others hold them."""
     return f"Kept: {count_noun(len(held), 'upload')} that stores of others hold."
 
 
 def orphans_head(orphans: Sequence[Orphan]) -> str:
-    """How many uploads no store lists, and the command that finds them."""
     command = f"vssync gc{' --suspected' if any(orphan.suspected for orphan in orphans) else ''}"
     return f"Orphans: {count_noun(len(orphans), 'upload')} that no store lists. See `{command}`."
 
@@ -163,7 +160,6 @@ def audit_lines(audit: Audit, view: View) -> list[str]:
 
 
 def apply_line(report: Report) -> str:
-    """The totals of a report in their fixed form."""
     return f"Apply: {', '.join(apply_parts(report))} in {format_elapsed(report.seconds)}."
 
 

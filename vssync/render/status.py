@@ -72,7 +72,6 @@ def inspection_text(inspection: FileInspection, desired: Desired) -> str:
 
 
 def inspection_json(inspection: FileInspection, desired: Desired) -> str:
-    """The same for a program."""
     copies = [
         {
             "id": copy.file.id,
@@ -132,7 +131,6 @@ def _copy_entries(copy: LiveCopy) -> list[tuple[str, str]]:
 
 
 def _own_attributes(file: LiveFile) -> dict[str, Scalar]:
-    """A file's attributes without those of vssync."""
     return {name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)}
 
 

@@ -52,17 +52,14 @@ Emit = Callable[[Finding], None]
 
 
 def ok(topic: str, text: str) -> Finding:
-    """Nothing to do."""
     return _finding(FindingKind.OK, topic, text)
 
 
 def warning(topic: str, text: str, *way_out: str) -> Finding:
-    """Something to know."""
     return _finding(FindingKind.WARNING, topic, text, *way_out)
 
 
 def failed(topic: str, text: str, *way_out: str) -> Finding:
-    """Something to fix."""
     return _finding(FindingKind.FAILED, topic, text, *way_out)
 
 
@@ -73,7 +70,6 @@ def _finding(kind: FindingKind, topic: str, *lines: str) -> Finding:
 
 
 def finding_dict(finding: Finding) -> dict[str, object]:
-    """A finding for programs."""
     return {
         "check": finding.topic,
         "status": finding.kind,
