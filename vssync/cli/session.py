@@ -109,10 +109,7 @@ def read_with_progress(session: Session | Connection, read: Callable[[], Result]
 
     client, sender = session.client, session.client.sender
     with reading_progress(
-        lambda: client.listed_count,
-        lambda: sender.retry_count,
-        lambda: sender.last_failure,
-        lambda: client.waiting_for,
+        lambda: client.listed_count, lambda: sender.retry_count, lambda: sender.last_failure, lambda: client.waiting_for
     ):
         return read()
 

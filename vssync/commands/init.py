@@ -14,13 +14,7 @@ from vssync.commands.names import NAME_RULE, STORE_KEY, is_name
 from vssync.commands.survey import CONVERTED, MAX_FOLDERS, SENT_AS, FolderSurvey, can_convert
 from vssync.errors import ManifestError, Refused, UsageProblem, VssyncError
 from vssync.files import cannot_write, describe_file_type, write_file
-from vssync.manifest.globs import (
-    FoundFile,
-    compile_filter,
-    compile_pattern,
-    escape_pattern,
-    pattern_problem,
-)
+from vssync.manifest.globs import FoundFile, compile_filter, compile_pattern, escape_pattern, pattern_problem
 from vssync.manifest.placeholders import upload_name
 from vssync.manifest.select import skip_reason
 from vssync.manifest.spec import MARKDOWN, PATH_TEMPLATE, FileEntry, Formats, Layer

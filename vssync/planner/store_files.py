@@ -180,10 +180,7 @@ def _delete_unneeded(
 
 
 def _finished_moves(
-    unneeded: Sequence[Copies],
-    in_scope: Sequence[DigestedFile],
-    assigned: AssignedCopies,
-    context: StorePlanContext,
+    unneeded: Sequence[Copies], in_scope: Sequence[DigestedFile], assigned: AssignedCopies, context: StorePlanContext
 ) -> dict[str, tuple[str, OwnedCopy]]:
     """Moves that an interrupted run left with their old copies: new key and copy, by the id of the newest old copy.
 

@@ -126,10 +126,7 @@ def _take_declared(
 
 
 def decide_takers(
-    takers: Sequence[DigestedFile],
-    assigned: AssignedCopies,
-    classified: ClassifiedFiles,
-    context: StorePlanContext,
+    takers: Sequence[DigestedFile], assigned: AssignedCopies, classified: ClassifiedFiles, context: StorePlanContext
 ) -> Takeovers:
     """What becomes of the takers, in their order.
 

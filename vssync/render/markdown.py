@@ -31,14 +31,7 @@ from vssync.render.layout import (
 )
 from vssync.render.plan_lines import PlanRow
 from vssync.render.report import already_lines, apply_line, end_lines, report_blocks, upload_lines
-from vssync.text import (
-    count_noun,
-    escape_ci_commands,
-    escape_control,
-    shorten_middle,
-    size_in_bytes,
-    size_in_utf16,
-)
+from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle, size_in_bytes, size_in_utf16
 
 COMMENT, SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
 WIDTH = 100

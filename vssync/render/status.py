@@ -14,14 +14,7 @@ from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import View, fit_totals, wrap_sentences
 from vssync.render.plan_text import join_blocks, store_verb, total_lines
-from vssync.text import (
-    display_width,
-    escape_ci_commands,
-    escape_control,
-    format_size,
-    pad_right,
-    shorten_middle,
-)
+from vssync.text import display_width, escape_ci_commands, escape_control, format_size, pad_right, shorten_middle
 
 _BELOW = " " * 10
 _IN_DETAIL = 5  # stores; of more there is a line each
