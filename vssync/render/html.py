@@ -39,7 +39,7 @@ from vssync.render.page import (
     urgent_views,
 )
 from vssync.render.plan_lines import STORE, PlanRow, batch_rows, sign_of
-from vssync.render.report import already_head, apply_parts, end_lines, held_head, orphans_head, report_blocks
+from vssync.render.report import already_head, apply_parts, end_lines, report_blocks, upload_lists
 from vssync.render.test import report_total
 from vssync.text import count_noun, escape_control, format_size
 
@@ -125,8 +125,7 @@ def report_html(report: Report, view: View, answers: QuestionReport | None = Non
     is_good = report.converged and not fails
     verdict = "Everything is as declared" if report.converged else "Not everything is as declared"
     verdict += ", but not enough questions are answered." if fails else "."
-    heads = ((orphans_head(report.orphans), report.orphans), (held_head(report.held), report.held))
-    lists = [(head, [*map(_upload_entry, uploads)]) for head, uploads in heads if uploads]
+    lists = [(head, [*map(_upload_entry, uploads)]) for head, uploads in upload_lists(report)]
     already = [(already_head(report.already), [(address, "") for address in report.already])] if report.already else []
     views = store_views(blocks, {key: _place(store, ids.get(key, store.id)) for key, store in stores.items()})
     return _render(

@@ -160,7 +160,7 @@ class GroupDetail:
 
 
 ALL = GroupDetail(rows=UNLIMITED)
-STEPS = (GroupDetail(), GroupDetail(4, 1, 3, 5), GroupDetail(2, 1, 1, 2), GroupDetail(0, 1, 0, 0))  # less and less
+DETAIL_LEVELS = (GroupDetail(), GroupDetail(4, 1, 3, 5), GroupDetail(2, 1, 1, 2), GroupDetail(0, 1, 0, 0))  # most first
 
 
 def group_lines(
@@ -348,7 +348,7 @@ def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
     """
     many = sum(len(block.rows) for block in blocks) > _MANY or len(blocks) > _STORES
     few = sum(row.sign == "!" for block in blocks for row in block.rows) < _FAILURES
-    for detail in (ALL,) if view.full else STEPS:
+    for detail in (ALL,) if view.full else DETAIL_LEVELS:
         fitted = [[block.head, *group_lines(block.rows, detail, view, unfold_failures=few)] for block in blocks]
         if view.full or not many or sum(len(lines) + 1 for lines in fitted) <= _SCREEN:
             return fitted

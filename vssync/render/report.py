@@ -113,12 +113,13 @@ def already_head(addresses: Sequence[str]) -> str:
 
 def upload_lines(report: Report, view: View) -> list[list[str]]:
     """A block each of the uploads that no store lists, and of those that stay because others hold them."""
-    heads = ((orphans_head(report.orphans), report.orphans), (held_head(report.held), report.held))
-    return [_list_uploads(head, uploads, view) for head, uploads in heads]
+    return [_list_uploads(head, uploads, view) for head, uploads in upload_lists(report)]
 
 
-def held_head(held: Sequence[Orphan]) -> str:
-    return f"Kept: {count_noun(len(held), 'upload')} that stores of others hold."
+def upload_lists(report: Report) -> list[tuple[str, Sequence[Orphan]]]:
+    held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
+    lists = ((orphans_head(report.orphans), report.orphans), (held, report.held))
+    return [(head, uploads) for head, uploads in lists if uploads]
 
 
 def orphans_head(orphans: Sequence[Orphan]) -> str:
@@ -127,8 +128,6 @@ def orphans_head(orphans: Sequence[Orphan]) -> str:
 
 
 def _list_uploads(head: str, uploads: Sequence[Orphan], view: View) -> list[str]:
-    if not uploads:
-        return []
     shown = uploads if view.full else uploads[:_ORPHANS]
     lines = []
     for upload in shown:
