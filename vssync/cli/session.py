@@ -325,10 +325,7 @@ def confirm(question: str, way_out: str) -> None:
 
 
 def confirm_owner(owner: str, answer: str | None) -> None:
-    """Takes the owner, from an option or typed at the terminal.
-
-    Raises Refused for anything else.
-    """
+    """Takes the owner, from an option or typed at the terminal. Raises Refused for anything else."""
     if answer is None and sys.stdin.isatty():
         click.echo(f"\nThis cannot be undone. Type {owner} to delete all of it: ", err=True, nl=False)
         answer = sys.stdin.readline().strip()

@@ -39,10 +39,7 @@ class StoreOutput:
 
 
 def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
-    """The declared stores of a plan that can be searched.
-
-    Raises VssyncError where none of them can.
-    """
+    """The declared stores of a plan that can be searched. Raises VssyncError where none of them can."""
     problems, as_declared = unusable_stores(plan), find_convergence(plan).as_declared
     usable = [store for store in plan.stores if store.managed and store.key not in problems]
     if problems and not usable:

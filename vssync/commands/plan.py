@@ -124,10 +124,7 @@ def with_other_line_ends(content: bytes) -> bytes:
 
 
 def load_plan(path: Path) -> Plan:
-    """A saved plan.
-
-    Raises VssyncError when it cannot be read.
-    """
+    """A saved plan. Raises VssyncError when it cannot be read."""
     from vssync.planfile import load  # most plans are neither loaded nor saved
 
     is_compressed = path.suffix == ".gz"

@@ -85,10 +85,7 @@ class Settings:
 
 
 def parse_variables(texts: tuple[str, ...]) -> dict[str, str]:
-    """`NAME=VALUE` options as a mapping.
-
-    Raises UsageProblem for one without `=`.
-    """
+    """`NAME=VALUE` options as a mapping. Raises UsageProblem for one without `=`."""
     variables = {}
     for text in texts:
         name, equals, value = text.partition("=")

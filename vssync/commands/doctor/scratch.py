@@ -138,10 +138,7 @@ class ScratchStore:
         return self.client.find_file(self.store_id, file_id)
 
     def wait_for_file(self, file_id: str) -> LiveFile:
-        """A file of the store, once it is completed.
-
-        Raises VssyncError when it ends otherwise, or not in time.
-        """
+        """A file of the store, once it is completed. Raises VssyncError when it ends otherwise, or not in time."""
         file = self.wait_until(lambda: self.find_file(file_id), lambda file: file is not None and file.status.ended)
         if file is None or file.status is not FileStatus.COMPLETED:
             status = f"{file.status} {file.error.code if file.error else ''}".strip() if file else "not visible"
