@@ -145,9 +145,9 @@ def event_of(folder: Path, forge: str, name: str) -> CiEvent:
     if forge == "GitLab":
         variables = REQUEST if name == "merge_request_event" else {"CI_DEFAULT_BRANCH": "trunk"} if elsewhere else {}
         return FakeGitLab().open_job(folder, name, **variables).event
-    payload: dict[str, Any] = {"pull_request": {"pull_request": PULL}, "merge_group": {"merge_group": QUEUE}}.get(
-        name, {}
-    )
+    payload: dict[str, Any] = {"merge_group": QUEUE}
+    if name == "pull_request":
+        payload = {"pull_request": PULL}
     payload["repository"] = {"default_branch": "trunk" if elsewhere else "main"}
     return FakeGitHub().open_job(folder, name, **payload).event
 
