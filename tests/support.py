@@ -121,10 +121,7 @@ def open_test_session(
         client = connect(ENDPOINT, auth=None, clock=clock, workers=workers, transport=log)
         try:
             with Pool(workers) as pool:
-                yield (
-                    JudgedSession.of(Session(ENDPOINT, client, pool, settings=settings, loaded=loaded), witness),
-                    recorder,
-                )
+                yield JudgedSession.of(Session(settings, loaded, ENDPOINT, client, pool), witness), recorder
         finally:
             client.close()
             service.close()

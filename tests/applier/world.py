@@ -108,7 +108,7 @@ class Place:
             client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=log)
             try:
                 with Pool(workers) as pool:
-                    yield JudgedSession.of(Session(ENDPOINT, client, pool, settings=settings, loaded=loaded), witness)
+                    yield JudgedSession.of(Session(settings, loaded, ENDPOINT, client, pool), witness)
             finally:
                 client.close()
                 service.close()

@@ -163,7 +163,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def ask_through(world: World, transport: Without) -> QuestionReport:
     client = client_of(transport.handle_request, world.clock)
     with closing(client), Pool(1) as pool:
-        return asked(Session(world.endpoint, client, pool, settings=world.settings, loaded=world.loaded))
+        return asked(Session(world.settings, world.loaded, world.endpoint, client, pool))
 
 
 def test_hits_without_attributes_are_told_by_their_file(world: World) -> None:

@@ -71,7 +71,7 @@ class Machine:
         client = connect(ENDPOINT, auth=None, clock=self.clock, workers=1, transport=log)
         try:
             with Pool(1) as pool:
-                session = Session(ENDPOINT, client, pool, settings=settings, loaded=load_manifest(settings))
+                session = Session(settings, load_manifest(settings), ENDPOINT, client, pool)
                 witness = Witness(self.folder.parent / "live" / "service.db", self.clock.monotonic, log, "local")
                 yield JudgedSession.of(session, witness)
         finally:

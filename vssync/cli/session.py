@@ -103,7 +103,7 @@ def session_with_progress(settings: Settings, *, hashed: bool = True, warns: boo
         yield session
 
 
-def read_with_progress(session: Connection, read: Callable[[], Result]) -> Result:
+def read_with_progress(session: Session | Connection, read: Callable[[], Result]) -> Result:
     """What comes of reading the live state, as a plan does; shows how much of it is read."""
     from vssync.cli.progress import reading_progress
 

@@ -122,12 +122,17 @@ class Connection:
     control_credential: Credential | None = None  # for stores; mostly the same
 
 
-@dataclass(frozen=True, kw_only=True)
-class Session(Connection):
+@dataclass(frozen=True)
+class Session:
     """A loaded manifest, and a connection to its service."""
 
     settings: Settings
     loaded: LoadedManifest
+    endpoint: Endpoint
+    client: Client
+    pool: Pool
+    credential: Credential | None = None
+    control_credential: Credential | None = None
 
     def __post_init__(self) -> None:
         stores = (*self.loaded.desired.stores, *self.loaded.desired.removed)
@@ -185,7 +190,7 @@ def open_session(settings: Settings, loaded: LoadedManifest, *, clock: Clock | N
             service = replace(service, region=connection.endpoint.region)
             loaded = replace(loaded, desired=replace(loaded.desired, service=service))
         values = {field.name: getattr(connection, field.name) for field in fields(connection)}
-        yield Session(**values, settings=settings, loaded=loaded)
+        yield Session(settings, loaded, **values)
 
 
 @contextmanager

@@ -127,7 +127,7 @@ class World:
         client = connect(self.endpoint, auth=None, clock=self.clock, workers=1, transport=recorder, limits=self.limits)
         try:
             with Pool(1) as pool:
-                yield Session(self.endpoint, client, pool, settings=self.settings, loaded=self.loaded), recorder
+                yield Session(self.settings, self.loaded, self.endpoint, client, pool), recorder
         finally:
             client.close()
 
