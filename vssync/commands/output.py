@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from shlex import quote
 
+from vssync.commands.plan import read_live
+from vssync.commands.session import Session
 from vssync.document import document
 from vssync.errors import VssyncError
 from vssync.model.convergence import find_convergence
-from vssync.model.plan import Action, Plan
+from vssync.model.plan import Action, Options, Plan
+from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import UNKNOWN
 from vssync.planner.guards import plan_command
 from vssync.render import wording
@@ -36,6 +39,12 @@ class StoreOutput:
     live_digest: str
     desired_digest: str
     current: bool
+
+
+def plan_stores(session: Session, options: Options) -> Plan:
+    """The plan of the stores themselves, for which no file is read."""
+    session = replace(session, loaded=session.loaded.without_files)
+    return make_plan(session.loaded.desired, read_live(session, options), options, session.capabilities)
 
 
 def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
