@@ -87,7 +87,7 @@ def locked_journal(
     """
     folder = session.state_folder
     with exclusive_lock(folder, timeout, on_wait):
-        journal = Journal(folder)
+        journal = Journal(folder, flushes=not session.endpoint.embedded)  # whose data are not flushed, either
         try:
             yield journal
         finally:
