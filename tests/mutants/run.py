@@ -174,8 +174,8 @@ MUTANTS = (
     Mutant(
         "attach-what-a-joined-store-holds",
         "vssync/applier/feed.py",
-        "files = take_over_concurrent(self._store, files)",
-        "pass",
+        "attach(self._store, take_over_concurrent(self._store, files))",
+        "attach(self._store, files)",
         ("tests/guarantees/test_twins.py",),
     ),
     Mutant(
