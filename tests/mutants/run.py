@@ -1,6 +1,6 @@
 """Puts known bugs into a copy of the program, one at a time, and shows that some test catches each.
 
-    python tests/mutants/run.py [--simulation] [NAME]...
+    python tests/mutants/run.py [--tests | --simulation] [NAME]...
 
 With `--simulation`, the simulator has to find them, without any test. What was found goes into TABLE.md.
 
