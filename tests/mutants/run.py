@@ -81,7 +81,6 @@ def first_seed(tree: Path, mutant: Mutant) -> str:
 def run_each(mutants: Sequence[Mutant], *, simulation: bool) -> list[str]:
     """Runs all of these and writes the table; returns the names of those that were missed."""
     missed: list[str] = []
-    catches = read_table(TABLE.read_text()) if TABLE.exists() else {}
 
     def find(mutant: Mutant) -> str:
         with copied_tree() as tree:
@@ -92,7 +91,8 @@ def run_each(mutants: Sequence[Mutant], *, simulation: bool) -> list[str]:
             print(f"{mutant.name:55} {caught or 'SURVIVED'}"[:170], flush=True)
             missed += [] if caught else [mutant.name]
             found = caught or (f"{MISSED} in {_SEEDS}" if simulation else MISSED)
-            catches = with_catch(catches, mutant.name, **{"seed" if simulation else "test": found})
+            known = read_table(TABLE.read_text())  # just now: both kinds of runs may go on at once
+            catches = with_catch(known, mutant.name, **{"seed" if simulation else "test": found})
             TABLE.write_text(table_text(MUTANTS, catches))
     return missed
 
