@@ -14,6 +14,7 @@ JOURNAL = ("tests/journal/test_writer.py",)
 CI = ("tests/ci",)
 PREVIEWS = ("tests/ci/test_previews.py",)
 FLOWS = ("tests/ci/test_flows.py", "tests/ci/test_flow_limits.py")
+ATTACKS = ("tests/review/test_attacker.py",)
 INTERRUPTED = ("tests/applier/test_interrupted.py",)
 EXPLAIN, CI_GUARDS = ("tests/ci/test_explain.py",), ("tests/ci/test_guards.py",)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants.mutant import (
+    ATTACKS,
     CI,
     CI_GUARDS,
     CRASH,
@@ -774,6 +775,30 @@ RULES = (
         "commit = history.git.head",
         FLOWS,
         "A pull request raises max_delete in its own commit, and deletes all.",
+    ),
+    Mutant(
+        "a-deployment-of-another-workflow",
+        "vssync/ci/github.py",
+        'text_at(run, "path")',
+        "self._workflow",
+        ATTACKS,
+        "A pull request adds a workflow that records a deployment; the limit that it raised counts as one that holds.",
+    ),
+    Mutant(
+        "a-deployment-without-a-run",
+        "vssync/ci/github.py",
+        " and self._has_run(sha)",
+        "",
+        ATTACKS,
+        "Whoever can push records a deployment that no run made; the limit that they raised counts as one that holds.",
+    ),
+    Mutant(
+        "a-deployment-of-a-tag",
+        "vssync/ci/gitlab.py",
+        'dig(job, "tag") is False and ',
+        "",
+        ATTACKS,
+        "Somebody pushes a tag; its job counts as a deployment of the branch, and its limits hold.",
     ),
     Mutant(
         "a-token-to-another-host",

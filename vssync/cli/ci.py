@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from vssync.cli import process
-from vssync.cli.help import MANIFEST, option, verb
+from vssync.cli.help import MANIFEST, Choice, option, verb
 from vssync.cli.options import (
     BATCHES_IN_FLIGHT,
     CONNECTION_OPTIONS,
@@ -36,7 +36,7 @@ _AUTHOR_HELP = "Let labels count that the author of a pull request set."
 @option("--allow-author-labels", _AUTHOR_HELP, is_flag=True)
 @option("--max-age", _AGE_HELP, type=click.IntRange(1, 3650), default=14, show_default=True, metavar="DAYS")
 @LOCK_TIMEOUT
-@click.argument("job", metavar="plan|apply [PLAN]...|drift|preview|sweep", type=click.Choice(_JOBS))
+@click.argument("job", metavar="plan|apply [PLAN]...|drift|preview|sweep", type=Choice(_JOBS))
 @click.argument("plans", metavar="", nargs=-1, type=click.Path(path_type=Path))
 def ci(
     options: CommandOptions,

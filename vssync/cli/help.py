@@ -21,6 +21,16 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
+class Choice(click.Choice[str]):
+    """One of some words. For a word that is like one of them, the error names that one."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        from vssync.manifest.diagnostics import find_closest
+
+        closest = find_closest(str(value), self.choices)
+        return super().get_invalid_choice_message(value, ctx) + (f" Did you mean {closest!r}?" if closest else "")
+
+
 class GroupedOption(click.Option):
     """An option that stands under a heading."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli.help import option, verb
+from vssync.cli.help import Choice, option, verb
 from vssync.cli.process import DONE
 from vssync.errors import ManifestError
 from vssync.providers import PROVIDERS, AuthKind
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _FILE_HELP = "The manifest to write, or its folder.  [default: the current folder]"
-_PROVIDERS = click.Choice(list(PROVIDERS))
+_PROVIDERS = Choice(list(PROVIDERS))
 _CI_HELP = "Write the workflow for pull requests, and no manifest."
 
 _CI_PAGE = "https://github.com/vssync/vssync/blob/main/examples/quickstart/docs/pull-requests.md"
@@ -39,7 +39,7 @@ _CI_PAGE = "https://github.com/vssync/vssync/blob/main/examples/quickstart/docs/
 @option("--project", "For oci: the OCID of the Generative AI project.")
 @option("--compartment", "For oci: the OCID of the project's compartment.")
 @option("--data-url", "For azure and compatible: the service's base URL.")
-@option("--ci", _CI_HELP, type=click.Choice(["github", "gitlab"]))
+@option("--ci", _CI_HELP, type=Choice(["github", "gitlab"]))
 @option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
 def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
