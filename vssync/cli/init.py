@@ -108,7 +108,6 @@ def _check_name(name: str) -> str:
 
 
 def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...]:
-    """The proposed entries, or those that a person types instead."""
     from vssync.commands.init import DraftEntry
 
     click.echo("Files:", err=True)
