@@ -27,6 +27,7 @@ CI = ("tests/ci",)
 PREVIEWS = ("tests/ci/test_previews.py",)
 FLOWS = ("tests/ci/test_flows.py", "tests/ci/test_flow_limits.py")
 INTERRUPTED = ("tests/applier/test_interrupted.py",)
+ATTACKS = ("tests/review/test_attacker.py",)
 EXPLAIN, CI_GUARDS = ("tests/ci/test_explain.py",), ("tests/ci/test_guards.py",)
 
 
@@ -506,6 +507,11 @@ MUTANTS = (
     ),
     Mutant("a-label-set-before-the-push", "vssync/ci/github.py", '"head_ref_force_pushed",', "", CI),
     Mutant("a-run-of-another-pull-request", "vssync/ci/github.py", "if time and time >= opened", "if time", CI),
+    Mutant(
+        "a-deployment-of-another-workflow", "vssync/ci/github.py", 'text_at(run, "path")', "self._workflow", ATTACKS
+    ),
+    Mutant("a-deployment-without-a-run", "vssync/ci/github.py", " and self._has_run(sha)", "", ATTACKS),
+    Mutant("a-deployment-of-a-tag", "vssync/ci/gitlab.py", 'dig(job, "tag") is False and ', "", ATTACKS),
     Mutant("a-label-of-who-pushed-last", "vssync/ci/rest.py", "elif user == pusher:", "elif False:", CI),
     Mutant("a-label-that-a-bot-set", "vssync/ci/rest.py", "elif _BOT.search(user):", "elif False:", CI),
     Mutant("a-merge-from-elsewhere", "vssync/ci/rest.py", "if self._merge_commit(request) in wanted:", "if True:", CI),
