@@ -351,3 +351,38 @@ def test_what_a_store_was_seen_to_hold_takes_no_room(place: Place, monkeypatch: 
     place.write({f"{number}.md": f"# {number}\n" for number in range(40)})
     assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 40)
     assert len(place.past().unattached) <= 8 * 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "ends", "age", "waits"),
+    [
+        (Operation.ATTACH, [], 4, [11]),  # killed
+        (Operation.ATTACH, [{"end": 1, "result": "unknown"}, {"ended": 1}], 4, [11]),  # interrupted while it waited
+        (Operation.ATTACH, [{"end": 1, "result": "unknown"}], 14, [1]),
+        (Operation.ATTACH, [], 15, []),
+        (Operation.ATTACH, [], -60, []),  # the machine's clock was set back
+        (Operation.ATTACH, [{"end": 1, "result": "done"}], 4, []),
+        (Operation.ATTACH, [{"end": 1, "result": "failed"}, {"ended": 1}], 4, []),
+        (Operation.ATTACH, [{"ended": 1}, {"run": "b", "began": 1, "pid": 1, "host": "h"}], 4, [11]),
+        (Operation.ATTACH, [{"ended": 1}, {"run": "b", "ended": 1}], 4, []),  # a later run has dealt with it
+        (Operation.UPLOAD, [], 4, []),
+    ],
+)
+def test_what_an_interrupted_run_sent_to_be_attached_gets_time_to_end(
+    place: Place, operation: Operation, ends: list[dict[str, Any]], age: int, waits: list[int]
+) -> None:
+    sent_at = int(place.clock.now) - age
+    lines = [
+        {"run": "a", "began": sent_at, "pid": 1, "host": "h"},
+        records.line_before("a", 1, sent_at, Write(operation, files=("file-1",))),
+        *({"run": "a", **end} for end in ends),
+    ]
+    with place.work() as work:
+        remote = replace(work, endpoint=replace(work.endpoint, embedded=False))
+        for session, expected in ((work, []), (remote, waits)):  # the embedded service ends with the run
+            told: list[str] = []
+            session.state_folder.mkdir(mode=0o700, parents=True)
+            (session.state_folder / "journal.jsonl").write_bytes(b"".join(map(encode_line, lines)))
+            with locked_journal(session, on_wait=told.append):
+                assert place.clock.waits == expected
+            assert len(told) == len(expected)
