@@ -48,7 +48,7 @@ support-docs  vs_ord_7hq2...x4da                                     1,204 files
         reviewed  (none) -> true
 
 Batches: 1 to create (2 files).
-Cost: 21.4 KB in 2 uploads, about 28 requests, up to 128 polls, under a minute.
+Cost: 21.4 KB in 2 uploads, about 30 requests, up to 128 polls, under a minute.
 Plan: 1 to add, 1 to change, 1 to replace, 0 to delete, 1,202 unchanged."""
 
 
