@@ -14,6 +14,7 @@ from vssync.cli.help import MANIFEST, Choice, option, verb
 from vssync.cli.options import (
     BATCHES_IN_FLIGHT,
     CONNECTION_OPTIONS,
+    ENGINE,
     FULL,
     LOCK_TIMEOUT,
     ONE_ENVIRONMENT,
@@ -30,7 +31,7 @@ _AUTHOR_HELP = "Let labels count that the author of a pull request set."
 
 
 @verb
-@shared_options(*ONE_ENVIRONMENT[1:], *CONNECTION_OPTIONS, BATCHES_IN_FLIGHT, FULL)
+@shared_options(*ONE_ENVIRONMENT[1:], ENGINE, *CONNECTION_OPTIONS, BATCHES_IN_FLIGHT, FULL)
 @_files("-f --file paths", _FILES_HELP, multiple=True, metavar="PATH", type=click.Path())
 @option("--deployment", _DEPLOYMENT_HELP, default="", metavar="NAME")
 @option("--allow-author-labels", _AUTHOR_HELP, is_flag=True)

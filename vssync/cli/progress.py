@@ -170,7 +170,6 @@ class Events(Tally):
         self.stream.emit("ended", level="info" if report.converged else "error", **ends, plan_digest=digest)
 
     def write_progress(self) -> None:
-        """Writes how much is done, and of how much."""
         amounts: dict[str, Any] = {unit: {"done": done, "of": total} for unit, (done, total) in self.amounts.items()}
         uploads = {"done": self.deleted_uploads, "of": self.old_uploads} if self.old_uploads else None
         pause = round(self.throttled_for(), 1) or None
@@ -190,7 +189,6 @@ def apply_progress() -> AbstractContextManager[Watcher]:
 
 @contextmanager
 def event_progress(stream: EventStream) -> Iterator[Watcher]:
-    """A watcher that writes events."""
     watcher = Events(stream=stream)
     with call_periodically(_LINE_INTERVAL, watcher.write_progress):
         yield watcher
@@ -198,7 +196,6 @@ def event_progress(stream: EventStream) -> Iterator[Watcher]:
 
 @contextmanager
 def line_progress() -> Iterator[Watcher]:
-    """A watcher that writes a line every few seconds."""
     watcher = Lines()
     with call_periodically(_LINE_INTERVAL, watcher.write_line):
         yield watcher
@@ -241,7 +238,6 @@ def overwritten_line() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def hashing_progress() -> Iterator[Callable[[int, int], None]]:
-    """Shows how many files are read, on a terminal, when there are many."""
     if not sys.stderr.isatty():
         yield lambda _files, _size: None
         return
@@ -277,7 +273,6 @@ def asking_progress(
     last_trouble: Callable[[], str],
     log_interval: float = _READING_LOG_INTERVAL,
 ) -> Iterator[None]:
-    """Shows how many questions were asked, and of how many."""
 
     def show(retries: str, trouble: Mapping[str, Any]) -> str:
         count, total = asked()

@@ -84,7 +84,6 @@ def _audit_texts(audit: Audit) -> list[str]:
 
 
 def title_block(kind: str, owner: str, heading: str) -> MarkdownBlock:
-    """The marker of a comment on one manifest, and its heading."""
     return MarkdownBlock(f"{comment_marker(kind, owner)}\n### vssync {kind}: {inline_code(heading)}")
 
 
@@ -223,7 +222,6 @@ def short_prose(text: str) -> str:
 
 
 def table_line(cells: Iterable[str]) -> str:
-    """A line of a table."""
     return f"| {' | '.join(cells)} |"
 
 

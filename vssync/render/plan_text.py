@@ -49,7 +49,6 @@ def plan_text(plan: Plan, view: View, preface: Sequence[list[str]] = ()) -> str:
 
 
 def join_blocks(blocks: list[list[str]]) -> str:
-    """Blocks of lines with an empty line between them."""
     return escape_ci_commands("\n\n".join("\n".join(block) for block in blocks if block))
 
 
@@ -98,7 +97,6 @@ def plan_blocks(plan: Plan, *, full: bool) -> list[StoreBlock]:
 
 
 def batch_blocks(plan: Plan, view: View) -> list[list[str]]:
-    """The batches in progress, store by store."""
     blocks = []
     for store in plan.stores:
         lines = [line for row in batch_rows(store) for line in _batch_lines(row, view)]
