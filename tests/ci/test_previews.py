@@ -261,22 +261,6 @@ def test_what_fails_is_told_and_done_by_the_next_run(project: Previews) -> None:
     assert "is up" in text_of(*project.comments(7))
 
 
-@pytest.mark.parametrize(
-    ("name", "event", "says"),
-    [
-        ("preview", "push", "is for pull requests"),
-        ("preview", "merge_group", "is for pull requests"),
-        ("sweep", "push", "is for schedules"),
-        ("sweep", "pull_request", "is for schedules"),
-    ],
-)
-def test_another_event_is_refused(project: Previews, name: str, event: str, says: str) -> None:
-    assert isinstance(project.fake, FakeGitHub)
-    payload: dict[str, Any] = {"merge_group": {"base_ref": "refs/heads/main"}} if event == "merge_group" else {}
-    end = project.do(name, project.fake.open_job(project.folder, event, pull_request=project.fake.pulls[7], **payload))
-    assert (end.code, says in end.error) == (64, True)
-
-
 # The rules
 
 

@@ -7,7 +7,7 @@ records, never the dates of commits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -57,6 +57,7 @@ class CiEvent:
     """
 
     kind: EventKind
+    name: str  # as the forge calls it
     sha: str
     branch: str
     repository: str
@@ -136,7 +137,11 @@ class Forge(Protocol):
         """
 
     def last_deployment(self, environment: str) -> str | None:
-        """The commit of the environment's last successful deployment that was not one of a pull request."""
+        """The commit of the environment's last deployment that the forge's own records prove, or None.
+
+        Whoever can push can record a deployment of any commit. So it counts only where a run that succeeded made it,
+        which only the event's branch can have started; where none of several does, a warning says so.
+        """
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
         """Writes the one comment that begins with this marker and is ours, or makes it; the address to see it at.
@@ -169,6 +174,16 @@ def read_token(environ: Mapping[str, str], name: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise UsageProblem(f"{name}: holds a character that no token has, such as a space; set it again")
     return token
+
+
+def first_proven(forge: Forge, environment: str, recorded: Iterable[str], proven: Iterator[str]) -> str | None:
+    """The first commit whose deployment is proven. A warning tells of other ones than this job's, if none is."""
+    sha = next(proven, None)
+    if not sha and any(each != forge.event.sha for each in recorded):
+        made = f"none was made by a successful run of this workflow on `{forge.event.branch}`"
+        then = "a limit counts as it was at each store's last apply"
+        forge.annotate(Severity.WARNING, f"no deployment to `{environment}` counts: {made}; {then}")
+    return sha
 
 
 def annotate_problems(forge: Forge, severity: Severity, problems: Iterable[Problem]) -> None:

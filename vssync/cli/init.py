@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli.help import option, verb
+from vssync.cli.help import Choice, option, verb
+from vssync.cli.options import ENGINE
 from vssync.cli.process import DONE
 from vssync.errors import ManifestError
 from vssync.providers import PROVIDERS, AuthKind
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from vssync.commands.init import DraftEntry, ManifestDraft
     from vssync.commands.survey import FolderSurvey
     from vssync.model.state import Desired
+    from vssync.sources.convert import Converter
 
 _PATH = click.Path(path_type=Path)
 _FILE_HELP = "The manifest to write, or its folder.  [default: the current folder]"
-_PROVIDERS = click.Choice(list(PROVIDERS))
+_PROVIDERS = Choice(list(PROVIDERS))
 _CI_HELP = "Write the workflow for pull requests, and no manifest."
 
 _CI_PAGE = "https://github.com/vssync/vssync/blob/main/examples/quickstart/docs/pull-requests.md"
@@ -39,11 +41,13 @@ _CI_PAGE = "https://github.com/vssync/vssync/blob/main/examples/quickstart/docs/
 @option("--project", "For oci: the OCID of the Generative AI project.")
 @option("--compartment", "For oci: the OCID of the project's compartment.")
 @option("--data-url", "For azure and compatible: the service's base URL.")
-@option("--ci", _CI_HELP, type=click.Choice(["github", "gitlab"]))
+@ENGINE
+@option("--ci", _CI_HELP, type=Choice(["github", "gitlab"]))
 @option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
-def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], **answers: str | None) -> int:
+def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], engine: str, **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
     from vssync.commands.init import manifest_path, write_manifest, write_workflow
+    from vssync.commands.session import Settings
     from vssync.commands.survey import FolderSurvey, survey_folder
 
     if ci:
@@ -56,7 +60,9 @@ def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], **an
     survey = FolderSurvey() if paths else survey_folder(path.parent)
     wizard = _Wizard(answers, asks=sys.stdin.isatty() and not yes)
     draft = wizard.make_draft(path, paths, survey)
-    return _print_result(path, draft, survey, write_manifest(path, draft))
+    ignore_file = write_manifest(path, draft)
+    settings = Settings(str(path), environment=dict(os.environ), engine=engine)
+    return _print_result(path, draft, survey, ignore_file, settings.converter)
 
 
 class _Wizard:
@@ -102,7 +108,6 @@ def _check_name(name: str) -> str:
 
 
 def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...]:
-    """The proposed entries, or those that a person types instead."""
     from vssync.commands.init import DraftEntry
 
     click.echo("Files:", err=True)
@@ -113,18 +118,18 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
     return tuple(map(DraftEntry, answer.split())) or proposed
 
 
-def _print_result(path: Path, draft: ManifestDraft, survey: FolderSurvey, ignore_file: Path | None) -> int:
+def _print_result(
+    path: Path, draft: ManifestDraft, survey: FolderSurvey, ignore_file: Path | None, converter: Converter
+) -> int:
     """Says what the new manifest holds and leaves out, or what needs a change in it, and what to do next."""
     from vssync.commands.init import load_new_manifest
     from vssync.commands.names import is_placeholder_owner
-    from vssync.commands.session import Settings
     from vssync.commands.survey import conversion_hint, survey_lines
     from vssync.sources.read import LoadOptions
 
     wrote = f"Wrote {path}"
     ignored = [f"Added .vssync/ to {ignore_file}."] if ignore_file else []
     try:
-        converter = Settings(str(path), environment=dict(os.environ)).converter
         (store,) = (desired := load_new_manifest(path, draft, LoadOptions(converter=converter))).stores
     except ManifestError as error:
         click.echo("\n".join([f"{wrote}.", *ignored]))

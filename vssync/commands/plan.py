@@ -39,7 +39,7 @@ MAX_PLAN_BYTES = 1 << 30  # some two million changes; a compressed file may unpa
 def read_live(session: Session, options: Options, *, verify: bool = False) -> Snapshot:
     """One complete reading of everything the manifest concerns; with `verify`, each File is asked for, too."""
     snapshot = read_snapshot(session, options, verify=verify)
-    snapshot = replace(snapshot, store_places=_locate_stores(session, snapshot))
+    snapshot = replace(snapshot, store_locations=_locate_stores(session, snapshot))
     adopts = options.adopt or any(store.adopt for store in session.loaded.desired.stores)
     return compare_for_adoption(session, snapshot, options) if adopts else snapshot
 
@@ -124,10 +124,7 @@ def with_other_line_ends(content: bytes) -> bytes:
 
 
 def load_plan(path: Path) -> Plan:
-    """A saved plan.
-
-    Raises VssyncError when it cannot be read.
-    """
+    """A saved plan. Raises VssyncError when it cannot be read."""
     from vssync.planfile import load  # most plans are neither loaded nor saved
 
     is_compressed = path.suffix == ".gz"

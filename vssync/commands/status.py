@@ -22,10 +22,7 @@ from vssync.sources.load import LoadedManifest, file_provenance, locate_value
 
 
 def inspect_file(session: Session, address: str) -> FileInspection:
-    """All that is known about one file.
-
-    Raises UsageProblem for an address of which nothing is known.
-    """
+    """All that is known about one file. Raises UsageProblem for an address of which nothing is known."""
     store_key, _, key = address.partition("/")
     loaded = session.loaded
     store = next((store for store in loaded.desired.stores if store.key == store_key), None)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from posixpath import splitext
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
@@ -36,8 +37,37 @@ def adding_problems(problems: tuple[Problem, ...]) -> Iterator[None]:
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """A hint for a word that is not allowed; empty if no allowed word resembles it."""
-    close = get_close_matches(word, [*allowed], n=1)
-    return f"did you mean `{close[0]}`?" if close else ""
+    closest = find_closest(word, allowed)
+    return f"did you mean `{closest}`?" if closest else ""
+
+
+def find_closest(word: str, allowed: Iterable[str]) -> str:
+    """The allowed word or path that was meant; empty if none resembles this one.
+
+    Where they differ they must resemble each other: folders and endings that both have say nothing. A file of just this
+    name in another folder is meant, if there is one such file.
+    """
+    names = {name.casefold(): name for name in allowed}
+    meant, folded = [name for name in names if _file_name(name) == _file_name(word.casefold())], word.casefold()
+    if "/" in word and len(meant) == 1:
+        return names[meant[0]]
+    near = (name for name in get_close_matches(folded, names) if _is_near(folded, name))
+    return next((names[name] for name in near), "")
+
+
+def _file_name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _is_near(one: str, other: str) -> bool:
+    sides = [one.split("/"), other.split("/")]
+    for end in (0, -1):
+        while all(sides) and sides[0][end] == sides[1][end]:
+            sides[0].pop(end), sides[1].pop(end)
+    texts = ["/".join(side).lstrip("-") for side in sides]
+    (stem, ending), (stem_of_other, ending_of_other) = map(splitext, texts)
+    texts = [stem, stem_of_other] if ending == ending_of_other else texts
+    return bool(get_close_matches(texts[0], texts[1:]))
 
 
 def format_path(path: TreePath) -> str:

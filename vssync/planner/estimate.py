@@ -36,7 +36,6 @@ class Cost:
 
 
 def count_changes(*stores: StorePlan) -> Counts:
-    """The numbers of a plan's last line, for all of its stores or some."""
     counts = Counter(change.action for store in stores for change in store.files)
     notes = [note for store in stores for note in store.notes]
     return Counts(
@@ -148,7 +147,6 @@ def upload_size(change: FileChange) -> int | None:
 
 
 def count_attached(store: StorePlan) -> int:
-    """How many files of a store will be attached."""
     return sum(change.attaches for change in store.files)
 
 

@@ -31,14 +31,7 @@ from vssync.render.layout import (
 )
 from vssync.render.plan_lines import PlanRow
 from vssync.render.report import already_lines, apply_line, end_lines, report_blocks, upload_lines
-from vssync.text import (
-    count_noun,
-    escape_ci_commands,
-    escape_control,
-    shorten_middle,
-    size_in_bytes,
-    size_in_utf16,
-)
+from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle, size_in_bytes, size_in_utf16
 
 COMMENT, SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
 WIDTH = 100
@@ -84,7 +77,6 @@ def _audit_texts(audit: Audit) -> list[str]:
 
 
 def title_block(kind: str, owner: str, heading: str) -> MarkdownBlock:
-    """The marker of a comment on one manifest, and its heading."""
     return MarkdownBlock(f"{comment_marker(kind, owner)}\n### vssync {kind}: {inline_code(heading)}")
 
 
@@ -223,7 +215,6 @@ def short_prose(text: str) -> str:
 
 
 def table_line(cells: Iterable[str]) -> str:
-    """A line of a table."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -107,31 +107,27 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
 
 
 def already_head(addresses: Sequence[str]) -> str:
-    """How many changes of a saved plan were already applied."""
     were = "was" if len(addresses) == 1 else "were"
     return f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {were} already applied."
 
 
 def upload_lines(report: Report, view: View) -> list[list[str]]:
     """A block each of the uploads that no store lists, and of those that stay because others hold them."""
-    heads = ((orphans_head(report.orphans), report.orphans), (held_head(report.held), report.held))
-    return [_list_uploads(head, uploads, view) for head, uploads in heads]
+    return [_list_uploads(head, uploads, view) for head, uploads in upload_lists(report)]
 
 
-def held_head(held: Sequence[Orphan]) -> str:
-    """How many uploads stay because others hold them."""
-    return f"Kept: {count_noun(len(held), 'upload')} that stores of others hold."
+def upload_lists(report: Report) -> list[tuple[str, Sequence[Orphan]]]:
+    held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
+    lists = ((orphans_head(report.orphans), report.orphans), (held, report.held))
+    return [(head, uploads) for head, uploads in lists if uploads]
 
 
 def orphans_head(orphans: Sequence[Orphan]) -> str:
-    """How many uploads no store lists, and the command that finds them."""
     command = f"vssync gc{' --suspected' if any(orphan.suspected for orphan in orphans) else ''}"
     return f"Orphans: {count_noun(len(orphans), 'upload')} that no store lists. See `{command}`."
 
 
 def _list_uploads(head: str, uploads: Sequence[Orphan], view: View) -> list[str]:
-    if not uploads:
-        return []
     shown = uploads if view.full else uploads[:_ORPHANS]
     lines = []
     for upload in shown:
@@ -163,7 +159,6 @@ def audit_lines(audit: Audit, view: View) -> list[str]:
 
 
 def apply_line(report: Report) -> str:
-    """The totals of a report in their fixed form."""
     return f"Apply: {', '.join(apply_parts(report))} in {format_elapsed(report.seconds)}."
 
 
