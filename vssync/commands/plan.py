@@ -15,7 +15,7 @@ from vssync.commands.compare import compare_equal_texts, compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import AccessDenied, ManifestError, NotFound, Refused, UsageProblem, VssyncError
-from vssync.files import cannot_write, write_file
+from vssync.files import cannot_write, open_input, write_file
 from vssync.journal.folder import lock_holder
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import read_past
@@ -129,7 +129,7 @@ def load_plan(path: Path) -> Plan:
 
     is_compressed = path.suffix == ".gz"
     try:
-        with gzip.open(path) if is_compressed else path.open("rb") as file:
+        with open_input(path) as opened, gzip.open(opened) if is_compressed else opened as file:
             data = file.read(MAX_PLAN_BYTES + 1)
         if len(data) > MAX_PLAN_BYTES:
             raise VssyncError(f"larger than {format_size(MAX_PLAN_BYTES)}, which no plan is")

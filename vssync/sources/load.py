@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vssync.errors import ManifestError, Problem, VssyncError
+from vssync.files import describe_path
 from vssync.manifest import resolve
 from vssync.manifest.build import build_manifest, check_document, declared_variables, resolve_includes
 from vssync.manifest.diagnostics import (
@@ -81,7 +82,9 @@ def find_manifest(path: Path) -> Path:
         raise ManifestError((Problem(str(path), 0, 0, f"holds {' and '.join(MANIFEST_NAMES)}", "keep one of them"),))
     file = files[0] if files else path / MANIFEST_NAME
     if not file.is_file():
-        raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", _manifest_hint(file)),))
+        kind = describe_path(file)
+        what = f"is {kind}, not a manifest" if kind else "there is no manifest"
+        raise ManifestError((Problem(str(file), 0, 0, what, _manifest_hint(file)),))
     return file
 
 
