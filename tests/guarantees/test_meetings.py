@@ -358,7 +358,7 @@ owner: shared
 environments: {one: {}, two: {}}
 stores: {docs: {external: true, guards: {max_delete: 100%, max_replace: 100%}, files: [{path: "*.md"}]}}
 """
-SHARING = [(act, number) for act in (applying, destroying) for number in range(1, 13)]
+SHARING = [(act, number) for act in (applying, destroying) for number in range(1, 11)]
 
 
 @pytest.mark.parametrize(
