@@ -27,6 +27,12 @@ def test_all_targets_are_fuzzed_nightly_with_another_seed() -> None:
     assert run == 'python -m tests.fuzz --runs 20000 --seed "$GITHUB_RUN_NUMBER"'
 
 
+def test_tests_and_the_simulator_have_to_catch_every_mutant_nightly() -> None:
+    job = loaded(WORKFLOWS["nightly"])["jobs"]["mutants"]
+    assert job["strategy"]["matrix"]["by"] == ["tests", "simulation"]
+    assert 'python tests/mutants/run.py "--$BY"' in [step.get("run") for step in job["steps"]]
+
+
 @pytest.mark.parametrize("path", WORKFLOWS.values(), ids=WORKFLOWS)
 def test_every_job_that_fails_is_told(path: Path) -> None:
     *others, tell = loaded(path)["jobs"]

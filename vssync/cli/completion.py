@@ -60,7 +60,6 @@ def complete_environments(context: click.Context, _incomplete: str) -> Iterable[
 
 @_completer
 def complete_stores(context: click.Context, _incomplete: str) -> Iterable[str]:
-    """The keys of the manifest's stores."""
     return [store.key for store in _load_desired(context).stores]
 
 

@@ -32,8 +32,6 @@ class Choice(click.Choice[str]):
 
 
 class GroupedOption(click.Option):
-    """An option that stands under a heading."""
-
     def __init__(self, names: list[str], *, heading: str, **attributes: Any) -> None:
         super().__init__(names, **attributes)
         self.heading = heading
@@ -49,8 +47,6 @@ def option(
 
 
 class Verb(click.Command):
-    """A command of vssync."""
-
     def __init__(self, name: str, *, help: str = "", **attributes: Any) -> None:
         summary = " ".join(help.partition("\n\n")[0].split())  # whole: click would cut it
         examples = [line for example, meaning in EXAMPLES[name] for line in (f"  {example}", f"      {meaning}")]
@@ -60,7 +56,6 @@ class Verb(click.Command):
         super().__init__(name, help=help, short_help=summary, **attributes)
 
     def option_groups(self, context: click.Context) -> dict[str, list[tuple[str, str]]]:
-        """The names and help of each option, by heading."""
         options = [parameter for parameter in self.get_params(context) if isinstance(parameter, click.Option)]
         groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
         for option in options:

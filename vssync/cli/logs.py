@@ -76,11 +76,7 @@ OPTIONS = (
         "-v --verbose", "Log each request to stderr; -vv also logs retries.", count=True, callback=_log_to_stderr
     ),
     _log_option(
-        "--log-file",
-        "Append a log of the requests to this file.",
-        metavar="PATH",
-        type=FILE,
-        callback=_log_to_file,
+        "--log-file", "Append a log of the requests to this file.", metavar="PATH", type=FILE, callback=_log_to_file
     ),
     # Looked at before the command line is parsed: see `is_asked_for`.
     _log_option(events.OPTION, _FORMAT_HELP, variable=events.VARIABLE, type=Choice(events.FORMATS)),

@@ -88,7 +88,6 @@ class CommandOptions:
         )
 
     def plan_options(self) -> Options:
-        """What shapes a plan."""
         from vssync.model.plan import Options
 
         return Options(**{name: getattr(self, name) for name in _PLAN_FIELDS})
@@ -191,11 +190,7 @@ SERVICE = (*ONE_ENVIRONMENT, *CONNECTION_OPTIONS)
 _COLORS = Choice(["auto", "always", "never"])
 FULL = _output("--full", "Print a line for every change, and for every file that is left out.", is_flag=True)
 COLOR = _output("--color", "When to use colour.", type=_COLORS, default="auto", show_default=True)
-VIEW = (
-    COLOR,
-    FULL,
-    _output("-q --quiet", "Print only the totals.", is_flag=True),
-)
+VIEW = (COLOR, FULL, _output("-q --quiet", "Print only the totals.", is_flag=True))
 
 _GAP_HELP = "Change chunking without a new upload; search misses the file meanwhile."
 ALLOW_GAP = _limit(

@@ -90,7 +90,6 @@ def delete_orphans(session: Session, journal: Journal, orphans: Collection[Orpha
 
 
 def _recorded_orphan(client: Client, recorded: UnattachedUpload) -> Orphan | None:
-    """The orphan, unless somebody has deleted it."""
     upload = client.find_upload(recorded.file_id)
     if upload is None:
         return None

@@ -193,8 +193,5 @@ def open_manifest(
 
 
 def load_plan(path: str | os.PathLike[str]) -> PublicPlan:
-    """A plan that `vssync plan --out` or `Plan.save` wrote.
-
-    Raises VssyncError when it cannot be read.
-    """
+    """A plan that `vssync plan --out` or `Plan.save` wrote. Raises VssyncError when it cannot be read."""
     return PublicPlan(planning.load_plan(Path(path)))

@@ -48,10 +48,7 @@ def plan_stores(session: Session, options: Options) -> Plan:
 
 
 def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
-    """The declared stores of a plan that can be searched.
-
-    Raises VssyncError where none of them can.
-    """
+    """The declared stores of a plan that can be searched. Raises VssyncError where none of them can."""
     problems, as_declared = unusable_stores(plan), find_convergence(plan).as_declared
     usable = [store for store in plan.stores if store.managed and store.key not in problems]
     if problems and not usable:
@@ -85,7 +82,6 @@ def unusable_stores(plan: Plan) -> dict[str, str]:
 
 
 def output_text(plan: Plan) -> str:
-    """A block for each store."""
     blocks = [wording.heading_line(plan.owner, plan.service)]
     blocks += ["\n".join(_store_lines(store)) for store in store_outputs(plan)]
     return escape_ci_commands("\n\n".join(blocks))
@@ -105,7 +101,6 @@ def _store_lines(store: StoreOutput) -> Iterator[str]:
 
 
 def output_json(plan: Plan) -> str:
-    """A document for programs, by store key."""
     stores = {
         store.key: {name: value for name, value in asdict(store).items() if name != "key"}
         for store in store_outputs(plan)

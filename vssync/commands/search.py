@@ -92,7 +92,6 @@ def _chosen_stores(session: Session, keys: tuple[str, ...]) -> list[DesiredStore
 
 
 def unknown_store_error(key: str, declared: Collection[str], option: str = "") -> UsageProblem:
-    """The error for a store that the manifest does not have."""
     hint = did_you_mean(key, declared) or f"it has {join_first(list(declared), 8)}"
     return UsageProblem(f"{option}{key}: the manifest has no such store; {hint}")
 

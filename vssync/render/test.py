@@ -170,13 +170,11 @@ def store_total(store: StoreScore) -> str:
 
 
 def report_total(report: QuestionReport) -> str:
-    """How many stores pass."""
     good = sum(not (store.failed or store.unasked) for store in report.stores)
     return f"{good:,} of {count_noun(len(report.stores), 'store')} pass."
 
 
 def questions_markdown(report: QuestionReport, view: View) -> str:
-    """The report for a comment or a job's summary."""
     return join_markdown(question_blocks(report, view), SUMMARY if view.full else COMMENT, cut=_CUT)
 
 
@@ -219,7 +217,6 @@ def lost_question_blocks(plans: Iterable[tuple[str, Plan | None]]) -> Iterator[M
 
 
 def questions_json(report: QuestionReport) -> str:
-    """Every question with its hits."""
     return document("test", **question_values(report))
 
 
@@ -292,6 +289,5 @@ def _counts(stores: list[StoreScore] | tuple[StoreScore, ...]) -> dict[str, str]
 
 
 def _xml_text(text: str) -> str:
-    """A text that XML 1.0 can hold: besides control characters, two that are none are forbidden."""
-    text = escape_control(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
-    return escape_ci_commands(text)
+    """A text that XML 1.0 can hold, and that commands no runner."""
+    return escape_ci_commands(escape_control(text))
