@@ -45,6 +45,8 @@ def open_input(path: Path) -> BinaryIO:
     It waits for nobody: a FIFO that no program writes into is empty, and a device, which may have no end, is an error.
     """
     mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
         raise OSError(errno.EINVAL, f"it is {describe_file_type(mode)}", str(path))
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

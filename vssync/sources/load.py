@@ -20,8 +20,8 @@ from vssync.manifest.diagnostics import (
     Documents,
     adding_problems,
     did_you_mean,
+    find_source_locations,
     locate_diagnostics,
-    locate_values,
     raise_if_any,
 )
 from vssync.manifest.lookups import GIT_DATE, Lookup
@@ -156,9 +156,9 @@ def load_sources(
     return LoadedManifest(desired, inner, str(file), manifest, warnings, commit_dates, options.converter)
 
 
-def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
+def find_source_location(loaded: LoadedManifest, path: TreePath) -> str:
     """Where one value is written, as people read it: vssync.yaml:12:11."""
-    return str(locate_values(loaded.manifest.documents, (path,))[path])
+    return str(find_source_locations(loaded.manifest.documents, (path,))[path])
 
 
 def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, resolve.Provenance]:
