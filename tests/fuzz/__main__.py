@@ -36,14 +36,14 @@ def dictionary_line(word: str) -> str:
     return f'"{escaped}"\n'
 
 
-def job(name: str, work: Path, runs: int, seed: int) -> tuple[str, str, list[str]]:
-    """A target, its log, and what libFuzzer is told: new inputs go into the first folder."""
+def job(name: str, work: Path, runs: int, seed: int) -> tuple[str, str, str, list[str]]:
+    """A target, its log, how crashes are named, what libFuzzer is told: new inputs go into the first folder."""
     limits = {"timeout": MOST_SECONDS, "rss_limit_mb": MOST_MEGABYTES, "max_len": MOST_BYTES, "len_control": 0}
-    places = {"dict": work / "words", "artifact_prefix": f"{CRASHES}/{name}-"}
-    options = limits | places | {"runs": runs, "seed": seed}
+    options = limits | {"dict": work / "words", "runs": runs, "seed": seed}
     (work / name).mkdir()
     folders = [str(work / name), *([str(CORPUS / name)] if (CORPUS / name).is_dir() else [])]
-    return name, str(work / f"{name}.log"), [*(f"-{key}={value}" for key, value in options.items()), *folders]
+    log, prefix = str(work / f"{name}.log"), f"{CRASHES}/{name}-"
+    return name, log, prefix, [*(f"-{key}={value}" for key, value in options.items()), *folders]
 
 
 def fuzz(names: list[str], work: Path, runs: int, seed: int) -> Iterator[tuple[str, bool]]:
