@@ -14,6 +14,7 @@ from tests.ci.fake_forge import Denied, FakeForge, Handler
 from vssync.ci.forge import Forge, open_forge
 
 REPOSITORY = "acme/handbook"
+WORKFLOW = ".github/workflows/vssync.yml"
 BOT = "github-actions[bot]"
 _LEVELS = ("none", "read", "write")
 
@@ -61,6 +62,7 @@ class FakeGitHub(FakeForge):
             "GITHUB_REF_TYPE": "branch",
             "GITHUB_SHA": "c0ffee",
             "GITHUB_RUN_ID": "77",
+            "GITHUB_WORKFLOW_REF": f"{REPOSITORY}/{WORKFLOW}@refs/heads/main",
             "GITHUB_ACTOR": "mona",
             "GITHUB_TOKEN": token,
             "GITHUB_API_URL": f"https://{self.host}{self.prefix}",
@@ -127,10 +129,20 @@ class FakeGitHub(FakeForge):
     def reopen(self, number: int) -> None:
         self.pulls[number]["state"] = "open"
 
-    def deploy(self, environment: str, sha: str, *statuses: str, ref: str = "main") -> None:
+    def record_deployment(self, environment: str, sha: str, *statuses: str) -> None:
+        """As anybody can who may push a workflow."""
         id_ = self.next_id()
-        self.deployments.insert(0, {"id": id_, "environment": environment, "sha": sha, "ref": ref})
+        self.deployments.insert(0, {"id": id_, "environment": environment, "sha": sha, "ref": "main"})
         self.statuses[id_] = list(statuses)
+
+    def deploy(self, environment: str, sha: str, *statuses: str, **run: str) -> None:
+        """As the workflow does, in a run for the branch that was pushed."""
+        self.record_deployment(environment, sha, *(statuses or ("in_progress", "success")))
+        run = {"path": WORKFLOW, "event": "push", "head_branch": "main", "conclusion": "success", **run}
+        self.runs.append({"head_sha": sha, "created_at": self.now(), **run})
+
+    def move_main(self, sha: str) -> None:
+        self.activities.append({"ref": "refs/heads/main", "after": sha, "timestamp": self.now(), "actor": user("rita")})
 
     def comment(self, number: int, login: str, body: str) -> int:
         id_ = self.next_id()

@@ -106,9 +106,29 @@ class FakeGitLab(FakeForge):
     def reopen(self, number: int) -> None:
         self.requests_[number]["state"] = "opened"
 
-    def deploy(self, environment: str, sha: str, status: str, ref: str = "main") -> None:
-        deployment = {"id": self.next_id(), "environment": environment, "sha": sha, "status": status, "ref": ref}
-        self.deployments.insert(0, deployment)
+    def record_deployment(self, environment: str, sha: str, status: str = "success", job: Any = None) -> None:
+        """As anybody can who may push, through the API."""
+        deployment = {"id": self.next_id(), "environment": environment, "sha": sha, "status": status, "ref": "main"}
+        self.deployments.insert(0, deployment | {"deployable": job})
+
+    def deploy(
+        self,
+        environment: str,
+        sha: str,
+        status: str = "success",
+        *,
+        ref: str = "main",
+        tag: bool = False,
+        source: str = "push",
+        commit: str = "",
+    ) -> None:
+        """As a job does, in a pipeline of the branch that was pushed."""
+        pipeline = {"ref": ref, "sha": commit or sha, "source": source, "status": "running"}
+        job = {"status": status, "ref": ref, "tag": tag, "pipeline": pipeline}
+        self.record_deployment(environment, sha, status, job)
+
+    def move_main(self, sha: str) -> None:
+        """Nothing that vssync asks GitLab for: a pipeline of a branch has one of its commits."""
 
     def note(self, number: int, name: str, body: str, *, system: bool = False) -> int:
         id_ = self.next_id()

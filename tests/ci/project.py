@@ -98,6 +98,11 @@ class Project(Repository):
             merged = {"merge": {"merge": self.head}, "squash": {"squash": self.head}, "rebase": {"merge": self.head}}
             self.fake.merge(number, commits=own, **merged[how])
 
+    def deploy(self, environment: str, sha: str) -> None:
+        """The forge records what a job of the default branch did."""
+        self.fake.move_main(sha)
+        self.fake.deploy(environment, sha)
+
     def alter_live(self, files: Files) -> None:
         """Somebody changes what is live, while the stamp goes on saying that this commit was applied."""
         known = [path for path in files if path in self.git("ls-files").split("\n")]

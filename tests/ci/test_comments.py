@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.ci.fake_forge import FakeForge, Trouble
-from tests.ci.fake_github import BOT, FakeGitHub
+from tests.ci.fake_github import BOT, WORKFLOW, FakeGitHub
 from tests.ci.fake_gitlab import TOKEN_USER, FakeGitLab
 from vssync.ci.forge import Forge
 from vssync.errors import ForgeDenied, ForgeError
@@ -209,14 +209,16 @@ def test_the_last_deployment_is_the_newest_that_succeeded_on_a_branch(tmp_path: 
     assert (
         github.open_job(tmp_path).last_deployment("prod") is gitlab.open_job(tmp_path).last_deployment("prod") is None
     )
+    for sha in ("old", "good", "other", "failed", "now"):
+        github.move_main(sha)
     github.deploy("prod", "old", "inactive", "success", "in_progress")
-    github.deploy("prod", "good", "inactive", "success")
-    github.deploy("prod", "merge-test", "success", ref="refs/pull/7/merge")
-    github.deploy("staging", "other", "success")
-    github.deploy("prod", "failed", "failure", "in_progress")
-    github.deploy("prod", "now", "in_progress")
-    for sha, status, ref in [("old", "success", "main"), ("good", "success", "main"), ("bad", "failed", "main")]:
-        gitlab.deploy("prod", sha, status, ref)
-    gitlab.deploy("prod", "merge-test", "success", "refs/merge-requests/7/head")
+    github.deploy("prod", "good", "inactive", "success", event="workflow_dispatch", path=f"{WORKFLOW}@main")
+    github.deploy("staging", "other")
+    github.deploy("prod", "failed", "failure", "in_progress", conclusion="failure")
+    github.deploy("prod", "now", "in_progress", conclusion="")
+    github.deploy("prod", "old")  # a run again
+    for sha, status in [("old", "success"), ("good", "success"), ("bad", "failed")]:
+        gitlab.deploy("prod", sha, status)
     assert github.open_job(tmp_path).last_deployment("prod") == "good"
     assert gitlab.open_job(tmp_path, token="").last_deployment("prod") == "good"
+    assert github.printed == gitlab.printed == []

@@ -195,7 +195,7 @@ def test_a_merge_queue_is_planned_without_a_comment(make: MakeProject) -> None:
 def test_by_hand_also_what_was_not_touched_is_applied(make: MakeProject) -> None:
     """Though the last deployment had all commits: somebody looked at what differs."""
     project = make(deployment="kb")
-    project.fake.deploy("kb", project.head, "success")
+    project.deploy("kb", project.head)
     project.alter_live({"docs/1.md": "drift\n"})
     end = project.job("apply")
     assert (end.code, "docs/1.md" in end.log) == (0, False)
@@ -245,31 +245,6 @@ def test_drift_that_cannot_be_told_fails(make: MakeProject) -> None:
     fake.permissions["issues"] = "read"
     end = project.job("drift")
     assert (end.code, "issues: write" in end.error, "docs/1.md" in end.summary) == (1, True, True)
-
-
-@pytest.mark.parametrize(
-    ("name", "event", "says"),
-    [
-        ("plan", "push", "is for pull requests"),
-        ("apply", "pull_request", "is for the default branch"),
-        ("apply", "schedule", "is for the default branch"),
-        ("drift", "push", "is for schedules"),
-    ],
-)
-def test_a_job_for_another_event_is_refused(make: MakeProject, name: str, event: str, says: str) -> None:
-    project = make()
-    assert isinstance(project.fake, FakeGitHub)
-    project.open(7, NEW)
-    forge = project.fake.open_job(project.folder, event, pull_request=project.fake.pulls[7])
-    end = project.do(name, forge)
-    assert (end.code, says in end.error) == (64, True)
-
-
-def test_only_the_default_branch_is_applied(make: MakeProject) -> None:
-    project = make()
-    assert isinstance(project.fake, FakeGitHub)
-    forge = project.fake.open_job(project.folder, "push", repository={"default_branch": "trunk"})
-    assert project.do("apply", forge).code == 64
 
 
 def test_it_runs_in_the_top_folder(make: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ def test_a_request_raises_no_limit_for_itself(make: MakeProject) -> None:
     project.open(8, raised)
     project.merge(8)
     assert project.job("apply").code == 0
-    project.fake.deploy("kb", project.head, "success")
+    project.deploy("kb", project.head)
     project.open(9, five)
     assert project.review(9).code == 0
     project.merge(9)
@@ -220,7 +220,7 @@ def test_of_many_manifests_those_touched_are_planned(make: MakeProject) -> None:
     assert project.comments(7) == [], "nothing is touched any more"
     project.push(7, {"faq/docs/q.md": "new\n"})
     project.merge(7)
-    project.fake.deploy("kb", project.git("rev-parse", "main~1"), "success")
+    project.deploy("kb", project.git("rev-parse", "main~1"))
     assert "kb: local" not in project.job("apply").log
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,14 @@ import pytest
 
 from tests.ci.fake_github import REPOSITORY, FakeGitHub
 from tests.ci.fake_gitlab import FakeGitLab
-from vssync.ci.forge import EventKind, Severity, open_forge
+from tests.support import Silent
+from vssync.ci.forge import CiEvent, EventKind, Severity, open_forge
 from vssync.ci.gitlab import FOLDER
+from vssync.commands.ci.job import CiRun
+from vssync.commands.ci.run import JOBS, check_event, run_job
+from vssync.commands.session import Settings
 from vssync.errors import UsageProblem
+from vssync.render.layout import View
 from vssync.render.markdown import fit_markdown
 from vssync.text import size_in_utf16
 
@@ -111,6 +118,63 @@ def test_a_job_of_no_use_is_told(tmp_path: Path, environ: dict[str, str], messag
     with pytest.raises(UsageProblem) as caught:
         open_forge(FakeGitHub().job(environ))
     assert message in str(caught.value)
+
+
+EVENTS: dict[tuple[str, str], str] = {  # of each forge and event, the jobs that are for it
+    ("GitHub", "pull_request"): "plan preview",
+    ("GitHub", "merge_group"): "plan",
+    ("GitHub", "push"): "apply",
+    ("GitHub", "push elsewhere"): "",
+    ("GitHub", "schedule"): "drift sweep",
+    ("GitHub", "workflow_dispatch"): "apply drift sweep",
+    ("GitHub", "workflow_dispatch elsewhere"): "drift",
+    ("GitLab", "merge_request_event"): "plan preview",
+    ("GitLab", "push"): "apply",
+    ("GitLab", "push elsewhere"): "",
+    ("GitLab", "schedule"): "drift sweep",
+    ("GitLab", "schedule elsewhere"): "drift",
+    ("GitLab", "web"): "apply drift sweep",
+    ("GitLab", "web elsewhere"): "drift",
+    ("GitLab", "api"): "apply drift sweep",
+    ("GitLab", "api elsewhere"): "drift",
+}
+
+
+def event_of(folder: Path, forge: str, name: str) -> CiEvent:
+    name, _, elsewhere = name.partition(" ")
+    if forge == "GitLab":
+        variables = REQUEST if name == "merge_request_event" else {"CI_DEFAULT_BRANCH": "trunk"} if elsewhere else {}
+        return FakeGitLab().open_job(folder, name, **variables).event
+    payload: dict[str, Any] = {"merge_group": QUEUE}
+    if name == "pull_request":
+        payload = {"pull_request": PULL}
+    payload["repository"] = {"default_branch": "trunk" if elsewhere else "main"}
+    return FakeGitHub().open_job(folder, name, **payload).event
+
+
+@pytest.mark.parametrize(("forge", "name"), EVENTS)
+def test_each_job_is_for_some_events_and_names_another_one_as_its_forge_does(
+    tmp_path: Path, forge: str, name: str
+) -> None:
+    event, fitting, said = event_of(tmp_path, forge, name), list[str](), list[str]()
+    for job in JOBS:
+        try:
+            check_event(job, event)
+            fitting.append(job)
+        except UsageProblem as error:
+            said.append(str(error))
+    assert " ".join(fitting) == EVENTS[forge, name]
+    assert all(f", not for `{event.name}` on `main`; see `vssync ci --help`" in text for text in said)
+    assert event.name == name.partition(" ")[0]
+
+
+def test_a_job_for_another_event_asks_nobody(tmp_path: Path) -> None:
+    fake = FakeGitHub()
+    forge = fake.open_job(tmp_path, "merge_group", merge_group=QUEUE)
+    run = CiRun(forge, Settings(), datetime.now(UTC), fake.printed.append, lambda: nullcontext(Silent()), View())
+    with pytest.raises(UsageProblem, match="ci preview: is for pull requests, not for `merge_group` on `main`"):
+        run_job("preview", run)
+    assert fake.requests == fake.printed == []
 
 
 # What a job leaves

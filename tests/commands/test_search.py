@@ -57,6 +57,24 @@ def test_a_filter(text: str, expected: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("title=2", "or", [2, "2"]),
+        ("title>=2", "or", [2, "2"]),
+        ("title!=true", "and", [True, "true"]),
+        ("title=two", "", ["two"]),
+        ('title="2"', "", ["2"]),
+    ],
+)
+def test_what_is_looked_up_in_files_may_be_text_or_a_number(text: str, kind: str, values: list[object]) -> None:
+    parsed = filter_body(parse_filter(text, {"title": set()}))
+    assert (parsed["type"] if "filters" in parsed else "") == kind
+    assert [(type(each["value"]), each["value"]) for each in parsed.get("filters", [parsed])] == [
+        (type(value), value) for value in values
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "must be KEY=VALUE"),

@@ -231,7 +231,7 @@ def test_an_attribute_that_every_file_has_in_one_way_is_one_line(
     assert layout.level == {("attributes", "title"): json.dumps(written)}
     assert [entry.path for entry in layout.entries] == ["docs/**/*.md"]
     assert not layout.overrides
-    local = LocalFiles(local_files(files).files, readings)
+    local = LocalFiles(local_files(files).files, {(path, ""): each for path, each in readings.items()})
     (text,) = write_manifest(dump_of(*files), local, SCHEMA).values()
     assert len(text.splitlines()) <= 17
 

@@ -14,6 +14,7 @@ from vssync.commands.dump.matching import (
     RemoteFile,
     find_candidates,
     match_files,
+    match_sources,
     template_for,
 )
 from vssync.manifest.globs import FoundFile
@@ -114,3 +115,38 @@ def test_two_live_files_never_share_a_local_one() -> None:
 )
 def test_templates(path: str, filename: str, template: str) -> None:
     assert template_for(path, filename) == template
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "documents", "others", "found"),
+    [
+        ("guide__a.docx.md", "guide/a.docx", ("guide/a.docx",), "", ("guide/a.docx", "${path}", ".docx")),
+        ("a.docx.md", "guide/a.docx", ("guide/a.docx",), "", ("guide/a.docx", "${name}", ".docx")),
+        ("a.docx.md", "gone/a.docx", ("guide/a.docx",), "", ("guide/a.docx", "${name}", ".docx")),  # it moved
+        (
+            "guide__a.docx.md",
+            "guide/a.docx",
+            ("guide/a.docx", "guide/b.docx"),
+            "",
+            ("guide/a.docx", "${path}", ".docx"),
+        ),
+        ("a.docx.md", "x/a.docx", ("x/a.docx", "y/a.docx"), "", ("x/a.docx", "${name}", ".docx")),
+        ("guide__a.docx.md", "gone.docx", ("guide/a.docx", "b.docx"), "", ("guide/a.docx", "${path}", ".docx")),
+        ("a.docx.md", "gone/a.docx", ("x/a.docx", "y/a.docx"), "", None),
+        ("page.html.md", "page.data", ("page.data",), "", ("page.data", "page.html", ".html")),  # by its upload name
+        ("a.docx.md", "a.docx", (), "", None),  # edited, or not here
+        ("a.docx.md", "a.docx", ("a.docx",), ".docx", None),  # another is uploaded as it is
+        ("a.md", "a.md", ("a.docx",), "", None),
+        ("", "a.docx", ("a.docx",), "", None),  # whose upload is gone
+    ],
+)
+def test_a_document_that_was_converted(
+    name: str, key: str, documents: tuple[str, ...], others: str, found: tuple[str, str, str] | None
+) -> None:
+    """By the digest of the document in its mark: the size is that of its Markdown."""
+    file = replace(live(name=name), key=key, source="digest", is_named=True)
+    expected = {"f1": LocalMatch(found[0], found[1], Confidence.BYTES, found[2])} if found else {}
+    assert match_sources([file, live("f2")], {"digest": documents}, {others}) == expected
+    if found:
+        twin = replace(file, id="f2")
+        assert match_sources([file, twin], {"digest": documents}, {others}) == {}

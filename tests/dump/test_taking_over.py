@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.test_commands import vssync
+from tests.sources.documents import docx
 from tests.support import ENDPOINT, Clock, Silent, open_test_session
 from vssync.api.client import Client
 from vssync.api.connect import connect
@@ -107,6 +108,28 @@ def test_by_id(tmp_path: Path) -> None:
     assert text.count("file_id:") == 3
     assert text.count("lang: en") == 1
     adopts_and_converges(tmp_path)
+
+
+@pytest.mark.convert
+def test_what_was_converted_is_converted_again(tmp_path: Path) -> None:
+    """With its documents, the manifest says what the first one said; without them, files have ids and their keys."""
+    table = b"name,size\nlamp,3\n"
+    written(tmp_path, {"docs/a.docx": docx("Sign on", "words"), "docs/b/c.csv": table, "docs/d.md": b"# Page\n"})
+    store = """{name: help, formats: {.docx: markdown, .csv: markdown}, files: [{path: "docs/**"}],
+        attributes: {title: {from: heading}, folder: "${dir}"}}"""
+    (tmp_path / "vssync.yaml").write_text(f"version: 1\nowner: kb\nstores: {{help: {store}}}\n")
+    with open_test_session(tmp_path) as (session, _):
+        assert apply_plan(session, make_plan_now(session, Options()), Silent()).converged
+    text = dump_into(tmp_path, match=tmp_path)
+    assert '    formats:\n      ".csv": markdown\n      ".docx": markdown\n' in text
+    assert "#   3 files: the same bytes" in text
+    assert 'path: "docs/**/*.{csv,docx,md}"' in text
+    with open_test_session(tmp_path) as (session, recorder):
+        assert make_plan_now(session, Options()).empty
+        assert recorder.writes == []
+    text = dump_into(tmp_path)
+    assert "formats" not in text
+    assert [f"key: {key}" in text for key in ("docs/a.docx", "docs/b/c.csv", "docs/d.md")] == [True] * 3
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.applier.test_process import select_nothing
 from tests.applier.world import Place, Seen, killed, live
 from tests.cli.test_commands import vssync
 from tests.support import Clock, Silent, client_of
@@ -39,6 +40,7 @@ from vssync.journal.records import (
 )
 from vssync.journal.writer import Journal
 from vssync.model.state import FileStatus
+from vssync.threads import Pool
 
 MANIFEST = """\
 version: 1
@@ -83,6 +85,31 @@ def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None
     writes = [method for method, _ in seen[:last] if method != "GET"]
     assert sum("write" in line for line in lines) == len(writes)
     assert sum(line.get("result") == "done" for line in lines) == len(writes) - 1
+
+
+def test_lines_of_writes_side_by_side_reach_the_disk_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each before its write is sent."""
+    journal, path = Journal(tmp_path / "state"), tmp_path / "state" / "journal.jsonl"
+    real, flushed = os.fsync, list[bytes]()
+
+    def fsync(handle: int) -> None:
+        for _ in range(3000):  # the first one lasts until all have written their lines
+            if flushed or path.read_bytes().count(b"\n") == 8:
+                break
+            select_nothing()
+        lines = path.read_bytes()
+        real(handle)
+        flushed.append(lines)
+
+    def send(name: str) -> None:
+        with journal.around(Write(Operation.UPLOAD, name=name)):
+            assert f'"{name}"'.encode() in flushed[-1]
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with Pool(8) as pool:
+        pool.map(send, [f"{number}.md" for number in range(8)])
+    assert len(flushed) == 2
+    journal.close()
 
 
 class Stopping(Clock):
@@ -324,3 +351,38 @@ def test_what_a_store_was_seen_to_hold_takes_no_room(place: Place, monkeypatch: 
     place.write({f"{number}.md": f"# {number}\n" for number in range(40)})
     assert killed(place, lambda seen: seen.count(("POST", "/v1/files")) == 40)
     assert len(place.past().unattached) <= 8 * 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "ends", "age", "waits"),
+    [
+        (Operation.ATTACH, [], 4, [11]),  # killed
+        (Operation.ATTACH, [{"end": 1, "result": "unknown"}, {"ended": 1}], 4, [11]),  # interrupted while it waited
+        (Operation.ATTACH, [{"end": 1, "result": "unknown"}], 14, [1]),
+        (Operation.ATTACH, [], 15, []),
+        (Operation.ATTACH, [], -60, []),  # the machine's clock was set back
+        (Operation.ATTACH, [{"end": 1, "result": "done"}], 4, []),
+        (Operation.ATTACH, [{"end": 1, "result": "failed"}, {"ended": 1}], 4, []),
+        (Operation.ATTACH, [{"ended": 1}, {"run": "b", "began": 1, "pid": 1, "host": "h"}], 4, [11]),
+        (Operation.ATTACH, [{"ended": 1}, {"run": "b", "ended": 1}], 4, []),  # a later run has dealt with it
+        (Operation.UPLOAD, [], 4, []),
+    ],
+)
+def test_what_an_interrupted_run_sent_to_be_attached_gets_time_to_end(
+    place: Place, operation: Operation, ends: list[dict[str, Any]], age: int, waits: list[int]
+) -> None:
+    sent_at = int(place.clock.now) - age
+    lines = [
+        {"run": "a", "began": sent_at, "pid": 1, "host": "h"},
+        records.line_before("a", 1, sent_at, Write(operation, files=("file-1",))),
+        *({"run": "a", **end} for end in ends),
+    ]
+    with place.work() as work:
+        remote = replace(work, endpoint=replace(work.endpoint, embedded=False))
+        for session, expected in ((work, []), (remote, waits)):  # the embedded service ends with the run
+            told: list[str] = []
+            session.state_folder.mkdir(mode=0o700, parents=True)
+            (session.state_folder / "journal.jsonl").write_bytes(b"".join(map(encode_line, lines)))
+            with locked_journal(session, on_wait=told.append):
+                assert place.clock.waits == expected
+            assert len(told) == len(expected)

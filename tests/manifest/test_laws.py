@@ -19,7 +19,7 @@ from tests.manifest.test_environments import TEXT
 from tests.manifest.test_yaml_loader import TREES
 from vssync.errors import ManifestError
 from vssync.manifest.resolve import effective_tree
-from vssync.manifest.scalars import NonCanonicalInt
+from vssync.manifest.scalars import parse_number
 from vssync.manifest.schema import schema_form
 from vssync.manifest.validator import SchemaValidator
 from vssync.sources.load import LoadedManifest, load_sources
@@ -107,7 +107,7 @@ def test_what_is_rendered_renders_itself(tmp_path: Path, env: str) -> None:
 
 
 FORM, CHECK = schema_form(SCHEMA, "")
-MISTAKES = st.tuples(st.integers(0, 400), SCALARS | TREES | st.sampled_from([1.0, NonCanonicalInt(1), math.nan, "a\n"]))
+MISTAKES = st.tuples(st.integers(0, 400), SCALARS | TREES | st.sampled_from([1.0, parse_number("+1"), math.nan, "a\n"]))
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])

@@ -294,16 +294,28 @@ def test_any_bytes_are_a_text_or_have_a_flaw(content: bytes, size: int) -> None:
 # Through the manifest
 
 
-@pytest.mark.parametrize("hashed", [True, False])
-def test_a_file_without_the_field_keeps_the_outer_value(tmp_path: Path, hashed: bool) -> None:
-    resolved = files_by_key(
-        load_manifest(
-            tmp_path, STORE, {"a.md": PAGE, "b.md": "plain", "c.txt": PAGE}, options=LoadOptions(hashed=hashed)
-        )
-    )
+def test_a_file_without_the_field_keeps_the_outer_value(tmp_path: Path) -> None:
+    resolved = files_by_key(load_manifest(tmp_path, STORE, {"a.md": PAGE, "b.md": "plain", "c.txt": PAGE}))
     assert resolved["a.md"].attributes == {"title": "Hello", "tags": "a,b", "lang": "en"}
     assert resolved["b.md"].attributes == {"title": "none", "lang": "en"}
     assert resolved["c.txt"].attributes == {"title": "none", "lang": "en"}
+
+
+def test_what_nobody_looked_up_is_not_known(tmp_path: Path) -> None:
+    """It is neither read nor guessed: not the outer value, its missing folder, a broken document or an unseen field."""
+    text = """
+    stores:
+      guide:
+        attributes: {lang: en, part: "${dir.3}", title: none, kind: {from: front_matter.kind}}
+        files: [{path: '*.md', attributes: {part: {from: heading}, title: {from: front_matter}}}]
+    """
+    pages = {"a.md": PAGE, "b.md": "---\ntitle: [\n---\n", "c.md": "---\ndraft: true\n---\n"}
+    loaded = load_manifest(tmp_path, text, pages, options=LoadOptions(hashed=False))
+    assert {key: file.attributes for key, file in files_by_key(loaded).items()} == {
+        key: {"lang": "en"} for key in pages
+    }
+    assert loaded.warnings == ()
+    assert loaded.manifest.stores[0].looked_up == {"kind", "part", "title"}
 
 
 def test_an_inner_level_goes_before_an_outer_one(tmp_path: Path) -> None:

@@ -4,27 +4,61 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutants.run import MUTANTS, Mutant, outdated
+from tests.mutants.faults import FAULTS
+from tests.mutants.mutant import Mutant, outdated
+from tests.mutants.run import MUTANTS
+from tests.mutants.table import TABLE, read_table, seen_share, table_text, with_catch
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_its_text_and_its_tests_are_found(mutant: Mutant) -> None:
+def test_its_text_is_found_once_and_its_tests_exist(mutant: Mutant) -> None:
     assert outdated(mutant) == ""
     assert mutant.wrong != mutant.right
+
+
+def test_no_two_have_one_name() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", FAULTS, ids=lambda mutant: mutant.name)
+def test_a_fault_says_what_a_person_meets(mutant: Mutant) -> None:
+    assert mutant.history.endswith(".")
+    assert "|" not in mutant.history + mutant.unseen  # it is a cell of a table
 
 
 @pytest.mark.parametrize(
     ("path", "right", "tests", "message"),
     [
-        (
-            "vssync/errors.py",
-            "no such text",
-            (),
-            "x: `no such text` is no longer in vssync/errors.py; update the mutant",
-        ),
-        ("vssync/gone.py", "class", (), "x: `class` is no longer in vssync/gone.py; update the mutant"),
-        ("vssync/errors.py", "class", ("tests/gone.py",), "x: there is no tests/gone.py"),
+        ("vssync/errors.py", "no such text", (), "`no such text` is no longer in vssync/errors.py; update the mutant"),
+        ("vssync/gone.py", "class", (), "`class` is no longer in vssync/gone.py; update the mutant"),
+        ("vssync/limits.py", "MAX_PAIRS", (), "`MAX_PAIRS` is in vssync/limits.py 2 times; update the mutant"),
+        ("vssync/limits.py", "MAX_PAIRS = ", ("tests/gone.py",), "there is no tests/gone.py"),
     ],
 )
 def test_one_that_does_not_fit_is_named(path: str, right: str, tests: tuple[str, ...], message: str) -> None:
-    assert outdated(Mutant("x", path, right, "", tests)) == message
+    assert outdated(Mutant("x", path, right, "", tests)) == f"x: {message}"
+
+
+SEEN, HIDDEN = Mutant("seen", "vssync/api/http.py", "a", "b"), Mutant("hidden", "vssync/ci/rest.py", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("mutant", "found", "numbers"),
+    [
+        (SEEN, {"test": "api/test_http.py::test_it", "seed": "seed 7"}, "tests catch 1. Of the 1 that a simulated"),
+        (SEEN, {"seed": "missed in 300"}, "tests catch 0. Of the 1 that a simulated"),
+        (SEEN, {"test": "missed"}, "tests catch 0. Of the 1 that a simulated"),
+        (HIDDEN, {"test": "ci/test_rest.py::test_it"}, "tests catch 1. Of the 0 that a simulated"),
+    ],
+)
+def test_a_table_is_read_as_it_was_written(mutant: Mutant, found: dict[str, str], numbers: str) -> None:
+    catches = with_catch({}, mutant.name, **found)
+    text = table_text((mutant,), catches)
+    assert read_table(text)[mutant.name].test == catches[mutant.name].test
+    assert table_text((mutant,), read_table(text)) == text
+    assert numbers in text
+    assert seen_share((mutant,), catches) == (catches[mutant.name].is_seen, mutant is SEEN)
+
+
+def test_the_table_has_all_of_them() -> None:
+    assert table_text(MUTANTS, read_table(TABLE.read_text())) == TABLE.read_text()

@@ -85,6 +85,23 @@ def test_the_screen_shows_what_fails() -> None:
     assert questions_text(both, View(quiet=True)).splitlines()[0] == f"docs: {SCREEN.splitlines()[-1]}"
 
 
+@pytest.mark.parametrize(
+    ("tops", "head", "missing"),
+    [
+        ((5, 5), "2 questions, the first 5", "not among the first 5"),
+        ((1, 5), "2 questions, the first 5 at most", "not the first hit"),
+        ((3, 1, 8), "3 questions, the first 8 at most", "not among the first 3"),
+        ((1,), "1 question, the first hit", "not the first hit"),
+    ],
+)
+def test_the_heading_says_how_many_hits_count(tops: tuple[int, ...], head: str, missing: str) -> None:
+    lost = PatternResult(KEYS, 0, KEYS)
+    results = tuple(QuestionResult(Question("who", expect=(KEYS,), top=top), FOUND, (lost,)) for top in tops)
+    heading, _, *lines = questions_text(replace(REPORT, stores=(replace(GUIDE, results=results),)), View()).splitlines()
+    assert heading.endswith(f"  {head}")
+    assert lines[1] == f"        expected  {KEYS}: {missing}"
+
+
 def test_many_failures_are_cut_and_nothing_leaves_the_screen() -> None:
     wide = replace(RESULTS[0], question=Question("große Frage " * 40, expect=(KEYS * 20,)))
     many = replace(GUIDE, results=(wide,) * 52)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.ci.fake_github import FakeGitHub
+from tests.ci.fake_github import WORKFLOW, FakeGitHub
+from tests.ci.fake_gitlab import FakeGitLab
 from tests.ci.project import End, Project
-from tests.ci.repository import Files
+from tests.ci.repository import MANIFEST, Files
 
 SECRET = "the-secret-of-the-runner"
 HEAD = "version: 1\nowner: kb\n"
@@ -155,3 +158,88 @@ def test_an_error_is_one_command_of_the_runner(project: Project, *, fork: bool) 
     assert any("add-mask" in line for line in project.fake.printed), project.fake.printed
     for line in project.fake.printed:
         assert re.fullmatch(r"::(error|warning)( file=[^:,\r\n]*(,line=\d+)?)?::[^\r\n]*", line), line
+
+
+# A deployment that whoever can push recorded, to have a commit's raised limit taken for one that holds already
+
+OWN, MAIN = "c0de" * 10, "7a11" * 10  # the last commit of a branch that was merged, and what the default branch became
+
+
+def delete_run(fake: FakeGitHub) -> None:
+    fake.deploy("kb", MAIN)
+    fake.runs.pop()
+
+
+GITHUB_FORGERIES: dict[str, Callable[[FakeGitHub], object]] = {
+    "a record without a run": lambda f: f.record_deployment("kb", MAIN, "success"),
+    "another workflow": lambda f: f.deploy("kb", MAIN, path=".github/workflows/mine.yml"),
+    "a workflow of a name that begins the same": lambda f: f.deploy("kb", MAIN, path=f"{WORKFLOW}.yml"),
+    "a workflow in another folder": lambda f: f.deploy("kb", MAIN, path=f"x/{WORKFLOW}"),
+    "a run that does not say its workflow": lambda f: f.deploy("kb", MAIN, path=""),
+    "another branch": lambda f: f.deploy("kb", MAIN, head_branch="mine"),
+    "a pull request": lambda f: f.deploy("kb", MAIN, event="pull_request"),
+    "a schedule": lambda f: f.deploy("kb", MAIN, event="schedule"),
+    "a run of another commit": lambda f: f.deploy("kb", MAIN, head_sha=OWN),
+    "a run that failed": lambda f: f.deploy("kb", MAIN, conclusion="failure"),
+    "a run that was cancelled": lambda f: f.deploy("kb", MAIN, conclusion="cancelled"),
+    "a run that goes on": lambda f: f.deploy("kb", MAIN, conclusion=""),
+    "a run whose deployment failed": lambda f: f.deploy("kb", MAIN, "failure", "in_progress"),
+    "a run that was deleted": delete_run,
+    "a run of another environment": lambda f: f.deploy("staging", MAIN),
+    "a tag with the branch's name at a merged commit": lambda f: f.deploy("kb", OWN),
+}
+GITLAB_FORGERIES: dict[str, Callable[[FakeGitLab], object]] = {
+    "a record without a job": lambda f: f.record_deployment("kb", MAIN),
+    "another branch": lambda f: f.deploy("kb", MAIN, ref="mine"),
+    "a merge request": lambda f: f.deploy("kb", MAIN, ref="refs/merge-requests/7/head"),
+    "a pipeline that a merge request started": lambda f: f.deploy("kb", MAIN, source="merge_request_event"),
+    "a schedule": lambda f: f.deploy("kb", MAIN, source="schedule"),
+    "a tag with the branch's name": lambda f: f.deploy("kb", MAIN, tag=True),
+    "a job of another commit": lambda f: f.deploy("kb", MAIN, commit=OWN),
+    "a job that failed": lambda f: f.record_deployment("kb", MAIN, "success", {"status": "failed", "ref": "main"}),
+    "a job of another environment": lambda f: f.deploy("staging", MAIN),
+}
+FORGERIES = [
+    *(pytest.param(FakeGitHub, forge, id=f"GitHub, {name}") for name, forge in GITHUB_FORGERIES.items()),
+    *(pytest.param(FakeGitLab, forge, id=f"GitLab, {name}") for name, forge in GITLAB_FORGERIES.items()),
+]
+BOTH = pytest.mark.parametrize("kind", [FakeGitHub, FakeGitLab])
+
+
+@pytest.mark.parametrize(("kind", "record"), FORGERIES)
+def test_a_forged_deployment_does_not_count(
+    tmp_path: Path, kind: type[FakeGitHub | FakeGitLab], record: Callable[[Any], object]
+) -> None:
+    """Neither alone, where a warning says so, nor in place of an earlier one that is true."""
+    fake = kind()
+    fake.move_main(MAIN)
+    record(fake)
+    assert fake.open_job(tmp_path).last_deployment("kb") is None
+    said = "no deployment to `kb` counts: none was made by a successful run of this workflow on `main`"
+    assert (said in "\n".join(fake.printed)) == any(each["environment"] == "kb" for each in fake.deployments)
+    fake = kind()
+    fake.move_main("true")
+    fake.deploy("kb", "true")
+    fake.move_main(MAIN)
+    record(fake)
+    assert fake.open_job(tmp_path).last_deployment("kb") == "true"
+
+
+@BOTH
+def test_only_a_true_deployment_makes_a_raised_limit_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[FakeGitHub | FakeGitLab]
+) -> None:
+    pages = {f"docs/{number}.md": "x\n" for number in range(12)}
+    project = Project(tmp_path, kind(), {"vssync.yaml": MANIFEST, **pages}, monkeypatch)
+    project.given["deployment"] = "kb"
+    assert project.job("apply").code == 0
+    raised = MANIFEST.replace("{files", "{guards: {max_delete: 100%}, files")
+    project.open(7, {"vssync.yaml": raised, **dict.fromkeys(list(pages)[:8])}, author="mallory")
+    project.merge(7)
+    merged = project.head
+    project.fake.record_deployment("kb", merged, "success")
+    project.commit()
+    end = project.job("apply")
+    assert (end.code, "limit 30%" in end.log, "no deployment to `kb` counts" in end.log) == (3, True, True)
+    project.deploy("kb", merged)
+    assert project.job("apply", before=merged).code == 0, "it is where the limit comes from"

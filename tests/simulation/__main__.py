@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="print every request of each history")
     options = parser.parse_args()
     gc.set_threshold(20_000, 50, 100)
-    database.PRAGMAS = (*database.PRAGMAS, "pragma synchronous = off")  # as in every test: no power cut is played
+    database.PRAGMAS = *database.PRAGMAS, "pragma synchronous = off"  # as in every test
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, XDG_STATE_HOME=home, XDG_CACHE_HOME=home)

@@ -191,7 +191,8 @@ def _why(run: Run) -> str:
         for store in document.get("stores", ())
         if isinstance(store, dict) and "changes" in store
     ]
-    return f"exit {run.code}; {'; '.join(outcomes + held)} {[refusal['message'] for refusal in document.get('refusals', ())]}"
+    refusals = [refusal["message"] for refusal in document.get("refusals", ())]
+    return f"exit {run.code}; {'; '.join(outcomes + held + refusals)}"
 
 
 def _together(steps: Sequence[Step]) -> Iterator[list[Step]]:

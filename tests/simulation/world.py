@@ -37,7 +37,7 @@ from vssync.sources.load import LoadedManifest
 from vssync.threads import Pool
 
 MOST_REQUESTS = 2_000  # of one command
-LATE = ("late-", "short-", "ghost-", "connector-files")  # switches
+LATE = ("late-", "short-", "ghost-", "connector-files", "shares-chunks")  # switches: what is so is not what is seen
 # Of the local provider it is known what it can do; a service that differs is for the program to find out about.
 _PLAIN, _OTHER = (replace(ENDPOINT, provider=provider, embedded=False) for provider in (LOCAL, COMPATIBLE))
 
@@ -120,7 +120,7 @@ class Documents:
         name = ("second", "second", "included")[pick % 3]
         self.values[name] = not self.values[name]
 
-    def tree(self, env: str, service: Mapping[str, str]) -> dict[str, str]:
+    def tree(self, env: str, service: Mapping[str, Any]) -> dict[str, str]:
         """All files of a checkout of a manifest for this service; with `env`, it has an environment."""
         value = self.values
         docs: dict[str, Any] = {
@@ -139,7 +139,7 @@ class Documents:
         manifest: dict[str, Any] = {
             "version": 1,
             "owner": "history",
-            "service": {**service, "capabilities": {"batch_size": value["size"]}},
+            "service": service,
             "stores": {"docs": docs, **({"more": more} if value["second"] and not value["included"] else {})},
         }
         if env:
@@ -221,7 +221,7 @@ class Machine(Shell):
             client.close()
 
     def judge(self, run: Run) -> None:
-        """With company, or a service that is late, what is so at the end of a run need not be what it saw."""
+        """With company, or of such a service, what is so at the end of a run need not be what it saw."""
         if not (self.has_company or any(name in self.dialect for name in LATE)):
             super().judge(run)
         if not self.has_company and self.dialect == "local":
@@ -260,7 +260,10 @@ class World:
     def tree(self) -> dict[str, str]:
         """The newest revision."""
         provider = self.endpoint.provider.name
-        service = {"provider": provider, **({"data_url": self.endpoint.data_url} if provider != "local" else {})}
+        service: dict[str, Any] = {"provider": provider, "capabilities": {"batch_size": self.documents.values["size"]}}
+        if provider != "local":  # of which nobody says whether equal texts share their chunks
+            service["data_url"] = self.endpoint.data_url
+            service["capabilities"]["shares_chunks"] = self.dialect.shares_chunks
         return self.documents.tree(self.history.env, service)
 
     def restart(self) -> None:

@@ -7,7 +7,7 @@ records, never the dates of commits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vssync.api.rate_limit import Clock
 from vssync.errors import ForgeDenied, ManifestError, Problem, UsageProblem, VssyncError
-from vssync.manifest.diagnostics import Documents, locate_values
+from vssync.manifest.diagnostics import Documents, find_source_locations
 from vssync.model.plan import GuardChange, Plan
 from vssync.render.wording import format_value
 
@@ -57,6 +57,7 @@ class CiEvent:
     """
 
     kind: EventKind
+    name: str  # as the forge calls it
     sha: str
     branch: str
     repository: str
@@ -136,7 +137,11 @@ class Forge(Protocol):
         """
 
     def last_deployment(self, environment: str) -> str | None:
-        """The commit of the environment's last successful deployment that was not one of a pull request."""
+        """The commit of the environment's last deployment that the forge's own records prove, or None.
+
+        Whoever can push can record a deployment of any commit. So it counts only where a run that succeeded made it,
+        which only the event's branch can have started; where none of several does, a warning says so.
+        """
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
         """Writes the one comment that begins with this marker and is ours, or makes it; the address to see it at.
@@ -171,6 +176,16 @@ def read_token(environ: Mapping[str, str], name: str) -> str:
     return token
 
 
+def first_proven(forge: Forge, environment: str, recorded: Iterable[str], proven: Iterator[str]) -> str | None:
+    """The first commit whose deployment is proven. A warning tells of other ones than this job's, if none is."""
+    sha = next(proven, None)
+    if not sha and any(each != forge.event.sha for each in recorded):
+        made = f"none was made by a successful run of this workflow on `{forge.event.branch}`"
+        then = "a limit counts as it was at each store's last apply"
+        forge.annotate(Severity.WARNING, f"no deployment to `{environment}` counts: {made}; {then}")
+    return sha
+
+
 def annotate_problems(forge: Forge, severity: Severity, problems: Iterable[Problem]) -> None:
     """Shows the first problems of a manifest and its files at their lines."""
     for problem in islice(problems, _MOST_ANNOTATIONS):
@@ -198,7 +213,7 @@ def annotate_settings(forge: Forge, changes: Iterable[GuardChange]) -> None:
 def annotate_refusals(forge: Forge, plan: Plan, documents: Documents, file: str) -> None:
     """Shows a plan's refusals where their stores are declared, or else at the manifest, `file`."""
     paths = {refusal.store: ("stores", refusal.store) for refusal in plan.refusals if refusal.store}
-    places = locate_values(documents, paths.values())
+    places = find_source_locations(documents, paths.values())
     for refusal in plan.refusals:
         place = places.get(paths.get(refusal.store, ()))
         forge.annotate(

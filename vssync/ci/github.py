@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity, read_token
+from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity, first_proven, read_token
 from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.render.markdown import clean_markdown, fit_markdown
@@ -29,6 +28,7 @@ _KINDS = {
     "schedule": EventKind.SCHEDULE,
     "workflow_dispatch": EventKind.MANUAL,
 }
+_RUN = ("head_branch", "head_sha", "conclusion")
 # Issue events that change what a pull request would merge; a push that is no force-push leaves none.
 _MOVES = (
     "head_ref_force_pushed",
@@ -37,7 +37,7 @@ _MOVES = (
     "automatic_base_change_succeeded",
     "reopened",
 )
-_OF_PULL_REQUEST = re.compile(r"(refs/pull/|\d+/(merge|head)$)")
+_APPLYING = [name for name, kind in _KINDS.items() if kind in (EventKind.PUSH, EventKind.MANUAL)]
 
 
 class GitHub(RestForge):
@@ -59,6 +59,9 @@ class GitHub(RestForge):
         self._environ, self._emit = job.environ, job.emit
         self.event = _read_event(job.environ)
         self._repository = "/repos" + url_path(*self.event.repository.split("/"))
+        # "Variables reference": owner/name/path@ref, of the workflow whose event this is.
+        workflow = job.environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
+        self._workflow = workflow.removeprefix(f"{self.event.repository}/")
         headers = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
         way_out = "give the step `env: {{GITHUB_TOKEN: ${{{{ github.token }}}}}}`, and the job `{needs}`"
         if token := read_token(job.environ, "GITHUB_TOKEN"):
@@ -68,16 +71,38 @@ class GitHub(RestForge):
         self._api = RestApi(job, url, headers, way_out, update="PATCH")
 
     def last_deployment(self, environment: str) -> str | None:
-        """Of the newest 100 deployments the first with a status of success; older ones are `inactive` by now."""
-        path = f"{self._repository}/deployments"
-        needs = "deployments: read"
-        for deployment in islice(self._api.pages(path, needs, environment=environment), PER_PAGE):
-            if _OF_PULL_REQUEST.match(text_at(deployment, "ref")):
-                continue
-            statuses = self._api.pages(f"{path}{url_path(text_at(deployment, 'id'))}/statuses", needs)
-            if any(text_at(status, "state") == "success" for status in statuses):
-                return text_at(deployment, "sha") or None
-        return None
+        recorded = self._api.pages(f"{self._repository}/deployments", "deployments: read", environment=environment)
+        deployments = list(islice(recorded, PER_PAGE))
+        shas = [text_at(deployment, "sha") for deployment in deployments]
+        return first_proven(self, environment, shas, self._proven(deployments))
+
+    def _proven(self, deployments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Of the commits that the branch was at, newest first, those deployed by a run of this workflow.
+
+        "List repository activities" has them: a tag may bear the branch's name, and a merged commit may have had
+        another workflow, so a run for a commit proves nothing alone.
+        """
+        path = f"{self._repository}/activity"
+        moves = self._api.pages(path, "contents: read", ref=f"refs/heads/{self.event.branch}")
+        for sha in (text_at(move, "after") for move in islice(moves, _MOST_PUSHES)):
+            own = (each for each in deployments if text_at(each, "sha") == sha)
+            if any(map(self._succeeded, own)) and self._has_run(sha):
+                yield sha
+
+    def _succeeded(self, deployment: Mapping[str, Any]) -> bool:
+        path = f"{self._repository}/deployments{url_path(text_at(deployment, 'id'))}/statuses"
+        return any(text_at(status, "state") == "success" for status in self._api.pages(path, "deployments: read"))
+
+    def _has_run(self, sha: str) -> bool:
+        """Whether this workflow ran for a commit of the branch, and all of it succeeded."""
+        params = {"head_sha": sha, "branch": self.event.branch, "status": "success"}
+        runs = self._api.pages(f"{self._repository}/actions/runs", "actions: read", key="workflow_runs", **params)
+        wanted = (self._workflow, self.event.branch, sha, "success")
+        return bool(self._workflow) and any(
+            (text_at(run, "path").partition("@")[0], *(text_at(run, name) for name in _RUN)) == wanted
+            and text_at(run, "event") in _APPLYING
+            for run in runs
+        )
 
     def write_summary(self, text: str) -> None:
         """Adds to the job's summary what still fits; without GITHUB_STEP_SUMMARY it prints nothing."""
@@ -198,6 +223,7 @@ def _read_event(environ: Mapping[str, str]) -> CiEvent:
     run_url = f"{server}/{repository}/actions/runs/{environ.get('GITHUB_RUN_ID', '')}"
     event = CiEvent(
         _KINDS[name],
+        name,
         sha=environ.get("GITHUB_SHA", ""),
         branch=branch,
         repository=repository,

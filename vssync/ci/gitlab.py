@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 from vssync.api.http import url_path
-from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity, read_token
+from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity, first_proven, read_token
 from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
 from vssync.errors import UsageProblem
 from vssync.files import write_file
@@ -32,6 +32,8 @@ _KINDS = {
     "web": EventKind.MANUAL,
     "api": EventKind.MANUAL,
 }
+# Of an older GitLab no answer has the source; the branch and its commit prove the same without.
+_APPLYING = ("", *(source for source, kind in _KINDS.items() if kind in (EventKind.PUSH, EventKind.MANUAL)))
 
 
 class GitLab(RestForge):
@@ -65,15 +67,24 @@ class GitLab(RestForge):
         self._api = RestApi(job, environ.get("CI_API_V4_URL", ""), headers, way_out, update="PUT")
 
     def last_deployment(self, environment: str) -> str | None:
-        """The newest with the status `success` ("Deployments API"); those of merge requests do not count."""
         params = {"environment": environment, "status": "success", "order_by": "id", "sort": "desc"}
-        deployments = self._api.pages(f"{self._repository}/deployments", self._read_right, **params)
-        shas = (
-            text_at(deployment, "sha")
-            for deployment in islice(deployments, PER_PAGE)
-            if not text_at(deployment, "ref").startswith("refs/merge-requests/")
-        )
-        return next(filter(None, shas), None)
+        recorded = self._api.pages(f"{self._repository}/deployments", self._read_right, **params)
+        deployments = list(islice(recorded, PER_PAGE))
+        shas = [text_at(deployment, "sha") for deployment in deployments]
+        return first_proven(self, environment, shas, self._proven(deployments))
+
+    def _proven(self, deployments: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Those made by a job of the branch itself ("Deployments API"); one that was only recorded has no job.
+
+        The job is what GitLab knows of it: a tag may bear the branch's name, and `ref` of the deployment be any text.
+        """
+        for deployment in deployments:
+            sha, job = text_at(deployment, "sha"), dig(deployment, "deployable")
+            pipeline = dig(job, "pipeline")
+            wanted = ("success", self.event.branch, self.event.branch, sha)
+            made = (text_at(job, "status"), text_at(job, "ref"), text_at(pipeline, "ref"), text_at(pipeline, "sha"))
+            if sha and made == wanted and dig(job, "tag") is False and text_at(pipeline, "source") in _APPLYING:
+                yield sha
 
     def put_comment(self, number: int, marker: str, body: str) -> str:
         super().put_comment(number, marker, body)  # whose answer has no address
@@ -166,6 +177,7 @@ def _read_event(environ: Mapping[str, str]) -> CiEvent:
     before = environ.get("CI_COMMIT_BEFORE_SHA", "") if source == "push" else ""
     event = CiEvent(
         kind,
+        source,
         sha=sha,
         branch=branch,
         repository=environ.get("CI_PROJECT_PATH", ""),

@@ -22,11 +22,12 @@ from vssync.cli.options import (
 )
 from vssync.cli.process import REFUSED, print_error
 from vssync.cli.session import (
-    apply_and_report,
+    apply_with_progress,
     approve,
     ask_with_progress,
     confirm,
     lock_or_wait,
+    print_report,
     read_with_progress,
     session_with_progress,
 )
@@ -68,8 +69,8 @@ def apply(options: CommandOptions, *, path: Path | None, yes: bool, asks: bool, 
         ask = partial(confirm, "Apply this plan?", "Apply with --yes, or a saved plan.")
         if not approve(plan, options, None if yes or saved else ask, settings):
             return REFUSED
-        ask_after = partial(_ask_after, session, asked) if asks else None
-        return apply_and_report(session, plan, journal, options, saved=saved, ask=ask_after)
+        report = apply_with_progress(session, plan, journal, options, saved)
+        return print_report(session, report, options, ask=partial(_ask_after, session, asked) if asks else None)
 
 
 def _ask_after(session: Session, keys: tuple[str, ...], report: Report) -> QuestionReport | None:

@@ -6,12 +6,12 @@ import click
 
 from vssync.cli.completion import complete_stores
 from vssync.cli.help import verb
-from vssync.cli.options import JSON_FORMAT, SERVICE, CommandOptions, shared_options
+from vssync.cli.options import ENGINE, JSON_FORMAT, SERVICE, CommandOptions, shared_options
 from vssync.cli.session import session_with_progress
 
 
 @verb
-@shared_options(*SERVICE, JSON_FORMAT)
+@shared_options(*SERVICE, ENGINE, JSON_FORMAT)
 @click.argument("store", required=False, shell_complete=complete_stores)
 def batches(options: CommandOptions, store: str | None) -> None:
     """List the file batches in progress, in all stores or in STORE."""

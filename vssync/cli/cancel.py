@@ -17,6 +17,6 @@ def cancel(options: CommandOptions, batch_id: str) -> None:
     from vssync.commands.batches import cancel_batch
     from vssync.render.wording import status_text
 
-    with session_with_progress(options.settings()) as session:
+    with session_with_progress(options.settings(), hashed=False) as session:
         batch = cancel_batch(session, batch_id)
     click.echo(f"{batch_id}: asked to stop; it is now {status_text(batch)}. Plan again to see what is left.")

@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 
 from vssync.cli import process
-from vssync.cli.help import MANIFEST, option, verb
+from vssync.cli.help import MANIFEST, Choice, option, verb
 from vssync.cli.options import (
     BATCHES_IN_FLIGHT,
     CONNECTION_OPTIONS,
+    ENGINE,
     FULL,
     LOCK_TIMEOUT,
     ONE_ENVIRONMENT,
@@ -30,13 +31,13 @@ _AUTHOR_HELP = "Let labels count that the author of a pull request set."
 
 
 @verb
-@shared_options(*ONE_ENVIRONMENT[1:], *CONNECTION_OPTIONS, BATCHES_IN_FLIGHT, FULL)
+@shared_options(*ONE_ENVIRONMENT[1:], ENGINE, *CONNECTION_OPTIONS, BATCHES_IN_FLIGHT, FULL)
 @_files("-f --file paths", _FILES_HELP, multiple=True, metavar="PATH", type=click.Path())
 @option("--deployment", _DEPLOYMENT_HELP, default="", metavar="NAME")
 @option("--allow-author-labels", _AUTHOR_HELP, is_flag=True)
 @option("--max-age", _AGE_HELP, type=click.IntRange(1, 3650), default=14, show_default=True, metavar="DAYS")
 @LOCK_TIMEOUT
-@click.argument("job", metavar="plan|apply [PLAN]...|drift|preview|sweep", type=click.Choice(_JOBS))
+@click.argument("job", metavar="plan|apply [PLAN]...|drift|preview|sweep", type=Choice(_JOBS))
 @click.argument("plans", metavar="", nargs=-1, type=click.Path(path_type=Path))
 def ci(
     options: CommandOptions,

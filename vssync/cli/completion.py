@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vssync.cli.help import verb
+from vssync.cli.help import Choice, verb
 from vssync.errors import VssyncError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ VARIABLE = "_VSSYNC_COMPLETE"
 
 
 @verb
-@click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="bash|zsh|fish", type=Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print a completion script for your shell.
 
@@ -60,7 +60,6 @@ def complete_environments(context: click.Context, _incomplete: str) -> Iterable[
 
 @_completer
 def complete_stores(context: click.Context, _incomplete: str) -> Iterable[str]:
-    """The keys of the manifest's stores."""
     return [store.key for store in _load_desired(context).stores]
 
 

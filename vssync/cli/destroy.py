@@ -22,12 +22,13 @@ from vssync.cli.options import (
 )
 from vssync.cli.process import DONE, REFUSED
 from vssync.cli.session import (
-    apply_and_report,
+    apply_with_progress,
     approve,
     confirm_owner,
     each_of,
     load_with_progress,
     lock_or_wait,
+    print_report,
     read_with_progress,
     session_with_progress,
 )
@@ -83,4 +84,5 @@ def _destroy(options: CommandOptions, confirm: Callable[[str], None], lock_timeo
             return DONE
         if not approve(plan, options, lambda: confirm(plan.owner)):
             return REFUSED
-        return apply_and_report(session, plan, journal, options, kind="destroy")
+        report = apply_with_progress(session, plan, journal, options)
+        return print_report(session, report, options, kind="destroy")

@@ -13,6 +13,7 @@ from vssync.cli.options import (
     ALL_ENVIRONMENTS,
     CONNECTION_OPTIONS,
     DETAILED_EXITCODE,
+    ENGINE,
     JSON_FORMAT,
     VIEW,
     CommandOptions,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @verb
-@shared_options(*ALL_ENVIRONMENTS, *CONNECTION_OPTIONS, *VIEW, DETAILED_EXITCODE, JSON_FORMAT)
+@shared_options(*ALL_ENVIRONMENTS, ENGINE, *CONNECTION_OPTIONS, *VIEW, DETAILED_EXITCODE, JSON_FORMAT)
 @option("--desired", "Compare what the manifest declares, without contacting a service.", is_flag=True)
 @click.argument("environments", metavar="A B", nargs=2, shell_complete=complete_environments)
 def diff(options: CommandOptions, environments: tuple[str, str], detailed_exitcode: bool, desired: bool) -> int:
@@ -54,7 +55,7 @@ def _read_environment(options: CommandOptions, name: str, *, desired: bool) -> E
     if desired:
         return declared_environment(name, load_with_progress(settings).desired)
     try:
-        with session_with_progress(settings, hashed=False) as session:
+        with session_with_progress(settings) as session:
             snapshot = read_with_progress(session, lambda: read_live(session, Options()))
             return live_environment(name, session.loaded.desired, snapshot, session.capabilities)
     except ManifestError:

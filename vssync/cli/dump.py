@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli.help import CONNECTION, FOLDER, option, verb
+from vssync.cli.help import CONNECTION, FOLDER, Choice, option, verb
 from vssync.cli.options import SERVICE, CommandOptions, shared_options
 from vssync.cli.session import print_warnings, read_with_progress
 from vssync.errors import Refused
@@ -35,7 +35,7 @@ _connection = partial(option, heading=CONNECTION)
 @option("--match", "Look for the stores' files in this folder.", type=FOLDER, metavar="DIR")
 @option("--download", "Download files that have no local match into this folder.", type=FOLDER, metavar="DIR")
 @option("--owner", "The owner of what the manifest takes over.  [default: the store's, with a random suffix]")
-@_connection("--provider", "Use this service, not the manifest's.", type=click.Choice(list(PROVIDERS)))
+@_connection("--provider", "Use this service, not the manifest's.", type=Choice(list(PROVIDERS)))
 @_connection("--project", "With --provider oci: the OCID of the project.", default="")
 @_connection("--compartment", "With --provider oci: the OCID of its compartment.", default="")
 @_connection("--data-url", "With --provider: its base URL; required for `azure` and `compatible`.", default="")

@@ -51,8 +51,6 @@ class EventStream(io.TextIOBase):
 
 
 class EventHandler(logging.Handler):
-    """Writes records of the log as events."""
-
     def emit(self, record: logging.LogRecord) -> None:
         if stream := event_stream():
             event, fields = _event_of(record)
@@ -74,7 +72,6 @@ def _event_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
 
 
 def event_line(event: str, level: str, fields: Mapping[str, Any]) -> str:
-    """An event as JSON on one line."""
     from vssync.document import json_text
 
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,14 +8,14 @@ from dataclasses import replace
 import click
 
 from vssync.cli.help import option, verb
-from vssync.cli.options import JSON_FORMAT, LOCK_TIMEOUT, SERVICE, CommandOptions, shared_options
+from vssync.cli.options import ENGINE, JSON_FORMAT, LOCK_TIMEOUT, SERVICE, CommandOptions, shared_options
 from vssync.cli.process import DONE, INCOMPLETE
 from vssync.cli.session import lock_or_wait, session_with_progress
 from vssync.text import count_noun, escape_control
 
 
 @verb
-@shared_options(*SERVICE, JSON_FORMAT, LOCK_TIMEOUT)
+@shared_options(*SERVICE, ENGINE, JSON_FORMAT, LOCK_TIMEOUT)
 @option("--suspected", "Include uploads that only look like vssync's, by name and size.", is_flag=True)
 @option("-y --yes", "Delete them.  [default: list them]", is_flag=True)
 def gc(options: CommandOptions, suspected: bool, yes: bool, lock_timeout: float) -> int:
@@ -24,10 +24,12 @@ def gc(options: CommandOptions, suspected: bool, yes: bool, lock_timeout: float)
     An upload is orphaned when no store holds it. It is vssync's own when this machine's journal or a digest in its name
     proves that. Uploads younger than a day are left alone, unless an interrupted run on this machine left them.
     """
-    from vssync.commands.gc import delete_orphans, find_orphans
+    from vssync.commands.gc import delete_orphans, find_orphans, names_hold_digests
     from vssync.render.json import orphans_json
 
-    with session_with_progress(options.settings()) as session, lock_or_wait(session, lock_timeout) as journal:
+    settings = options.settings()
+    opening = session_with_progress(settings, hashed=suspected or names_hold_digests(settings))
+    with opening as session, lock_or_wait(session, lock_timeout) as journal:
         found = find_orphans(session, journal, suspected=suspected)
         left = delete_orphans(session, journal, found.orphans) if yes else found.orphans
     deleted = len(found.orphans) - len(left)

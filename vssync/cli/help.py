@@ -21,9 +21,17 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-class GroupedOption(click.Option):
-    """An option that stands under a heading."""
+class Choice(click.Choice[str]):
+    """One of some words. For a word that is like one of them, the error names that one."""
 
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        from vssync.manifest.diagnostics import find_closest
+
+        closest = find_closest(str(value), self.choices)
+        return super().get_invalid_choice_message(value, ctx) + (f" Did you mean {closest!r}?" if closest else "")
+
+
+class GroupedOption(click.Option):
     def __init__(self, names: list[str], *, heading: str, **attributes: Any) -> None:
         super().__init__(names, **attributes)
         self.heading = heading
@@ -39,8 +47,6 @@ def option(
 
 
 class Verb(click.Command):
-    """A command of vssync."""
-
     def __init__(self, name: str, *, help: str = "", **attributes: Any) -> None:
         summary = " ".join(help.partition("\n\n")[0].split())  # whole: click would cut it
         examples = [line for example, meaning in EXAMPLES[name] for line in (f"  {example}", f"      {meaning}")]
@@ -50,7 +56,6 @@ class Verb(click.Command):
         super().__init__(name, help=help, short_help=summary, **attributes)
 
     def option_groups(self, context: click.Context) -> dict[str, list[tuple[str, str]]]:
-        """The names and help of each option, by heading."""
         options = [parameter for parameter in self.get_params(context) if isinstance(parameter, click.Option)]
         groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
         for option in options:

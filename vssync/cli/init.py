@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vssync.cli.help import option, verb
+from vssync.cli.help import Choice, option, verb
+from vssync.cli.options import ENGINE
 from vssync.cli.process import DONE
 from vssync.errors import ManifestError
 from vssync.providers import PROVIDERS, AuthKind
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from vssync.commands.init import DraftEntry, ManifestDraft
     from vssync.commands.survey import FolderSurvey
     from vssync.model.state import Desired
+    from vssync.sources.convert import Converter
 
 _PATH = click.Path(path_type=Path)
 _FILE_HELP = "The manifest to write, or its folder.  [default: the current folder]"
-_PROVIDERS = click.Choice(list(PROVIDERS))
+_PROVIDERS = Choice(list(PROVIDERS))
 _CI_HELP = "Write the workflow for pull requests, and no manifest."
 
 _CI_PAGE = "https://github.com/vssync/vssync/blob/main/examples/quickstart/docs/pull-requests.md"
@@ -39,11 +41,13 @@ _CI_PAGE = "https://github.com/vssync/vssync/blob/main/examples/quickstart/docs/
 @option("--project", "For oci: the OCID of the Generative AI project.")
 @option("--compartment", "For oci: the OCID of the project's compartment.")
 @option("--data-url", "For azure and compatible: the service's base URL.")
-@option("--ci", _CI_HELP, type=click.Choice(["github", "gitlab"]))
+@ENGINE
+@option("--ci", _CI_HELP, type=Choice(["github", "gitlab"]))
 @option("-y --yes", "Do not ask, and use the defaults; implied without a terminal.", is_flag=True)
-def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], **answers: str | None) -> int:
+def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], engine: str, **answers: str | None) -> int:
     """Write a commented manifest for the documents in a folder; existing files are not overwritten."""
     from vssync.commands.init import manifest_path, write_manifest, write_workflow
+    from vssync.commands.session import Settings
     from vssync.commands.survey import FolderSurvey, survey_folder
 
     if ci:
@@ -54,42 +58,39 @@ def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], **an
         return DONE
     path = manifest_path(manifest)
     survey = FolderSurvey() if paths else survey_folder(path.parent)
-    wizard = _Wizard(answers, asks=sys.stdin.isatty() and not yes)
-    draft = wizard.make_draft(path, paths, survey)
-    return _print_result(path, draft, survey, write_manifest(path, draft))
+    draft = _make_draft(path, paths, survey, answers, asks=sys.stdin.isatty() and not yes)
+    ignore_file = write_manifest(path, draft)
+    settings = Settings(str(path), environment=dict(os.environ), engine=engine)
+    return _print_result(path, draft, survey, ignore_file, settings.converter)
 
 
-class _Wizard:
-    """Takes each answer from its flag, from a person if there is one to ask, or from the folder."""
+def _make_draft(
+    path: Path, patterns: tuple[str, ...], survey: FolderSurvey, flags: dict[str, str | None], *, asks: bool
+) -> ManifestDraft:
+    """The manifest to write to a path; without patterns it lists the documents of the surveyed folder.
 
-    def __init__(self, flags: dict[str, str | None], *, asks: bool) -> None:
-        self._flags = flags
-        self._asks = asks
+    Each answer is taken from its flag, from a person if there is one to ask, or from the folder.
+    """
+    import secrets
 
-    def make_draft(self, path: Path, patterns: tuple[str, ...], survey: FolderSurvey) -> ManifestDraft:
-        """The manifest to write to a path; without patterns it lists the documents of the surveyed folder."""
-        import secrets
+    from vssync.commands.init import DraftEntry, draft_manifest, propose_entries
+    from vssync.commands.names import suggested_owner
 
-        from vssync.commands.init import DraftEntry, draft_manifest, propose_entries
-        from vssync.commands.names import suggested_owner
+    def answer(flag: str, question: str, default: str, kind: Any = None) -> str:
+        if flags[flag] or not asks:
+            return flags[flag] or default
+        return str(click.prompt(question, default=default, type=kind, err=True))
 
-        provider = self._get_answer("provider", "Provider", "local", _PROVIDERS)
-        suggestion = suggested_owner(path.parent, secrets.token_hex(3))
-        owner = self._get_answer("owner", "Owner", suggestion, _check_name)
-        service = {
-            field.name: self._get_answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
-            for field in PROVIDERS[provider].wizard_fields
-        }
-        entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey, provider)
-        if self._asks and not patterns:
-            entries = _ask_for_patterns(entries)
-        return draft_manifest(path, owner, provider, service, entries)
-
-    def _get_answer(self, flag: str, question: str, default: str, kind: Any = None) -> str:
-        if self._flags[flag] or not self._asks:
-            return self._flags[flag] or default
-        answer: str = click.prompt(question, default=default, type=kind, err=True)
-        return answer
+    provider = answer("provider", "Provider", "local", _PROVIDERS)
+    owner = answer("owner", "Owner", suggested_owner(path.parent, secrets.token_hex(3)), _check_name)
+    service = {
+        field.name: answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
+        for field in PROVIDERS[provider].wizard_fields
+    }
+    entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey, provider)
+    if asks and not patterns:
+        entries = _ask_for_patterns(entries)
+    return draft_manifest(path, owner, provider, service, entries)
 
 
 def _check_name(name: str) -> str:
@@ -102,7 +103,6 @@ def _check_name(name: str) -> str:
 
 
 def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...]:
-    """The proposed entries, or those that a person types instead."""
     from vssync.commands.init import DraftEntry
 
     click.echo("Files:", err=True)
@@ -113,18 +113,18 @@ def _ask_for_patterns(proposed: tuple[DraftEntry, ...]) -> tuple[DraftEntry, ...
     return tuple(map(DraftEntry, answer.split())) or proposed
 
 
-def _print_result(path: Path, draft: ManifestDraft, survey: FolderSurvey, ignore_file: Path | None) -> int:
+def _print_result(
+    path: Path, draft: ManifestDraft, survey: FolderSurvey, ignore_file: Path | None, converter: Converter
+) -> int:
     """Says what the new manifest holds and leaves out, or what needs a change in it, and what to do next."""
     from vssync.commands.init import load_new_manifest
     from vssync.commands.names import is_placeholder_owner
-    from vssync.commands.session import Settings
     from vssync.commands.survey import conversion_hint, survey_lines
     from vssync.sources.read import LoadOptions
 
     wrote = f"Wrote {path}"
     ignored = [f"Added .vssync/ to {ignore_file}."] if ignore_file else []
     try:
-        converter = Settings(str(path), environment=dict(os.environ)).converter
         (store,) = (desired := load_new_manifest(path, draft, LoadOptions(converter=converter))).stores
     except ManifestError as error:
         click.echo("\n".join([f"{wrote}.", *ignored]))

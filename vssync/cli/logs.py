@@ -15,7 +15,7 @@ import click
 
 from vssync.cli import events
 from vssync.cli.events import EventFormatter, EventHandler, event_stream
-from vssync.cli.help import FILE, OUTPUT, option
+from vssync.cli.help import FILE, OUTPUT, Choice, option
 from vssync.text import escape_control
 
 _LOGGER = logging.getLogger("vssync")
@@ -76,12 +76,8 @@ OPTIONS = (
         "-v --verbose", "Log each request to stderr; -vv also logs retries.", count=True, callback=_log_to_stderr
     ),
     _log_option(
-        "--log-file",
-        "Append a log of the requests to this file.",
-        metavar="PATH",
-        type=FILE,
-        callback=_log_to_file,
+        "--log-file", "Append a log of the requests to this file.", metavar="PATH", type=FILE, callback=_log_to_file
     ),
     # Looked at before the command line is parsed: see `is_asked_for`.
-    _log_option(events.OPTION, _FORMAT_HELP, variable=events.VARIABLE, type=click.Choice(events.FORMATS)),
+    _log_option(events.OPTION, _FORMAT_HELP, variable=events.VARIABLE, type=Choice(events.FORMATS)),
 )

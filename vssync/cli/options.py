@@ -15,7 +15,7 @@ import click
 
 from vssync.cli import logs
 from vssync.cli.completion import complete_addresses, complete_environments
-from vssync.cli.help import CONNECTION, LIMITS, MANIFEST, OUTPUT, SELECTION, Decorator, option
+from vssync.cli.help import CONNECTION, LIMITS, MANIFEST, OUTPUT, SELECTION, Choice, Decorator, option
 
 if TYPE_CHECKING:
     from vssync.commands.session import Settings
@@ -88,7 +88,6 @@ class CommandOptions:
         )
 
     def plan_options(self) -> Options:
-        """What shapes a plan."""
         from vssync.model.plan import Options
 
         return Options(**{name: getattr(self, name) for name in _PLAN_FIELDS})
@@ -188,14 +187,10 @@ CONNECTION_OPTIONS = (
 )
 SERVICE = (*ONE_ENVIRONMENT, *CONNECTION_OPTIONS)
 
-_COLORS = click.Choice(["auto", "always", "never"])
+_COLORS = Choice(["auto", "always", "never"])
 FULL = _output("--full", "Print a line for every change, and for every file that is left out.", is_flag=True)
 COLOR = _output("--color", "When to use colour.", type=_COLORS, default="auto", show_default=True)
-VIEW = (
-    COLOR,
-    FULL,
-    _output("-q --quiet", "Print only the totals.", is_flag=True),
-)
+VIEW = (COLOR, FULL, _output("-q --quiet", "Print only the totals.", is_flag=True))
 
 _GAP_HELP = "Change chunking without a new upload; search misses the file meanwhile."
 ALLOW_GAP = _limit(
@@ -229,7 +224,7 @@ PLAN = (
 
 def format_option(*choices: str, help: str | None = None) -> Decorator[Any]:
     """`--format`, of which the first choice is the default."""
-    kind = click.Choice(choices)
+    kind = Choice(choices)
     return _output("--format output_format", help, type=kind, default=choices[0], show_default=True)
 
 

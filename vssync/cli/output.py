@@ -8,13 +8,13 @@ import click
 
 from vssync.cli.completion import complete_stores
 from vssync.cli.help import verb
-from vssync.cli.options import SERVICE, CommandOptions, format_option, shared_options
+from vssync.cli.options import ENGINE, SERVICE, CommandOptions, format_option, shared_options
 from vssync.cli.session import read_with_progress, session_with_progress
 from vssync.errors import VssyncError
 
 
 @verb
-@shared_options(*SERVICE)
+@shared_options(*SERVICE, ENGINE)
 @format_option("text", "json", "dotenv", "github", "id")
 @click.argument("store", required=False, shell_complete=complete_stores)
 def output(options: CommandOptions, store: str | None) -> None:
@@ -27,9 +27,10 @@ def output(options: CommandOptions, store: str | None) -> None:
     from vssync.commands.plan import make_plan_now, options_of
     from vssync.model.plan import Options
 
-    with session_with_progress(options.settings()) as session:
-        targets = (store,) if store else ()
-        plan = read_with_progress(session, lambda: make_plan_now(session, Options(targets=targets)))
+    is_read = options.output_format != "id"  # no other form goes without digests
+    with session_with_progress(options.settings(), hashed=is_read) as session:
+        make, targets = make_plan_now if is_read else outputs.plan_stores, (store,) if store else ()
+        plan = read_with_progress(session, lambda: make(session, Options(targets=targets)))
     plan = replace(plan, options=options_of(session.settings, Options()))  # for commands to type here
     click.echo(getattr(outputs, f"output_{options.output_format}")(plan))
     if problems := outputs.unusable_stores(plan):

@@ -128,6 +128,11 @@ def run_command(command: Callable[[], object]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
+        if names := getattr(error, "possibilities", None):  # of an option or a command that does not exist
+            from vssync.manifest.diagnostics import find_closest
+
+            word = getattr(error, "option_name", "") or getattr(error, "command_name", "")
+            names[:] = filter(None, [find_closest(word, names)])
         if event_stream():
             print_error(error.format_message())
         else:

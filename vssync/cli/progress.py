@@ -170,7 +170,6 @@ class Events(Tally):
         self.stream.emit("ended", level="info" if report.converged else "error", **ends, plan_digest=digest)
 
     def write_progress(self) -> None:
-        """Writes how much is done, and of how much."""
         amounts: dict[str, Any] = {unit: {"done": done, "of": total} for unit, (done, total) in self.amounts.items()}
         uploads = {"done": self.deleted_uploads, "of": self.old_uploads} if self.old_uploads else None
         pause = round(self.throttled_for(), 1) or None
@@ -190,7 +189,6 @@ def apply_progress() -> AbstractContextManager[Watcher]:
 
 @contextmanager
 def event_progress(stream: EventStream) -> Iterator[Watcher]:
-    """A watcher that writes events."""
     watcher = Events(stream=stream)
     with call_periodically(_LINE_INTERVAL, watcher.write_progress):
         yield watcher
@@ -198,7 +196,6 @@ def event_progress(stream: EventStream) -> Iterator[Watcher]:
 
 @contextmanager
 def line_progress() -> Iterator[Watcher]:
-    """A watcher that writes a line every few seconds."""
     watcher = Lines()
     with call_periodically(_LINE_INTERVAL, watcher.write_line):
         yield watcher
@@ -241,7 +238,6 @@ def overwritten_line() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def hashing_progress() -> Iterator[Callable[[int, int], None]]:
-    """Shows how many files are read, on a terminal, when there are many."""
     if not sys.stderr.isatty():
         yield lambda _files, _size: None
         return
@@ -250,14 +246,13 @@ def hashing_progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda files, size: None if files % _HASHED_STEP else write(say(files, format_size(size)))
 
 
-@contextmanager
 def reading_progress(
     listed: Callable[[], int],
     repeated: Callable[[], int],
     last_trouble: Callable[[], str],
     waiting_for: Callable[[], str] = lambda: "",
     log_interval: float = _READING_LOG_INTERVAL,
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Shows how much of the service is read, when it takes a while; what was sent again and why; what it waits for."""
 
     def show(retries: str, trouble: Mapping[str, Any]) -> str:
@@ -266,18 +261,15 @@ def reading_progress(
         wait = f"; {waiting_for()}" if waiting_for() else ""
         return f"Reading the service: {count_noun(listed(), 'object')}{retries}{wait}"
 
-    with _status_line(show, repeated, last_trouble, log_interval):
-        yield
+    return _status_line(show, repeated, last_trouble, log_interval)
 
 
-@contextmanager
 def asking_progress(
     asked: Callable[[], tuple[int, int]],
     repeated: Callable[[], int],
     last_trouble: Callable[[], str],
     log_interval: float = _READING_LOG_INTERVAL,
-) -> Iterator[None]:
-    """Shows how many questions were asked, and of how many."""
+) -> AbstractContextManager[None]:
 
     def show(retries: str, trouble: Mapping[str, Any]) -> str:
         count, total = asked()
@@ -285,8 +277,7 @@ def asking_progress(
             stream.emit("asking", asked=count, questions=total, **trouble)
         return f"Asking: {count:,} of {count_noun(total, 'question')}{retries}"
 
-    with _status_line(show, repeated, last_trouble, log_interval):
-        yield
+    return _status_line(show, repeated, last_trouble, log_interval)
 
 
 @contextmanager

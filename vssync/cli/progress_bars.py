@@ -20,8 +20,6 @@ _FULL_WIDTH = 78  # of a row with all its columns; a narrower terminal has the n
 
 
 class _SpeedColumn(ProgressColumn):
-    """The amount a second."""
-
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         unit = task.fields["unit"]
@@ -44,8 +42,6 @@ class _TimeLeftColumn(TimeRemainingColumn):
 
 
 class Bars(Tally):
-    """Draws what it counts."""
-
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._wide = console.width >= _FULL_WIDTH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vssync.cli.help import verb
+from vssync.cli.help import Choice, verb
 
 KINDS = (
     *("manifest", "questions", "plan", "report", "status", "batches", "search", "output", "diff", "doctor"),
@@ -13,7 +13,7 @@ KINDS = (
 
 
 @verb
-@click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
+@click.argument("kind", metavar="KIND", type=Choice(KINDS))
 def schema(kind: str) -> None:
     """Print the JSON schema of a manifest, or of what a command prints with `--format json`.
 

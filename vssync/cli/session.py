@@ -96,7 +96,6 @@ def each_of(names: Iterable[str], options: CommandOptions, show: Callable[[Comma
 
 @contextmanager
 def session_with_progress(settings: Settings, *, hashed: bool = True, warns: bool = True) -> Iterator[Session]:
-    """Loads the manifest, with progress, and connects to its service."""
     from vssync.commands.session import open_session
 
     with open_session(settings, load_with_progress(settings, hashed=hashed, warns=warns)) as session:
@@ -110,10 +109,7 @@ def read_with_progress(session: Session | Connection, read: Callable[[], Result]
 
     client, sender = session.client, session.client.sender
     with reading_progress(
-        lambda: client.listed_count,
-        lambda: sender.retry_count,
-        lambda: sender.last_failure,
-        lambda: client.waiting_for,
+        lambda: client.listed_count, lambda: sender.retry_count, lambda: sender.last_failure, lambda: client.waiting_for
     ):
         return read()
 
@@ -165,7 +161,6 @@ def format_comparison(comparison: ManifestComparison, options: CommandOptions) -
 
 
 def format_valid(desired: Desired) -> str:
-    """What a manifest without errors holds."""
     files = count_noun(sum(len(store.files) for store in desired.stores), "file")
     asked = sum(len(store.tests.questions) for store in desired.stores if store.tests)
     questions = f", {count_noun(asked, 'question')}" if asked else ""
@@ -173,7 +168,6 @@ def format_valid(desired: Desired) -> str:
 
 
 def print_plan(plan: Plan, options: CommandOptions, *, detailed: bool, settings: Settings | None = None) -> int:
-    """Prints a plan, and gives the exit code of a command that does no more."""
     click.echo(format_plan(plan, options, settings), color=True)
     return plan_exit_code(plan, detailed=detailed)
 
@@ -205,39 +199,40 @@ def approve(
     return True
 
 
-def apply_and_report(
-    session: Session,
-    plan: Plan,
-    journal: Journal,
-    options: CommandOptions,
-    *,
-    saved: Plan | None = None,
-    kind: str = "report",
-    ask: Callable[[Report], QuestionReport | None] | None = None,
-) -> int:
-    """Applies a plan, and prints the report, in JSON as a document of this `kind`; in text, only what is new in it.
-
-    `saved` is the saved plan of which this is what is still to be done. Unless the run is interrupted, `ask` then gives
-    the answers to the questions of the manifest, or None where they could not be asked; they are printed below the
-    report, in other formats than text within it.
-    """
+def apply_with_progress(
+    session: Session, plan: Plan, journal: Journal, options: CommandOptions, saved: Plan | None = None
+) -> Report:
+    """Applies a plan; `saved` is the saved plan of which it is what is still to be done."""
     from vssync.cli.progress import apply_progress, line_progress
     from vssync.commands.apply import apply_plan
 
-    is_text = options.output_format == "text"
-    if is_text and not plan.empty:
+    if options.output_format == "text" and not plan.empty:
         click.echo()
     with line_progress() if plan.empty and not event_stream() else apply_progress() as watcher:
-        report = apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
-    answers, is_asked = None, False
+        return apply_plan(session, plan, watcher, fail_fast=options.fail_fast, journal=journal, saved=saved)
+
+
+def print_report(
+    session: Session,
+    report: Report,
+    options: CommandOptions,
+    kind: str = "report",
+    ask: Callable[[Report], QuestionReport | None] | None = None,
+) -> int:
+    """Prints the report of an apply, in JSON as a document of this `kind`; in text, only what is new in it.
+
+    Unless the run was interrupted, `ask` then gives the answers to the questions of the manifest, or None where they
+    could not be asked; they are printed below the report, in other formats than text within it.
+    """
+    is_text, answers, is_asked = options.output_format == "text", None, False
     try:
         if is_text:
-            _print_report(report, options)
+            _print_formatted(report, options)
         if ask and not report.interrupted:
             is_asked, answers = True, ask(report)
     finally:  # whatever becomes of the questions, what was applied is told
         if not is_text:
-            _print_report(report, options, kind, answers)
+            _print_formatted(report, options, kind, answers)
     if report.interrupted:
         process.end_process(process.signals.exit_code())
     if answers and is_text:
@@ -249,7 +244,7 @@ def apply_and_report(
     return questions_exit_code(answers) if answers else process.DONE
 
 
-def _print_report(
+def _print_formatted(
     report: Report, options: CommandOptions, kind: str = "report", answers: QuestionReport | None = None
 ) -> None:
     from vssync.render.json import report_json
@@ -330,10 +325,7 @@ def confirm(question: str, way_out: str) -> None:
 
 
 def confirm_owner(owner: str, answer: str | None) -> None:
-    """Takes the owner, from an option or typed at the terminal.
-
-    Raises Refused for anything else.
-    """
+    """Takes the owner, from an option or typed at the terminal. Raises Refused for anything else."""
     if answer is None and sys.stdin.isatty():
         click.echo(f"\nThis cannot be undone. Type {owner} to delete all of it: ", err=True, nl=False)
         answer = sys.stdin.readline().strip()

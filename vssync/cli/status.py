@@ -6,13 +6,13 @@ import click
 
 from vssync.cli.completion import complete_addresses
 from vssync.cli.help import option, verb
-from vssync.cli.options import DETAILED_EXITCODE, JSON_FORMAT, SERVICE, VIEW, CommandOptions, shared_options
+from vssync.cli.options import DETAILED_EXITCODE, ENGINE, JSON_FORMAT, SERVICE, VIEW, CommandOptions, shared_options
 from vssync.cli.process import DONE
 from vssync.cli.session import each_environment, plan_exit_code, read_with_progress, session_with_progress
 
 
 @verb
-@shared_options(*SERVICE, *VIEW, JSON_FORMAT, DETAILED_EXITCODE)
+@shared_options(*SERVICE, ENGINE, *VIEW, JSON_FORMAT, DETAILED_EXITCODE)
 @option("--verify", "Ask for each File, which a store may list after it was deleted: a request each.", is_flag=True)
 @click.argument("address", required=False, shell_complete=complete_addresses)
 def status(options: CommandOptions, address: str | None, detailed_exitcode: bool, verify: bool) -> int:

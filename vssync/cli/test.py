@@ -6,12 +6,12 @@ import click
 
 from vssync.cli.completion import complete_stores
 from vssync.cli.help import verb
-from vssync.cli.options import SERVICE, VIEW, CommandOptions, format_option, shared_options
+from vssync.cli.options import ENGINE, SERVICE, VIEW, CommandOptions, format_option, shared_options
 from vssync.cli.session import ask_with_progress, format_questions, questions_exit_code, session_with_progress
 
 
 @verb
-@shared_options(*SERVICE, *VIEW, format_option("text", "json", "markdown", "html", "junit"))
+@shared_options(*SERVICE, ENGINE, *VIEW, format_option("text", "json", "markdown", "html", "junit"))
 @click.argument("stores", metavar="[STORE]...", nargs=-1, shell_complete=complete_stores)
 def test(options: CommandOptions, stores: tuple[str, ...]) -> int:
     """Ask the live stores the questions of the manifest.

@@ -7,13 +7,13 @@ from functools import partial
 import click
 
 from vssync.cli.help import option, verb
-from vssync.cli.options import FULL, JSON_FORMAT, ONE_ENVIRONMENT, CommandOptions, shared_options
+from vssync.cli.options import ENGINE, FULL, JSON_FORMAT, ONE_ENVIRONMENT, CommandOptions, shared_options
 from vssync.cli.session import each_environment, format_valid, load_with_progress
 from vssync.errors import ManifestError
 
 
 @verb
-@shared_options(*ONE_ENVIRONMENT, FULL, JSON_FORMAT)
+@shared_options(*ONE_ENVIRONMENT, ENGINE, FULL, JSON_FORMAT)
 @option("--strict", "Treat warnings as errors.", is_flag=True)
 def validate(options: CommandOptions, strict: bool) -> int:
     """Check the manifest and the files it names, without contacting a service.

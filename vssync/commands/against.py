@@ -15,13 +15,7 @@ from vssync.errors import ManifestError, Problem, VssyncError
 from vssync.model.plan import Options, Plan, Reason
 from vssync.model.state import DesiredFile
 from vssync.planner.against import DocumentChange, ManifestComparison, compare_manifests
-from vssync.sources.load import (
-    MANIFEST_NAMES,
-    LoadedManifest,
-    find_manifest,
-    load_sources,
-    without_collector,
-)
+from vssync.sources.load import MANIFEST_NAMES, LoadedManifest, find_manifest, load_sources, without_collector
 from vssync.sources.paths import from_disk
 from vssync.sources.read import LoadOptions
 from vssync.sources.revision import Checkout, checked_out, resolve_revision

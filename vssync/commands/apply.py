@@ -10,8 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 from vssync import __version__, planfile
+from vssync.api.rate_limit import Clock
 from vssync.applier.context import ApplyRun, RunSettings
 from vssync.applier.run import carry_out
+from vssync.applier.wait import ERROR_GRACE
 from vssync.applier.watcher import Watcher
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, Settings, prepare_for_writes
@@ -26,6 +28,7 @@ from vssync.sources.git import GitUnreadable, changed_files, run_git
 from vssync.sources.load import find_manifest
 from vssync.sources.paths import find_work_tree, has_git
 from vssync.staleness import already_applied
+from vssync.text import format_elapsed
 
 # GitHub's and GitLab's lists of predefined variables. Who re-runs a job is its triggering actor.
 _COMMIT = ("GITHUB_SHA", "CI_COMMIT_SHA")
@@ -83,15 +86,30 @@ def locked_journal(
 ) -> Iterator[Journal]:
     """The journal of this manifest and service, while no other process of this machine applies the manifest.
 
-    Raises Refused when the lock is held for longer than `timeout` seconds; `on_wait` is called with its holder.
+    What an interrupted run sent to be attached gets time to end. `on_wait` is called with what is waited for, such as
+    the holder of the lock. Raises Refused when the lock is held for longer than `timeout` seconds.
     """
     folder = session.state_folder
     with exclusive_lock(folder, timeout, on_wait):
-        journal = Journal(folder)
+        journal = Journal(folder, flushes=not session.endpoint.embedded)  # whose data are not flushed, either
         try:
+            if not session.endpoint.embedded:  # that one ended with the run
+                _wait_for_attaches(session.client.clock, journal, on_wait)
             yield journal
         finally:
             journal.close()
+
+
+def _wait_for_attaches(clock: Clock, journal: Journal, on_wait: Callable[[str], None]) -> None:
+    """Waits for as long as a request to attach files may go on at the service after its run was killed.
+
+    Its files may be listed only once it ends. Attached again before that, some services hold them twice for good.
+    """
+    age = clock.wall_time() - journal.past.attach_sent_at
+    if 0 <= age < ERROR_GRACE:
+        seconds = ERROR_GRACE - age
+        on_wait(f"requests of an interrupted run that may still take effect: {format_elapsed(seconds)}")
+        clock.sleep(seconds)
 
 
 def stamp_of(folder: Path, environment: Mapping[str, str]) -> ApplyStamp:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import Refused, VssyncError
@@ -46,7 +48,8 @@ def cancel_batch(session: Session, batch_id: str) -> LiveBatch:
 
     Raises Refused for a batch that is not ours, VssyncError for one that is not in progress.
     """
-    row = next((row for row in list_batches(session)[0] if row.batch.id == batch_id), None)
+    rows, _ = list_batches(replace(session, loaded=session.loaded.without_files))
+    row = next((row for row in rows if row.batch.id == batch_id), None)
     if row is None:
         raise VssyncError(f"{batch_id}: no such batch is in progress in the manifest's stores; see `vssync batches`")
     if not row.ours:

@@ -13,7 +13,7 @@ from vssync.api.client import Client
 from vssync.api.errors import describe_answer
 from vssync.applier.deletions import find_holders
 from vssync.applier.writes import Writes
-from vssync.commands.session import Session
+from vssync.commands.session import Session, Settings, load_manifest
 from vssync.errors import Refused, VssyncError
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal
@@ -31,6 +31,11 @@ class _ManifestUploads:
 
     forms: Collection[tuple[str, int]]
     proven_names: Collection[str]
+
+
+def names_hold_digests(settings: Settings) -> bool:
+    """Whether the names of uploads may prove whose they are; without that, no file needs to be read for it."""
+    return any(spec.names_hold_digests for spec in load_manifest(settings, hashed=False).manifest.stores)
 
 
 def find_orphans(session: Session, journal: Journal, *, suspected: bool = False) -> FoundOrphans:
@@ -85,7 +90,6 @@ def delete_orphans(session: Session, journal: Journal, orphans: Collection[Orpha
 
 
 def _recorded_orphan(client: Client, recorded: UnattachedUpload) -> Orphan | None:
-    """The orphan, unless somebody has deleted it."""
     upload = client.find_upload(recorded.file_id)
     if upload is None:
         return None

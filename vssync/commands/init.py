@@ -14,13 +14,7 @@ from vssync.commands.names import NAME_RULE, STORE_KEY, is_name
 from vssync.commands.survey import CONVERTED, MAX_FOLDERS, SENT_AS, FolderSurvey, can_convert
 from vssync.errors import ManifestError, Refused, UsageProblem, VssyncError
 from vssync.files import cannot_write, describe_file_type, write_file
-from vssync.manifest.globs import (
-    FoundFile,
-    compile_filter,
-    compile_pattern,
-    escape_pattern,
-    pattern_problem,
-)
+from vssync.manifest.globs import FoundFile, compile_filter, compile_pattern, escape_pattern, pattern_problem
 from vssync.manifest.placeholders import upload_name
 from vssync.manifest.select import skip_reason
 from vssync.manifest.spec import MARKDOWN, PATH_TEMPLATE, FileEntry, Formats, Layer
@@ -124,7 +118,6 @@ def _folder_pattern(folder: str, suffixes: list[str]) -> str:
 
 
 def suffix_pattern(suffixes: list[str]) -> str:
-    """The pattern of names with one of these suffixes."""
     extensions = [suffix.removeprefix(".") for suffix in suffixes]
     return f"*.{{{','.join(extensions)}}}" if len(extensions) > 1 else f"*.{extensions[0]}"
 
@@ -164,7 +157,6 @@ def draft_manifest(
 
 
 def _skip_reason(folder: Path, file: FoundFile, formats: Formats) -> str:
-    """Why a file cannot be uploaded, in the words of `skip`; empty when it can."""
     sent_name = formats.sent_name(upload_name(PATH_TEMPLATE, file.nfc_path, ""))
     is_blank = 0 < file.size < _BLANK_BYTES and _is_blank(folder / on_disk(file.path))
     return skip_reason(sent_name, 0 if is_blank else file.size, formats.provider)
@@ -267,7 +259,6 @@ def _read_ignore_file(path: Path) -> str:
 
 
 def draft_text(draft: ManifestDraft) -> str:
-    """The manifest, with its comments."""
     return _TEXT.format(
         store=STORE_KEY,
         owner=yaml_scalar(draft.owner),

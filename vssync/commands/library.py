@@ -163,6 +163,7 @@ def open_manifest(
     allow_http: Iterable[str] = (),
     allow_outside: Iterable[str | os.PathLike[str]] = (),
     allow_large: bool = False,
+    engine: str = "",
     workers: int | None = None,
     batches_in_flight: int = 8,
     limits: str = "",
@@ -184,6 +185,7 @@ def open_manifest(
         caller=caller,
         allow_outside=tuple(Path(folder) for folder in allow_outside),
         allow_large=allow_large,
+        engine=engine,
         environment=dict(os.environ if environment is None else environment),
     )
     with open_session(settings, load_manifest(settings)) as session:
@@ -191,8 +193,5 @@ def open_manifest(
 
 
 def load_plan(path: str | os.PathLike[str]) -> PublicPlan:
-    """A plan that `vssync plan --out` or `Plan.save` wrote.
-
-    Raises VssyncError when it cannot be read.
-    """
+    """A plan that `vssync plan --out` or `Plan.save` wrote. Raises VssyncError when it cannot be read."""
     return PublicPlan(planning.load_plan(Path(path)))

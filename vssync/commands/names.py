@@ -56,5 +56,4 @@ def is_placeholder_owner(owner: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be an owner's name."""
     return LABEL_PATTERN.fullmatch(text) is not None

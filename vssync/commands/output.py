@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from shlex import quote
 
+from vssync.commands.plan import read_live
+from vssync.commands.session import Session
 from vssync.document import document
 from vssync.errors import VssyncError
 from vssync.model.convergence import find_convergence
-from vssync.model.plan import Action, Plan
+from vssync.model.plan import Action, Options, Plan
+from vssync.planner.assemble import make_plan
 from vssync.planner.content_digest import UNKNOWN
 from vssync.planner.guards import plan_command
 from vssync.render import wording
@@ -38,11 +41,14 @@ class StoreOutput:
     current: bool
 
 
-def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
-    """The declared stores of a plan that can be searched.
+def plan_stores(session: Session, options: Options) -> Plan:
+    """The plan of the stores themselves, for which no file is read."""
+    session = replace(session, loaded=session.loaded.without_files)
+    return make_plan(session.loaded.desired, read_live(session, options), options, session.capabilities)
 
-    Raises VssyncError where none of them can.
-    """
+
+def store_outputs(plan: Plan) -> tuple[StoreOutput, ...]:
+    """The declared stores of a plan that can be searched. Raises VssyncError where none of them can."""
     problems, as_declared = unusable_stores(plan), find_convergence(plan).as_declared
     usable = [store for store in plan.stores if store.managed and store.key not in problems]
     if problems and not usable:
@@ -76,7 +82,6 @@ def unusable_stores(plan: Plan) -> dict[str, str]:
 
 
 def output_text(plan: Plan) -> str:
-    """A block for each store."""
     blocks = [wording.heading_line(plan.owner, plan.service)]
     blocks += ["\n".join(_store_lines(store)) for store in store_outputs(plan)]
     return escape_ci_commands("\n\n".join(blocks))
@@ -96,7 +101,6 @@ def _store_lines(store: StoreOutput) -> Iterator[str]:
 
 
 def output_json(plan: Plan) -> str:
-    """A document for programs, by store key."""
     stores = {
         store.key: {name: value for name, value in asdict(store).items() if name != "key"}
         for store in store_outputs(plan)

@@ -17,7 +17,7 @@ from vssync.manifest.diagnostics import Diagnostic, did_you_mean
 from vssync.manifest.questions import read_api_filter
 from vssync.model.marks import RESERVED_PREFIX
 from vssync.model.plan import Options
-from vssync.model.questions import AttributeFilter, SearchFilter, all_of
+from vssync.model.questions import AttributeFilter, CompoundFilter, SearchFilter, all_of
 from vssync.model.state import DesiredStore, Scalar, SearchHit, Snapshot
 from vssync.planner.decide_store import describe_denial
 from vssync.planner.find_stores import StoreMatch, match_stores
@@ -31,7 +31,8 @@ _COMPARISON = re.compile(r"\s*([^=!<>]*[^=!<>\s])\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*"
 _FILTER_FORMS = (
     """KEY=VALUE, also with !=, >, >=, < and <=, or the API's JSON: {"type": "eq", "key": ..., "value": ...}"""
 )
-Types = Mapping[str, Collection[type]]  # of the values that the manifest gives each attribute
+# Of the values that the manifest gives each attribute; empty for one that is looked up in files, which nobody read.
+Types = Mapping[str, Collection[type]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def search_stores(session: Session, request: SearchRequest) -> SearchResults:
     stores = _chosen_stores(session, request.stores)
     if not request.question.strip():
         raise UsageProblem("the question is empty")
-    types = _attribute_types(stores)
+    types = _attribute_types(session, stores)
     filters = tuple(parse_filter(text, types) for text in request.filters)
     try:
         json.dumps([request.question, *map(filter_body, filters)], ensure_ascii=False).encode()
@@ -91,7 +92,6 @@ def _chosen_stores(session: Session, keys: tuple[str, ...]) -> list[DesiredStore
 
 
 def unknown_store_error(key: str, declared: Collection[str], option: str = "") -> UsageProblem:
-    """The error for a store that the manifest does not have."""
     hint = did_you_mean(key, declared) or f"it has {join_first(list(declared), 8)}"
     return UsageProblem(f"{option}{key}: the manifest has no such store; {hint}")
 
@@ -110,13 +110,15 @@ def missing_reason(session: Session, store: DesiredStore, match: StoreMatch) -> 
     return f"the store does not exist yet; run `{command}` first"
 
 
-def _attribute_types(stores: list[DesiredStore]) -> Types:
+def _attribute_types(session: Session, stores: list[DesiredStore]) -> Types:
+    keys = {store.key for store in stores}
+    looked_up = chain.from_iterable(spec.looked_up for spec in session.loaded.manifest.stores if spec.store.key in keys)
     types: dict[str, set[type]] = {}
     for store in stores:
         for file in store.files:
             for name, value in file.attributes.items():
                 types.setdefault(name, set()).add(type(value))
-    return types
+    return types | {name: set() for name in looked_up}
 
 
 def parse_filter(text: str, types: Types) -> SearchFilter:
@@ -137,8 +139,12 @@ def parse_filter(text: str, types: Types) -> SearchFilter:
     comparison = _COMPARISON.fullmatch(text)
     if not comparison:
         raise UsageProblem(f"--filter {text}: must be {_FILTER_FORMS}")
-    key, operator, value = comparison.groups()
-    return AttributeFilter(_OPERATORS[operator], key, (_parse_value(value, types.get(key, ())),))
+    key, operator, text = comparison.groups()
+    kind, value = _OPERATORS[operator], _parse_value(text, types.get(key, ()))
+    one = AttributeFilter(kind, key, (value,))
+    if isinstance(value, str) or key not in types or types[key]:
+        return one
+    return CompoundFilter("and" if kind == "ne" else "or", (one, AttributeFilter(kind, key, (text,))))
 
 
 def _parse_value(text: str, types: Collection[type]) -> Scalar:

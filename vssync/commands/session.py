@@ -85,10 +85,7 @@ class Settings:
 
 
 def parse_variables(texts: tuple[str, ...]) -> dict[str, str]:
-    """`NAME=VALUE` options as a mapping.
-
-    Raises UsageProblem for one without `=`.
-    """
+    """`NAME=VALUE` options as a mapping. Raises UsageProblem for one without `=`."""
     variables = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -227,7 +224,6 @@ def prepare_for_writes(session: Session) -> None:
 
 
 def embedded_folder(manifest: Path) -> Path:
-    """Where the embedded service of a manifest, given its path or its folder's, keeps its data."""
     return _manifest_file(manifest).parent / ".vssync" / "local"
 
 

@@ -60,7 +60,6 @@ def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> 
 
 
 def _get_store(client: Client, store_id: str) -> LiveStore | None:
-    """A store; None when it was deleted."""
     try:
         return replace(client.get_store(store_id), id=store_id)
     except NotFound:

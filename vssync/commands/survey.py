@@ -76,7 +76,6 @@ def survey_folder(folder: Path) -> FolderSurvey:
 
 
 def can_convert() -> bool:
-    """Whether the extra that converts documents is installed."""
     return not find_set_problem()
 
 

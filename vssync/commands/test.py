@@ -39,7 +39,6 @@ class AskProgress:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self) -> None:
-        """One more was asked."""
         with self._lock:
             self.asked += 1
 
@@ -182,7 +181,6 @@ class _Names:
         self._uncut = {key_attribute(file.key): file.key for file in store.files if len(file.key) > MAX_VALUE_LENGTH}
 
     def of(self, hits: tuple[RankedHit, ...]) -> tuple[RankedHit, ...]:
-        """The hits with their keys."""
         return tuple(replace(hit, key=self._key_of(hit)) for hit in hits)
 
     def _key_of(self, hit: RankedHit) -> str:

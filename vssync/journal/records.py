@@ -108,6 +108,7 @@ class JournalSummary:
     suspected: tuple[SentWrite, ...] = ()  # uploads that may exist
     interrupted: tuple[InterruptedRun, ...] = ()  # oldest first
     stores: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that runs made, adopted or joined
+    attach_sent_at: int = 0  # when the last request to attach files was sent whose end is not known; 0: none
 
 
 @dataclass(slots=True)
@@ -139,7 +140,8 @@ class JournalState:
                 del self.runs[old]
             self.in_flight = dict(list(self.in_flight.items())[-_MAX_UNKNOWN:])
         elif "ended" in line:  # a run that came to its own end has dealt with what earlier ones left
-            self.runs, self.in_flight = {}, self._suspected()
+            own = {key: sent for key, sent in self._in_flight_to(Operation.ATTACH).items() if key[0] == run}
+            self.runs, self.in_flight = {}, self._in_flight_to(Operation.UPLOAD) | own
         else:
             raise ValueError("not a line of a journal")
 
@@ -167,13 +169,14 @@ class JournalState:
             unknown.setdefault(run_id, []).append(sent.write)
         return JournalSummary(
             unattached=tuple(self.unattached.values()),
-            suspected=tuple(self._suspected().values()),
+            suspected=tuple(self._in_flight_to(Operation.UPLOAD).values()),
             interrupted=tuple(replace(run, unknown=tuple(unknown.get(run.id, ()))) for run in self.runs.values()),
             stores=dict(self.stores),
+            attach_sent_at=max((sent.sent_at for sent in self._in_flight_to(Operation.ATTACH).values()), default=0),
         )
 
-    def _suspected(self) -> dict[tuple[str, int], SentWrite]:
-        return {key: sent for key, sent in self.in_flight.items() if sent.write.operation is Operation.UPLOAD}
+    def _in_flight_to(self, operation: Operation) -> dict[tuple[str, int], SentWrite]:
+        return {key: sent for key, sent in self.in_flight.items() if sent.write.operation is operation}
 
     def _add_store(self, store_id: str, key: str) -> None:
         self.stores[store_id] = key

@@ -7,7 +7,7 @@ which most are, needs no import of jsonschema and a fraction of its time.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -98,27 +98,14 @@ def _properties(_limit: Any, schema: Mapping[str, Any], compile_: Compile) -> Ch
     return check
 
 
-def _property_names(rules: Mapping[str, Any], _schema: Mapping[str, Any], compile_: Compile) -> Check:
-    check = compile_(rules)
-    return lambda value: not isinstance(value, dict) or all(map(check, value))
-
-
-def _items(rules: Mapping[str, Any], _schema: Mapping[str, Any], compile_: Compile) -> Check:
-    check = compile_(rules)
-    return lambda value: not isinstance(value, list) or all(map(check, value))
+def _each(kind: type[Collection[Any]], check: Check) -> Check:
+    """The check of each item of a list, or of each name in a mapping."""
+    return lambda value: not isinstance(value, kind) or all(map(check, value))
 
 
 def _if(condition: Mapping[str, Any], schema: Mapping[str, Any], compile_: Compile) -> Check:
     test, then, otherwise = map(compile_, (condition, schema.get("then", {}), schema.get("else", {})))
     return lambda value: then(value) if test(value) else otherwise(value)
-
-
-def _as_written(is_required: bool, _schema: Mapping[str, Any], _compile: Compile) -> Check:
-    return lambda value: not (is_required and isinstance(value, NonCanonical))
-
-
-def _required(names: list[str], _schema: Mapping[str, Any], _compile: Compile) -> Check:
-    return lambda value: not isinstance(value, dict) or all(name in value for name in names)
 
 
 _KEYWORDS: dict[str, Callable[[Any, Mapping[str, Any], Compile], Check | None]] = {
@@ -132,8 +119,8 @@ _KEYWORDS: dict[str, Callable[[Any, Mapping[str, Any], Compile], Check | None]] 
     "minItems": lambda limit, *_: lambda value: not isinstance(value, list) or len(value) >= limit,
     "maxProperties": lambda limit, *_: lambda value: not isinstance(value, dict) or len(value) <= limit,
     "pattern": _pattern,
-    "asWritten": _as_written,
-    "required": _required,
+    "asWritten": lambda limit, *_: lambda value: not (limit and isinstance(value, NonCanonical)),
+    "required": lambda limit, *_: lambda value: not isinstance(value, dict) or value.keys() >= {*limit},
     "properties": _properties,
     "patternProperties": lambda limit, schema, compile_: (
         None if "properties" in schema else _properties(limit, schema, compile_)
@@ -141,8 +128,8 @@ _KEYWORDS: dict[str, Callable[[Any, Mapping[str, Any], Compile], Check | None]] 
     "additionalProperties": lambda limit, schema, compile_: (
         None if {"properties", "patternProperties"} & schema.keys() else _properties(limit, schema, compile_)
     ),
-    "propertyNames": _property_names,
-    "items": _items,
+    "propertyNames": lambda limit, _, compile_: _each(dict, compile_(limit)),
+    "items": lambda limit, _, compile_: _each(list, compile_(limit)),
     "if": _if,
     "then": lambda *_: None,
     "else": lambda *_: None,

@@ -30,16 +30,7 @@ from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import Expander, escape_placeholders, literal_text, parse_template, parse_value
 from vssync.manifest.rules import check_pattern, check_rules, stores_of_unknown_selection, without_invalid_parts
 from vssync.manifest.schema import MANIFEST_VERSION, validate_tree
-from vssync.manifest.spec import (
-    SKIP_REASONS,
-    FileEntries,
-    FileEntry,
-    Formats,
-    Layer,
-    Manifest,
-    Override,
-    StoreSpec,
-)
+from vssync.manifest.spec import SKIP_REASONS, FileEntries, FileEntry, Formats, Layer, Manifest, Override, StoreSpec
 from vssync.manifest.yaml_loader import Document, Tree, TreePath
 from vssync.model.marks import Removal
 from vssync.model.service import ServiceSpec

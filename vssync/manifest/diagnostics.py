@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from posixpath import splitext
 from typing import Any
 
 from vssync.errors import ManifestError, Problem
@@ -36,8 +37,37 @@ def adding_problems(problems: tuple[Problem, ...]) -> Iterator[None]:
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """A hint for a word that is not allowed; empty if no allowed word resembles it."""
-    close = get_close_matches(word, [*allowed], n=1)
-    return f"did you mean `{close[0]}`?" if close else ""
+    closest = find_closest(word, allowed)
+    return f"did you mean `{closest}`?" if closest else ""
+
+
+def find_closest(word: str, allowed: Iterable[str]) -> str:
+    """The allowed word or path that was meant; empty if none resembles this one.
+
+    Where they differ they must resemble each other: folders and endings that both have say nothing. A file of just this
+    name in another folder is meant, if there is one such file.
+    """
+    names = {name.casefold(): name for name in allowed}
+    meant, folded = [name for name in names if _file_name(name) == _file_name(word.casefold())], word.casefold()
+    if "/" in word and len(meant) == 1:
+        return names[meant[0]]
+    near = (name for name in get_close_matches(folded, names) if _is_near(folded, name))
+    return next((names[name] for name in near), "")
+
+
+def _file_name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _is_near(one: str, other: str) -> bool:
+    sides = [one.split("/"), other.split("/")]
+    for end in (0, -1):
+        while all(sides) and sides[0][end] == sides[1][end]:
+            sides[0].pop(end), sides[1].pop(end)
+    texts = ["/".join(side).lstrip("-") for side in sides]
+    (stem, ending), (stem_of_other, ending_of_other) = map(splitext, texts)
+    texts = [stem, stem_of_other] if ending == ending_of_other else texts
+    return bool(get_close_matches(texts[0], texts[1:]))
 
 
 def format_path(path: TreePath) -> str:
@@ -74,19 +104,14 @@ class SourceLocation:
 
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
-    written = [_find_written(documents, diagnostic.path) for diagnostic in diagnostics]
-    texts = {document.file_name: document.text for document, _ in written}
-    paths: dict[str, list[TreePath]] = {file_name: [] for file_name in texts}
-    for document, path in written:
-        paths[document.file_name] += (path, _api_path(path))
-    positions_by_file = {file_name: find_positions(text, paths[file_name]) for file_name, text in texts.items()}
     problems: list[Problem] = []
-    for diagnostic, (document, our_path) in zip(diagnostics, written, strict=True):
-        positions, api_path = positions_by_file[document.file_name], _api_path(our_path)
-        path = api_path if our_path not in positions and api_path in positions else our_path
-        message = diagnostic.message.replace(f".{our_path[-1]}`", f".{path[-1]}`") if path else diagnostic.message
+    written = _find_all_written(documents, [diagnostic.path for diagnostic in diagnostics])
+    for diagnostic, (file_name, path, positions) in zip(diagnostics, written, strict=True):
+        message = diagnostic.message
+        if diagnostic.path:  # a chunk size may be written by the API's name
+            message = message.replace(f".{diagnostic.path[-1]}`", f".{path[-1]}`")
         position = _position_of(path, diagnostic.at_name, positions)
-        problems.append(Problem(document.file_name, *position, message, diagnostic.hint))
+        problems.append(Problem(file_name, *position, message, diagnostic.hint))
     return tuple(problems)
 
 
@@ -96,11 +121,24 @@ def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> N
         raise ManifestError(locate_diagnostics(documents, diagnostics))
 
 
-def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
+def find_source_locations(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    problems = locate_diagnostics(documents, [Diagnostic(path, "") for path in paths])  # nothing is wrong there
-    locations = (SourceLocation(problem.file, problem.line, problem.column) for problem in problems)
-    return dict(zip(paths, locations, strict=True))
+    places = zip(paths, _find_all_written(documents, paths), strict=True)
+    return {path: SourceLocation(file, *_position_of(own, False, positions)) for path, (file, own, positions) in places}
+
+
+def _find_all_written(documents: Documents, paths: Collection[TreePath]) -> Iterator[tuple[str, TreePath, Positions]]:
+    """For each path: the name of the file in which its value is written, its path there, and what is where in it."""
+    written = [_find_written(documents, path) for path in paths]
+    texts = {document.file_name: document.text for document, _ in written}
+    paths_by_file: dict[str, list[TreePath]] = {file_name: [] for file_name in texts}
+    for document, path in written:
+        paths_by_file[document.file_name] += (path, _api_path(path))
+    positions_by_file = {file_name: find_positions(text, paths_by_file[file_name]) for file_name, text in texts.items()}
+    for document, path in written:
+        positions, api_path = positions_by_file[document.file_name], _api_path(path)
+        is_theirs = path not in positions and api_path in positions
+        yield document.file_name, api_path if is_theirs else path, positions
 
 
 def _api_path(path: TreePath) -> TreePath:

@@ -53,14 +53,14 @@ def lookups_in(file: SelectedFile) -> frozenset[Lookup]:
 def resolve_desired(
     manifest: Manifest,
     selections: tuple[Selection, ...],
-    readings: Mapping[FileToRead, Reading],
+    readings: Mapping[FileToRead, Reading] | None,
     *,
     is_past: bool = False,
 ) -> tuple[Desired, tuple[Problem, ...]]:
     """The desired state (stores of unknown selection left out) and the warnings. Raises ManifestError.
 
-    A file needs no reading unless attributes are looked up in it. A manifest that `is_past` cannot be
-    fixed any more: its problems are returned as warnings.
+    A file needs no reading unless attributes are looked up in it. Without `readings`, no file was read, and these
+    attributes are left out. A manifest that `is_past` cannot be fixed any more: its problems are returned as warnings.
     """
     resolver = _Resolver(manifest.owner_name, readings)
     selections = tuple(selection for selection in selections if not selection.spec.has_unknown_selection)
@@ -80,8 +80,8 @@ class _Resolver:
     Equal attributes are one object, which is checked once.
     """
 
-    def __init__(self, owner_name: str, readings: Mapping[FileToRead, Reading]) -> None:
-        self._owner_name, self._readings = owner_name, readings
+    def __init__(self, owner_name: str, readings: Mapping[FileToRead, Reading] | None) -> None:
+        self._owner_name, self._readings, self._is_read = owner_name, readings or {}, readings is not None
         self._distinct: dict[tuple[object, ...], Attributes] = {}
         self._checked: set[int] = set()  # the `id` of attributes that `_distinct` or the settings keep alive
         # (where an attribute is written, its name or "" for all) -> (what is wrong, paths of files)
@@ -102,7 +102,7 @@ class _Resolver:
     def _resolve(self, spec: StoreSpec, file: SelectedFile) -> DesiredFile | None:
         disk_file, settings = file.disk_file, file.settings
         reading = self._readings.get(file.to_read) if file.to_read else None
-        if reading is None and lookups_in(file):
+        if reading is None and self._is_read and lookups_in(file):
             return None  # it could not be read, which is reported already
         reading = reading or _NOT_READ
         if reading.findings.is_draft and "!draft" not in spec.skip:
@@ -111,9 +111,9 @@ class _Resolver:
         if problems := _document_problems(file, reading):
             self._report_or_skip(spec, file, "empty" if reading.is_blank else "broken", problems)
             return None
-        if lookups_in(file):
+        if self._is_read and lookups_in(file):
             self._note_seen(settings, reading.findings.fields)
-        attributes = self._resolve_attributes(file, reading.findings.values)
+        attributes = self._resolve_attributes(file, reading.findings.values if self._is_read else None)
         if attributes is None:
             return None
         filename = file.filename
@@ -134,7 +134,7 @@ class _Resolver:
             dated=_dated_attributes(settings, reading.findings) if reading.findings.dated else (),
         )
 
-    def _resolve_attributes(self, file: SelectedFile, looked_up: Mapping[Lookup, Scalar]) -> Attributes | None:
+    def _resolve_attributes(self, file: SelectedFile, looked_up: Mapping[Lookup, Scalar] | None) -> Attributes | None:
         """A file's attributes, one object for all files with the same; None where its path lacks a folder."""
         try:
             attributes = resolve_attributes(file.settings, file.nfc_path, looked_up)
@@ -189,11 +189,11 @@ class _Resolver:
         ]
 
     def _note_problem(
-        self, file: SelectedFile, attribute: str, looked_up: Mapping[Lookup, Scalar], message: str, hint: str
+        self, file: SelectedFile, attribute: str, looked_up: Mapping[Lookup, Scalar] | None, message: str, hint: str
     ) -> None:
         """Notes what is wrong with an attribute of a file, or with all of them if `attribute` is empty."""
         layers, entry_path = file.settings.layers, file.entry.layer.path
-        path = attribute_origin(layers, attribute, looked_up)[0] if attribute else entry_path
+        path = attribute_origin(layers, attribute, looked_up or {})[0] if attribute else entry_path
         _, file_paths = self._attribute_problems.setdefault((path, attribute), (Diagnostic(path, message, hint), []))
         file_paths.append(file.nfc_path)
 

@@ -151,18 +151,8 @@ INERT_ITEMS: Mapping[str, Tree] = {  # replace an invalid item of these lists, a
 # takes a file. `removed` is missing because a store whose `removed` is invalid is left without files.
 FIELDS_APART_FROM_SELECTION = frozenset(
     (
-        *IDENTIFYING_FIELDS,
-        "adopt",
-        "description",
-        "metadata",
-        "expires_after",
-        "prune",
-        "protect",
-        "guards",
-        "chunking",
-        "attributes",
-        "ignore_attributes",
-        "tests",
+        *(*IDENTIFYING_FIELDS, "adopt", "description", "metadata", "expires_after", "prune", "protect", "guards"),
+        *("chunking", "attributes", "ignore_attributes", "tests"),
     )
 )
 

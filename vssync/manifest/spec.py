@@ -144,6 +144,22 @@ class StoreSpec:
     # A mistake makes it uncertain which files it takes; what is wrong with files may only follow from that.
     has_unknown_selection: bool = False
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All that may set something for a file."""
+        return self.layer, *(entry.layer for entry in self.entries), *(override.layer for override in self.overrides)
+
+    @property
+    def looked_up(self) -> frozenset[str]:
+        """The names of attributes that are looked up in files."""
+        values = (item for layer in self.layers for item in layer.attributes.items())
+        return frozenset(name for name, value in values if isinstance(value, Lookup))
+
+    @property
+    def names_hold_digests(self) -> bool:
+        """Whether upload names hold a digest of the file, which proves whose an upload is."""
+        return any(Placeholder("digest") in layer.filename for layer in self.layers if layer.filename)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -215,20 +231,23 @@ def first_found(values: Iterable[AttributeValue], looked_up: Mapping[Lookup, Sca
     return next((value for value in values if not isinstance(value, Lookup) or value in looked_up), None)
 
 
-def resolve_attributes(settings: FileSettings, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
-    """A file's attributes, with the values that its lookups found. Raises MissingFolder."""
+def resolve_attributes(settings: FileSettings, path: str, looked_up: Mapping[Lookup, Scalar] | None) -> Attributes:
+    """A file's attributes, with the values that its lookups found; None where nobody looked. Raises MissingFolder."""
     if settings.constant_attributes is not None:
         return settings.constant_attributes
     return _choose_values(settings.candidates, path, looked_up)
 
 
-def _choose_values(candidates: CandidateValues, path: str, looked_up: Mapping[Lookup, Scalar]) -> Attributes:
-    """The value of each attribute, with templates filled in. Attributes that are null or not found are left out."""
+def _choose_values(candidates: CandidateValues, path: str, looked_up: Mapping[Lookup, Scalar] | None) -> Attributes:
+    """The value of each attribute, with templates filled in; without null ones, and those that nobody found."""
     attributes: dict[str, Scalar] = {}
+    found = looked_up or {}
     for name, values in candidates.items():
-        value = first_found(values, looked_up)
+        if looked_up is None and isinstance(values[0], Lookup):
+            continue
+        value = first_found(values, found)
         if isinstance(value, Lookup):
-            attributes[name] = looked_up[value]
+            attributes[name] = found[value]
         elif isinstance(value, tuple):
             try:
                 attributes[name] = fill_template(value, path)

@@ -37,7 +37,6 @@ def with_echo(mark: Mark, reported: Attributes, ignored_names: Collection[str] =
 
 
 def store_mark_for(owner: str, store: StoreSettings) -> StoreMark:
-    """The mark of a desired store."""
     digest = settings_digest(store.name, store.metadata, store.expires_after_days)
     return StoreMark(owner, store.key, digest, "".join(name_tag(name) for name in sorted(store.metadata)))
 

@@ -120,7 +120,6 @@ class StoreMark:
 
     @property
     def claim(self) -> tuple[str, str]:
-        """The owner, and the key that the store has in the manifest."""
         return self.owner, self.key
 
     @property
@@ -133,7 +132,6 @@ class StoreMark:
         return replace(self, settings_digest=ADOPTING)
 
     def set_by_us(self, metadata_key: str) -> bool:
-        """Whether the store's last apply set this metadata key."""
         tag = name_tag(metadata_key)
         return any(self.names[start : start + 8] == tag for start in range(0, len(self.names), 8))
 
@@ -225,7 +223,6 @@ def parse_mark(text: str) -> Mark | UnreadableMark:
 
 
 def parse_store_mark(text: str) -> StoreMark | UnreadableMark:
-    """A store's mark from its text."""
     if match := _STORE_MARK.fullmatch(text):
         return StoreMark(*match.groups(default=""))
     return _unreadable(text)
@@ -238,7 +235,6 @@ def _unreadable(text: str) -> UnreadableMark:
 
 
 def short_digest(text: str) -> str:
-    """The first 16 hex digits of SHA-256 over UTF-8 text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

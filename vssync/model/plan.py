@@ -123,7 +123,6 @@ class RecordedCopy:
 
     @classmethod
     def of(cls, file: LiveFile) -> RecordedCopy:
-        """The record of a live file."""
         return cls(file.id, file.status, file.created_at, file.mark, str(file.error or ""))
 
 
@@ -176,7 +175,6 @@ class FileChange:
 
     @property
     def attaches(self) -> bool:
-        """Whether it attaches a new copy."""
         return self.action in (Action.CREATE, Action.REPLACE)
 
     @property
@@ -342,7 +340,6 @@ class Plan:
     lookups: int = 0  # requests of its cost that are about other stores, and about what the service can do
 
     def changes(self) -> Iterator[StoreChange | FileChange | BatchChange]:
-        """Every change, store by store."""
         for store in self.stores:
             if store.change:
                 yield store.change

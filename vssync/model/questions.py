@@ -89,5 +89,4 @@ class QuestionSet:
     file: str = field(default="", compare=False)  # where they are written, as shown to people
 
     def is_enough(self, passed: int) -> bool:
-        """Whether so many questions that pass suffice."""
         return passed * 100 >= self.needed * len(self.questions) - 1e-9

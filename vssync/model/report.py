@@ -50,7 +50,6 @@ class Outcome:
 
     @property
     def creates_store(self) -> bool:
-        """Whether it made a store."""
         return not self.key and self.action is Action.CREATE and self.status is Status.DONE
 
 

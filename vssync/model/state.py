@@ -365,7 +365,7 @@ class Snapshot:
     created_here: Mapping[str, str] = field(default_factory=dict)  # keys by id, of stores that are this machine's
     gone_uploads: frozenset[str] = frozenset()  # ids of Files that stores list and that do not exist, where looked for
     stores_denied: int = 0  # the status that denied reading stores: then only those pinned by `id:` are known
-    store_places: Mapping[str, str] = field(default_factory=dict)  # in the manifest, by key, where these help people
+    store_locations: Mapping[str, str] = field(default_factory=dict)  # in the manifest, by key; if messages need them
     # Of files whose marks name none: the SHA-256 that each may have, where it was looked for and is not in `uploads`.
     texts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     uncompared_bytes: int = 0  # size of the Files that were not compared, because only `--compare` reads so much

@@ -118,7 +118,6 @@ def _is_adopting(store: DesiredStore, decision: StoreDecision, context: PlanCont
 
 
 def _contents_of(decision: StoreDecision, context: PlanContext) -> Contents:
-    """The files and batches that a store is planned from."""
     live = decision.planned_live
     return context.snapshot.contents[live.id] if live else Contents()
 

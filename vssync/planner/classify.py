@@ -56,7 +56,6 @@ class OwnedCopy:
 
     @property
     def recorded(self) -> RecordedCopy:
-        """The copy as a plan records it."""
         return RecordedCopy.of(self.file)
 
     @property
@@ -123,13 +122,11 @@ class DigestedFile:
         return copy.upload_name_digest in (self.name_digest, NONE) or self.name_digest == NONE
 
     def matches(self, copy: OwnedCopy) -> bool:
-        """Whether a copy has the content, the chunking and the upload name."""
         has_same_chunking = copy.mark.chunking_digest == self.chunking_digest
         return has_same_chunking and self.has_same_content(copy) and self.has_same_name(copy)
 
 
 def digest_files(store: DesiredStore) -> tuple[DigestedFile, ...]:
-    """The desired files of a store, sorted by key."""
     return tuple(map(DigestedFile.of, sorted(store.files, key=lambda file: file.key)))
 
 
@@ -161,7 +158,6 @@ class ClassifiedFiles:
 
     @property
     def our_ids(self) -> set[str]:
-        """The File ids of all our copies, provisional ones included."""
         return {copy.id for copy in self.our_copies}
 
 
@@ -184,7 +180,6 @@ def classify_files(files: Sequence[LiveFile], owners: Collection[str]) -> Classi
 
 
 def oldest_first(*copies: OwnedCopy) -> list[OwnedCopy]:
-    """These copies, in the order in which they were attached."""
     return sorted(copies, key=lambda copy: _creation_order(copy.file))
 
 

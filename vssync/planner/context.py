@@ -35,15 +35,12 @@ class PlanAddress:
         return f"{self.store}/{self.key}" if self.key else self.store
 
     def matches_store(self, store_key: str) -> bool:
-        """Whether the address names this store or something in it."""
         return store_key == self.store or bool(_compile_glob(self.store).match(store_key))
 
     def names_whole_store(self, store_key: str) -> bool:
-        """Whether the address names this store with everything in it."""
         return not self.key and self.matches_store(store_key)
 
     def contains(self, store_key: str, key: str) -> bool:
-        """Whether the address names this file, or its whole store."""
         is_in_store = self.matches_store(store_key)
         return is_in_store and (not self.key or key == self.key or _compile_glob(self.key).match(key))
 
@@ -72,7 +69,6 @@ class Scope:
 
     @classmethod
     def of(cls, options: Options, already_replaced: frozenset[tuple[str, str]] = frozenset()) -> Scope:
-        """The scope of these options."""
         return cls(
             targets=tuple(map(PlanAddress.parse, options.targets)),
             excludes=tuple(map(PlanAddress.parse, options.excludes)),
@@ -81,22 +77,18 @@ class Scope:
         )
 
     def touches_store(self, store_key: str) -> bool:
-        """Whether anything of the store is in scope."""
         is_targeted = not self.targets or any(address.matches_store(store_key) for address in self.targets)
         return is_targeted and not any(address.names_whole_store(store_key) for address in self.excludes)
 
     def includes_settings(self, store_key: str) -> bool:
-        """Whether the store's own settings are in scope."""
         is_targeted = not self.targets or any(address.names_whole_store(store_key) for address in self.targets)
         return is_targeted and self.touches_store(store_key)
 
     def includes_all_files(self, store_key: str) -> bool:
-        """Whether every key of the store is in scope."""
         is_narrowed = any(address.matches_store(store_key) for address in self.excludes)
         return self.includes_settings(store_key) and not is_narrowed
 
     def contains(self, store_key: str, key: str) -> bool:
-        """Whether one key is in scope."""
         is_targeted = not self.targets or any(address.contains(store_key, key) for address in self.targets)
         return is_targeted and not any(address.contains(store_key, key) for address in self.excludes)
 
@@ -170,14 +162,11 @@ class StorePlanContext:
         return self.common.snapshot.now
 
     def is_in_scope(self, key: str) -> bool:
-        """Whether `--target` and `--exclude` leave a key in the plan."""
         return self.common.scope.contains(self.store.key, key)
 
     @property
     def includes_all_files(self) -> bool:
-        """Whether every key of the store is in scope."""
         return self.common.scope.includes_all_files(self.store.key)
 
     def is_replace_requested(self, key: str) -> bool:
-        """Whether `--replace` names a key, and no earlier apply replaced it."""
         return self.common.scope.is_replace_requested(self.store.key, key)

@@ -85,7 +85,6 @@ class _KeyDecision:
     context: StorePlanContext
 
     def decide(self) -> tuple[FileChange, ...]:
-        """The changes of the first row of the table that fits."""
         right = [copy for copy in self.copies if self.wanted.matches(copy) and self._can_take(copy)]
         ingesting = self._newest(right, CopyState.INGESTING)
         if self.copies and self.context.is_replace_requested(self.wanted.key):

@@ -83,7 +83,7 @@ def decide_store(store: DesiredStore, match: StoreMatch, context: PlanContext) -
         return replace(decision, duplicates=tuple(other for other in others if other.owner == context.owner))
     if store.external or store.id:
         missing = f"no store {store.id} exists" if store.id else f"no store is named {store.name}"
-        detail = with_place(store, context.snapshot, f"{missing}; create it before its files can be managed")
+        detail = with_location(store, context.snapshot, f"{missing}; create it before its files can be managed")
         return _refuse_store(None, (Reason.MISSING,), detail)
     change = StoreChange(Action.CREATE, (Reason.MISSING,), metadata=_merge_metadata(store, None, context.owner))
     return _create_store(None, change, context)
@@ -150,7 +150,6 @@ def _decide_duplicates(
 
 
 def describe_unused(live: LiveStore) -> str:
-    """What to say of a store that matches besides the one in use."""
     return f"{live.id} matches this store as well, but is not in use"
 
 
@@ -244,7 +243,6 @@ def _create_store(live: LiveStore | None, change: StoreChange, context: PlanCont
 
 
 def _refuse_store(live: LiveStore | None, reasons: tuple[Reason, ...], detail: str) -> StoreDecision:
-    """Refuses to do anything about a store or the files in it."""
     return StoreDecision(live, StoreChange(Action.REFUSE, reasons, detail=detail), planned_files=PlannedFiles.NONE)
 
 
@@ -333,13 +331,13 @@ def describe_denial(store: DesiredStore, snapshot: Snapshot) -> str:
         pin = "`external: true`" if store.id else "`id:` and `external: true`"
         way_out = f"use one that may, for example in `control_auth`, or give the store {pin}"
         text = f"this credential may not read stores: {way_out}; then only its files are read"
-    return with_place(store, snapshot, text)
+    return with_location(store, snapshot, text)
 
 
-def with_place(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
-    """The text, prefixed with the place in the manifest that declares the store, if that is known."""
-    place = snapshot.store_places.get(store.key)
-    return f"{place}: {text}" if place else text
+def with_location(store: DesiredStore, snapshot: Snapshot, text: str) -> str:
+    """The text, after the place in the manifest that declares the store, if that is known."""
+    location = snapshot.store_locations.get(store.key)
+    return f"{location}: {text}" if location else text
 
 
 def newer_mark_problem(live: LiveStore) -> str:

@@ -160,7 +160,7 @@ def _attribute_values(attributes: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 
 def live_environment(name: str, desired: Desired, snapshot: Snapshot, capabilities: Capabilities) -> EnvironmentState:
-    """An environment as its service holds it, by the marks of its files; the manifest's files need not be read.
+    """An environment as its service holds it, by the marks of its files.
 
     The service, and the names, ids and protection of stores, are left out, since every environment has its own. Raises
     Refused for a store of another owner, and where it is not clear which of two live stores is meant.

@@ -50,7 +50,6 @@ class _LeavingStore:
         return cls(key, key if is_first else f"{key}@{live.id}", live, contents, classified, context)
 
     def plan(self, decision: _RemovalDecision, notes: Sequence[Note]) -> StorePlan:
-        """The plan of what was decided."""
         return StorePlan(
             key=self.plan_key,
             name=self.live.name,

@@ -39,7 +39,6 @@ class StoreDraft:
 
     @property
     def dropped_keys_by_id(self) -> dict[str, str]:
-        """The key of each copy that a change detaches, by the copy's id."""
         return {copy.id: change.key for change in self.changes for copy in change.drop}
 
     @property
@@ -181,10 +180,7 @@ def _delete_unneeded(
 
 
 def _finished_moves(
-    unneeded: Sequence[Copies],
-    in_scope: Sequence[DigestedFile],
-    assigned: AssignedCopies,
-    context: StorePlanContext,
+    unneeded: Sequence[Copies], in_scope: Sequence[DigestedFile], assigned: AssignedCopies, context: StorePlanContext
 ) -> dict[str, tuple[str, OwnedCopy]]:
     """Moves that an interrupted run left with their old copies: new key and copy, by the id of the newest old copy.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import chain
 
 from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute, key_digest
 from vssync.model.plan import Action, FileChange, Note, NoteKind, Options, Reason, RecordedCopy
@@ -126,10 +126,7 @@ def _take_declared(
 
 
 def decide_takers(
-    takers: Sequence[DigestedFile],
-    assigned: AssignedCopies,
-    classified: ClassifiedFiles,
-    context: StorePlanContext,
+    takers: Sequence[DigestedFile], assigned: AssignedCopies, classified: ClassifiedFiles, context: StorePlanContext
 ) -> Takeovers:
     """What becomes of the takers, in their order.
 
@@ -169,25 +166,31 @@ def _find_former_copies(
     by_path = [wanted for wanted in takers if not wanted.declared_id]
     if not (by_path and context.store.prune):
         return {}
-    # By (content, chunking, upload name) and, where the name does not count, by (content, chunking). Sorted backwards,
-    # since they are taken from the end.
-    free: dict[tuple[str, ...], list[Copies]] = {}
+    # The copies of a former key by what they are, and by that and their upload name. Sorted backwards, since they are
+    # taken from the end.
+    with_content = defaultdict[tuple[str, str], list[Copies]](list)  # by content and chunking
+    with_name = defaultdict[tuple[str, str, str], list[Copies]](list)
     for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True):
-        completed = [copy for copy in copies if copy.state(context.now) is CopyState.COMPLETED]
-        identities = {(copy.mark.content, copy.mark.chunking_digest, copy.upload_name_digest) for copy in completed}
-        for identity in identities | {identity[:2] for identity in identities}:
-            free.setdefault(identity, []).append(copies)
+        marks = [(copy.mark, copy) for copy in copies if copy.state(context.now) is CopyState.COMPLETED]
+        for content, chunking in {(mark.content, mark.chunking_digest) for mark, _ in marks}:
+            with_content[content, chunking].append(copies)
+        for identity in {(mark.content, mark.chunking_digest, copy.upload_name_digest) for mark, copy in marks}:
+            with_name[identity].append(copies)
     former_copies: dict[str, Copies] = {}
     moved_ids: set[str] = set()  # of the first of each key's copies, which move together
-    same_name = ((wanted, (name,)) for wanted in by_path for name in (wanted.name_digest, NONE))
-    any_name = ((wanted, ()) for wanted in by_path)
-    for wanted, name in chain(same_name, any_name):
-        matching = free.get((wanted.content, wanted.chunking_digest, *name), [])
-        while matching and matching[-1][0].id in moved_ids:
-            matching.pop()
-        if matching and wanted.key not in former_copies:
-            former_copies[wanted.key] = matching.pop()
+
+    def take(wanted: DigestedFile, candidates: list[Copies]) -> None:
+        while candidates and candidates[-1][0].id in moved_ids:
+            candidates.pop()
+        if candidates and wanted.key not in former_copies:
+            former_copies[wanted.key] = candidates.pop()
             moved_ids.add(former_copies[wanted.key][0].id)
+
+    for wanted in by_path:
+        for name in (wanted.name_digest, NONE):
+            take(wanted, with_name[wanted.content, wanted.chunking_digest, name])
+    for wanted in by_path:
+        take(wanted, with_content[wanted.content, wanted.chunking_digest])
     return former_copies
 
 

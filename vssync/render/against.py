@@ -23,7 +23,6 @@ _LEFT_OUT = "Left out, where that changed"
 
 
 def comparison_text(comparison: ManifestComparison, view: View) -> str:
-    """The comparison for a terminal."""
     basis = wrap_sentences(escape_control(basis_text(comparison)), 0, view)
     blocks = [
         [f"{title}:", *(f"  {part}" for line in lines for part in wrap_sentences(line, 2, view))]
@@ -33,7 +32,6 @@ def comparison_text(comparison: ManifestComparison, view: View) -> str:
 
 
 def comparison_json(comparison: ManifestComparison) -> str:
-    """The plan of a comparison, and what it compares."""
     own = {name: json_value(getattr(comparison, name)) for name in ("before", "notes", "governing", "left_out_before")}
     after = json_value(comparison.after) if comparison.after else None
     lines = planfile.dump_lines(comparison.plan, "against", **own, after=after, same=comparison.same)

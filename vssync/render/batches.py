@@ -51,7 +51,6 @@ def batches_text(rows: tuple[LiveBatchRow, ...], desired: Desired, *, are_all: b
 
 
 def batches_json(rows: tuple[LiveBatchRow, ...], desired: Desired, *, are_all: bool = True) -> str:
-    """The same for a program."""
     batches = [
         {
             "id": row.batch.id,

@@ -83,7 +83,6 @@ class ManifestReview:
 
     @property
     def shown(self) -> Plan | None:
-        """The plan to show."""
         return self.plan or (shown_plan(self.comparison) if self.comparison else None)
 
     @property
@@ -234,7 +233,6 @@ def _setting_line(change: GuardChange, review: ManifestReview, job: JobReview) -
 
 
 def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[MarkdownBlock]:
-    """Each store's refusals as a quote: what would be lost, where that comes from, and the way out."""
     plan = review.shown
     if plan is None:
         return
@@ -248,7 +246,7 @@ def _refusal_blocks(review: ManifestReview, job: JobReview) -> Iterator[Markdown
         lost = [short_code(change.key) for change in files if change.action is Action.DELETE]
         lines += [f"It would lose {join_first(lost, _NAMED)}."] if lost else []
         lines += [_fewer_line(fewer, job) for fewer in review.fewer.get(key, ())]
-        lines += _ways_out(refusals, review.labels.get(key, ()), told=bool(review.fewer.get(key)))
+        lines += _ways_out(refusals, review.labels.get(key, ()), with_counts=not review.fewer.get(key))
         yield MarkdownBlock(f"> {'<br>'.join(lines)}")
 
 
@@ -261,16 +259,16 @@ def _fewer_line(fewer: FewerMatches, job: JobReview) -> str:
     return f"{here}, {fewer.before:,} on {base}{was}."
 
 
-def _ways_out(refusals: Sequence[Refusal], labels: Sequence[str], *, told: bool) -> list[str]:
-    """The label that lifts a refusal; hints; without either, what to type. `told`: what patterns match is known."""
+def _ways_out(refusals: Sequence[Refusal], labels: Sequence[str], *, with_counts: bool) -> list[str]:
+    """The label that lifts a refusal; hints; without either, what to type. `with_counts`: how much patterns match."""
     ways = [way for refusal in refusals for way in refusal.way_out]
-    hints = [way for way in ways if _COMMAND not in way and not (told and way.endswith(_COUNTED))]
-    lines = [_way(way) for way in dict.fromkeys(hints or ([] if labels else ways))]
+    hints = [way for way in ways if _COMMAND not in way and (with_counts or not way.endswith(_COUNTED))]
+    lines = [_format_way_out(way) for way in dict.fromkeys(hints or ([] if labels else ways))]
     noun = "label" if len(labels) == 1 else "labels"
     return [*lines, *([f"Meant? Add the {noun} {join_words(list(map(short_code, labels)))}."] if labels else [])]
 
 
-def _way(text: str) -> str:
+def _format_way_out(text: str) -> str:
     purpose, command, arguments = text.partition(_COMMAND)
     return f"{short_prose(purpose.strip())} {short_code(command.strip() + arguments)}" if command else short_prose(text)
 
@@ -330,7 +328,6 @@ def _urls(review: ManifestReview, plan: Plan, job: JobReview) -> dict[str, str]:
 
 
 def _link(location: str, job: JobReview) -> str:
-    """A place in a file, and the way to it."""
     match = _LOCATION.fullmatch(location)
     line = f"#L{match['line']}" if match and match["line"] else ""
     file = match["file"] if match else location

@@ -82,7 +82,6 @@ def _indented_fields(fields: Fields, view: View) -> list[str]:
 
 
 def diff_json(diff: EnvironmentDiff) -> str:
-    """The same for a program."""
     stores = {
         pair.key: {
             "in": [side for side, store in (("left", pair.left), ("right", pair.right)) if store],

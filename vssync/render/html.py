@@ -11,7 +11,6 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -32,8 +31,6 @@ from vssync.render.layout import UNLIMITED, StoreBlock, View, count_files, size_
 from vssync.render.page import (
     COUNTED_SIGNS,
     TONES,
-    Picture,
-    StoreAnswers,
     StoreView,
     answer_views,
     count_signs,
@@ -41,8 +38,8 @@ from vssync.render.page import (
     store_views,
     urgent_views,
 )
-from vssync.render.plan_lines import STORE, BatchRow, PlanRow, batch_rows, sign_of
-from vssync.render.report import already_head, apply_parts, end_lines, held_head, orphans_head, report_blocks
+from vssync.render.plan_lines import STORE, PlanRow, batch_rows, sign_of
+from vssync.render.report import already_head, apply_parts, end_lines, report_blocks, upload_lists
 from vssync.render.test import report_total
 from vssync.text import count_noun, escape_control, format_size
 
@@ -72,45 +69,8 @@ _CI_COMMAND = re.compile(r"((?:^\s*(?=::))|(?=##\[))([:#])", re.MULTILINE)
 _ADDRESS = re.compile(r"https?://\S+")
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """What the top of every page shows. `totals` are a number, words and a tone each."""
-
-    kind: str
-    heading: str
-    verdict: str
-    tone: str
-    facts: Mapping[str, str]
-    totals: list[tuple[str, str, str]]
-    lines: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _ChangesPage(_Page):
-    """All that the page of a plan or a report shows."""
-
-    urgent_title: str
-    urgent: list[StoreView]
-    stores: list[StoreView]
-    overview: Picture | None
-    preface: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    refusals: list[tuple[str, list[str]]] = field(default_factory=list)
-    quiet: list[str] = field(default_factory=list)
-    batches: list[tuple[str, list[BatchRow]]] = field(default_factory=list)
-    lists: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
-    questions: list[StoreAnswers] = field(default_factory=list)
-
-    @property
-    def anchors(self) -> Mapping[str, str]:
-        """Where each store stands in the page, by its key."""
-        return {store.key: store.anchor for store in self.stores if store.key}
-
-
-@dataclass(frozen=True, slots=True)
-class _AnswersPage(_Page):
-    """All that the page of a test shows."""
-
-    questions: list[StoreAnswers]
+# Parts of a page of changes that not every such page has.
+_OPTIONAL = ("preface", "refusals", "quiet", "batches", "lists", "questions")
 
 
 def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -124,7 +84,10 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
     verdict, tone = _plan_verdict(plan, blocks, urgent)
     counted = [(store, Counter(map(sign_of, store.files)), _store_note(store)) for store in shown]
     left_out = [sum(map(len, store.left_out.values())) for store in shown]
-    page = _ChangesPage(
+    stores = store_views(blocks, {store.key: _place(store, store.id, created="to be created") for store in shown})
+    return _render(
+        "changes.html",
+        full=view.full,
         kind="plan",
         heading=wording.owner_text(plan.owner),
         verdict=verdict,
@@ -134,18 +97,17 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
         lines=[*lines, *([total] if tone == "calm" else []), *plan_text.legend(plan)],
         urgent_title="Needs attention",
         urgent=urgent,
-        stores=store_views(blocks, {store.key: _place(store, store.id, created="to be created") for store in shown}),
+        stores=stores,
+        anchors=_anchors(stores),
         overview=picture_stores(counted, {"left out": left_out, "unchanged": [store.unchanged for store in shown]}),
-        preface=preface or {},
-        refusals=_refusals(plan),
+        preface=[*(preface or {}).items()],
+        refusals=[*plan_text.refusal_groups(plan)],
         quiet=plan_text.quiet_lines(plan, full=view.full),
         batches=[(store.key, rows) for store in plan.stores if (rows := list(batch_rows(store)))],
     )
-    return _render("changes.html", page, full=view.full)
 
 
 def comparison_html(comparison: ManifestComparison, view: View, audit: Audit) -> str:
-    """A comparison as a page: its plan, below what is compared."""
     preface = {"Comparison": [basis_text(comparison)], **comparison_sections(comparison)}
     return plan_html(shown_plan(comparison), view, audit, preface)
 
@@ -163,10 +125,12 @@ def report_html(report: Report, view: View, answers: QuestionReport | None = Non
     is_good = report.converged and not fails
     verdict = "Everything is as declared" if report.converged else "Not everything is as declared"
     verdict += ", but not enough questions are answered." if fails else "."
-    heads = ((orphans_head(report.orphans), report.orphans), (held_head(report.held), report.held))
-    lists = [(head, [*map(_upload_entry, uploads)]) for head, uploads in heads if uploads]
+    lists = [(head, [*map(_upload_entry, uploads)]) for head, uploads in upload_lists(report)]
     already = [(already_head(report.already), [(address, "") for address in report.already])] if report.already else []
-    page = _ChangesPage(
+    views = store_views(blocks, {key: _place(store, ids.get(key, store.id)) for key, store in stores.items()})
+    return _render(
+        "changes.html",
+        full=view.full,
         kind="report",
         heading=wording.owner_text(plan.owner),
         verdict=verdict,
@@ -176,19 +140,20 @@ def report_html(report: Report, view: View, answers: QuestionReport | None = Non
         lines=[*lines, total],
         urgent_title="Not done",
         urgent=urgent_views(blocks),
-        stores=store_views(blocks, {key: _place(store, ids.get(key, store.id)) for key, store in stores.items()}),
+        stores=views,
+        anchors=_anchors(views),
         overview=picture_stores([(stores[block.key], count_signs(block.rows), "") for block in blocks], {}),
         lists=[*lists, *already],
         questions=answer_views(answers) if answers else [],
     )
-    return _render("changes.html", page, full=view.full)
 
 
 def questions_html(report: QuestionReport, view: View, audit: Audit) -> str:
-    """What stores answer to their questions, as a page."""
     unasked = any(store.unasked for store in report.stores)
     verdict = "Not all questions could be asked." if unasked else "All questions that must pass do."
-    page = _AnswersPage(
+    return _render(
+        "answers.html",
+        full=view.full,
         kind="test",
         heading=wording.owner_text(report.owner),
         verdict="Too few questions pass, or a `never` is broken." if report.failed else verdict,
@@ -198,7 +163,11 @@ def questions_html(report: QuestionReport, view: View, audit: Audit) -> str:
         lines=[report_total(report)] if report.stores[1:] else [],
         questions=answer_views(report),
     )
-    return _render("answers.html", page, full=view.full)
+
+
+def _anchors(stores: Iterable[StoreView]) -> dict[str, str]:
+    """Where each store stands in the page, by its key."""
+    return {store.key: store.anchor for store in stores if store.key}
 
 
 def _question_totals(report: QuestionReport) -> list[tuple[str, str, str]]:
@@ -251,17 +220,6 @@ def _totals(parts: Iterable[str]) -> list[tuple[str, str, str]]:
         endings = (tone for ending, tone in _TONES_OF_TOTALS.items() if f" {words}".endswith(f" {ending}"))
         totals.append((number, words, next(endings, "note")))
     return totals
-
-
-def _refusals(plan: Plan) -> list[tuple[str, list[str]]]:
-    """Each refusal and what can be done, as the text has them: a line, and further indented lines below it."""
-    refusals: list[tuple[str, list[str]]] = []
-    for line in plan_text.refusal_lines(plan)[1:]:
-        if line.startswith("    "):
-            refusals[-1][1].append(line.strip())
-        else:
-            refusals.append((line.strip(), []))
-    return refusals
 
 
 def _place(store: StorePlan, id: str, *, created: str = "") -> str:
@@ -341,12 +299,13 @@ def _without_control(value: object) -> object:
     return escape_control(value) if type(value) is str else value
 
 
-def _render(template: str, page: _Page, *, full: bool) -> str:
+def _render(template: str, *, full: bool, **page: object) -> str:
+    """The page of a template, which names what it needs; what is missing raises an error, but for `_OPTIONAL`."""
     environment = _environment()
     style = environment.get_template("style.css").render()
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     shown = environment.get_template(template).render(
-        page=page,
+        page=dict.fromkeys(_OPTIONAL, ()) | page,
         style=Markup(style),
         style_hash=digest,
         most=UNLIMITED if full else _NAMED,

@@ -85,7 +85,6 @@ def validation_json(desired: Desired | None, warnings: Sequence[Problem] = (), p
 
 
 def status_json(plan: Plan) -> str:
-    """Each store, whether it agrees with the manifest, and what a plan would change."""
     convergence = find_convergence(plan)
     return document(
         "status",

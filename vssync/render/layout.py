@@ -75,7 +75,6 @@ class Columns:
     color: bool = False
 
     def format_lines(self, lines: Iterable[TextLine]) -> list[str]:
-        """The lines as text, without trailing spaces."""
         return [f"{self._sign_text(line)}{self._column_text(line)}".rstrip() for line in lines]
 
     def _sign_text(self, line: TextLine) -> str:
@@ -161,7 +160,7 @@ class GroupDetail:
 
 
 ALL = GroupDetail(rows=UNLIMITED)
-STEPS = (GroupDetail(), GroupDetail(4, 1, 3, 5), GroupDetail(2, 1, 1, 2), GroupDetail(0, 1, 0, 0))  # less and less
+DETAIL_LEVELS = (GroupDetail(), GroupDetail(4, 1, 3, 5), GroupDetail(2, 1, 1, 2), GroupDetail(0, 1, 0, 0))  # most first
 
 
 def group_lines(
@@ -208,7 +207,6 @@ def size_text(row: PlanRow) -> str:
 
 
 def _detail_text(row: PlanRow, view: View, wrap: Callable[[str, int, View], list[str]]) -> list[str]:
-    """The lines below a row."""
     return [*field_lines(row.fields, view), *(line for text in row.below for line in wrap(text, BELOW, view))]
 
 
@@ -338,7 +336,6 @@ def _shared_row(rows: list[tuple[str, PlanRow]]) -> PlanRow:
 
 
 def show_blocks(blocks: list[StoreBlock], view: View) -> list[list[str]]:
-    """The blocks as text, in columns that all of them share."""
     fitted = fit_blocks(blocks, view)
     widths = lay_out_columns([line for block in fitted for line in block], view)
     return [widths.format_lines(block) for block in fitted]
@@ -351,7 +348,7 @@ def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
     """
     many = sum(len(block.rows) for block in blocks) > _MANY or len(blocks) > _STORES
     few = sum(row.sign == "!" for block in blocks for row in block.rows) < _FAILURES
-    for detail in (ALL,) if view.full else STEPS:
+    for detail in (ALL,) if view.full else DETAIL_LEVELS:
         fitted = [[block.head, *group_lines(block.rows, detail, view, unfold_failures=few)] for block in blocks]
         if view.full or not many or sum(len(lines) + 1 for lines in fitted) <= _SCREEN:
             return fitted

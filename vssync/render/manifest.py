@@ -26,7 +26,6 @@ class TracedFile:
 
 
 def manifest_yaml(manifest: Manifest, files: tuple[TracedFile, ...] = ()) -> str:
-    """The resolved manifest as YAML, its files below it as comments."""
     blocks = ["\n".join(f"# {line}" for line in _file_lines(traced)) for traced in files]
     return "\n\n".join([yaml_text(_manifest_tree(manifest)), *blocks])
 

@@ -6,7 +6,6 @@ Names of stores and files stand in code only: elsewhere a forge would take them 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
@@ -33,6 +32,7 @@ from vssync.render.plan_lines import PlanRow
 from vssync.render.report import already_lines, apply_line, end_lines, report_blocks, upload_lines
 from vssync.text import (
     count_noun,
+    escape_categories,
     escape_ci_commands,
     escape_control,
     shorten_middle,
@@ -84,7 +84,6 @@ def _audit_texts(audit: Audit) -> list[str]:
 
 
 def title_block(kind: str, owner: str, heading: str) -> MarkdownBlock:
-    """The marker of a comment on one manifest, and its heading."""
     return MarkdownBlock(f"{comment_marker(kind, owner)}\n### vssync {kind}: {inline_code(heading)}")
 
 
@@ -223,7 +222,6 @@ def short_prose(text: str) -> str:
 
 
 def table_line(cells: Iterable[str]) -> str:
-    """A line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -238,9 +236,7 @@ def comment_marker(kind: str, owner: str) -> str:
 
 def clean_markdown(text: str) -> str:
     """A text without what a forge refuses or a terminal obeys: control characters and halves of characters."""
-    text = text.replace("\r\n", "\n")
-    bad = {char for char in set(text) if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"}
-    return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in bad})
+    return escape_categories(text.replace("\r\n", "\n"), ("Cc", "Cs"), kept="\n\t")
 
 
 def fit_markdown(text: str, most: int, ending: str, size: Measure = size_in_utf16) -> str:

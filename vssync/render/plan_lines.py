@@ -141,7 +141,6 @@ def _batch_text(change: FileChange, store: StorePlan) -> str:
 
 
 def sign_of(change: FileChange) -> str:
-    """A change's sign; a replace with a gap has its own."""
     return wording.GAP_SIGN if has_gap(change) else wording.SIGNS[change.action]
 
 
@@ -197,7 +196,6 @@ def _outcome_row(outcome: Outcome, changes: Mapping[str, FileChange], noun: str)
 
 
 def _outcome_text(outcome: Outcome) -> str:
-    """An outcome in a few words."""
     tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
     done = "created" if outcome.action is Action.CREATE and not outcome.key else wording.DONE[outcome.action]
     if outcome.already:

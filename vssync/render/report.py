@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.report import Audit, Orphan, Outcome, Report, Status
@@ -22,8 +22,9 @@ from vssync.render.layout import (
 )
 from vssync.render.plan_lines import report_rows
 from vssync.render.plan_text import _ALREADY, _ORPHANS, join_blocks
-from vssync.text import count_noun, display_width, escape_control, format_elapsed, pad_right
+from vssync.text import count_noun, display_width, escape_control, format_elapsed, pad_right, shorten_middle
 
+_NAME = 8  # columns that are left of a name
 _NEW_IDS = 5  # of more new stores `vssync output` prints the ids
 
 
@@ -107,31 +108,27 @@ def already_lines(addresses: tuple[str, ...], view: View) -> list[str]:
 
 
 def already_head(addresses: Sequence[str]) -> str:
-    """How many changes of a saved plan were already applied."""
     were = "was" if len(addresses) == 1 else "were"
     return f"Skipped: {count_noun(len(addresses), 'change')} of the saved plan {were} already applied."
 
 
 def upload_lines(report: Report, view: View) -> list[list[str]]:
     """A block each of the uploads that no store lists, and of those that stay because others hold them."""
-    heads = ((orphans_head(report.orphans), report.orphans), (held_head(report.held), report.held))
-    return [_list_uploads(head, uploads, view) for head, uploads in heads]
+    return [_list_uploads(head, uploads, view) for head, uploads in upload_lists(report)]
 
 
-def held_head(held: Sequence[Orphan]) -> str:
-    """How many uploads stay because others hold them."""
-    return f"Kept: {count_noun(len(held), 'upload')} that stores of others hold."
+def upload_lists(report: Report) -> list[tuple[str, Sequence[Orphan]]]:
+    held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
+    lists = ((orphans_head(report.orphans), report.orphans), (held, report.held))
+    return [(head, uploads) for head, uploads in lists if uploads]
 
 
 def orphans_head(orphans: Sequence[Orphan]) -> str:
-    """How many uploads no store lists, and the command that finds them."""
     command = f"vssync gc{' --suspected' if any(orphan.suspected for orphan in orphans) else ''}"
     return f"Orphans: {count_noun(len(orphans), 'upload')} that no store lists. See `{command}`."
 
 
 def _list_uploads(head: str, uploads: Sequence[Orphan], view: View) -> list[str]:
-    if not uploads:
-        return []
     shown = uploads if view.full else uploads[:_ORPHANS]
     lines = []
     for upload in shown:
@@ -157,13 +154,19 @@ def end_lines(report: Report) -> list[str]:
 
 
 def audit_lines(audit: Audit, view: View) -> list[str]:
-    """When, of which commit and by whom something was applied, with which version, which plan, and in which CI run."""
+    """When, of which commit and by whom something was applied, with which version, which plan, and in which CI run.
+
+    A name is cut to what the line has room for.
+    """
     parts, run = wording.audit_parts(audit), [f"Run: {escape_control(audit.run_url)}"] if audit.run_url else []
+    excess, name = display_width("; ".join(parts)) - view.width, escape_control(audit.stamp.actor)
+    if excess > 0 and not view.full:
+        cut = shorten_middle(name, max(_NAME, display_width(name) - excess))
+        parts = wording.audit_parts(replace(audit, stamp=replace(audit.stamp, actor=cut)))
     return [*(wrap_sentences("; ".join(parts), 0, view) if parts else []), *run]
 
 
 def apply_line(report: Report) -> str:
-    """The totals of a report in their fixed form."""
     return f"Apply: {', '.join(apply_parts(report))} in {format_elapsed(report.seconds)}."
 
 

@@ -97,6 +97,5 @@ def _wrap_line(line: str, room: int) -> Iterator[str]:
 
 
 def search_json(results: SearchResults) -> str:
-    """The same for a program, with all attributes and whole texts."""
     hits = [asdict(hit) | {"attributes": dict(hit.attributes)} for hit in results.hits]
     return document("search", results=hits, problems=list(results.problems))

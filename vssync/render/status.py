@@ -14,14 +14,7 @@ from vssync.planner.estimate import count_changes
 from vssync.render import wording
 from vssync.render.layout import View, fit_totals, wrap_sentences
 from vssync.render.plan_text import join_blocks, store_verb, total_lines
-from vssync.text import (
-    display_width,
-    escape_ci_commands,
-    escape_control,
-    format_size,
-    pad_right,
-    shorten_middle,
-)
+from vssync.text import display_width, escape_ci_commands, escape_control, format_size, pad_right, shorten_middle
 
 _BELOW = " " * 10
 _IN_DETAIL = 5  # stores; of more there is a line each
@@ -72,7 +65,6 @@ def inspection_text(inspection: FileInspection, desired: Desired) -> str:
 
 
 def inspection_json(inspection: FileInspection, desired: Desired) -> str:
-    """The same for a program."""
     copies = [
         {
             "id": copy.file.id,
@@ -132,7 +124,6 @@ def _copy_entries(copy: LiveCopy) -> list[tuple[str, str]]:
 
 
 def _own_attributes(file: LiveFile) -> dict[str, Scalar]:
-    """A file's attributes without those of vssync."""
     return {name: value for name, value in file.attributes.items() if not name.startswith(RESERVED_PREFIX)}
 
 

@@ -52,11 +52,11 @@ def questions_text(report: QuestionReport, view: View) -> str:
 
 def _store_lines(report: QuestionReport, store: StoreScore, view: View) -> Iterator[TextLine]:
     """A heading, then the questions that could not be asked, and those that fail."""
-    tops = sorted({result.question.top for result in store.results})
-    first = f"the first {tops[0]}" if len(tops) == 1 else f"the first {tops[0]} to {tops[-1]}"
+    first, *more = sorted({result.question.top for result in store.results}, reverse=True)
+    hits = "the first hit" if first == 1 else f"the first {first}{' at most' if more else ''}"
     left = f"{escape_control(wording.owner_text(report.owner))}: {escape_control(store.key)}"
     left += f"  {wording.short_id(store.id) or 'not live'}"
-    yield TextLine(left, right=f"{count_noun(len(store.results), 'question')}, {first}", indent=0)
+    yield TextLine(left, right=f"{count_noun(len(store.results), 'question')}, {hits}", indent=0)
     yield from _unasked_lines(store, view)
     failed = [result for result in store.results if not (result.passed or result.error)]
     shown = failed if view.full else failed[:_FAILURES]
@@ -116,7 +116,11 @@ def result_details(result: QuestionResult, *, full: bool) -> Iterator[tuple[str,
 def expected_text(each: PatternResult, top: int) -> str:
     """Where an expected document is: "docs/keys.md: in the store, ranked 9"."""
     which = f" ({each.key})" if each.key not in ("", each.pattern) else ""
-    where = f"ranked {each.rank}" if 0 < each.rank <= top else each.detail or f"not among the first {top}"
+    where = (
+        f"ranked {each.rank}"
+        if 0 < each.rank <= top
+        else each.detail or ("not the first hit" if top == 1 else f"not among the first {top}")
+    )
     return f"{each.pattern}: {where}{which}"
 
 
@@ -166,13 +170,11 @@ def store_total(store: StoreScore) -> str:
 
 
 def report_total(report: QuestionReport) -> str:
-    """How many stores pass."""
     good = sum(not (store.failed or store.unasked) for store in report.stores)
     return f"{good:,} of {count_noun(len(report.stores), 'store')} pass."
 
 
 def questions_markdown(report: QuestionReport, view: View) -> str:
-    """The report for a comment or a job's summary."""
     return join_markdown(question_blocks(report, view), SUMMARY if view.full else COMMENT, cut=_CUT)
 
 
@@ -215,7 +217,6 @@ def lost_question_blocks(plans: Iterable[tuple[str, Plan | None]]) -> Iterator[M
 
 
 def questions_json(report: QuestionReport) -> str:
-    """Every question with its hits."""
     return document("test", **question_values(report))
 
 
@@ -288,6 +289,5 @@ def _counts(stores: list[StoreScore] | tuple[StoreScore, ...]) -> dict[str, str]
 
 
 def _xml_text(text: str) -> str:
-    """A text that XML 1.0 can hold: besides control characters, two that are none are forbidden."""
-    text = escape_control(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
-    return escape_ci_commands(text)
+    """A text that XML 1.0 can hold, and that commands no runner."""
+    return escape_ci_commands(escape_control(text))

@@ -284,7 +284,6 @@ def audit_parts(audit: Audit) -> list[str]:
 
 
 def is_created(store: StorePlan) -> bool:
-    """Whether a plan creates the store."""
     return store.action is Action.CREATE
 
 

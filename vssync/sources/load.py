@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vssync.errors import ManifestError, Problem, VssyncError
+from vssync.files import describe_path
 from vssync.manifest import resolve
 from vssync.manifest.build import build_manifest, check_document, declared_variables, resolve_includes
 from vssync.manifest.diagnostics import (
@@ -19,8 +20,8 @@ from vssync.manifest.diagnostics import (
     Documents,
     adding_problems,
     did_you_mean,
+    find_source_locations,
     locate_diagnostics,
-    locate_values,
     raise_if_any,
 )
 from vssync.manifest.lookups import GIT_DATE, Lookup
@@ -60,6 +61,12 @@ class LoadedManifest:
         return self.sandbox.folders[0]
 
     @property
+    def without_files(self) -> LoadedManifest:
+        """The same stores as if they declared no files, for what is decided about a store whatever it holds."""
+        stores = tuple(replace(store, files=(), skipped={}) for store in self.desired.stores)
+        return replace(self, desired=replace(self.desired, stores=stores))
+
+    @property
     def contents(self) -> FileContents:
         """The bytes that its files are uploaded as."""
         return FileContents(self.root, self.converter)
@@ -75,7 +82,9 @@ def find_manifest(path: Path) -> Path:
         raise ManifestError((Problem(str(path), 0, 0, f"holds {' and '.join(MANIFEST_NAMES)}", "keep one of them"),))
     file = files[0] if files else path / MANIFEST_NAME
     if not file.is_file():
-        raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", _manifest_hint(file)),))
+        kind = describe_path(file)
+        what = f"is {kind}, not a manifest" if kind else "there is no manifest"
+        raise ManifestError((Problem(str(file), 0, 0, what, _manifest_hint(file)),))
     return file
 
 
@@ -128,26 +137,28 @@ def load_sources(
         inner = sandbox.around(root)
         listing = options.walk(root, manifest.patterns, inner)
     selections, selection_problems = select_files(manifest, listing)
-    options = replace(options, hashed=options.hashed and not manifest.problems)
+    is_read, options = options.hashed, replace(options, hashed=options.hashed and not manifest.problems)
     with adding_problems((*manifest.problems, *selection_problems)):
-        commit_dates = _commit_dates(manifest, root, selections)
-    readings, read_problems = read_files(inner, read_jobs(selections, options.hashed, commit_dates), options)
+        commit_dates = _commit_dates(manifest, root, selections) if is_read else {}
+    jobs = read_jobs(selections, options.hashed, commit_dates) if is_read else ()
+    readings, read_problems = read_files(inner, jobs, options)
     asking = replace(manifest, stores=()) if options.is_past else manifest  # nobody asks the questions of the past
     questions, question_problems = read_questions(asking, file.parent, sandbox, options.checkout)
     problems = (*manifest.problems, *selection_problems, *read_problems, *question_problems)
     with adding_problems(problems):
-        desired, warnings = resolve.resolve_desired(manifest, selections, readings, is_past=options.is_past)
+        found = readings if is_read else None
+        desired, warnings = resolve.resolve_desired(manifest, selections, found, is_past=options.is_past)
     if manifest.problems or (problems and not options.is_past):
         raise ManifestError(problems)
-    desired, question_warnings = with_questions(desired, questions)
-    found = problems if options.is_past else find_warnings(manifest, selections, listing)
-    warnings = (*found, *warnings, *question_warnings)
+    desired, question_warnings = with_questions(desired, questions if is_read else {})
+    own_warnings = problems if options.is_past else find_warnings(manifest, selections, listing)
+    warnings = (*own_warnings, *warnings, *question_warnings)
     return LoadedManifest(desired, inner, str(file), manifest, warnings, commit_dates, options.converter)
 
 
-def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
+def find_source_location(loaded: LoadedManifest, path: TreePath) -> str:
     """Where one value is written, as people read it: vssync.yaml:12:11."""
-    return str(locate_values(loaded.manifest.documents, (path,))[path])
+    return str(find_source_locations(loaded.manifest.documents, (path,))[path])
 
 
 def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, resolve.Provenance]:

@@ -40,8 +40,8 @@ _LFS_FIELDS = re.compile(rb"(?m)^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})$"
 class LoadOptions:
     """How a manifest and its files are read.
 
-    Without `hashed`, a file is read only if attributes are looked up in it: files have no SHA-256, and a draft or blank
-    file is left out only if it is read. `on_hashed` is called with the numbers of files and bytes read so far.
+    Without `hashed`, no file is read, and nothing is converted: files have no SHA-256 and not the attributes that are
+    looked up in them, and drafts are among them. `on_hashed` is called with the numbers of files and bytes read so far.
 
     In a `checkout`, a Git LFS pointer stands for its document. Nobody can fix a manifest that `is_past`, an earlier
     revision's, any more: files with problems are left out, its warnings are these problems, and variables that it does
@@ -75,11 +75,11 @@ class ReadJob:
 
 
 def read_jobs(selections: tuple[Selection, ...], hashed: bool, commit_dates: Mapping[str, str]) -> tuple[ReadJob, ...]:
-    """One job for each file that must be read, for all stores; without `hashed`, only files with lookups."""
+    """One job for each file that must be read, for all stores; without `hashed`, only texts with lookups."""
     jobs: dict[FileToRead, ReadJob] = {}
     for file in (file for selection in selections for file in selection.files):
         lookups = resolve.lookups_in(file)
-        if file.to_read and (lookups or hashed):
+        if file.to_read and (hashed or (lookups and not file.to_read[1])):
             job = read_job(file.to_read, file.filename, lookups, commit_dates)
             if earlier := jobs.get(file.to_read):
                 job = replace(

@@ -12,7 +12,7 @@ from vssync.ci.forge import EventKind, annotate_error, annotate_refusals, keep_c
 from vssync.ci.guards import JudgedLabel, guarded, guards_at_bases, needed_labels
 from vssync.ci.history import CommitRange, ManifestHistory
 from vssync.commands.apply import apply_plan, locked_journal
-from vssync.commands.ci.job import INCOMPLETE, REFUSED, CiRun, Look, catch, flag, judge, worst, wrong_event
+from vssync.commands.ci.job import INCOMPLETE, REFUSED, CiRun, Look, catch, flag, judge, worst
 from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_source_locations
 from vssync.commands.session import load_manifest, open_session
 from vssync.errors import ForgeError, Refused
@@ -28,13 +28,8 @@ _MOST_COMMENTS = 20  # requests that one apply reports on
 
 
 def apply_merged(run: CiRun) -> int:
-    """Plans the tip anew, and applies it if git or a person explains all of it: all manifests, or none.
-
-    Raises UsageProblem for another event or branch.
-    """
+    """Plans the tip anew, and applies it if git or a person explains all of it: all manifests, or none."""
     event = run.forge.event
-    if event.kind not in (EventKind.PUSH, EventKind.MANUAL) or not event.is_default_branch:
-        raise wrong_event("apply", "the default branch, after a push or by hand", event)
     ask = partial(run.forge.last_deployment, run.deployment)
     deployed = (run.ask(ask, None, "the last deployment is not known") if run.deployment else None) or ""
     since = run.git.range_between(deployed, run.git.head)

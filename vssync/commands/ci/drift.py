@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from vssync.ci.forge import EventKind
 from vssync.ci.history import ManifestHistory
-from vssync.commands.ci.job import CiRun, Look, catch, flag, worst, wrong_event
+from vssync.commands.ci.job import CiRun, Look, catch, flag, worst
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import load_manifest, open_session
 from vssync.model.convergence import find_convergence
@@ -19,10 +18,7 @@ _TITLE = "vssync: live stores differ from the manifest"
 
 
 def watch_drift(run: CiRun) -> int:
-    """Keeps an issue open while a live store differs. Raises UsageProblem for another event."""
-    event = run.forge.event
-    if event.kind not in (EventKind.SCHEDULE, EventKind.MANUAL):
-        raise wrong_event("drift", "schedules", event)
+    """Keeps an issue open while a live store differs."""
     histories = run.manifests().touched
     looks = [catch(run, history, partial(_look_at_drift, run, history)) for history in histories]
     differs = [look for look in looks if look.review.plan and not find_convergence(look.review.plan).reached]

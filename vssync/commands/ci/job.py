@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from vssync.applier.watcher import Watcher
 from vssync.ci.changed import ManifestsByTouch, find_manifests, find_removed, split_touched
-from vssync.ci.forge import CiEvent, Forge, PullRequest, Severity, annotate_error
+from vssync.ci.forge import Forge, PullRequest, Severity, annotate_error
 from vssync.ci.guards import JudgedLabel, judge_labels
 from vssync.ci.history import GitHistory, ManifestHistory
 from vssync.commands.session import Session, Settings
@@ -22,7 +22,6 @@ from vssync.model.plan import Plan
 from vssync.model.report import Report
 from vssync.render.comment import JobReview, ManifestReview
 from vssync.render.layout import View
-from vssync.text import escape_control
 
 Answer = TypeVar("Answer")
 REFUSED, INCOMPLETE = Refused.exit_code, 4
@@ -121,12 +120,6 @@ class Look:
     journal: Journal | None = None
     report: Report | None = None
     saved: Plan | None = None
-
-
-def wrong_event(name: str, purpose: str, event: CiEvent) -> UsageProblem:
-    """The error of a job that is for something else than this event."""
-    where = f" on `{escape_control(event.branch)}`" if event.branch else ""
-    return UsageProblem(f"ci {name}: is for {purpose}, not for `{event.kind}`{where}; see `vssync ci --help`")
 
 
 def catch(run: CiRun, history: ManifestHistory, look: Callable[[], Look]) -> Look:

@@ -10,7 +10,6 @@ from vssync.auth.credential import CredentialError
 from vssync.ci.changed import base_of, fewer_matches, review_removed
 from vssync.ci.explain import Unexplained, find_bases, find_unexplained
 from vssync.ci.forge import (
-    EventKind,
     Severity,
     annotate_error,
     annotate_problems,
@@ -21,7 +20,7 @@ from vssync.ci.forge import (
 from vssync.ci.guards import JudgedLabel, compare_guards, guarded, guards_at, needed_labels
 from vssync.ci.history import ManifestHistory
 from vssync.commands.against import compare_with_revision
-from vssync.commands.ci.job import REFUSED, CiRun, Look, catch, flag, judge, worst, wrong_event
+from vssync.commands.ci.job import REFUSED, CiRun, Look, catch, flag, judge, worst
 from vssync.commands.plan import make_plan_now, with_source_locations
 from vssync.commands.session import Settings, load_manifest, open_session
 from vssync.errors import AccessDenied, VssyncError
@@ -38,10 +37,8 @@ _UNAUTHORIZED = 401
 
 
 def review_change(run: CiRun) -> int:
-    """Plans what a pull request touches, and keeps one comment on it. Raises UsageProblem for another event."""
+    """Plans what a pull request touches, and keeps one comment on it."""
     event = run.forge.event
-    if event.kind is not EventKind.PULL_REQUEST:
-        raise wrong_event("plan", "pull requests", event)
     base = base_of(run.git, event)
     touched, untouched, removed = run.manifests(base, since=base)
     numbers = (event.number,) if event.number else ()

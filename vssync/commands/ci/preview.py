@@ -14,11 +14,11 @@ from itertools import islice
 
 from vssync.auth.credential import CredentialError
 from vssync.ci.changed import base_of, find_manifests
-from vssync.ci.forge import EventKind, Severity, annotate_refusals, keep_comment
+from vssync.ci.forge import Severity, annotate_refusals, keep_comment
 from vssync.ci.history import ManifestHistory
 from vssync.ci.previews import PREVIEW_OPTIONS, as_preview, preview_key, preview_name, preview_number, why_swept
 from vssync.commands.apply import apply_plan, locked_journal
-from vssync.commands.ci.job import INCOMPLETE, CiRun, Look, catch, flag, worst, wrong_event
+from vssync.commands.ci.job import INCOMPLETE, CiRun, Look, catch, flag, worst
 from vssync.commands.destroy import plan_destruction
 from vssync.commands.environments import declared_environments, live_environments
 from vssync.commands.plan import make_plan_now
@@ -43,13 +43,9 @@ _Part = tuple[ManifestHistory, tuple[LiveStore, ...]]  # of a preview: one manif
 
 
 def keep_preview(run: CiRun) -> int:
-    """Applies a request's preview, or deletes it when the request is closed, and says so in a comment of its own.
-
-    Raises UsageProblem for another event.
-    """
+    """Applies a request's preview, or deletes it when the request is closed, and says so in a comment of its own."""
     event = run.forge.event
-    if event.kind is not EventKind.PULL_REQUEST or not event.number:
-        raise wrong_event("preview", "pull requests", event)
+    assert event.number
     name, number = preview_name(event.number), event.number
     if event.is_fork:
         run.forge.annotate(Severity.NOTICE, f"{name}: a request from a fork gets no preview")
@@ -176,15 +172,11 @@ def _carry_out(run: CiRun, history: ManifestHistory, session: Session, plan: Pla
 
 
 def sweep_previews(run: CiRun) -> int:
-    """Deletes the previews whose requests are closed, and those that nobody applied for long.
-
-    Raises UsageProblem for another event or branch.
-    """
-    event = run.forge.event
-    if event.kind not in (EventKind.SCHEDULE, EventKind.MANUAL) or not event.is_default_branch:
-        raise wrong_event("sweep", "schedules on the default branch", event)
-    found = dict[str, list[_Part]]()
-    looks = [catch(run, history, partial(_find, run, history, found)) for history in run.manifests().touched]
+    """Deletes the previews whose requests are closed, and those that nobody applied for long."""
+    found, others = dict[str, list[_Part]](), set[str]()
+    looks = [catch(run, history, partial(_find, run, history, found, others)) for history in run.manifests().touched]
+    known = {store.owner for parts in found.values() for _, stores in parts for store in stores}
+    left = sorted(owner for owner in others - known if preview_number(owner.rpartition("/")[2]))
 
     @cache
     def is_open(number: int) -> bool | None:
@@ -203,16 +195,16 @@ def sweep_previews(run: CiRun) -> int:
         gone.append(preview)
         _tell(one, preview, own, wanted=True)
         looks += own
-    run.forge.write_summary(sweep_markdown(gone, kept, run.review("sweep", [look.review for look in looks])))
+    run.forge.write_summary(sweep_markdown(gone, kept, left, run.review("sweep", [look.review for look in looks])))
     run.forge.set_output("changes", flag(gone))
     return worst(looks)
 
 
-def _find(run: CiRun, history: ManifestHistory, found: dict[str, list[_Part]]) -> Look:
-    """Adds a manifest's previews, by name, to those found."""
+def _find(run: CiRun, history: ManifestHistory, found: dict[str, list[_Part]], others: set[str]) -> Look:
+    """Adds a manifest's previews, by name, to those found, and the owners of other stores to the others."""
     settings = replace(run.settings, manifest=history.path)
     for key in filter(is_pattern, declared_environments(history.path)):
-        for name, stores in live_environments(settings, key).items():
+        for name, stores in live_environments(settings, key, others).items():
             if preview_number(name):
                 found.setdefault(name, []).append((history, stores))
     return Look(ManifestReview(history.name))

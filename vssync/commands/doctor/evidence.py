@@ -183,7 +183,6 @@ def _version(package: str) -> str | None:
 
 
 def _address(endpoint: Endpoint, url: str) -> dict[str, str]:
-    """Of which kind an address is."""
     parts = urlsplit(url)
     host = "another"
     if endpoint.embedded or is_loopback(parts.hostname or ""):

@@ -38,7 +38,6 @@ class Diagnosis:
 
     @property
     def failed(self) -> bool:
-        """Whether anything does not work."""
         return any(finding.kind is FindingKind.FAILED for finding in self.findings)
 
     @property
@@ -112,7 +111,6 @@ def remove_leftovers(settings: Settings, loaded: LoadedManifest, emit: Emit, wor
 
 
 def diagnosis_json(loaded: LoadedManifest, diagnosis: Diagnosis) -> str:
-    """Everything found as JSON, for programs."""
     facts, provider = diagnosis.facts, loaded.desired.service.provider
     return document(
         "doctor",

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from vssync.providers import AuthKind
 from vssync.text import escape_control
@@ -51,29 +52,16 @@ class Finding:
 Emit = Callable[[Finding], None]
 
 
-def ok(topic: str, text: str) -> Finding:
-    """Nothing to do."""
-    return _finding(FindingKind.OK, topic, text)
-
-
-def warning(topic: str, text: str, *way_out: str) -> Finding:
-    """Something to know."""
-    return _finding(FindingKind.WARNING, topic, text, *way_out)
-
-
-def failed(topic: str, text: str, *way_out: str) -> Finding:
-    """Something to fix."""
-    return _finding(FindingKind.FAILED, topic, text, *way_out)
-
-
 def _finding(kind: FindingKind, topic: str, *lines: str) -> Finding:
     """A finding whose lines, where they quote errors, do not advise to run what is running."""
     text, *way_out = (_ITSELF.sub("", line) for line in lines)
     return Finding(kind, topic, text, tuple(way_out))
 
 
+ok, warning, failed = (partial(_finding, kind) for kind in FindingKind)
+
+
 def finding_dict(finding: Finding) -> dict[str, object]:
-    """A finding for programs."""
     return {
         "check": finding.topic,
         "status": finding.kind,

@@ -48,7 +48,6 @@ def connectors(trial: Trial) -> None:
 
 
 def list_stores(trial: Trial) -> None:
-    """When the new store is listed."""
     delay = trial.scratch.watch({"listed": lambda: _listed_store(trial) is not None}).get("listed")
     trial.record_delay("store_listed", delay, "late_stores", "short_stores")
     if delay is None:
@@ -99,7 +98,6 @@ def _listed_metadata(trial: Trial) -> None:
 
 
 def list_batches(trial: Trial) -> None:
-    """Whether batches can be listed."""
     error = trial.client.probe(trial.scratch.path("file_batches")).error
     if error and missing_from_list_error(error) is None:
         raise error
@@ -109,7 +107,6 @@ def list_batches(trial: Trial) -> None:
 
 
 def list_attributes(trial: Trial) -> None:
-    """Whether a listing has the attributes that a GET of the file has."""
     file_id = trial.pair[0]
     read = trial.scratch.ask("GET", trial.scratch.path("files", file_id))
     listed = trial.scratch.listed().get(file_id)

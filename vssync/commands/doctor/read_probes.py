@@ -72,7 +72,6 @@ def run_read_probes(
 
 
 def managed_stores(session: Session, stores: tuple[LiveStore, ...]) -> dict[str, LiveStore]:
-    """The live stores of the manifest, by their keys."""
     by_id = {store.id: store for store in stores}
     ids = match_stores(session.loaded.desired, stores, Options()).ids
     return {key: by_id[store_id] for key, store_id in ids.items() if store_id in by_id}
@@ -132,7 +131,6 @@ def _policy_advice(session: Session, error: ServiceError | None = None, plane: P
 
 
 def _project(session: Session, probe: Probe) -> Finding | None:
-    """Whether the data address accepts the project."""
     project = session.loaded.desired.service.project
     if not project or _is_unanswered(probe) or isinstance(probe.error, AccessDenied):
         return None

@@ -94,7 +94,6 @@ def id_prefix(text: str) -> str:
 
 
 def id_form(text: str) -> str:
-    """What an id looks like."""
     if UUID.fullmatch(text):
         return "UUID"
     return f"{id_prefix(text)}..." if id_prefix(text) else UNLISTED

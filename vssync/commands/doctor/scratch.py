@@ -38,7 +38,6 @@ _WORD = re.compile(r"vssyncdoctor[0-9a-f]{8}")
 
 
 def new_word() -> str:
-    """What the names of one run's store and files begin with."""
     return f"vssyncdoctor{secrets.token_hex(4)}"
 
 
@@ -101,7 +100,6 @@ class ScratchStore:
         return upload
 
     def path(self, *segments: str) -> str:
-        """The path of the store, or of what these segments name in it."""
         return store_path(self.store_id, *segments)
 
     def ask(
@@ -140,10 +138,7 @@ class ScratchStore:
         return self.client.find_file(self.store_id, file_id)
 
     def wait_for_file(self, file_id: str) -> LiveFile:
-        """A file of the store, once it is completed.
-
-        Raises VssyncError when it ends otherwise, or not in time.
-        """
+        """A file of the store, once it is completed. Raises VssyncError when it ends otherwise, or not in time."""
         file = self.wait_until(lambda: self.find_file(file_id), lambda file: file is not None and file.status.ended)
         if file is None or file.status is not FileStatus.COMPLETED:
             status = f"{file.status} {file.error.code if file.error else ''}".strip() if file else "not visible"
@@ -184,14 +179,12 @@ class ScratchStore:
         return bool(self.store_id)
 
     def delete_store(self) -> None:
-        """Deletes it, if it is there."""
         if self.find_store():
             self.client.delete_store(self.store_id)
             self._removed += 1
         self._store_may_exist = False
 
     def delete_upload(self, name: str) -> None:
-        """Deletes one of its Files."""
         if upload := self.uploads[name]:
             self.client.delete_upload(upload.id)
             self._removed += 1
@@ -262,7 +255,6 @@ class Trial:
         return self.scratch.client
 
     def record(self, name: str, value: Fact, finding: Finding | None = None) -> None:
-        """Notes a fact, and emits the finding."""
         self.facts[name] = value
         if finding:
             self.emit(finding)

@@ -14,7 +14,6 @@ _COPY = "copy"  # the attribute that tells equal files apart
 
 
 def search_hits(trial: Trial) -> None:
-    """Which ids hits have, whether they carry attributes, and which filters there are."""
     scratch = trial.scratch
     if not scratch.wait_until(trial.search, bool, FOLLOW_TIMEOUT):
         trial.emit(warning("search", "finds nothing of what was attached"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,13 @@ class ContentComparer:
     def __init__(self, reader: ContentReader, root: Path) -> None:
         self._reader, self._root = reader, root
         self._digest = cache(lambda path: hashlib.sha256(self._read(path)).hexdigest())
+
+    def by_digest(self, paths: Iterable[str]) -> dict[str, list[str]]:
+        """Local files by SHA-256. Raises VssyncError."""
+        found: dict[str, list[str]] = {}
+        for path in paths:
+            found.setdefault(self._digest(path), []).append(path)
+        return found
 
     def compare(self, store_id: str, file: RemoteFile, candidates: Candidates) -> dict[tuple[str, str], Comparison]:
         """A live file compared with those that it could be, by File id and path. Raises VssyncError."""

@@ -15,7 +15,7 @@ from vssync.manifest.globs import NEVER_READ
 from vssync.manifest.placeholders import escape_placeholders, fit_name
 from vssync.manifest.schema import validate_tree
 from vssync.model.digests import chunking_digest, normalise_attributes
-from vssync.model.marks import KEY, RESERVED_PREFIX, Mark, Origin
+from vssync.model.marks import KEY, NONE, RESERVED_PREFIX, Mark, Origin
 from vssync.model.state import AUTO, Attributes, Chunking, FileStatus, LiveFile, LiveStore, Upload
 from vssync.providers import COMPATIBLE
 
@@ -41,6 +41,7 @@ class DumpedFile:
     chunking: Chunking = AUTO
     confidence: Confidence = Confidence.UNMATCHED
     remark: str = ""
+    converted_from: str = ""  # the extension of a local file that is converted
 
     @property
     def position(self) -> str:
@@ -74,6 +75,7 @@ def remote_file(file: LiveFile, upload: Upload | None) -> RemoteFile:
         key=str(file.attributes.get(KEY, "")) if mark else "",
         sha256=mark.content if mark and len(mark.content) == 64 else "",
         is_named=mark is not None and mark.origin is not Origin.ADOPTED,
+        source=mark.source.partition(".")[0] if mark and mark.source != NONE else "",
     )
 
 
@@ -123,6 +125,7 @@ def dumped_files(
                 attributes=file.attributes,
                 chunking=_declarable_chunking(file.chunking),
                 confidence=match.confidence if match else Confidence.UNMATCHED,
+                converted_from=match.converted_from if match else "",
                 remark=remarks.get(file.id, "another file has this name and size" if has_twin and not match else ""),
             )
         )

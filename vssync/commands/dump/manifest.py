@@ -30,9 +30,9 @@ from vssync.errors import ManifestError
 from vssync.manifest.build import build_manifest, check_document
 from vssync.manifest.diagnostics import Documents
 from vssync.manifest.globs import FoundFile, Listing
-from vssync.manifest.placeholders import parse_template, upload_name
+from vssync.manifest.placeholders import fit_name, parse_template, upload_name
 from vssync.manifest.resolve import Reading, resolve_desired
-from vssync.manifest.select import select_files
+from vssync.manifest.select import FileToRead, select_files
 from vssync.manifest.yaml_loader import parse_document
 from vssync.model.marks import StoreMark
 from vssync.model.service import ServiceSpec
@@ -84,10 +84,10 @@ class Dump:
 
 @dataclass(frozen=True, slots=True)
 class LocalFiles:
-    """The local files that patterns could choose, and what was read of those that are in a store, by path."""
+    """The local files that patterns could choose, and what was read of those that are in a store."""
 
     files: tuple[FoundFile, ...]
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    readings: Mapping[FileToRead, Reading] = field(default_factory=dict)
 
 
 def write_manifest(
@@ -99,7 +99,8 @@ def write_manifest(
     manifest can declare the stores.
     """
     names = [file.nfc_path for file in local.files]
-    looked_up: LookedUp = {path: reading.findings.values for path, reading in local.readings.items()}
+    read = ((path, each) for (path, converted_from), each in local.readings.items() if not converted_from)
+    looked_up: LookedUp = {path: reading.findings.values for path, reading in read}
     layouts = {store.key: short_layout(store.files, names, looked_up) for store in dump.stores}
     texts = manifest_texts(dump, layouts, shared_level(layouts), is_split=is_split)
     if is_equivalent(texts, dump, local, schema):
@@ -125,10 +126,7 @@ def is_equivalent(texts: Mapping[str, str], dump: Dump, local: LocalFiles, schem
     return all(
         len(declared[store.key]) == len(store.files)
         and {file.key: _declaration(file, file.filename) for file in declared[store.key]}
-        == {
-            file.key: _declaration(file, upload_name(parse_template(file.filename), file.position, ""))
-            for file in store.files
-        }
+        == {file.key: _declaration(file, _sent_name(file)) for file in store.files}
         for store in dump.stores
     )
 
@@ -145,8 +143,12 @@ def declared_files(
     selected, problems = select_files(manifest, Listing(local.files))
     if diagnostics := (*manifest.problems, *problems):
         raise ManifestError(diagnostics)
-    readings = {(path, ""): reading for path, reading in local.readings.items()}
-    return {store.key: store.files for store in resolve_desired(manifest, selected, readings)[0].stores}
+    return {store.key: store.files for store in resolve_desired(manifest, selected, local.readings)[0].stores}
+
+
+def _sent_name(file: DumpedFile) -> str:
+    name = upload_name(parse_template(file.filename), file.position, "")
+    return fit_name(f"{name}.md") if file.converted_from else name
 
 
 def _declaration(file: DesiredFile | DumpedFile, filename: str) -> tuple[object, ...]:

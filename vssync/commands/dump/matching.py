@@ -7,13 +7,14 @@ and size, and the manifest can make the name from the path. Content takes preced
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 
 from vssync.manifest.globs import FoundFile
 from vssync.manifest.placeholders import escape_placeholders, parse_template, upload_name
+from vssync.manifest.spec import CONVERTIBLE_EXTENSIONS
 from vssync.model.state import Attributes, Chunking, extension_of
 from vssync.providers import PROVIDERS
 
@@ -43,15 +44,20 @@ class RemoteFile:
     key: str = ""  # the key that a mark gives it
     sha256: str = ""
     is_named: bool = False  # by its mark, which would see another upload name
+    source: str = ""  # the SHA-256, by its mark, of the document that it was converted from
 
 
 @dataclass(frozen=True, slots=True)
 class LocalMatch:
-    """A local file: its name below the manifest's folder, and the template of its upload name."""
+    """A local file: its name below the manifest's folder, and the template of its upload name.
+
+    One that is converted has an upload name with `.md` after that. `converted_from` is its extension before.
+    """
 
     path: str
     filename: str
     confidence: Confidence
+    converted_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,27 @@ def match_files(
             template = template_for(path, filenames[file_id])
             matches[file_id] = LocalMatch(path, template if template in TEMPLATES else PATH, confidence)
     return matches
+
+
+def match_sources(
+    files: Iterable[RemoteFile], documents: Mapping[str, Sequence[str]], sent_as_they_are: Collection[str]
+) -> dict[str, LocalMatch]:
+    """The one document of each live file that was converted, by File id: `documents` are paths by SHA-256.
+
+    A store converts all files of a kind, so there is none for the extensions that others have.
+    """
+    matches: dict[str, LocalMatch] = {}
+    for file in files:
+        name = file.filename.removesuffix(".md")
+        extension = extension_of(name)
+        paths = (
+            documents.get(file.source, ()) if extension in CONVERTIBLE_EXTENSIONS.difference(sent_as_they_are) else ()
+        )
+        usual = [path for path in paths if template_for(path, name) in TEMPLATES]
+        for path in [file.key] if file.key in paths else usual if len(usual) == 1 else paths if len(paths) == 1 else ():
+            matches[file.id] = LocalMatch(path, template_for(path, name), Confidence.BYTES, extension)
+    claims = Counter(match.path for match in matches.values())
+    return {file_id: match for file_id, match in matches.items() if claims[match.path] == 1}
 
 
 def template_for(path: str, filename: str) -> str:

@@ -23,7 +23,7 @@ from vssync.commands.dump.entries import (
 )
 from vssync.commands.dump.forms import lookups_for
 from vssync.commands.dump.manifest import Dump, DumpedStore, LocalFiles, included_name, write_manifest
-from vssync.commands.dump.matching import Candidates, LocalMatch, RemoteFile, find_candidates, match_files
+from vssync.commands.dump.matching import LocalMatch, RemoteFile, find_candidates, match_files, match_sources
 from vssync.commands.dump.patterns import literal_pattern
 from vssync.commands.names import is_name, make_label
 from vssync.commands.session import Connection
@@ -34,9 +34,11 @@ from vssync.manifest.globs import FoundFile, compile_pattern
 from vssync.manifest.lookups import Lookup
 from vssync.manifest.placeholders import escape_placeholders
 from vssync.manifest.resolve import Reading
+from vssync.manifest.select import FileToRead
+from vssync.manifest.spec import CONVERTIBLE_EXTENSIONS, MARKDOWN
 from vssync.model.marks import StoreMark
 from vssync.model.service import ServiceSpec
-from vssync.model.state import FileStatus, LiveFile, LiveStore, Upload
+from vssync.model.state import FileStatus, LiveFile, LiveStore, Upload, extension_of
 from vssync.sources.load import read_documents
 from vssync.sources.paths import sandbox_around
 from vssync.sources.schemas import load_schema
@@ -105,10 +107,7 @@ def dump_stores(connection: Connection, service: ServiceSpec, request: DumpReque
     if match_folder is not None:
         local = _list_local([match_folder], request.root)
         comparer = ContentComparer(ContentReader(connection.client), request.root)
-        matches = {
-            each.key: _match_local(connection, each, find_candidates(each.files, local, service.provider), comparer)
-            for each in read
-        }
+        matches = {each.key: _match_local(connection, each, local, comparer, service.provider) for each in read}
     for each in read if download_folder is not None else ():
         folder = f"{download_folder}{each.key}/" if len(read) > 1 else download_folder or ""
         target = DownloadTarget(request.root, folder, service.provider)
@@ -121,14 +120,16 @@ def dump_stores(connection: Connection, service: ServiceSpec, request: DumpReque
     names = [store.name for store in listed]
     stores = []
     for each in read:
-        usable = {id_: match for id_, match in matches[each.key].items() if match.path in readings}
+        usable = {id_: match for id_, match in matches[each.key].items() if _as_read(match) in readings}
         by_id = names.count(each.store.name) > 1
         dumped = _dumped_store(each, usable, remarks.get(each.key, {}), service.provider, by_id=by_id)
         if connection.client.stores_denied:
             external = {"external": True, "id": escape_placeholders(each.store.id), "adopt": True}
             dumped = replace(dumped, settings=external, notes=(_DENIED,))
-        if any(readings[match.path].findings.is_draft for match in usable.values()):
+        if any(readings[_as_read(match)].findings.is_draft for match in usable.values()):
             dumped = replace(dumped, settings={**dumped.settings, "skip": ["!draft"]})
+        if converted := sorted({match.converted_from for match in usable.values()} - {""}):
+            dumped = replace(dumped, settings={**dumped.settings, "formats": dict.fromkeys(converted, MARKDOWN)})
         stores.append(dumped)
     owners = dict.fromkeys(each.store.owner for each in read if each.store.owner not in ("", request.owner))
     options = tuple(word for owner in owners for word in ("--adopt-from", owner))
@@ -265,14 +266,24 @@ def _list_local(folders: Iterable[str], root: Path) -> tuple[FoundFile, ...]:
     return tuple({file.path: file for pattern in patterns for _, file in listing.chosen_by(pattern)}.values())
 
 
+def _as_read(match: LocalMatch) -> FileToRead:
+    return match.path, match.converted_from
+
+
 def _match_local(
-    connection: Connection, read: _ReadStore, candidates: Mapping[str, Candidates], comparer: ContentComparer
+    connection: Connection, read: _ReadStore, local: Sequence[FoundFile], comparer: ContentComparer, provider: str
 ) -> dict[str, LocalMatch]:
     """The local file of each live one, by File id, after comparing the contents of those that could match."""
+    candidates = find_candidates(read.files, local, provider)
     possible = [file for file in read.files if file.id in candidates]
     connection.client.waiting_for = f"{count_noun(len(possible), 'file')} of {read.key} to compare"
     results = connection.pool.map(lambda file: comparer.compare(read.store.id, file, candidates[file.id]), possible)
-    return match_files(read.files, candidates, {pair: result for group in results for pair, result in group.items()})
+    matches = match_files(read.files, candidates, {pair: result for group in results for pair, result in group.items()})
+    if not any(file.source for file in read.files):
+        return matches
+    documents = (file.nfc_path for file in local if extension_of(file.nfc_path) in CONVERTIBLE_EXTENSIONS)
+    others = {extension_of(file.filename) for file in read.files if file.id in matches}
+    return matches | match_sources(read.files, comparer.by_digest(documents), others)
 
 
 def _download(
@@ -287,13 +298,21 @@ def _download(
 
 def _read_matched(
     root: Path, read: Sequence[_ReadStore], matches: Mapping[str, Mapping[str, LocalMatch]]
-) -> dict[str, Reading]:
-    """What the local files say that attributes could come from, by path; without those that a manifest cannot load."""
+) -> dict[FileToRead, Reading]:
+    """What the local files say that attributes could come from, without those that a manifest cannot load.
+
+    Documents that are converted are not read: what they say takes their converter.
+    """
     lookups: dict[str, frozenset[Lookup]] = {}
     for each in read:
-        found = [(file, match.path) for file in each.files if (match := matches[each.key].get(file.id))]
+        own = {id_: match for id_, match in matches[each.key].items() if not match.converted_from}
+        found = [(file, match.path) for file in each.files if (match := own.get(file.id))]
         names = {name for file, _ in found for name in file.attributes}
         wanted = frozenset(lookup for name in names for lookup in lookups_for(name))
         lookups |= {path: wanted | lookups.get(path, frozenset()) for _, path in found}
     readings = read_documents(root, lookups)
-    return {path: each for path, each in readings.items() if not (each.problem or each.is_blank)}
+    converted = (match for own in matches.values() for match in own.values() if match.converted_from)
+    return {
+        **{(path, ""): each for path, each in readings.items() if not (each.problem or each.is_blank)},
+        **{_as_read(match): Reading() for match in converted},
+    }
