@@ -47,6 +47,8 @@ def test_a_plan_survives_its_file(made: Plan) -> None:
     again = load(text)
     assert again == made
     assert repr(again.options) == repr(made.options), "1 and 1.0 and true stay what they were"
+    capabilities = [sorted(map(repr, each.service.capabilities.items())) for each in (again, made)]
+    assert capabilities[0] == capabilities[1]
     assert dump(again) == text
     VALIDATOR.validate(json.loads(text))
 
