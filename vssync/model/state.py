@@ -350,8 +350,8 @@ class Contents:
 
     @property
     def unlisted(self) -> int:
-        """How many files the service counts and does not list; nobody can say whose they are."""
-        return 0 if self.verdict is Verdict.WHOLE else self.count - len(self.files)
+        """How many files the service counts beyond `size`; nobody can say whose they are."""
+        return 0 if self.verdict is Verdict.WHOLE else self.count - self.size
 
 
 @dataclass(frozen=True, slots=True)
