@@ -10,6 +10,7 @@ ten of those that it could, or when the text of one is not found any more.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -100,8 +101,16 @@ def run_each(mutants: Sequence[Mutant], *, simulation: bool) -> list[str]:
 def main(arguments: list[str]) -> int:
     if problems := list(filter(None, map(outdated, MUTANTS))):  # first, rather than after minutes
         sys.exit("\n".join(problems))
-    simulation, names = "--simulation" in arguments, [name for name in arguments if not name.startswith("--")]
-    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a bug, as in TABLE.md; all unless given")
+    by = parser.add_mutually_exclusive_group()
+    by.add_argument("--tests", action="store_true", help="let the tests find them, as they do unless told otherwise")
+    by.add_argument("--simulation", action="store_true", help="let the simulator find them")
+    options = parser.parse_args(arguments)
+    if unknown := {*options.names} - {mutant.name for mutant in MUTANTS}:
+        parser.error(f"no bug is named {min(unknown)}; tests/mutants/TABLE.md lists them")
+    simulation: bool = options.simulation
+    chosen = [mutant for mutant in MUTANTS if not options.names or mutant.name in options.names]
     missed = run_each([mutant for mutant in chosen if not (simulation and mutant.blind_spot)], simulation=simulation)
     print(f"{len(missed)} survived" + (f": {', '.join(missed)}" if missed else ""))
     if not simulation:
