@@ -136,7 +136,7 @@ def _week(rng: random.Random, machines: int) -> list[Step]:
     if rng.random() < 0.5:
         steps.append(Step(rng.choice(READS), rng.randrange(machines)))
     steps.append(Step("wait", pick=rng.choice(WAITS)))
-    return steps
+    return [*steps, Step("restart")] if rng.random() < 0.1 else steps
 
 
 def _apply(rng: random.Random, machine: int, what: str = "") -> Step:
@@ -147,8 +147,10 @@ def _apply(rng: random.Random, machine: int, what: str = "") -> Step:
 
 
 # Other addresses, other credentials, counts of nothing, files whose Files are gone, which `--verify` looks for, and
-# listings of which even both ends together are too short.
-_STRANGE = ("split", "stores-iam-only", "ghost-counts", "keeps-attached", "cut-after", "empty-after")
+# listings of which even both ends together are too short; and stores that nobody may delete.
+_STRANGE = (
+    *("split", "stores-iam-only", "ghost-counts", "keeps-attached", "cut-after", "empty-after", "refuses-deleting"),
+)
 _TAME = [setting for setting in SETTINGS if setting not in ENDS and setting.partition("=")[0] not in _STRANGE]
 
 

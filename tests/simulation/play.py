@@ -58,7 +58,7 @@ class Director:
     def __init__(self, world: World) -> None:
         self.world, self.at = world, world.at
         self.told: list[str] = []
-        self.others = Others(world.watch.around(world.service, None), lambda: world.watch.state)
+        self.others = Others(world.watch.around(world.serve, None), lambda: world.watch.state)
 
     def direct(self) -> None:
         """All of the history. What should not be ends it."""
