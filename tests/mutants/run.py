@@ -74,7 +74,7 @@ def first_failure(tree: Path, mutant: Mutant) -> str:
 def first_seed(tree: Path, mutant: Mutant) -> str:
     """The first seed whose history shows the bug, in words; empty when none does."""
     code, output = run_with(tree, mutant, "tests.simulation", "--seeds", str(_SEEDS), "--first", "0")
-    found = re.search(r"\bseed (\d+)\b", output)
+    found = re.search(r"^Seed (\d+):", output, re.MULTILINE)
     return (f"seed {found[1]}" if found else output.strip().splitlines()[-1][:60]) if code else ""
 
 
