@@ -1,4 +1,7 @@
-"""Writes a file whole or not at all; what is not a file, such as /dev/null, is written into and never replaced."""
+"""Writes a file whole or not at all; what is not a file, such as /dev/null, is written into and never replaced.
+
+And opens what a person named for reading, where that ends.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,32 @@ _TYPE_NAMES = {
 def describe_file_type(mode: int) -> str:
     """What kind of file has this `st_mode`, for messages: "a folder"."""
     return _TYPE_NAMES.get(stat.S_IFMT(mode), "something unknown")
+
+
+def describe_path(path: Path) -> str:
+    """What kind of file is at a path, behind its links; empty where nothing is."""
+    return describe_file_type(path.stat().st_mode) if path.exists() else ""
+
+
+def open_input(path: Path) -> BinaryIO:
+    """A file, or a pipe, to read what a person named. Raises OSError for anything else.
+
+    It waits for nobody: a FIFO that no program writes into is empty, and a device, which may have no end, is an error.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise OSError(errno.EINVAL, f"it is {describe_file_type(mode)}", str(path))
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(file, True)
+    return os.fdopen(file, "rb")
+
+
+def read_input(path: Path) -> bytes:
+    """All of what `open_input` opens."""
+    with open_input(path) as file:
+        return file.read()
 
 
 def cannot_write(path: Path | str, error: OSError) -> VssyncError:

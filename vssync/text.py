@@ -6,7 +6,7 @@ import html
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from math import ceil
 from posixpath import commonprefix
 from urllib.parse import quote
@@ -19,10 +19,22 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, surro
 
 def escape_control(text: str) -> str:
     """A foreign text on one line, with control, bidirectional and invisible characters as readable escapes."""
+    return escape_categories(text, _INVISIBLE)
+
+
+def escape_categories(text: str, categories: Container[str], kept: str = "") -> str:
+    """A text with the characters of these categories as readable escapes, and with those that are no characters.
+
+    Unicode has the latter for ever, as U+FFFE; other ones without a category may get one in its next version.
+    """
     if text.isprintable():
         return text  # only faster: what Python calls printable has no such character
-    invisible = {char for char in set(text) if unicodedata.category(char) in _INVISIBLE}
-    return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in invisible})
+    chars = {char for char in set(text) if unicodedata.category(char) in categories or _is_noncharacter(char)}
+    return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in chars - {*kept}})
+
+
+def _is_noncharacter(char: str) -> bool:
+    return ord(char) & 0xFFFE == 0xFFFE or "\ufdd0" <= char <= "\ufdef"
 
 
 def conceal(text: str, secrets: Iterable[str]) -> str:

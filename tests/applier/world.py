@@ -23,6 +23,7 @@ from vssync.applier.watcher import Watcher
 from vssync.commands.apply import locked_journal
 from vssync.commands.plan import describe_interrupted_runs
 from vssync.commands.session import Session, Settings, load_manifest
+from vssync.endpoints import Endpoint
 from vssync.journal.records import JournalSummary
 from vssync.local import app
 from vssync.local.dialects import LocalOptions, parse_dialect
@@ -72,6 +73,7 @@ class Place:
     batches_in_flight: int = 8
     ingest_delay: float = 0.0
     env: str | None = None
+    endpoint: Endpoint = ENDPOINT
 
     @property
     def docs(self) -> Path:
@@ -105,10 +107,10 @@ class Place:
         with mounted(service, faults, world, self.provider) as transport:
             log = RequestLog(wrap(transport) if wrap else transport)
             witness = Witness(self.docs / ".vssync" / "local" / "service.db", self.clock.monotonic, log, self.provider)
-            client = connect(ENDPOINT, auth=None, clock=self.clock, workers=workers, transport=log)
+            client = connect(self.endpoint, auth=None, clock=self.clock, workers=workers, transport=log)
             try:
                 with Pool(workers) as pool:
-                    yield JudgedSession.of(Session(settings, loaded, ENDPOINT, client, pool), witness)
+                    yield JudgedSession.of(Session(settings, loaded, self.endpoint, client, pool), witness)
             finally:
                 client.close()
                 service.close()

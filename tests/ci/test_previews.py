@@ -140,6 +140,8 @@ def test_a_sweep_deletes_what_was_left(project: Previews) -> None:
     }
     assert "`pr-9`: its request is closed" in text_of(end.summary)
     assert "Kept: `pr-7`, `pr-10`, `pr-99`." in text_of(end.summary)
+    left = "Left, since no manifest of this branch has such an owner and environment: `other/pr-7`."
+    assert left in text_of(end.summary)
     assert "request 99 is judged by its age" in end.log
     assert "is gone" in text_of(*project.comments(9))
     project.given["max_age"] = timedelta(days=-999999)  # by the local service's clock, which is the real one
@@ -147,6 +149,17 @@ def test_a_sweep_deletes_what_was_left(project: Previews) -> None:
     assert project.previews() == set()
     assert "not applied for" in text_of(*project.comments(7))
     assert project.live_stores().keys() == {"kb/prod", "other/pr-7", ""}
+
+
+def test_a_sweep_names_a_preview_whose_owner_a_request_made_up(project: Previews) -> None:
+    project.push(7, {"vssync.yaml": MANIFEST.replace("owner: kb", "owner: made-up")})
+    assert project.review(7, "preview").code == 0
+    project.fake.close(7)
+    live = project.live_stores()
+    assert {"made-up/pr-7", "other/pr-7", "kb/prod", ""} == live.keys()
+    end = project.job("sweep")
+    assert (end.code, "false" in end.outputs, project.live_stores()) == (0, True, live)
+    assert "such an owner and environment: `made-up/pr-7` and `other/pr-7`." in text_of(end.summary)
 
 
 def test_a_request_closed_while_its_preview_is_applied_has_none(project: Previews) -> None:

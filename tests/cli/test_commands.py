@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -101,9 +102,15 @@ def test_a_saved_plan_is_shown_as_it_was_and_applied_as_it_is(folder: Path) -> N
     assert (again.code, "No changes" in again.out) == (0, True)
 
 
-@pytest.mark.parametrize("name", ["", "vssync.yaml"])
-@pytest.mark.parametrize("inner", ["", "teams/docs"])
-@pytest.mark.parametrize("is_absolute", [True, False])
+# Each value of one beside each value of another; the slow ones have all.
+EACH_PAIR = ((True, "", ""), (True, "teams/docs", "vssync.yaml"), (False, "", "vssync.yaml"), (False, "teams/docs", ""))
+PLACES = [  # whether a manifest is named by its absolute path, where it lies in its checkout, and by which name
+    pytest.param(*place, marks=[] if place in EACH_PAIR else [pytest.mark.slow])
+    for place in product([True, False], ["", "teams/docs"], ["", "vssync.yaml"])
+]
+
+
+@pytest.mark.parametrize(("is_absolute", "inner", "name"), PLACES)
 def test_a_plan_is_applied_in_another_checkout(folder: Path, inner: str, name: str, is_absolute: bool) -> None:
     checkouts = [folder / "checkouts" / one for one in ("first", "second")]
     for checkout in checkouts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,17 +68,15 @@ def test_a_log_says_once_a_minute_that_nothing_moves() -> None:
     assert len(log.written) == 1 + 1 + 2
 
 
-def test_a_log_says_how_much_is_read_and_why_requests_are_sent_again(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(progress, "_READING_LOG_INTERVAL", 0.001)
+def test_a_log_says_how_much_is_read_and_why_requests_are_sent_again(capsys: pytest.CaptureFixture[str]) -> None:
     ticked = threading.Event()
 
     def trouble() -> str:
         ticked.set()
         return "status 503"
 
-    with progress.reading_progress(lambda: 1_200, lambda: 3, trouble, lambda: "docs is read again in 5 s"):
+    waiting = partial(progress.reading_progress, waiting_for=lambda: "docs is read again in 5 s", log_interval=0.001)
+    with waiting(lambda: 1_200, lambda: 3, trouble):
         assert ticked.wait(60)
     first, *_ = capsys.readouterr().err.splitlines()
     assert first == "Reading the service: 1,200 objects, 3 requests sent again (status 503); docs is read again in 5 s"
@@ -132,7 +131,8 @@ def test_a_store_name_breaks_no_row(name: str) -> None:
     shown = Bars(Console(file=io.StringIO(), width=80))
     shown.on_start(Workload(10**12, 1_000, {name: 100_000, "faq": 20}), lambda: 0.0)
     shown.on_upload_ready(name, "a.md", "file-1", 123_456_789_012)
-    settle(shown, name, 99_999)
+    shown.changes[name] = 99_998  # as after so many more
+    settle(shown, name, 1)
     assert len(rows(shown)) == 4
     assert "\x1b" not in "".join(rows(shown))
 

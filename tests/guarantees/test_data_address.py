@@ -56,7 +56,7 @@ class Team:
         return {str(file.attributes["vssync_key"]): str(file.attributes["lang"]) for file in files}
 
 
-@pytest.fixture(params=[401, 403, 404])
+@pytest.fixture(params=[pytest.param(401, marks=pytest.mark.slow), 403, 404])  # 401 is an AccessDenied, too
 def team(tmp_path: Path, request: pytest.FixtureRequest) -> Team:
     return Team(tmp_path, request.param)
 

@@ -12,7 +12,7 @@ from vssync.errors import ManifestError
 from vssync.manifest.environments import merge_trees
 from vssync.model.marks import Removal
 from vssync.model.state import AUTO, Chunking, DesiredStore
-from vssync.sources.load import locate_value
+from vssync.sources.load import find_source_location
 
 TEXT = """
 service: {provider: oci, region: us-chicago-1, project: p}
@@ -191,7 +191,7 @@ def test_defaults_of_an_included_file_hold_for_its_own_stores(tmp_path: Path) ->
     }
     assert {store.metadata["env"] for store in loaded.desired.stores} == {"dev"}
     assert [store.key for store in loaded.desired.removed] == ["old"]
-    assert locate_value(loaded, ("stores", "search", "attributes", "team")) == f"{tmp_path}/teams/kb.yaml:1:72"
+    assert find_source_location(loaded, ("stores", "search", "attributes", "team")) == f"{tmp_path}/teams/kb.yaml:1:72"
 
 
 @pytest.mark.parametrize(

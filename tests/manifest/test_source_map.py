@@ -8,10 +8,10 @@ import pytest
 
 from tests.manifest.builders import files_by_key, load_manifest, load_problems
 from tests.manifest.test_bad_input import STORE
-from vssync.manifest.diagnostics import locate_values
+from vssync.manifest.diagnostics import find_source_locations
 from vssync.manifest.resolve import Provenance
 from vssync.manifest.yaml_loader import TreePath as ManifestPath
-from vssync.sources.load import LoadedManifest, file_provenance, load_sources, locate_value
+from vssync.sources.load import LoadedManifest, file_provenance, find_source_location, load_sources
 
 TEXT = """\
 version: 1
@@ -61,7 +61,7 @@ PAGES = {
 def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: ManifestPath, place: str) -> None:
     load_manifest(tmp_path, TEXT, PAGES, env="prod")
     monkeypatch.chdir(tmp_path)
-    assert locate_value(load_sources(Path(), env="prod"), path) == place
+    assert find_source_location(load_sources(Path(), env="prod"), path) == place
 
 
 def test_where_each_part_of_a_file_came_from(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_every_file_has_its_entry(tmp_path: Path) -> None:
 
 
 def _line(loaded: LoadedManifest, origin: Provenance) -> int | str:
-    line = locate_values(loaded.manifest.documents, [origin.path])[origin.path].line
+    line = find_source_locations(loaded.manifest.documents, [origin.path])[origin.path].line
     return f"{line}, {origin.source}" if origin.source else line
 
 

@@ -194,8 +194,8 @@ RULES = (
     Mutant(
         "attach-what-a-joined-store-holds",
         "vssync/applier/feed.py",
-        "files = take_over_concurrent(self._store, files)",
-        "pass",
+        "attach(self._store, take_over_concurrent(self._store, files))",
+        "attach(self._store, files)",
         ("tests/guarantees/test_twins.py",),
         "A run goes on in the store that a colleague's run made; each file is there twice.",
     ),

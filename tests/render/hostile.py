@@ -25,6 +25,7 @@ HOSTILE = (
     "# evil\n- evil\n> evil\n***evil***",
     "&lt;evil&gt; :evil: #1",
     "evil\ud800",
+    "evil\ufffe\uffff\ufdd0\U0001ffff\U0010fffe",
     "e\u0301vil evil \U000e0001",
     # Markup, its attributes, and what ends a section of it
     "<SCRIPT>evil</SCRIPT><svg/onload=evil><iframe srcdoc=evil></iframe>",

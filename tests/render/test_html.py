@@ -167,6 +167,8 @@ def test_a_folder_that_holds_all_changes_is_told_by_those_below_it() -> None:
     page = read_page(page_of(plan(store(*(create(f"site/docs/{n % 40}/{n}.md") for n in range(80))))))
     *pictured, rest = [text_of(row) for row in page.iterfind(".//table[@class='growth']/tbody/tr")]
     assert (pictured[0], len(pictured), rest) == ("site/docs/0/ 2", 11, "29 more folders 58")
+    widths = [[rect.get("width") for rect in svg.iterfind("rect")] for svg in page.iterfind(".//svg")]
+    assert widths == [["100.0"]] * 11 + [[]], "a sum of many is no bar beside theirs"
     words = text_of(sections(page_of(plan(store(*(create(f"docs/{n % 40}/{n}.md") for n in range(80))))))["Stores"])
     assert "new file 80.0 KB docs/0/ 2 files docs/0/0.md" in words
 

@@ -63,7 +63,7 @@ from vssync.render.comment import (
 from vssync.render.html import comparison_html, plan_html, questions_html, report_html
 from vssync.render.json import plan_gitlab, plan_json, report_json
 from vssync.render.layout import View
-from vssync.render.markdown import report_markdown
+from vssync.render.markdown import clean_markdown, report_markdown
 from vssync.render.plan_text import plan_text
 from vssync.render.report import report_text
 from vssync.render.search import SearchResults, search_json, search_text
@@ -218,18 +218,19 @@ JSON: dict[str, Callable[[str], str]] = {
 def assert_harmless(shown: str) -> None:
     """Nothing invisible, no line that a CI runner obeys, and text that any stream can encode."""
     assert not [char for char in shown if char != "\n" and unicodedata.category(char) in INVISIBLE]
+    assert not re.search(r"[\ufdd0-\ufdef\ufffe\uffff\U0001ffff\U0010fffe]", shown), "no characters"
     assert not re.search(r"^\s*::", shown, re.MULTILINE)
     assert "##[" not in shown
     shown.encode("utf-8")
 
 
-@pytest.mark.parametrize("text", [*HOSTILE, "]]>evil<![CDATA[", "evil\ufffe\uffff", "'evil\"&"], ids=ascii)
+@pytest.mark.parametrize("text", [*HOSTILE, "]]>evil<![CDATA[", "'evil\"&"], ids=ascii)
 def test_junit_is_well_formed_and_holds_what_it_was_given(text: str) -> None:
     shown = questions_junit(nasty_answers(text))
     assert_harmless(shown)
     root = ElementTree.fromstring(shown.encode())
     cases = root.findall("testsuite/testcase")
-    cleaned = escape_ci_commands(escape_control(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff"))
+    cleaned = escape_ci_commands(escape_control(text))
     assert {case.get("name") for case in cases} == {cleaned}
     assert [[child.tag for child in case] for case in cases] == [["failure"]] * 2 + [[]] + [["error"]] * 3
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("6", "2", "3")
@@ -242,6 +243,17 @@ def test_clean_leaves_one_line_that_can_be_read(text: str) -> None:
     assert not {unicodedata.category(char) for char in cleaned} & INVISIBLE
     assert "evil" in cleaned
     assert escape_control(cleaned) == cleaned
+
+
+@pytest.mark.parametrize("char", ["\ufffe", "\uffff", "\ufdd0", "\ufdef", "\U0001fffe", "\U0010ffff"], ids=ascii)
+def test_what_is_no_character_is_an_escape_in_every_text(char: str) -> None:
+    expected = f"a{char.encode('unicode_escape').decode()}b"
+    assert escape_control(f"a{char}b") == clean_markdown(f"a{char}b") == expected
+
+
+@pytest.mark.parametrize("char", ["\ufdcf", "\ufdf0", "\ufffd", "\U0001fffd", "\u0378", "ü", "😀"], ids=ascii)
+def test_what_is_or_may_become_a_character_stays(char: str) -> None:
+    assert escape_control(char) == clean_markdown(char) == char
 
 
 @pytest.mark.parametrize("view", [View(), View(width=60), View(full=True)], ids=["80", "60", "full"])

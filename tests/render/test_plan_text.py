@@ -48,7 +48,7 @@ support-docs  vs_ord_7hq2...x4da                                     1,204 files
         reviewed  (none) -> true
 
 Batches: 1 to create (2 files).
-Cost: 21.4 KB in 2 uploads, about 28 requests, up to 128 polls, under a minute.
+Cost: 21.4 KB in 2 uploads, about 30 requests, up to 128 polls, under a minute.
 Plan: 1 to add, 1 to change, 1 to replace, 0 to delete, 1,202 unchanged."""
 
 
@@ -99,6 +99,27 @@ def test_quiet_leaves_refusals_and_totals() -> None:
     assert lines[-1].startswith("Plan: 1 to add")
     assert not [line for line in lines if "zeta" in line]
     assert report_text(builders.all_done(), View(quiet=True)).startswith("Apply: 1 added")
+
+
+@pytest.mark.parametrize(
+    ("actor", "width", "shown"),
+    [
+        ("eva", 80, "by eva;"),
+        ("a-name-of-some-length", 80, "by a-n...length;"),
+        ("a-name-of-some-length", 100, "by a-name-of-some-length;"),
+        ("n" * 100, 80, "by nnn...nnnnnn;"),
+        ("漢" * 40, 80, "by 漢...漢漢漢;"),
+    ],
+)
+def test_who_applied_it_takes_one_line_however_long_the_name_is(actor: str, width: int, shown: str) -> None:
+    report = builders.all_done()
+    report = replace(report, audit=replace(report.audit, stamp=replace(report.audit.stamp, actor=actor)))
+    (line,) = [line for line in report_text(report, View(width=width)).splitlines() if "; plan " in line]
+    assert shown in line
+    assert line.startswith("27 Nov 2026 14:02 UTC, 4f2a91c, by ")
+    assert line.endswith("; vssync 1.2.3; plan 9f2c41d07be3")
+    assert display_width(line) <= width
+    assert actor not in line or actor in report_text(report, View(width=width, full=True))
 
 
 def test_what_was_already_so_is_a_count_and_the_first_addresses() -> None:

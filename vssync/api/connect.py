@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.request import getproxies
 
 import httpx
@@ -16,6 +18,7 @@ from vssync.api.http import Access, Plane, Sender
 from vssync.api.rate_limit import Clock, RateLimiter, rates
 from vssync.endpoints import Endpoint
 from vssync.errors import UsageProblem
+from vssync.files import describe_path
 from vssync.text import conceal_user, join_words
 
 # Seconds an idle connection is kept. Common servers close theirs after five: a write that meets a closed one would
@@ -72,6 +75,9 @@ def open_http(
     pool = httpx.Limits(max_connections=workers, max_keepalive_connections=workers, keepalive_expiry=_IDLE)
     try:
         # Of the process environment. Reading them takes time, which a given transport does not need.
+        kind = describe_path(Path(os.environ.get("SSL_CERT_FILE", "")))
+        if not transport and kind in ("a FIFO", "a device"):  # which OpenSSL would wait for, or read for ever
+            raise OSError(errno.EINVAL, f"it is {kind}")
         certificates = True if transport else httpx.create_ssl_context()
         proxies, warnings = ({}, ()) if transport else _find_proxies(urls)
         transports = {

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
+from http import HTTPStatus
 from math import inf
 from typing import Any
 from urllib.parse import quote
@@ -80,6 +81,11 @@ class Call:
     scope: str = ""
     raw: bool = False  # the answer is a file's bytes, not JSON
     is_probe: bool = False  # whatever is answered is the result
+
+    @property
+    def kind(self) -> str:
+        """Requests of one kind take about as long, and count against the same limits."""
+        return f"{self.method} {self.path.count('/')}"
 
     @property
     def is_write(self) -> bool:
@@ -196,7 +202,7 @@ class Sender:
         return outcome
 
     def _attempt(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
-        self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope)
+        is_paced = self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope, call.kind if call.is_write else "")
         with self._lock:
             self.request_count += 1
         trace = ConnectionTrace()
@@ -213,7 +219,7 @@ class Sender:
             extensions={"trace": trace},
         )
         try:
-            response, seconds = self._exchange(call, request, access.auth, trace)
+            response, seconds = self._exchange(call, request, access.auth, trace, is_paced=is_paced)
         except TRANSPORT_ERRORS as cause:
             log_no_answer(call.method, request.url.path, cause)
             failure = trace.failure(cause)
@@ -239,9 +245,9 @@ class Sender:
             self.clock.sleep(pause)
 
     def _exchange(
-        self, call: Call, request: httpx.Request, auth: httpx.Auth | None, trace: ConnectionTrace
+        self, call: Call, request: httpx.Request, auth: httpx.Auth | None, trace: ConnectionTrace, *, is_paced: bool
     ) -> tuple[httpx.Response, float]:
-        """The whole answer and the seconds it took, from which the gate learns."""
+        """The whole answer and the seconds it took, from which gate and pace learn."""
         with self._place() as width:
             started = self.clock.monotonic()
             streamed = self._http.send(request, auth=auth, stream=True)
@@ -250,10 +256,13 @@ class Sender:
             max_bytes, max_seconds = (MAX_FILE_BYTES, inf) if call.raw else (MAX_JSON_BYTES, MAX_JSON_SECONDS)
             response = read_bounded(streamed, max_bytes, lambda: self.clock.monotonic() - started > max_seconds)
             seconds = self.clock.monotonic() - started
-            if response.status_code in _REFUSED_FOR_NOW:
+            is_throttled = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+            if call.is_write:
+                self.limits.record(call.kind, refused=is_throttled)
+            if response.status_code not in _REFUSED_FOR_NOW:
+                self.in_flight.record(call.kind, seconds, width)
+            elif not (is_throttled and is_paced):  # else it went too early, and not beside too many
                 self.in_flight.narrow(width)
-            else:
-                self.in_flight.record(f"{call.method} {call.path.count('/')}", seconds, width)
         return response, seconds
 
     def _read(

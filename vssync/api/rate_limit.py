@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Mapping
+from math import inf
 
 from vssync.errors import Interrupted, UsageProblem
 from vssync.providers import Bucket, Provider
@@ -54,6 +56,42 @@ def rates(provider: Provider, changed: str = "") -> Rates:
     return result
 
 
+_MINUTE = 60.0  # seconds: what the limits of services count within
+_LEAST_SECONDS, _LEAST_TAKEN = 10.0, 10  # before a rate is read from them; what is refused earlier only the gate heeds
+_MARGIN = 0.99  # of what a service was seen to take
+_CALM_SECONDS, _CALM_REQUESTS = (60.0, 300.0), 100  # a pace is kept for so many requests, within these times
+
+
+class Pace:
+    """The rate at which a service takes requests of one kind, found out by what it refuses (429).
+
+    A refusal lowers it to what was taken in the last minute. After a while without one it grows, slowly at first, so
+    that few are refused again, and then ever faster.
+    """
+
+    def __init__(self) -> None:
+        self.turn = 0.0  # when the next one may go
+        self._taken: deque[float] = deque()  # when, within a minute before the latest
+        self._rate = inf  # requests a second, at the last refusal
+        self._refused_at = 0.0
+
+    def rate(self, now: float) -> float:
+        """Requests a second."""
+        shortest, longest = _CALM_SECONDS
+        calm = min(longest, max(shortest, _CALM_REQUESTS / self._rate))
+        return self._rate * (1 + max(0.0, (now - self._refused_at) / calm - 1) ** 3 / 27)  # doubles after four times it
+
+    def record(self, now: float, *, refused: bool) -> None:
+        """Counts an answer."""
+        if not refused:
+            self._taken.append(now)
+            while self._taken[0] < now - _MINUTE:
+                self._taken.popleft()
+        elif len(self._taken) >= _LEAST_TAKEN and (seconds := now - self._taken[0]) >= _LEAST_SECONDS:
+            self._rate = min(self.rate(now), _MARGIN * len(self._taken) / min(_MINUTE, seconds))
+            self._refused_at = now
+
+
 class RateLimiter:
     """Says when a request may go. Thread-safe; waits outside its lock."""
 
@@ -62,13 +100,15 @@ class RateLimiter:
         self._per_minute = per_minute
         self._lock = threading.Lock()
         self._next: dict[tuple[Bucket, str], float] = {}
+        self._paces = defaultdict[str, Pace](Pace)  # by kind of request
         self._paused_until = 0.0
         self.throttled_seconds = 0.0  # seconds this run was asked to pause
 
-    def take(self, costs: Mapping[Bucket, int], scope: str = "") -> None:
+    def take(self, costs: Mapping[Bucket, int], scope: str = "", kind: str = "") -> bool:
         """Waits until a request may go that counts so much against each bucket; `scope` is its store.
 
-        It takes a place in every queue at once: a bucket holds a second's worth, so short bursts pass.
+        It takes a place in every queue at once: a bucket holds a second's worth, so short bursts pass. Requests of a
+        `kind` that were refused keep a pace, too. Returns whether this one had to wait for that.
         """
         self.clock.check()
         with self._lock:
@@ -80,10 +120,20 @@ class RateLimiter:
                     turn = max(self._next.get(queue, 0.0), now - 1.0)
                     self._next[queue] = turn + amount * 60.0 / rate
                     start = max(start, turn)
+            pace = self._paces[kind]
+            is_paced = pace.turn > now
+            start = max(start, pace.turn)
+            pace.turn = max(pace.turn, now) + 1 / pace.rate(now)
             wait = start - now
         while wait > 0:
             self.clock.sleep(wait)
             wait = self.pause_seconds  # another thread may have been told to wait meanwhile
+        return is_paced
+
+    def record(self, kind: str, *, refused: bool) -> None:
+        """Counts an answer to a request of this kind."""
+        with self._lock:
+            self._paces[kind].record(self.clock.monotonic(), refused=refused)
 
     def pause(self, seconds: float) -> None:
         """Holds every thread's next request back: a 429 concerns the run, not only the thread that got it."""

@@ -7,9 +7,9 @@ all others stay as they are: the next run starts afresh.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 
 from vssync.applier.attach import attach, settle_by_error, settle_unattached
@@ -33,6 +33,7 @@ from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
 
+Settled = tuple[list[InFlightBatch], list[FileToRetry]]
 _MAX_TRIALS = 3  # of a file type; if they neither prove nor refute it, its other files are sent nevertheless
 _NOTE_INTERVAL = 5.0  # seconds at least between two notes in a store; removing the note does not wait
 
@@ -51,13 +52,22 @@ class StoreFeed:
             queue = self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting
             queue.append(put)
         self._type_trials = Counter[str]()
-        self._uploaded: deque[list[PendingFile]] = deque()  # what is sent once a new store can be used
-        self._in_flight: deque[InFlightBatch] = deque()
+        self._preparing: deque[tuple[Sequence[Put], Callable[[], list[PendingFile]]]] = deque()
+        self._in_flight: deque[tuple[InFlightBatch, Callable[[], Settled]]] = deque()
         self._failed: list[FileToRetry] = []
         self._note = UnfinishedBatchNote(store)
+        # While a batch is attached, the files of the next are uploaded, and the one before is waited for. But where old
+        # copies go first, the new ones follow at once.
+        pool = store.run.pool
+        self._ahead = 0 if pool.workers == 1 or any(put.before_attach for put in puts) else 1
+        self._preparation, self._settling = pool.open_lane(2), pool.open_lane()
 
     def run(self) -> None:
         """Feeds the store until every file has its result, or the run or the store stops."""
+        with self._preparation, self._settling:
+            self._feed()
+
+    def _feed(self) -> None:
         ingestion = self._store.ingestion
         while not self._is_ending:
             if ingestion.has_outage:
@@ -65,9 +75,9 @@ class StoreFeed:
                 if ingestion.has_outage and not self._probe_outage():
                     break
             elif self._has_room and (puts := self._next_puts()):
-                self._prepare_and_attach(puts)
-            elif self._uploaded:
-                self._attach(self._uploaded.popleft())
+                self._begin(puts)
+            elif self._preparing:
+                self._attach_next()
             elif self._in_flight:
                 self._settle_oldest()
             elif self._failed:
@@ -85,12 +95,12 @@ class StoreFeed:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._in_flight) + len(self._uploaded) < self._store.run.settings.batches_in_flight
+        return len(self._in_flight) + len(self._preparing) < self._store.run.settings.batches_in_flight
 
     def _next_puts(self) -> list[Put]:
         """The files of the next batch: one of each type that is not proven yet, and those of all other types."""
-        pending = chain(*(batch.files for batch in self._in_flight), *self._uploaded)
-        under_way = {file.put.file.extension for file in pending}
+        under_way = {file.put.file.extension for batch, _ in self._in_flight for file in batch.files}
+        under_way |= {put.file.extension for puts, _ in self._preparing for put in puts}
         chosen: list[Put] = []
         for file_type, puts in list(self._unproven.items()):
             is_known = self._store.run.service.is_proven_type(file_type) or self._store.is_refused_type(file_type)
@@ -102,13 +112,22 @@ class StoreFeed:
         room = min(self._batch_size - len(chosen), len(self._waiting))
         return chosen + [self._waiting.popleft() for _ in range(room)]
 
-    def _prepare_and_attach(self, puts: Sequence[Put]) -> None:
-        prepared = [self._prepared[put.key] for put in puts if put.key in self._prepared]
-        files = [*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])]
+    def _begin(self, puts: Sequence[Put]) -> None:
+        """Begins to prepare files. Unless they are for a new store that cannot be used yet, others are attached."""
+        files = self._preparation.begin(self._prepare, puts)
+        self._preparing.append((puts, files))
         if self._store.is_provisioning:
-            self._uploaded.append(files)
-        else:
-            self._attach(files)
+            files()
+        elif len(self._preparing) > self._ahead:
+            self._attach_next()
+
+    def _prepare(self, puts: Sequence[Put]) -> list[PendingFile]:
+        prepared = [self._prepared[put.key] for put in puts if put.key in self._prepared]
+        return [*prepared, *prepare_files(self._store, [put for put in puts if put.key not in self._prepared])]
+
+    def _attach_next(self) -> None:
+        _, files = self._preparing.popleft()
+        self._attach(files())
 
     def _attach(self, files: Sequence[PendingFile]) -> None:
         """Attaches files. Before the first, it looks for a store that another machine made for the same key.
@@ -126,15 +145,18 @@ class StoreFeed:
                 settle_by_error(self._store, files, error)
                 self._store.stop_reason = f"may not be the only one of its key: {error}"
                 return
-            files = take_over_concurrent(self._store, files)
-        self._in_flight.extend(attach(self._store, files))
-        self._note.update(self._in_flight)
+        self._record_sent(attach(self._store, take_over_concurrent(self._store, files)))
+
+    def _record_sent(self, batches: Iterable[InFlightBatch]) -> None:
+        for batch in batches:
+            self._in_flight.append((batch, self._settling.begin(partial(wait_and_settle, self._store), batch)))
+        self._note.update(batch for batch, _ in self._in_flight)
 
     def _settle_oldest(self) -> None:
-        batches, failed = wait_and_settle(self._store, self._in_flight.popleft())
-        self._in_flight.extend(batches)
+        _, settled = self._in_flight.popleft()
+        batches, failed = settled()
         self._failed += failed
-        self._note.update(self._in_flight)
+        self._record_sent(batches)
 
     def _settle_all(self) -> None:
         while self._in_flight:
@@ -181,7 +203,7 @@ class StoreFeed:
                 break
             if fresh:
                 self._waiting.remove(fresh)
-                self._prepare_and_attach([fresh])
+                self._attach(self._prepare([fresh]))
             else:
                 self._reattach([self._failed.pop(0)], is_probe=True)
             self._settle_all()
@@ -201,14 +223,16 @@ class StoreFeed:
         store, ingestion = self._store, self._store.ingestion
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
-        uploaded = (file.put for file in chain(*self._uploaded))
-        untried = list(chain(uploaded, self._waiting, *self._unproven.values()))
+        waiting = [*self._waiting, *chain(*self._unproven.values())]
+        prepared = [*chain(*(files() for _, files in self._preparing))]
+        prepared += [self._prepared[put.key] for put in waiting if put.key in self._prepared]
+        untried = [*(file.put for file in prepared), *waiting]
         left_something = untried or not ingestion.has_completed  # else the failed files say it all
         if ingestion.has_outage and left_something and not store.stop_reason:
             store.stop_reason = f"ingests nothing now: {ingestion.error}; apply again later"
         cause = store.short_stop_reason if store.stop_reason else "the run ended before; apply again"
         # Of a prepared file this result stays: the one that follows is no worse.
-        for file in [self._prepared[put.key] for put in untried if put.key in self._prepared]:
+        for file in prepared:
             settle_unattached(store, file, result_of_unattached(file.put, cause))
         if store.stop_reason:
             store.run.announce(f"{store.key}: {store.stop_reason}")

@@ -24,7 +24,7 @@ _MAX_REFUSED, _MAX_REFUSED_UNPROVEN = 8, 2
 
 @dataclass(slots=True)
 class IngestionHealth:
-    """What one run saw of a store's ingestion. Used by one thread at a time."""
+    """What one run saw of a store's ingestion. Written by one thread at a time."""
 
     has_completed: bool = False  # any file
     error: str = ""  # of the latest failure

@@ -102,7 +102,7 @@ def _settle_unprepared(store: StoreContext, put: Put, unused_id: str, error: Vss
 
 def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     """The file, uploaded if need be, its old copies just detached; None where that failed or was not tried."""
-    if store.run.is_broken:
+    if store.run.stopping:
         return None
     if store.is_refused_type(put.file.extension):
         store.settle(put.key, Result(Status.FAILED, f"not tried: {refused_type_message(put)}"))
@@ -164,7 +164,7 @@ def take_over_concurrent(store: StoreContext, files: Sequence[PendingFile]) -> l
     """The files to attach, with copies that another run attached to the same new store in place of uploads."""
     remaining: list[PendingFile] = []
     for file in files:
-        if file.put.mark.key_digest not in store.concurrent_copies:
+        if file.is_attached or file.put.mark.key_digest not in store.concurrent_copies:
             remaining.append(file)
         elif copy := _take_over(store, file.put):
             remaining.append(copy)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vssync.auth.credential import CredentialError, token_expiry
 from vssync.errors import UsageProblem
+from vssync.files import read_input
 
 DEFAULT = "DEFAULT"
 _VARIABLES = ("OCI_CONFIG_FILE", "OCI_CLI_CONFIG_FILE")
@@ -65,7 +66,7 @@ class Profile:
         """The file a setting names, and its bytes. Raises CredentialError."""
         path = _expand(self.require(setting, own=own), self.home)
         try:
-            return path, path.read_bytes()
+            return path, read_input(path)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise CredentialError(
@@ -98,7 +99,7 @@ def read_profile(name: str, environment: Mapping[str, str]) -> Profile:
 def _read_sections(file: Path) -> dict[str, dict[str, str]]:
     parser = configparser.ConfigParser(interpolation=None, default_section=_NO_SECTION)
     try:
-        parser.read_string(file.read_text("utf-8-sig"))
+        parser.read_string(read_input(file).decode("utf-8-sig"))
     except FileNotFoundError:
         raise CredentialError(
             f"{file}: no such file; make one with `oci setup config`, name yours in OCI_CONFIG_FILE, "
@@ -145,7 +146,7 @@ def read_realms(environment: Mapping[str, str]) -> dict[str, str]:
         realms.update(_parse_regions(f"[{text}]", _METADATA))
     file = home_folder(environment) / _REGIONS_FILE
     try:
-        realms.update(_parse_regions(file.read_text("utf-8-sig"), str(file)))
+        realms.update(_parse_regions(read_input(file).decode("utf-8-sig"), str(file)))
     except FileNotFoundError:
         pass
     except (OSError, UnicodeDecodeError) as error:

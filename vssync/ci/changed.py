@@ -11,7 +11,7 @@ from vssync.address import is_loopback, parse_address
 from vssync.ci.forge import CiEvent
 from vssync.ci.history import GitHistory, ManifestHistory, folders_of
 from vssync.errors import VssyncError
-from vssync.manifest.diagnostics import locate_values
+from vssync.manifest.diagnostics import find_source_locations
 from vssync.manifest.spec import FileEntry, Manifest, StoreSpec
 from vssync.model.service import ServiceSpec
 from vssync.providers import PROVIDERS
@@ -174,7 +174,7 @@ def fewer_matches(
         [name for path in paths if (name := history.path_in_root(each, path)) is not None]
         for each, paths in ((manifest, history.git.tracked), (earlier, history.git.blobs_at(base)))
     )
-    places = locate_values(manifest.documents, [entry.layer.path for spec in specs for entry in spec.entries])
+    places = find_source_locations(manifest.documents, [entry.layer.path for spec in specs for entry in spec.entries])
     fewer: dict[str, tuple[FewerMatches, ...]] = {}
     for spec in specs:
         keys = (spec.store.key, *spec.store.was)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vssync.api.rate_limit import Clock
 from vssync.errors import ForgeDenied, ManifestError, Problem, UsageProblem, VssyncError
-from vssync.manifest.diagnostics import Documents, locate_values
+from vssync.manifest.diagnostics import Documents, find_source_locations
 from vssync.model.plan import GuardChange, Plan
 from vssync.render.wording import format_value
 
@@ -213,7 +213,7 @@ def annotate_settings(forge: Forge, changes: Iterable[GuardChange]) -> None:
 def annotate_refusals(forge: Forge, plan: Plan, documents: Documents, file: str) -> None:
     """Shows a plan's refusals where their stores are declared, or else at the manifest, `file`."""
     paths = {refusal.store: ("stores", refusal.store) for refusal in plan.refusals if refusal.store}
-    places = locate_values(documents, paths.values())
+    places = find_source_locations(documents, paths.values())
     for refusal in plan.refusals:
         place = places.get(paths.get(refusal.store, ()))
         forge.annotate(

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from vssync.ci.explain import Base
 from vssync.ci.forge import LABEL_PREFIX, Label, PullRequest
 from vssync.ci.history import ManifestHistory
-from vssync.manifest.diagnostics import locate_values
+from vssync.manifest.diagnostics import find_source_locations
 from vssync.manifest.spec import Manifest
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.marks import short_digest
@@ -47,7 +47,7 @@ def compare_guards(base: Manifest | None, head: Manifest) -> tuple[GuardChange, 
         for name, value in _governing(store).items():
             if before[name] != value:
                 changes["stores", store.key, *name] = GuardChange(name[-1], store.key, before[name], value)
-    places = locate_values(head.documents, changes)
+    places = find_source_locations(head.documents, changes)
     return tuple(replace(change, location=str(places[path])) for path, change in changes.items())
 
 

@@ -58,44 +58,39 @@ def init(manifest: Path, yes: bool, ci: str | None, paths: tuple[str, ...], engi
         return DONE
     path = manifest_path(manifest)
     survey = FolderSurvey() if paths else survey_folder(path.parent)
-    wizard = _Wizard(answers, asks=sys.stdin.isatty() and not yes)
-    draft = wizard.make_draft(path, paths, survey)
+    draft = _make_draft(path, paths, survey, answers, asks=sys.stdin.isatty() and not yes)
     ignore_file = write_manifest(path, draft)
     settings = Settings(str(path), environment=dict(os.environ), engine=engine)
     return _print_result(path, draft, survey, ignore_file, settings.converter)
 
 
-class _Wizard:
-    """Takes each answer from its flag, from a person if there is one to ask, or from the folder."""
+def _make_draft(
+    path: Path, patterns: tuple[str, ...], survey: FolderSurvey, flags: dict[str, str | None], *, asks: bool
+) -> ManifestDraft:
+    """The manifest to write to a path; without patterns it lists the documents of the surveyed folder.
 
-    def __init__(self, flags: dict[str, str | None], *, asks: bool) -> None:
-        self._flags = flags
-        self._asks = asks
+    Each answer is taken from its flag, from a person if there is one to ask, or from the folder.
+    """
+    import secrets
 
-    def make_draft(self, path: Path, patterns: tuple[str, ...], survey: FolderSurvey) -> ManifestDraft:
-        """The manifest to write to a path; without patterns it lists the documents of the surveyed folder."""
-        import secrets
+    from vssync.commands.init import DraftEntry, draft_manifest, propose_entries
+    from vssync.commands.names import suggested_owner
 
-        from vssync.commands.init import DraftEntry, draft_manifest, propose_entries
-        from vssync.commands.names import suggested_owner
+    def answer(flag: str, question: str, default: str, kind: Any = None) -> str:
+        if flags[flag] or not asks:
+            return flags[flag] or default
+        return str(click.prompt(question, default=default, type=kind, err=True))
 
-        provider = self._get_answer("provider", "Provider", "local", _PROVIDERS)
-        suggestion = suggested_owner(path.parent, secrets.token_hex(3))
-        owner = self._get_answer("owner", "Owner", suggestion, _check_name)
-        service = {
-            field.name: self._get_answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
-            for field in PROVIDERS[provider].wizard_fields
-        }
-        entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey, provider)
-        if self._asks and not patterns:
-            entries = _ask_for_patterns(entries)
-        return draft_manifest(path, owner, provider, service, entries)
-
-    def _get_answer(self, flag: str, question: str, default: str, kind: Any = None) -> str:
-        if self._flags[flag] or not self._asks:
-            return self._flags[flag] or default
-        answer: str = click.prompt(question, default=default, type=kind, err=True)
-        return answer
+    provider = answer("provider", "Provider", "local", _PROVIDERS)
+    owner = answer("owner", "Owner", suggested_owner(path.parent, secrets.token_hex(3)), _check_name)
+    service = {
+        field.name: answer(field.name, f"{field.question[0].upper()}{field.question[1:]}", field.example)
+        for field in PROVIDERS[provider].wizard_fields
+    }
+    entries = tuple(map(DraftEntry, patterns)) or propose_entries(survey, provider)
+    if asks and not patterns:
+        entries = _ask_for_patterns(entries)
+    return draft_manifest(path, owner, provider, service, entries)
 
 
 def _check_name(name: str) -> str:

@@ -246,14 +246,13 @@ def hashing_progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda files, size: None if files % _HASHED_STEP else write(say(files, format_size(size)))
 
 
-@contextmanager
 def reading_progress(
     listed: Callable[[], int],
     repeated: Callable[[], int],
     last_trouble: Callable[[], str],
     waiting_for: Callable[[], str] = lambda: "",
     log_interval: float = _READING_LOG_INTERVAL,
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Shows how much of the service is read, when it takes a while; what was sent again and why; what it waits for."""
 
     def show(retries: str, trouble: Mapping[str, Any]) -> str:
@@ -262,17 +261,15 @@ def reading_progress(
         wait = f"; {waiting_for()}" if waiting_for() else ""
         return f"Reading the service: {count_noun(listed(), 'object')}{retries}{wait}"
 
-    with _status_line(show, repeated, last_trouble, log_interval):
-        yield
+    return _status_line(show, repeated, last_trouble, log_interval)
 
 
-@contextmanager
 def asking_progress(
     asked: Callable[[], tuple[int, int]],
     repeated: Callable[[], int],
     last_trouble: Callable[[], str],
     log_interval: float = _READING_LOG_INTERVAL,
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
 
     def show(retries: str, trouble: Mapping[str, Any]) -> str:
         count, total = asked()
@@ -280,8 +277,7 @@ def asking_progress(
             stream.emit("asking", asked=count, questions=total, **trouble)
         return f"Asking: {count:,} of {count_noun(total, 'question')}{retries}"
 
-    with _status_line(show, repeated, last_trouble, log_interval):
-        yield
+    return _status_line(show, repeated, last_trouble, log_interval)
 
 
 @contextmanager

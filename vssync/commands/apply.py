@@ -91,7 +91,7 @@ def locked_journal(
     """
     folder = session.state_folder
     with exclusive_lock(folder, timeout, on_wait):
-        journal = Journal(folder)
+        journal = Journal(folder, flushes=not session.endpoint.embedded)  # whose data are not flushed, either
         try:
             if not session.endpoint.embedded:  # that one ended with the run
                 _wait_for_attaches(session.client.clock, journal, on_wait)

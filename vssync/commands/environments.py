@@ -61,10 +61,13 @@ def _nothing_matched(declared: tuple[str, ...], *, live: bool) -> str:
     return f"matches no {'' if live else 'declared '}environment{' that has stores' if live else ''}; {choices}"
 
 
-def live_environments(settings: Settings, key: str) -> Mapping[str, tuple[LiveStore, ...]]:
+def live_environments(
+    settings: Settings, key: str, others: set[str] | None = None
+) -> Mapping[str, tuple[LiveStore, ...]]:
     """The environments that one pattern of the manifest stands for and that have stores at its service, by name.
 
-    Raises Refused for a credential that may not list all stores: to it, they might all be gone.
+    Adds the owners of all other stores to `others`. Raises Refused for a credential that may not list all stores: to
+    it, they might all be gone.
     """
     declared = declared_environments(settings.manifest)
     settings = replace(settings, env=sample_of(key))
@@ -78,4 +81,6 @@ def live_environments(settings: Settings, key: str) -> Mapping[str, tuple[LiveSt
         name = store.owner.removeprefix(owner)
         if store.owner.startswith(owner) and matching_keys(declared, name) == (key,):
             found[name] = (*found.get(name, ()), store)
+        elif others is not None:
+            others.add(store.owner)
     return found

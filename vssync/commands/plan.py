@@ -15,11 +15,11 @@ from vssync.commands.compare import compare_equal_texts, compare_for_adoption
 from vssync.commands.session import Session, Settings
 from vssync.commands.snapshot import find_gone_uploads, read_snapshot
 from vssync.errors import AccessDenied, ManifestError, NotFound, Refused, UsageProblem, VssyncError
-from vssync.files import cannot_write, write_file
+from vssync.files import cannot_write, open_input, write_file
 from vssync.journal.folder import lock_holder
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.writer import read_past
-from vssync.manifest.diagnostics import locate_values
+from vssync.manifest.diagnostics import find_source_locations
 from vssync.manifest.resolve import trace_provenance
 from vssync.manifest.yaml_loader import TreePath
 from vssync.model.plan import FileChange, Options, Plan, Reason
@@ -51,7 +51,7 @@ def _locate_stores(session: Session, snapshot: Snapshot) -> dict[str, str]:
     if not snapshot.stores_denied and pinned <= live_ids:
         return {}
     paths = {store.key: ("stores", store.key, *(("id",) if store.id else ())) for store in stores}
-    locations = locate_values(session.loaded.manifest.documents, paths.values())
+    locations = find_source_locations(session.loaded.manifest.documents, paths.values())
     return {key: str(locations[path]) for key, path in paths.items()}
 
 
@@ -129,7 +129,7 @@ def load_plan(path: Path) -> Plan:
 
     is_compressed = path.suffix == ".gz"
     try:
-        with gzip.open(path) if is_compressed else path.open("rb") as file:
+        with open_input(path) as opened, gzip.open(opened) if is_compressed else opened as file:
             data = file.read(MAX_PLAN_BYTES + 1)
         if len(data) > MAX_PLAN_BYTES:
             raise VssyncError(f"larger than {format_size(MAX_PLAN_BYTES)}, which no plan is")
@@ -213,7 +213,7 @@ def _locate_missing_files(plan: Plan, loaded: LoadedManifest) -> Plan:
             return change
         entry = trace_provenance(loaded.manifest, change.store, change.desired, {})["file"].path
         path: TreePath = (*entry, "file_id")
-        location = locate_values(loaded.manifest.documents, [path])[path]
+        location = find_source_locations(loaded.manifest.documents, [path])[path]
         return replace(change, detail=f"{location}: {change.detail}")
 
     stores = (replace(store, files=tuple(map(locate, store.files))) for store in plan.stores)
@@ -238,7 +238,7 @@ def _entry_counts(store: DesiredStore, loaded: LoadedManifest) -> list[str]:
     counts = Counter(trace_provenance(loaded.manifest, store.key, file, {})["file"].path for file in store.files)
     patterns = {entry.layer.path: entry.pattern.text for entry in spec.entries if entry.pattern is not None}
     listed: list[TreePath] = sorted(patterns, key=lambda path: counts[path])[:_MAX_ENTRIES]
-    locations = locate_values(loaded.manifest.documents, listed)
+    locations = find_source_locations(loaded.manifest.documents, listed)
     lines = [
         f"`{locations[path]}` `{patterns[path]}` matches {count_noun(counts[path], 'file')} today."
         for path in sorted(listed)

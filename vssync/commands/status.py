@@ -8,7 +8,7 @@ from __future__ import annotations
 from vssync.commands.plan import read_live
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
-from vssync.manifest.diagnostics import locate_values
+from vssync.manifest.diagnostics import find_source_locations
 from vssync.manifest.resolve import trace_provenance
 from vssync.model.convergence import HELD_BACK
 from vssync.model.marks import KEY, Mark, UnreadableMark, key_attribute, key_digest
@@ -18,7 +18,7 @@ from vssync.planner.assemble import make_plan
 from vssync.planner.context import Scope
 from vssync.render.manifest import TracedFile
 from vssync.render.status import FileInspection, LiveCopy
-from vssync.sources.load import LoadedManifest, file_provenance, locate_value
+from vssync.sources.load import LoadedManifest, file_provenance, find_source_location
 
 
 def inspect_file(session: Session, address: str) -> FileInspection:
@@ -39,7 +39,7 @@ def inspect_file(session: Session, address: str) -> FileInspection:
         raise UsageProblem(f"{address}: neither the manifest nor the store {store.name} has such a file")
     entry = store.skipped.get(key, "")
     if desired:
-        entry = locate_value(loaded, trace_provenance(loaded.manifest, store_key, desired, {})["file"].path)
+        entry = find_source_location(loaded, trace_provenance(loaded.manifest, store_key, desired, {})["file"].path)
     batches = {file_id: batch.id for batch in contents.batches for file_id in batch.file_ids or ()} if contents else {}
     return FileInspection(
         address=address,
@@ -73,7 +73,7 @@ def trace_files(loaded: LoadedManifest, targets: tuple[str, ...] = ()) -> tuple[
         if scope.contains(store.key, file.key)
     ]
     places = {origin.path for _, _, parts in traced for origin in parts.values()}
-    locations = locate_values(loaded.manifest.documents, places)
+    locations = find_source_locations(loaded.manifest.documents, places)
     return tuple(
         TracedFile(
             store,

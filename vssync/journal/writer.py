@@ -1,6 +1,7 @@
 """Writes a run's journal, and reads what earlier runs left in it.
 
-One line reaches the disk before a write is sent, and another after its response.
+A line is on the disk before its write is sent. The line after the response is written at once, and gets to the disk
+with the next one: after a crash of the machine it looks as if the response had not come.
 """
 
 from __future__ import annotations
@@ -49,17 +50,21 @@ def _read(path: Path) -> JournalState:
 class Journal:
     """The journal of one run. Any thread may write to it, but only one process (`exclusive_lock`).
 
-    `past` is what earlier runs left; `now` gives seconds since the epoch. Raises VssyncError when it cannot be opened.
+    `past` is what earlier runs left; `now` gives seconds since the epoch. Unless it `flushes`, lines outlive the
+    process, and not a crash of the machine. Raises VssyncError when it cannot be opened.
     """
 
-    def __init__(self, folder: Path, now: Callable[[], float] | None = None) -> None:
+    def __init__(self, folder: Path, now: Callable[[], float] | None = None, *, flushes: bool = True) -> None:
         self._now = now or time.time
+        self._flushes = flushes
         self._path = prepare_folder(folder) / _NAME
         self._lock = threading.Lock()
         self._became_idle = threading.Condition(self._lock)
         self._in_flight: dict[int, Write] = {}
         self._state = _read(self._path)
-        self._number = 0  # of the last write
+        self._number = 0  # of the last write whose line is in the file
+        self._flushed = 0  # of the last one whose line is on the disk
+        self._flushing = threading.Lock()  # held while that file is flushed, or replaced
         self._is_apply = self._has_begun = False
         self._error: OSError | None = None
         self._run = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -77,12 +82,14 @@ class Journal:
         Raises VssyncError, before anything is sent, where the line cannot be written.
         """
         with self._lock:
-            self._number += 1
-            number, now = self._number, int(self._now())
+            number, now = self._number + 1, int(self._now())
             if self._is_apply and not self._has_begun:
                 self._append({"run": self._run, "began": now, "pid": os.getpid(), "host": socket.gethostname()})
                 self._has_begun = True
             self._append(records.line_before(self._run, number, now, write))
+            self._number = number
+        self._flush(number)
+        with self._lock:
             if self._error:
                 raise write_error(self._path, self._error)
             self._in_flight[number] = write
@@ -155,10 +162,17 @@ class Journal:
             remaining = records.encode_line(line)
             while remaining:
                 remaining = remaining[self._file.write(remaining) :]
-            os.fsync(self._file.fileno())
 
         self._unless_broken(write)
         self._state.add_line(line)
+
+    def _flush(self, number: int) -> None:
+        """Waits until the line before this write is on the disk. One thread flushes the lines of all that wait."""
+        with self._flushing:
+            if self._flushes and self._flushed < number:
+                latest = self._number
+                self._unless_broken(lambda: os.fsync(self._file.fileno()))
+                self._flushed = latest
 
     def _unless_broken(self, write: Callable[[], None]) -> None:
         """Calls what writes to the journal, unless a write has failed: a later line would follow a torn one."""
@@ -170,9 +184,10 @@ class Journal:
 
     def _compact(self) -> None:
         """Drops the lines that no longer matter, and goes on in the new file."""
-        old, self._file = self._file, self._rewrite()
-        self._compact_size = self._file.tell()
-        old.close()
+        with self._flushing:
+            old, self._file = self._file, self._rewrite()
+            self._compact_size = self._file.tell()
+            old.close()
 
     def _rewrite(self) -> FileIO:
         """Writes the lines that still matter to a new file, renames it to the journal's name, opens it at its end.

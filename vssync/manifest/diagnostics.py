@@ -104,19 +104,14 @@ class SourceLocation:
 
 def locate_diagnostics(documents: Documents, diagnostics: Collection[Diagnostic]) -> tuple[Problem, ...]:
     """Diagnostics of the resolved manifest, or of one document, as problems with their locations."""
-    written = [_find_written(documents, diagnostic.path) for diagnostic in diagnostics]
-    texts = {document.file_name: document.text for document, _ in written}
-    paths: dict[str, list[TreePath]] = {file_name: [] for file_name in texts}
-    for document, path in written:
-        paths[document.file_name] += (path, _api_path(path))
-    positions_by_file = {file_name: find_positions(text, paths[file_name]) for file_name, text in texts.items()}
     problems: list[Problem] = []
-    for diagnostic, (document, our_path) in zip(diagnostics, written, strict=True):
-        positions, api_path = positions_by_file[document.file_name], _api_path(our_path)
-        path = api_path if our_path not in positions and api_path in positions else our_path
-        message = diagnostic.message.replace(f".{our_path[-1]}`", f".{path[-1]}`") if path else diagnostic.message
+    written = _find_all_written(documents, [diagnostic.path for diagnostic in diagnostics])
+    for diagnostic, (file_name, path, positions) in zip(diagnostics, written, strict=True):
+        message = diagnostic.message
+        if diagnostic.path:  # a chunk size may be written by the API's name
+            message = message.replace(f".{diagnostic.path[-1]}`", f".{path[-1]}`")
         position = _position_of(path, diagnostic.at_name, positions)
-        problems.append(Problem(document.file_name, *position, message, diagnostic.hint))
+        problems.append(Problem(file_name, *position, message, diagnostic.hint))
     return tuple(problems)
 
 
@@ -126,11 +121,24 @@ def raise_if_any(documents: Documents, diagnostics: Collection[Diagnostic]) -> N
         raise ManifestError(locate_diagnostics(documents, diagnostics))
 
 
-def locate_values(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
+def find_source_locations(documents: Documents, paths: Collection[TreePath]) -> dict[TreePath, SourceLocation]:
     """Where values of the resolved manifest are written; one pass over its files for all of them."""
-    problems = locate_diagnostics(documents, [Diagnostic(path, "") for path in paths])  # nothing is wrong there
-    locations = (SourceLocation(problem.file, problem.line, problem.column) for problem in problems)
-    return dict(zip(paths, locations, strict=True))
+    places = zip(paths, _find_all_written(documents, paths), strict=True)
+    return {path: SourceLocation(file, *_position_of(own, False, positions)) for path, (file, own, positions) in places}
+
+
+def _find_all_written(documents: Documents, paths: Collection[TreePath]) -> Iterator[tuple[str, TreePath, Positions]]:
+    """For each path: the name of the file in which its value is written, its path there, and what is where in it."""
+    written = [_find_written(documents, path) for path in paths]
+    texts = {document.file_name: document.text for document, _ in written}
+    paths_by_file: dict[str, list[TreePath]] = {file_name: [] for file_name in texts}
+    for document, path in written:
+        paths_by_file[document.file_name] += (path, _api_path(path))
+    positions_by_file = {file_name: find_positions(text, paths_by_file[file_name]) for file_name, text in texts.items()}
+    for document, path in written:
+        positions, api_path = positions_by_file[document.file_name], _api_path(path)
+        is_theirs = path not in positions and api_path in positions
+        yield document.file_name, api_path if is_theirs else path, positions
 
 
 def _api_path(path: TreePath) -> TreePath:

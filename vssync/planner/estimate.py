@@ -202,7 +202,11 @@ def _count_pages(count: int) -> int:
 
 
 def _count_closing_requests(plan: Plan) -> int:
-    """Requests at the end of an apply: to look for new stores and for what was deleted, and to delete uploads."""
+    """Requests to be sure at the end of an apply, and to delete uploads.
+
+    New stores, copies that another run attached as well, and what was deleted are looked for; and where no file of ours
+    was listed yet, whether listings have attributes.
+    """
     listings = [
         _count_pages(store.live + count_attached(store))
         for store in plan.stores
@@ -211,7 +215,17 @@ def _count_closing_requests(plan: Plan) -> int:
     any_store_goes = any(store.action in (Action.DELETE, Action.REPLACE) for store in plan.stores)
     lists_stores = bool(listings) or any_store_goes
     looks_for_new = any(map(_is_created, plan.stores))
-    return int(looks_for_new) + int(lists_stores) + sum(listings) + len(_uploads_to_delete(plan))
+    attaching = [store for store in plan.stores if count_attached(store)]
+    marks = any(change.attaches or change.action is Action.ADOPT for store in plan.stores for change in store.files)
+    looks = looks_for_new + lists_stores + (marks and not any(store.owned for store in plan.stores))
+    return looks + sum(listings) + sum(map(_count_newest_pages, attaching)) + len(_uploads_to_delete(plan))
+
+
+def _count_newest_pages(store: StorePlan) -> int:
+    """Pages of a store's newest files: as many as an apply attached, and a page of those that others may have."""
+    attached = count_attached(store)
+    kept = 0 if _is_created(store) else store.live - sum(1 for _ in _final_drops(store))
+    return _count_pages(attached + min(kept, PAGE_SIZE))
 
 
 def _count_waits(store: StorePlan, capabilities: Capabilities) -> int:

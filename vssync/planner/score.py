@@ -204,29 +204,22 @@ def lost_questions(store: DesiredStore, changes: Iterable[FileChange]) -> tuple[
             leaving.setdefault(change.was or change.key, []).append(change)
     if not leaving:
         return ()
-    index, declared = KeyIndex(leaving), _DeclaredKeys(store)
+    index, declared = KeyIndex(leaving), KeyIndex(file.key for file in store.files)
+    attributes = {file.key: file.attributes for file in store.files}
+
+    def may_find(question: Question, pattern: str) -> bool:
+        """Whether a search may find a document that matches a pattern, once the store is as declared."""
+        matching, accepts = declared.matching(pattern), question.filter
+        if accepts is None:
+            return bool(matching)
+        return any(accepts.may_match(with_key(attributes[key], key), store.ignore_attributes) for key in matching)
+
     return tuple(
         Note(NoteKind.LOST_QUESTION, question.ask, detail=_lost_text(lost))
         for question in questions
         for pattern in question.expect
-        if (lost := [*_losses(question.filter, pattern, index, leaving)]) and not declared.may_find(question, pattern)
+        if (lost := [*_losses(question.filter, pattern, index, leaving)]) and not may_find(question, pattern)
     )
-
-
-class _DeclaredKeys:
-    """What a store holds once it is as declared."""
-
-    def __init__(self, store: DesiredStore) -> None:
-        self._index = KeyIndex(file.key for file in store.files)
-        self._attributes = {file.key: file.attributes for file in store.files}
-        self._ignored_names = store.ignore_attributes  # of attributes whose values others write
-
-    def may_find(self, question: Question, pattern: str) -> bool:
-        """Whether a search may find a document that matches a pattern."""
-        matching, accepts = self._index.matching(pattern), question.filter
-        if accepts is None:
-            return bool(matching)
-        return any(accepts.may_match(with_key(self._attributes[key], key), self._ignored_names) for key in matching)
 
 
 def _losses(

@@ -101,7 +101,7 @@ def plan_html(plan: Plan, view: View, audit: Audit, preface: Mapping[str, Sequen
         anchors=_anchors(stores),
         overview=picture_stores(counted, {"left out": left_out, "unchanged": [store.unchanged for store in shown]}),
         preface=[*(preface or {}).items()],
-        refusals=_refusals(plan),
+        refusals=[*plan_text.refusal_groups(plan)],
         quiet=plan_text.quiet_lines(plan, full=view.full),
         batches=[(store.key, rows) for store in plan.stores if (rows := list(batch_rows(store)))],
     )
@@ -220,17 +220,6 @@ def _totals(parts: Iterable[str]) -> list[tuple[str, str, str]]:
         endings = (tone for ending, tone in _TONES_OF_TOTALS.items() if f" {words}".endswith(f" {ending}"))
         totals.append((number, words, next(endings, "note")))
     return totals
-
-
-def _refusals(plan: Plan) -> list[tuple[str, list[str]]]:
-    """Each refusal and what can be done, as the text has them: a line, and further indented lines below it."""
-    refusals: list[tuple[str, list[str]]] = []
-    for line in plan_text.refusal_lines(plan)[1:]:
-        if line.startswith("    "):
-            refusals[-1][1].append(line.strip())
-        else:
-            refusals.append((line.strip(), []))
-    return refusals
 
 
 def _place(store: StorePlan, id: str, *, created: str = "") -> str:

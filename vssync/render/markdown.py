@@ -6,7 +6,6 @@ Names of stores and files stand in code only: elsewhere a forge would take them 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
@@ -31,7 +30,15 @@ from vssync.render.layout import (
 )
 from vssync.render.plan_lines import PlanRow
 from vssync.render.report import already_lines, apply_line, end_lines, report_blocks, upload_lines
-from vssync.text import count_noun, escape_ci_commands, escape_control, shorten_middle, size_in_bytes, size_in_utf16
+from vssync.text import (
+    count_noun,
+    escape_categories,
+    escape_ci_commands,
+    escape_control,
+    shorten_middle,
+    size_in_bytes,
+    size_in_utf16,
+)
 
 COMMENT, SUMMARY = 65_000, 1_000_000  # bytes; GitHub takes 65,536 characters, and 1 MiB for a job's summary
 WIDTH = 100
@@ -229,9 +236,7 @@ def comment_marker(kind: str, owner: str) -> str:
 
 def clean_markdown(text: str) -> str:
     """A text without what a forge refuses or a terminal obeys: control characters and halves of characters."""
-    text = text.replace("\r\n", "\n")
-    bad = {char for char in set(text) if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"}
-    return text.translate({ord(char): char.encode("unicode_escape").decode("ascii") for char in bad})
+    return escape_categories(text.replace("\r\n", "\n"), ("Cc", "Cs"), kept="\n\t")
 
 
 def fit_markdown(text: str, most: int, ending: str, size: Measure = size_in_utf16) -> str:

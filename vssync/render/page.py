@@ -184,30 +184,37 @@ def _picture_folders(rows: list[PlanRow]) -> Picture | None:
     """The folders with most changes; none for a single one, or where the few changes are a picture themselves."""
     files = [row for row in rows if row.sign and row.noun == "file"]
     folders = split_by_folder(files, _BARS, apart=True) if count_files(files) > _PICTURED else []
-    return _picture([(name or "./", count_signs(group), "") for name, group in folders], {}) if folders[1:] else None
+    drawn = sum(not name or name.endswith("/") for name, _ in folders)  # a sum of many folders would dwarf them
+    entries = [(name or "./", count_signs(group), "") for name, group in folders]
+    return _picture(entries, {}, drawn) if folders[1:] else None
 
 
 def picture_stores(
     counted: Sequence[tuple[StorePlan, Counter[str], str]], numbers: Mapping[str, Sequence[int]]
 ) -> Picture | None:
     """Stores beside each other, with a note each, and further columns by their title; none for a single store."""
-    return _picture([(store.key, counts, note) for store, counts, note in counted], numbers) if counted[1:] else None
+    entries = [(store.key, counts, note) for store, counts, note in counted]
+    return _picture(entries, numbers, len(entries)) if entries[1:] else None
 
 
-def _picture(entries: Sequence[tuple[str, Counter[str], str]], numbers: Mapping[str, Sequence[int]]) -> Picture:
+def _picture(
+    entries: Sequence[tuple[str, Counter[str], str]], numbers: Mapping[str, Sequence[int]], drawn: int
+) -> Picture:
+    """The entries in numbers, and the first `drawn` ones also as bars."""
     signs = [sign for sign in COUNTED_SIGNS if any(counts[sign] for _, counts, _ in entries)]
     going = [sign for sign in signs if sign in _GOING]
     coming = [sign for sign in signs if sign not in (*_GOING, *_UNDRAWN)]
-    left, right = (max(sum(counts[sign] for sign in side) for _, counts, _ in entries) for side in (going, coming))
+    sides = [[sum(counts[sign] for sign in side) for _, counts, _ in entries[:drawn]] for side in (going, coming)]
+    left, right = map(max, sides)
     scale = 100 / max(left, right, 1)
     bars = []
     titles = [title for title, column in numbers.items() if any(column)]
     for index, (name, counts, note) in enumerate(entries):
-        widths = {sign: round(counts[sign] * scale, 2) for sign in signs}
+        widths = {sign: round(counts[sign] * scale, 2) if index < drawn else 0 for sign in signs}
         segments = [(sign, sum(widths[other] for other in coming[:place])) for place, sign in enumerate(coming)]
         segments += [(sign, -sum(widths[other] for other in going[: place + 1])) for place, sign in enumerate(going)]
-        drawn = [(TONES[sign], round(start, 2), widths[sign]) for sign, start in segments if widths[sign]]
-        bars.append(Bar(escape_control(name), counts, drawn, note, [f"{numbers[title][index]:,}" for title in titles]))
+        bar = [(TONES[sign], round(start, 2), widths[sign]) for sign, start in segments if widths[sign]]
+        bars.append(Bar(escape_control(name), counts, bar, note, [f"{numbers[title][index]:,}" for title in titles]))
     return Picture(signs, bars, round(-left * scale, 2), round((left + right) * scale, 2) or 100, titles)
 
 

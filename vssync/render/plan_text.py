@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vssync.model.convergence import count_uncompared, find_convergence
 from vssync.model.marks import parse_stamp
@@ -121,13 +121,18 @@ def _batch_lines(row: BatchRow, view: View) -> list[TextLine]:
 def refusal_lines(plan: Plan) -> list[str]:
     """Why nothing may be written, in which stores, and every way out; never cut."""
     lines = ["! Refused: nothing will be written."] if plan.refusals else []
+    for title, below in refusal_groups(plan):
+        lines += [f"  {title}", *(f"    {line}" for line in below)]
+    return lines
+
+
+def refusal_groups(plan: Plan) -> Iterator[tuple[str, list[str]]]:
+    """What each refusal says in its first line, and the lines below that."""
     for refusal in plan.refusals:
         first, *more = refusal.message.splitlines() or [""]
         about = f"{refusal.store}: " if refusal.store and not first.startswith(f"{refusal.store}:") else ""
         ways = [line for way in refusal.way_out for line in way.splitlines()]
-        lines.append(escape_control(f"  {about}{first}"))
-        lines += [escape_control(f"    {line.strip()}") for line in [*more, *ways]]
-    return lines
+        yield escape_control(f"{about}{first}"), [escape_control(line.strip()) for line in (*more, *ways)]
 
 
 def legend(plan: Plan) -> list[str]:

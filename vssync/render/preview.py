@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vssync.render.comment import GITHUB_COMMENT, JobReview, error_block, footer
@@ -16,9 +16,11 @@ from vssync.render.markdown import (
     prose,
     short_code,
 )
-from vssync.text import count_noun, escape_control, size_in_utf16
+from vssync.text import count_noun, escape_control, join_first, size_in_utf16
 
 PREVIEW = "preview"  # in the marker of its comment
+_LEFT = "Left, since no manifest of this branch has such an owner and environment: "
+_MOST_LEFT = 50
 _WHOLE_LIFE = "Each push updates it; it is deleted when this request is closed or merged."
 
 
@@ -75,8 +77,11 @@ def _store_line(store: PreviewedStore) -> str:
     return f"| {short_code(f'{store.manifest} / {store.key}')} | {inline_code(store.id)} | {store.files:,} |"
 
 
-def sweep_markdown(previews: Iterable[Preview], kept: Iterable[str], job: JobReview) -> str:
-    """What a sweep deleted, what it left, and what went wrong, for the job's summary."""
+def sweep_markdown(previews: Iterable[Preview], kept: Iterable[str], left: Sequence[str], job: JobReview) -> str:
+    """What a sweep deleted, what it kept, and what went wrong, for the job's summary.
+
+    `left` are owners of what may be previews, and is of no manifest here.
+    """
     gone = [preview for preview in previews if preview.gone]
     stays = ", ".join(map(inline_code, kept)) or "none"
     blocks = [
@@ -84,6 +89,7 @@ def sweep_markdown(previews: Iterable[Preview], kept: Iterable[str], job: JobRev
         *(error_block(review, "not swept") for review in job.manifests if review.error),
         MarkdownBlock("", tuple(f"- {inline_code(preview.name)}: {prose(preview.gone)}" for preview in gone)),
         MarkdownBlock(f"Kept: {stays}."),
+        MarkdownBlock(f"{_LEFT}{join_first(list(map(inline_code, left)), _MOST_LEFT)}." if left else ""),
     ]
     return join_markdown(
         [block for block in blocks if block.to_text()], SUMMARY, ending=footer(replace(job, manifests=()))

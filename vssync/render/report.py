@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vssync.model.plan import Action, NoteKind, StorePlan
 from vssync.model.report import Audit, Orphan, Outcome, Report, Status
@@ -22,8 +22,9 @@ from vssync.render.layout import (
 )
 from vssync.render.plan_lines import report_rows
 from vssync.render.plan_text import _ALREADY, _ORPHANS, join_blocks
-from vssync.text import count_noun, display_width, escape_control, format_elapsed, pad_right
+from vssync.text import count_noun, display_width, escape_control, format_elapsed, pad_right, shorten_middle
 
+_NAME = 8  # columns that are left of a name
 _NEW_IDS = 5  # of more new stores `vssync output` prints the ids
 
 
@@ -153,8 +154,15 @@ def end_lines(report: Report) -> list[str]:
 
 
 def audit_lines(audit: Audit, view: View) -> list[str]:
-    """When, of which commit and by whom something was applied, with which version, which plan, and in which CI run."""
+    """When, of which commit and by whom something was applied, with which version, which plan, and in which CI run.
+
+    A name is cut to what the line has room for.
+    """
     parts, run = wording.audit_parts(audit), [f"Run: {escape_control(audit.run_url)}"] if audit.run_url else []
+    excess, name = display_width("; ".join(parts)) - view.width, escape_control(audit.stamp.actor)
+    if excess > 0 and not view.full:
+        cut = shorten_middle(name, max(_NAME, display_width(name) - excess))
+        parts = wording.audit_parts(replace(audit, stamp=replace(audit.stamp, actor=cut)))
     return [*(wrap_sentences("; ".join(parts), 0, view) if parts else []), *run]
 
 

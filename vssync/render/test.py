@@ -289,6 +289,5 @@ def _counts(stores: list[StoreScore] | tuple[StoreScore, ...]) -> dict[str, str]
 
 
 def _xml_text(text: str) -> str:
-    """A text that XML 1.0 can hold: besides control characters, two that are none are forbidden."""
-    text = escape_control(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
-    return escape_ci_commands(text)
+    """A text that XML 1.0 can hold, and that commands no runner."""
+    return escape_ci_commands(escape_control(text))

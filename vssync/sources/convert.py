@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vssync.errors import VssyncError
+from vssync.files import read_input
 from vssync.manifest.spec import CONVERTIBLE_EXTENSIONS
 from vssync.model.state import DesiredFile, extension_of
 from vssync.sources.converter import CONVERTER_SET, find_set_problem
@@ -79,7 +80,7 @@ class Converter:
             if (size := os.stat(path).st_size) > _MAX_DOCUMENT_BYTES:
                 problem = f"has {size:,} bytes; {_MAX_DOCUMENT_BYTES:,} can be converted"
             else:
-                data = sandbox.read(path) if sandbox else path.read_bytes()
+                data = sandbox.read(path) if sandbox else read_input(path)
                 digest = hashlib.sha256(data).hexdigest()
                 markdown = cache.get(digest, extension, CONVERTER_SET)
         except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vssync.errors import ManifestError, Problem
+from vssync.files import describe_path
 from vssync.manifest.build import check_document
 from vssync.manifest.diagnostics import Diagnostic, Documents, locate_diagnostics
 from vssync.manifest.globs import FoundFile
@@ -106,7 +107,9 @@ def _questions_problem(text: str, file: Path, sandbox: Sandbox) -> tuple[str, st
     if not sandbox.allows(file):
         return f"`{text}` lies outside of {sandbox.folders[0]}, or in its .git or .vssync", ALLOW_HINT
     if not file.is_file():
-        return f"there is no file `{text}`", "write it, or remove `tests`; paths start at this file"
+        kind = describe_path(file)
+        what = f"`{text}` is {kind}" if kind else f"there is no file `{text}`"
+        return what, "write it, or remove `tests`; paths start at this file"
     return None
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vssync.errors import ManifestError, Problem, VssyncError
+from vssync.files import describe_path
 from vssync.manifest import resolve
 from vssync.manifest.build import build_manifest, check_document, declared_variables, resolve_includes
 from vssync.manifest.diagnostics import (
@@ -19,8 +20,8 @@ from vssync.manifest.diagnostics import (
     Documents,
     adding_problems,
     did_you_mean,
+    find_source_locations,
     locate_diagnostics,
-    locate_values,
     raise_if_any,
 )
 from vssync.manifest.lookups import GIT_DATE, Lookup
@@ -81,7 +82,9 @@ def find_manifest(path: Path) -> Path:
         raise ManifestError((Problem(str(path), 0, 0, f"holds {' and '.join(MANIFEST_NAMES)}", "keep one of them"),))
     file = files[0] if files else path / MANIFEST_NAME
     if not file.is_file():
-        raise ManifestError((Problem(str(file), 0, 0, "there is no manifest", _manifest_hint(file)),))
+        kind = describe_path(file)
+        what = f"is {kind}, not a manifest" if kind else "there is no manifest"
+        raise ManifestError((Problem(str(file), 0, 0, what, _manifest_hint(file)),))
     return file
 
 
@@ -153,9 +156,9 @@ def load_sources(
     return LoadedManifest(desired, inner, str(file), manifest, warnings, commit_dates, options.converter)
 
 
-def locate_value(loaded: LoadedManifest, path: TreePath) -> str:
+def find_source_location(loaded: LoadedManifest, path: TreePath) -> str:
     """Where one value is written, as people read it: vssync.yaml:12:11."""
-    return str(locate_values(loaded.manifest.documents, (path,))[path])
+    return str(find_source_locations(loaded.manifest.documents, (path,))[path])
 
 
 def file_provenance(loaded: LoadedManifest, store_key: str, file: DesiredFile) -> Mapping[str, resolve.Provenance]:

@@ -173,8 +173,10 @@ def _carry_out(run: CiRun, history: ManifestHistory, session: Session, plan: Pla
 
 def sweep_previews(run: CiRun) -> int:
     """Deletes the previews whose requests are closed, and those that nobody applied for long."""
-    found = dict[str, list[_Part]]()
-    looks = [catch(run, history, partial(_find, run, history, found)) for history in run.manifests().touched]
+    found, others = dict[str, list[_Part]](), set[str]()
+    looks = [catch(run, history, partial(_find, run, history, found, others)) for history in run.manifests().touched]
+    known = {store.owner for parts in found.values() for _, stores in parts for store in stores}
+    left = sorted(owner for owner in others - known if preview_number(owner.rpartition("/")[2]))
 
     @cache
     def is_open(number: int) -> bool | None:
@@ -193,16 +195,16 @@ def sweep_previews(run: CiRun) -> int:
         gone.append(preview)
         _tell(one, preview, own, wanted=True)
         looks += own
-    run.forge.write_summary(sweep_markdown(gone, kept, run.review("sweep", [look.review for look in looks])))
+    run.forge.write_summary(sweep_markdown(gone, kept, left, run.review("sweep", [look.review for look in looks])))
     run.forge.set_output("changes", flag(gone))
     return worst(looks)
 
 
-def _find(run: CiRun, history: ManifestHistory, found: dict[str, list[_Part]]) -> Look:
-    """Adds a manifest's previews, by name, to those found."""
+def _find(run: CiRun, history: ManifestHistory, found: dict[str, list[_Part]], others: set[str]) -> Look:
+    """Adds a manifest's previews, by name, to those found, and the owners of other stores to the others."""
     settings = replace(run.settings, manifest=history.path)
     for key in filter(is_pattern, declared_environments(history.path)):
-        for name, stores in live_environments(settings, key).items():
+        for name, stores in live_environments(settings, key, others).items():
             if preview_number(name):
                 found.setdefault(name, []).append((history, stores))
     return Look(ManifestReview(history.name))
