@@ -1,4 +1,4 @@
-"""Whatever happens to a folder and a store, no command says what is not so."""
+"""Whatever happens to some documents and a service: what is promised holds after every request, and at the end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,60 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.histories import history_of
+from tests.simulation.__main__ import describe
+from tests.simulation.histories import History, Step, history_of
+from tests.simulation.play import play
 
-SOON = 5  # seeds of every run of the tests; the slow ones have the others
+SOON, A_TIME, ALL = 20, 20, 1000  # seeds of every run of the tests, those of one test, and all of the slow ones
+FOUND = {  # what histories found, as they were shrunk
+    "interrupted between the journal's line of an upload and the run's own": History(
+        seed=28,
+        steps=(
+            Step("toggle_store"),
+            Step("apply"),
+            Step("edit_file", pick=61),
+            Step("pull"),
+            Step("apply --replace docs/a.md", stop="interrupted", at=75),
+        ),
+    ),
+}
+
+
+def assert_holds(history: History) -> None:
+    played = play(history)
+    if played.error:
+        pytest.fail(describe(played), pytrace=False)
 
 
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[] if seed < SOON else [pytest.mark.slow]) for seed in range(200)]
+    "first",
+    [pytest.param(first, marks=[] if first < SOON else [pytest.mark.slow]) for first in range(0, ALL, A_TIME)],
 )
-def test_a_history_is_told_truly(tmp_path: Path, seed: int) -> None:
-    history = history_of(seed, tmp_path)
-    try:
-        history.happen()
-    except Exception as error:
-        lines = "\n  ".join(history.told)
-        pytest.fail(f"{error}\nThe history:\n  {lines}\nAgain: python -m tests.simulation.histories {seed}")
+def test_a_history_ends_well_and_is_told_truly(first: int) -> None:
+    for seed in range(first, first + A_TIME):
+        assert_holds(history_of(seed))
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_stays_mended(name: str) -> None:
+    assert_holds(FOUND[name])
+
+
+@pytest.mark.parametrize(
+    "first", [pytest.param(first, marks=[] if first < 4 else [pytest.mark.slow]) for first in range(0, 50, 2)]
+)
+def test_a_seed_gives_the_same_requests_to_the_byte(tmp_path: Path, first: int) -> None:
+    for seed in (first, first + 1):
+        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+        one, other = play(history_of(seed)), play(history_of(seed), tmp_path / "elsewhere" / str(seed))
+        assert (one.log, one.choices, one.told) == (other.log, other.choices, other.told)
+
+
+def test_threads_meet_in_many_ways() -> None:
+    """One history, of two machines at work at once, under many schedulers."""
+    steps = (Step("apply"), Step("edit_file"), Step("pull"), Step("pull", machine=1))
+    both = (Step("apply"), Step("apply", machine=1, beside=True))
+    played = [play(History(seed, (*steps, *both), workers=2, restless=0.9)) for seed in range(12)]
+    assert len({each.choices for each in played}) == len(played)
+    orders = {tuple(line.split()[1] for line in each.log) for each in played}
+    assert len(orders) == len(played), "of whose request comes when"

@@ -155,20 +155,32 @@ def read_state(database: Path, now: float) -> State:
     """The tables of a local service, as they are at its time `now`."""
     if not database.exists():
         return State()
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        connection.row_factory = sqlite3.Row
-        connection.execute("begin")
-        files: dict[int, list[TrueFile]] = {}
-        for row in connection.execute(_FILES):
-            files.setdefault(row["store"], []).append(_true_file(row))
-        query = "select id, sha256, filename, created_at from files join blobs on blobs.seq = blob"
-        uploads = list(connection.execute(query))
-        stores = {
-            row["id"]: _true_store(row, files.get(row["seq"], []), now)
-            for row in connection.execute("select * from stores order by seq")
-        }
-        named = {row["id"]: (row["sha256"], row["filename"]) for row in uploads}
-        return State(stores, named, {row["id"]: row["created_at"] for row in uploads})
+    with closing(open_tables(database)) as connection:
+        return read_tables(connection, now)
+
+
+def open_tables(database: Path) -> sqlite3.Connection:
+    """A connection that only reads."""
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, check_same_thread=False, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def read_tables(connection: sqlite3.Connection, now: float) -> State:
+    """What all tables hold at one moment."""
+    connection.execute("begin")
+    files: dict[int, list[TrueFile]] = {}
+    for row in connection.execute(_FILES):
+        files.setdefault(row["store"], []).append(_true_file(row))
+    query = "select id, sha256, filename, created_at from files join blobs on blobs.seq = blob"
+    uploads = connection.execute(query).fetchall()
+    stores = {
+        row["id"]: _true_store(row, files.get(row["seq"], []), now)
+        for row in connection.execute("select * from stores order by seq")
+    }
+    connection.execute("commit")
+    named = {row["id"]: (row["sha256"], row["filename"]) for row in uploads}
+    return State(stores, named, {row["id"]: row["created_at"] for row in uploads})
 
 
 def _true_file(row: sqlite3.Row) -> TrueFile:

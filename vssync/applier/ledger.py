@@ -42,6 +42,7 @@ class LedgerEntry:
     state: UploadState
     description: str = ""  # as a report says it
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
+    is_sent: bool = False  # a request to attach it was sent
 
 
 def upload_identity(file: DesiredFile) -> UploadIdentity:
@@ -114,6 +115,12 @@ class UploadLedger:
         """Records a fresh upload, or one that is detached to be attached again: until then no store holds it."""
         self._move(file_id, UploadState.LOOSE, description)
 
+    def record_sent(self, file_ids: Iterable[str]) -> None:
+        """Records that a request to attach these Files goes out; a run that ends before the reply cannot know more."""
+        with self._lock:
+            for entry in filter(None, map(self._entries.get, file_ids)):
+                entry.is_sent = True
+
     def record_attached(self, file_ids: Iterable[str]) -> None:
         """Records that the service accepted these Files for ingestion, or that a store holds them still."""
         for file_id in file_ids:
@@ -163,12 +170,17 @@ class UploadLedger:
             entries = self._entries.items()
             return {id_: entry.description for id_, entry in entries if entry.state is UploadState.TO_DELETE}
 
-    def orphans(self) -> tuple[Orphan, ...]:
+    def orphans(self, *, interrupted: bool = False) -> tuple[Orphan, ...]:
         """Uploads that nothing is known to hold, and those that may exist."""
         with self._lock:
             unattached = [(id_, entry) for id_, entry in self._entries.items() if entry.state in _UNATTACHED]
             unattached.sort(key=lambda pair: _UNATTACHED.index(pair[1].state))
-            return (*(Orphan(id_, entry.description) for id_, entry in unattached), *self._suspects)
+            is_open = [interrupted and entry.is_sent for _, entry in unattached]
+            orphans = (
+                Orphan(id_, f"{entry.description}, as far as is known" if open_ else entry.description, open_)
+                for (id_, entry), open_ in zip(unattached, is_open, strict=True)
+            )
+            return (*orphans, *self._suspects)
 
     def _move(self, file_id: str, state: UploadState, description: str = "") -> None:
         """Changes an upload's state and description; a change that the table does not allow is ignored."""

@@ -87,7 +87,7 @@ def carry_out(run: ApplyRun, plan: Plan) -> Report:
     report = Report(
         plan=plan,
         outcomes=run.results.outcomes(plan),
-        orphans=run.ledger.orphans(),
+        orphans=run.ledger.orphans(interrupted=interrupted),
         held=held,
         store_ids=tuple(sorted((store.key, store.id) for store in stores if not store.is_deleted)),
         seconds=run.client.clock.monotonic() - started,

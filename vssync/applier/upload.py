@@ -289,8 +289,13 @@ def _upload_once(store: StoreContext, put: Put) -> str:
                 return file_id
         raise lost
 
+    def record(file_id: str) -> None:
+        """While the journal still has it under way: an interruption finds it here or there."""
+        created.append(file_id)
+        ledger.record_loose(file_id, f"upload of {put.key} that was not attached yet")
+
     try:
-        return store.writes.upload(store.run.settings.contents, file, created.append, recover)
+        return store.writes.upload(store.run.settings.contents, file, record, recover)
     except VssyncError:
         for file_id in created:
             ledger.schedule_delete(file_id, f"upload of {put.key} that was not used")

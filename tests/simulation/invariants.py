@@ -1,0 +1,154 @@
+"""What holds after every request of a run, whatever else goes on: judged by the service's tables before it and after.
+
+Nothing without our mark is changed or deleted; no key that is wanted is without a completed copy, but for the gaps
+that the plan showed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from tests.simulation.desired import Wanted
+from tests.simulation.truth import State, TrueFile, TrueStore, open_tables, read_tables
+from vssync.model.plan import Options
+
+
+class ViolationError(BaseException):
+    """An invariant does not hold. No program's handler of exceptions may take it for one of its own."""
+
+
+@dataclass
+class Actor:
+    """A run of vssync, as far as it says what it may do."""
+
+    name: str
+    plan: Callable[[], Mapping[str, Any] | None]
+    has_company: bool = False  # somebody else is at work on the service meanwhile
+    wanted: Wanted = Wanted("", {}, {})  # noqa: RUF009 (it is frozen)
+    adopts: bool = False
+
+    def begin(self, wanted: Wanted, options: Options) -> None:
+        """Its manifest is read."""
+        stores = wanted.stores.values()
+        self.wanted, self.adopts = wanted, options.adopt or any(store.settings.get("adopt") for store in stores)
+
+    @property
+    def owner(self) -> str:
+        return self.wanted.owner
+
+    def gaps(self) -> set[tuple[str, str]]:
+        """Store and key of each change that was shown as `-/+`."""
+        stores = (self.plan() or {}).get("stores", ())
+        return {(store["key"], change["key"]) for store in stores for change in store["changes"] if change.get("gap")}
+
+
+@dataclass
+class Watch:
+    """Sees every request between the service and whoever asks it."""
+
+    database: Path
+    now: Callable[[], float]
+    state: State = field(default_factory=State)
+    made: dict[str, set[str]] = field(default_factory=dict)  # by owner, ids of uploads and stores of its runs
+    unmarked: set[str] = field(default_factory=set)  # store and file of what runs attached, and have not marked yet
+    taken: set[str] = field(default_factory=set)  # uploads that others took out of a store, or the mark from
+    _connection: sqlite3.Connection | None = None
+    _version: int = 0
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def around(self, service: WSGIApplication, actor: Actor | None) -> WSGIApplication:
+        """The service, watched for somebody; `None` is no run of vssync, and may do anything."""
+
+        def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            self.refresh()
+            before = self.state
+            answer = service(environ, start_response)
+            has_changed = self.refresh()
+            if has_changed and not actor:
+                self.taken |= _marked(before) - _marked(self.state)
+            if has_changed and actor:
+                request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+                for problem in self._problems(actor, before, self.state):
+                    raise ViolationError(f"{actor.name}: {request}: {problem}")
+            return answer
+
+        return application
+
+    def refresh(self) -> bool:
+        """Reads the tables again if somebody wrote to them."""
+        if not self._connection:
+            if not self.database.exists():
+                return False
+            self._connection = open_tables(self.database)
+        (version,) = self._connection.execute("pragma data_version").fetchone()
+        if version == self._version:
+            return False
+        self._version, self.state = version, read_tables(self._connection, self.now())
+        return True
+
+    def _problems(self, actor: Actor, before: State, after: State) -> Iterator[str]:
+        ours = self.made.setdefault(actor.owner, set())
+        for store in before.stores.values():
+            yield from self._problems_of_store(actor, store, after.stores.get(store.id))
+        for file_id in before.uploads.keys() - after.uploads.keys() - ours:
+            yield f"deletes {file_id} ({before.uploads[file_id][1]}), which is not ours"
+        ours |= after.uploads.keys() - before.uploads.keys()
+        ours |= after.stores.keys() - before.stores.keys()
+        for store in after.stores.values():
+            known = before.stores.get(store.id)
+            marked = {file.id for file in store.files if file.owner == actor.owner}
+            ours |= marked | ({store.id} if store.mark[0] == actor.owner else set())
+            new = {file.id for file in store.files if not (known and known.file(file.id))}
+            self.unmarked |= {f"{store.id}/{file_id}" for file_id in new}
+            self.unmarked -= {f"{store.id}/{file_id}" for file_id in marked}
+
+    def _problems_of_store(self, actor: Actor, old: TrueStore, new: TrueStore | None) -> Iterator[str]:
+        owner, ours = old.mark[0], self.made[actor.owner]
+        if new is None:
+            if owner != actor.owner and old.id not in ours:
+                yield f"deletes the store {old.id} ({old.name}) of {owner or 'nobody'}"
+            return
+        said = (old.name, old.metadata, old.expires_after_days), (new.name, new.metadata, new.expires_after_days)
+        if said[0] != said[1] and owner not in ("", actor.owner):
+            yield f"changes the store {old.id} ({old.name}) of {owner}"
+        for file in old.files:
+            if f"{old.id}/{file.id}" not in self.unmarked and (problem := _problem(actor, file, new.file(file.id))):
+                yield f"{old.name}: {problem}"
+        if not actor.has_company:
+            yield from _gaps(actor, old, new)
+
+
+def _problem(actor: Actor, old: TrueFile, new: TrueFile | None) -> str:
+    if old.owner == actor.owner or (new and new.attributes == old.attributes):
+        return ""
+    if not old.owner and actor.adopts and (new is None or new.owner == actor.owner):
+        wanted = {file.sha256 for store in actor.wanted.stores.values() for file in store.files.values()}
+        return "" if new or old.sha256 in wanted else f"detaches {old.id} ({old.filename}), which nothing equals"
+    return f"{'changes' if new else 'detaches'} {old.id} ({old.filename}) of {old.owner or 'nobody'}"
+
+
+def _marked(state: State) -> set[str]:
+    return {file.id for store in state.stores.values() for file in store.files if file.owner}
+
+
+def _gaps(actor: Actor, old: TrueStore, new: TrueStore) -> Iterator[str]:
+    """Keys that are wanted and that this request left without a completed copy."""
+    was, now = old.copies(actor.owner), new.copies(actor.owner)
+    stores = [store for store in actor.wanted.stores.values() if store.key == old.mark[1] or store.name == old.name]
+    for store in stores:
+        for digest, file in store.files.items():
+            is_lost = _completed(was.get(digest)) and not _completed(now.get(digest))
+            if is_lost and (store.key, file.key) not in actor.gaps():
+                yield f"leaves {store.key}/{file.key} without a completed copy"
+
+
+def _completed(copies: list[TrueFile] | None) -> bool:
+    return any(copy.status == "completed" and copy.sha256 for copy in copies or ())

@@ -1,0 +1,110 @@
+"""What others do at the service: another team, an application, and a person who tries things out.
+
+They choose by the truth, from what there is in an order that no id decides, and take no answer for an error: a service
+may refuse any of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from tests.simulation.truth import State, TrueFile, TrueStore
+from vssync.local.transport import LocalTransport
+
+Service = Callable[..., Any]
+
+
+class Others:
+    """`service` is the service as they reach it, `state` what it holds now."""
+
+    def __init__(self, service: Service, state: Callable[[], State]) -> None:
+        self._http = httpx.Client(transport=LocalTransport(service), base_url="http://local/v1")
+        self._state = state
+
+    def do(self, act: str, pick: int) -> None:
+        """One of `ACTS`."""
+        ACTS[act](self, pick)
+
+    def ask(self, method: str, path: str, **more: Any) -> Any:
+        """The answer to a request; empty where it was refused."""
+        response = self._http.request(method, path, **more)
+        return response.json() if response.is_success else {}
+
+    def stores(self) -> list[TrueStore]:
+        return sorted(self._state().stores.values(), key=lambda store: (store.name, store.created_at))
+
+    def some_file(self, pick: int) -> tuple[TrueStore, TrueFile] | None:
+        """One of those with a mark."""
+        files = [(store, file) for store in self.stores() for file in store.files if file.owner]
+        files.sort(key=lambda pair: (pair[0].name, str(pair[1].attributes.get("vssync_key")), pair[1].created_at))
+        return files[pick % len(files)] if files else None
+
+    def attach(self, store: TrueStore, name: str, content: bytes, attributes: dict[str, Any]) -> None:
+        """Uploads something, and attaches it."""
+        upload = self.ask("POST", "/files", data={"purpose": "assistants"}, files={"file": (name, content)})
+        if upload:
+            body = {"file_id": upload["id"], "attributes": attributes}
+            self.ask("POST", f"/vector_stores/{store.id}/files", json=body)
+
+    def set_attributes(self, store: TrueStore, file: TrueFile, attributes: dict[str, Any]) -> None:
+        self.ask("POST", f"/vector_stores/{store.id}/files/{file.id}", json={"attributes": attributes})
+
+    def attach_foreign(self, pick: int) -> None:
+        """Another team has a file in a store of ours."""
+        if stores := self.stores():
+            mark = f"v1;them;{pick:016};{'0' * 64};{'0' * 16};{'0' * 16};u;0;-;-"
+            attributes = {"vssync_key": "theirs.md", "vssync_mark": mark} if pick % 2 else {"owner": "them"}
+            self.attach(stores[pick % len(stores)], "theirs.md", f"theirs {pick}\n".encode(), attributes)
+
+    def upload_our_name(self, pick: int) -> None:
+        """A person uploads one of our documents by hand, as it is or changed, and attaches it or not."""
+        if found := self.some_file(pick):
+            store, file = found
+            if pick % 3:
+                self.attach(store, file.filename or "a.md", f"# by hand {pick}\n".encode(), {})
+            else:
+                upload = {"file": (file.filename or "a.md", f"# by hand {pick}\n".encode())}
+                self.ask("POST", "/files", data={"purpose": "assistants"}, files=upload)
+
+    def erase_mark(self, pick: int) -> None:
+        """An application writes attributes of its own, and nothing else."""
+        if found := self.some_file(pick):
+            store, file = found
+            self.set_attributes(store, file, {**file.plain_attributes, "seen": pick})
+
+    def change_attributes(self, pick: int) -> None:
+        """An application changes an attribute of ours, and adds one."""
+        if found := self.some_file(pick):
+            store, file = found
+            self.set_attributes(store, file, {**file.attributes, ("lang", "seen")[pick % 2]: "xx"})
+
+    def detach_file(self, pick: int) -> None:
+        if found := self.some_file(pick):
+            self.ask("DELETE", f"/vector_stores/{found[0].id}/files/{found[1].id}")
+
+    def delete_upload(self, pick: int) -> None:
+        """In a dashboard, where a store may go on listing it."""
+        if found := self.some_file(pick):
+            self.ask("DELETE", f"/files/{found[1].id}")
+
+    def change_store(self, pick: int) -> None:
+        """A person renames a store, or an application changes its metadata."""
+        if stores := self.stores():
+            store = stores[pick % len(stores)]
+            body = {"name": "renamed"} if pick % 2 else {"metadata": {**store.metadata, "team": "theirs"}}
+            self.ask("POST", f"/vector_stores/{store.id}", json=body)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+ACTS: dict[str, Callable[[Others, int], None]] = {
+    act.__name__: act
+    for act in (
+        *(Others.attach_foreign, Others.upload_our_name, Others.erase_mark, Others.change_attributes),
+        *(Others.detach_file, Others.delete_upload, Others.change_store),
+    )
+}

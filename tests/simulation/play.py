@@ -1,0 +1,205 @@
+"""Plays a history: each step in turn, those beside each other at once, and then what must be so at the end."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tests.simulation.commands import as_options
+from tests.simulation.histories import History, Step, step_text
+from tests.simulation.judge import Run
+from tests.simulation.others import ACTS, Others
+from tests.simulation.rest import problems_of_company, problems_of_search
+from tests.simulation.scheduler import Group, Killed, Task
+from tests.simulation.world import Machine, World
+from vssync.model.plan import Options
+
+STOPS: dict[str, type[BaseException]] = {"killed": Killed, "interrupted": KeyboardInterrupt}
+TIDY = Options(adopt=True, retry_failed=True, allow_store_deletes=True)
+PLAIN = Options()
+DAY = 86_400
+
+
+@dataclass
+class Played:
+    """What became of a history; `error` is what should not have been, and `told` says what happened until then."""
+
+    history: History
+    error: BaseException | None = None
+    told: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    choices: bytes = b""
+
+
+def play(history: History, folder: Path | None = None) -> Played:
+    """Plays it in a folder, or in one that is gone afterwards."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="simulation-") as temporary:
+            return play(history, Path(temporary))
+    world = World(history, folder)
+    director = Director(world)
+    played = Played(history, told=director.told, log=world.log)
+    try:
+        world.at.spawn(Group("director"), director.direct)
+        world.at.run()
+    except BaseException as error:
+        played.error = error
+    finally:
+        world.close()
+    played.choices = bytes(world.at.choices)
+    return played
+
+
+class Director:
+    """The one thread that begins all others."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.at = world, world.at
+        self.told: list[str] = []
+        self.others = Others(world.watch.around(world.service, None), lambda: world.watch.state)
+
+    def direct(self) -> None:
+        """All of the history. What should not be ends it."""
+        try:
+            for machine in self.world.machines:
+                machine.lay(self.world.tree)
+            for steps in _together(self.world.history.steps):
+                self._do(steps)
+            self._finish()
+        except BaseException as error:
+            self.at.fail(error)
+
+    def _do(self, steps: Sequence[Step]) -> None:
+        runs: list[Run] = []
+        tasks = [self._begin(step, runs, has_company=len(steps) > 1) for step in steps]
+        for task in filter(None, tasks):
+            self.at.pause(lambda task=task: task.is_done)  # type: ignore[misc]
+            if task.error and not isinstance(task.error, Killed):
+                raise task.error
+        self.world.watch.refresh()
+        if len(runs) == len(steps) > 1:
+            _raise_first(problems_of_company(runs, self.world.watch.state))
+
+    def _begin(self, step: Step, runs: list[Run], *, has_company: bool) -> Task | None:
+        self.told.append(step_text(step))
+        world, machine = self.world, self.world.machines[step.machine]
+        if step.is_command:
+            group = Group(machine.name, world.history.skew * (step.machine == 1), at=step.at)
+            group.stop = STOPS.get(step.stop, Killed)
+            machine.has_company = has_company
+            return self.at.spawn(group, lambda: runs.extend(self._command(machine, step)), is_first=True)
+        if step.what in ACTS:
+            return self.at.spawn(Group("others"), lambda: self.others.do(step.what, step.pick))
+        if step.what == "pull":
+            machine.lay(world.tree)
+        elif step.what == "wait":
+            self.at.pause(lambda: False, step.pick)
+        elif step.what == "restart":
+            world.restart()
+        else:
+            getattr(world.documents, step.what)(step.pick)
+        return None
+
+    def _command(self, machine: Machine, step: Step) -> Iterator[Run]:
+        verb, *words = step.what.split()
+        saved = f"{machine.folder}.plan.json"
+        plain = [word for word in words if word in ("--detailed-exitcode", "--suspected")]
+        plain += ["--yes"] if verb == "apply" else []
+        options = as_options(words, self.world.history.env)
+        if "--out" in words:
+            yield machine.run(verb, "--out", saved, options=options)
+        elif "PLAN" not in words:
+            yield machine.run(verb, *plain, options=options, faults=step.faults)
+        elif Path(saved).exists():
+            yield machine.run(verb, saved, faults=step.faults, saved=True)
+
+    # The end
+
+    def _finish(self) -> None:
+        """After some rest, and what a person is told to do, the newest revision is applied, and all is as it says."""
+        world, machine = self.world, self.world.machines[0]
+        self.at.pause(lambda: False, DAY)
+        machine.lay(world.tree)
+        machine.has_company = False
+        first = self._run(machine, "apply", "--yes", options=TIDY)
+        if first.code != 0:
+            self._tidy(first)
+            last = self._run(machine, "apply", "--yes", options=TIDY)
+            if last.code != 0:
+                raise AssertionError(f"the end does not converge: {_why(last)}")
+        if (run := self._run(machine, "plan", "--detailed-exitcode")).code != 0:
+            raise AssertionError(f"the second plan is not empty: {_why(run)}")
+        run = self._run(machine, "apply", "--yes")
+        if run.code != 0 or any(exchange.is_write for exchange in run.exchanges):
+            raise AssertionError("the next apply writes")
+        self._run(machine, "status")
+        run = self._run(machine, "output")
+        _raise_first(problems_of_search(run, self.others, self.world.documents.files))
+        self._collect(run.wanted.owner)
+
+    def _collect(self, owner: str) -> None:
+        """Nothing that runs uploaded is left, but for what somebody else took out of a store or attached."""
+        watch, known = self.world.watch, set[str]()
+        for machine in self.world.machines:
+            machine.has_company = False
+            run = self._run(machine, "gc", "--suspected", "--yes")
+            known |= {orphan["file_id"] for orphan in (run.document or {}).get("orphans", ())}  # may not be deleted
+        watch.refresh()
+        loose = (watch.made[owner] & watch.state.uploads.keys()) - watch.state.attached
+        if left := loose - watch.taken - known:
+            raise AssertionError(f"{sorted(left)[0]} was uploaded, no store holds it, and `gc` does not know it")
+
+    def _tidy(self, run: Run) -> None:
+        """A person takes out of the way what has our names and no mark, and what keeps a store that is to go."""
+        names = {file.filename for store in run.wanted.stores.values() for file in store.files.values()}
+        kept = {store.name for store in run.wanted.stores.values()}
+        for store in run.after.stores.values():
+            for file in store.files:
+                if file.owner != run.wanted.owner and (file.filename in names or store.name not in kept):
+                    self.others.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}")
+
+    def _run(self, machine: Machine, verb: str, *arguments: str, options: Options = PLAIN) -> Run:
+        self.told.append(f"at the end: {verb}")
+        results: list[Run] = []
+        options = replace(options, env=self.world.history.env)
+        task = self.at.spawn(
+            Group(machine.name), lambda: results.append(machine.run(verb, *arguments, options=options)), is_first=True
+        )
+        self.at.pause(lambda: task.is_done)
+        if task.error:
+            raise task.error
+        return results[0]
+
+
+def _raise_first(problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise AssertionError(problem)
+
+
+def _why(run: Run) -> str:
+    """What a run that did not end well says."""
+    document = run.document or {}
+    outcomes = [
+        f"{each['store']}/{each['key']} {each['status']}: {each['detail']}"
+        for each in document.get("outcomes", ())
+        if each["status"] != "done"
+    ]
+    held = [
+        f"{store['key']}: {store['unlisted']} unlisted, {[change['reasons'] for change in store['changes']]}"
+        for store in document.get("stores", ())
+        if isinstance(store, dict) and "changes" in store
+    ]
+    return f"exit {run.code}; {'; '.join(outcomes + held)} {[refusal['message'] for refusal in document.get('refusals', ())]}"
+
+
+def _together(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    group: list[Step] = []
+    for step in steps:
+        if group and not step.beside:
+            yield group
+            group = []
+        group.append(step)
+    if group:
+        yield group

@@ -1,0 +1,83 @@
+"""What holds when nobody is at work: after each step, and at the end of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.simulation.desired import Wanted, WantedFile, WantedStore
+from tests.simulation.judge import Case, Run
+from tests.simulation.others import Others
+from tests.simulation.truth import State, TrueStore
+
+_SHARE, _LOOKS = 1.2, 40  # of what a plan says that it takes; more requests that a run may make
+
+
+def problems_of_cost(run: Run) -> Iterator[str]:
+    """A run takes about as many requests as its plan said; one that met faults takes more."""
+    if run.plan is None or any(exchange.went_wrong for exchange in run.exchanges):
+        return
+    cost, made = _cost_of(run.plan), run.exchanges[run.since :]
+    writes = sum(exchange.is_write for exchange in made)
+    if writes > cost["requests"]:
+        yield f"{writes} requests wrote, and the plan said {cost['requests']}"
+    if len(made) > _SHARE * cost["requests"] + cost["polls"] + _LOOKS:
+        yield f"{len(made)} requests, and the plan said {cost}"
+
+
+def _cost_of(plan: Any) -> dict[str, int]:
+    cost = plan.get("cost") or {}
+    return {name: cost.get(name, 0) for name in ("requests", "polls")}
+
+
+def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
+    """Runs that met: what each of them said is done is so, but for what another's documents say otherwise.
+
+    Where they undid each other, one of them says so.
+    """
+    done = [run for run in runs if run.kind == "report" and run.code == 0]
+    if len(done) < len(runs):
+        return
+    for run in done:
+        case = Case(run)
+        for store in run.wanted.stores.values():
+            live = case.store(store.key, state)
+            if not live or not all(_wants(other.wanted, store) for other in done):
+                continue
+            for digest, file in store.files.items():
+                copies = live.copies(run.wanted.owner).get(digest, [])
+                if not all(_wants(other.wanted, store, file) for other in done):
+                    continue
+                if not any(copy.status == "completed" and copy.sha256 for copy in copies):
+                    yield f"all ended with 0, and {store.key}/{file.key} has no completed copy"
+
+
+def _wants(wanted: Wanted, store: WantedStore, file: WantedFile | None = None) -> bool:
+    """Whether a manifest wants a store of this key and name, and a file of this key in it."""
+    same = wanted.stores.get(store.key)
+    if not same or same.name != store.name:
+        return False
+    return file is None or any(other.key == file.key for other in same.files.values())
+
+
+def problems_of_search(run: Run, others: Others, texts: dict[str, str]) -> Iterator[str]:
+    """Every wanted file is found by its text together with all of its attributes.
+
+    Where equal texts share what search finds, one of them is, as plans warn.
+    """
+    case, shares = Case(run), "shares-chunks" in run.dialect
+    for store in run.wanted.stores.values():
+        live = case.store(store.key)
+        assert live
+        for file in store.files.values():
+            is_twin = sum(other.sha256 == file.sha256 for other in store.files.values()) > 1
+            if not (shares and is_twin) and not _finds(others, live, file, texts[file.path]):
+                yield f"{store.key}/{file.key} is not found by its text and attributes"
+
+
+def _finds(others: Others, live: TrueStore, file: WantedFile, text: str) -> bool:
+    values = {**file.attributes, "vssync_key": file.key}
+    filters = [{"type": "eq", "key": name, "value": value} for name, value in values.items()]
+    body = {"query": text, "max_num_results": 50, "filters": {"type": "and", "filters": filters}}
+    hits = others.ask("POST", f"/vector_stores/{live.id}/search", json=body).get("data", ())
+    return any(text.strip() in hit["content"][0]["text"] for hit in hits)
