@@ -100,6 +100,10 @@ class Watch:
             yield from self._problems_of_store(actor, store, after.stores.get(store.id))
         for file_id in before.uploads.keys() - after.uploads.keys() - ours:
             yield f"deletes {file_id} ({before.uploads[file_id][1]}), which is not ours"
+        for store in before.stores.values():
+            gone = {file.id for file in store.files} & (before.uploads.keys() - after.uploads.keys())
+            if gone and store.mark[0] != actor.owner and store.id not in ours:
+                yield f"deletes {sorted(gone)[0]}, which {store.name} of {store.mark[0] or 'nobody'} holds"
         ours |= after.uploads.keys() - before.uploads.keys()
         ours |= after.stores.keys() - before.stores.keys()
         for store in after.stores.values():
@@ -115,6 +119,9 @@ class Watch:
         if new is None:
             if owner != actor.owner and old.id not in ours:
                 yield f"deletes the store {old.id} ({old.name}) of {owner or 'nobody'}"
+            for file in old.files:
+                if file.owner != actor.owner and f"{old.id}/{file.id}" not in self.unmarked:
+                    yield f"deletes the store {old.id} ({old.name}) with {file.id} of {file.owner or 'nobody'} in it"
             return
         said = (old.name, old.metadata, old.expires_after_days), (new.name, new.metadata, new.expires_after_days)
         if said[0] != said[1] and owner not in ("", actor.owner):

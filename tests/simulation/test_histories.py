@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.__main__ import describe
-from tests.simulation.histories import History, Step, history_of
+from tests.simulation.histories import History, Step
 from tests.simulation.play import play
+from tests.simulation.scenes import history_of
 
 SOON, A_TIME, ALL = 20, 20, 1000  # seeds of every run of the tests, those of one test, and all of the slow ones
 FOUND = {  # what histories found, as they were shrunk

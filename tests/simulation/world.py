@@ -154,8 +154,8 @@ class Documents:
 class Wire(httpx.BaseTransport):
     """The way to the service and back, on which anybody else may overtake; writes down all that passes."""
 
-    def __init__(self, world: World, inner: httpx.BaseTransport, name: str) -> None:
-        self._world, self._inner, self._name = world, inner, name
+    def __init__(self, world: World, inner: httpx.BaseTransport, name: str, spoiled: str = "") -> None:
+        self._world, self._inner, self._name, self._spoiled = world, inner, name, spoiled
         self.count = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -166,7 +166,7 @@ class Wire(httpx.BaseTransport):
         body = sha256(request.read()).hexdigest()[:16]
         at.pause(lambda: False, at.rng.uniform(0.01, 0.3))
         try:
-            response = self._inner.handle_request(request)
+            response = self._spoil(request, self._inner.handle_request(request))
             answer = f"{response.status_code} {sha256(response.read()).hexdigest()[:16]}"
         except httpx.TransportError as error:
             answer = type(error).__name__
@@ -176,6 +176,15 @@ class Wire(httpx.BaseTransport):
             self._world.log.append(line)
         at.pause()
         return response
+
+    def _spoil(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        """The answer, or in its place one that something between wrote: an error, and calls it a success."""
+        _, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
+        is_concerned = bool(self._spoiled) and method in (request.method, "*") and request.method != "GET"
+        if not (is_concerned and response.is_success and self._world.at.rng.random() < (0.3 if share else 0.1)):
+            return response
+        response.read()
+        return httpx.Response(200, json={"error": {"message": "upstream"}})
 
     def close(self) -> None:
         self._inner.close()
@@ -188,6 +197,8 @@ class Machine(Shell):
     world: World = field(kw_only=True)
     number: int = field(kw_only=True)
     has_company: bool = False
+    destroys: bool = False  # everything, which is judged by what is left
+    has_faults: bool = False
     seed: int = 0
 
     @property
@@ -204,11 +215,13 @@ class Machine(Shell):
 
     @contextmanager
     def open(self, loaded: LoadedManifest, faults: Sequence[str]) -> Iterator[JudgedSession]:
-        command, world = running_command(), self.world
+        command, world, self.has_faults = running_command(), self.world, bool(faults)
         actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
         context = FaultContext(time.sleep, lambda: world.at.now, self.seed)
-        service = with_faults(world.watch.around(world.service, actor), faults, context)
-        log = RequestLog(Wire(world, LocalTransport(service), self.name))
+        spoiled = next((fault for fault in faults if fault.startswith("spoiled")), "")
+        kept = [fault for fault in faults if fault != spoiled]
+        service = with_faults(world.watch.around(world.service, actor), kept, context)
+        log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
         witness = Witness(world.watch.database, lambda: world.at.now, log, self.dialect)
         client = connect(world.endpoint, auth=None, clock=Clock(), workers=world.history.workers, transport=log)
         try:
@@ -222,9 +235,14 @@ class Machine(Shell):
 
     def judge(self, run: Run) -> None:
         """With company, or a service that is late, what is so at the end of a run need not be what it saw."""
+        if self.destroys:
+            left = [store for store in run.after.stores.values() if store.mark[0] == run.wanted.owner]
+            if run.code == 0 and left:
+                raise FalseClaimError(f"destroy ended with 0, and {left[0].id} is left")
+            return
         if not (self.has_company or any(name in self.dialect for name in LATE)):
             super().judge(run)
-        if not self.has_company and self.dialect == "local":
+        if not (self.has_company or self.has_faults) and self.dialect == "local":
             for problem in problems_of_cost(run):
                 raise FalseClaimError(problem)
 
@@ -251,6 +269,11 @@ class World:
                     number=number,
                 )
             )
+
+    @property
+    def owner(self) -> str:
+        """Whose everything is that the machines apply."""
+        return "/".join(filter(None, ("history", self.history.env)))
 
     @property
     def endpoint(self) -> Endpoint:
