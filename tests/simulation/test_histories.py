@@ -23,6 +23,15 @@ FOUND = {  # what histories found, as they were shrunk
             Step("apply --replace docs/a.md", stop="interrupted", at=75),
         ),
     ),
+    "a request that waited for its turn when the run was interrupted counted as sent": History(
+        seed=158,
+        steps=(
+            Step("apply"),
+            Step("add_file"),
+            Step("pull"),
+            Step("apply", faults=("late-ingestion=30000",), stop="interrupted", at=136),
+        ),
+    ),
 }
 
 
