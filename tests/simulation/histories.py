@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, fields, replace
+from math import inf
 
 from tests.guarantees.worlds.test_mixes import HIDDEN
 from tests.guarantees.worlds.test_switches import ENDS, SETTINGS
@@ -78,7 +79,9 @@ class History:
     workers: int = 1
     skew: float = 0.0  # seconds that the second machine's clock is ahead
     restless: float = 0.5  # how often another goes on where several can
-    habits: tuple[str, ...] = ()  # faults that the service always has, and that a run copes with
+    habits: tuple[str, ...] = ()  # faults that the service always has
+    copes: bool = False  # each run ends with 0 at once
+    patience: float = inf  # the seconds that a run may take
 
     def __str__(self) -> str:
         """As it can be pasted into a test."""

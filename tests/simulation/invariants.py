@@ -127,18 +127,23 @@ class Watch:
         if said[0] != said[1] and owner not in ("", actor.owner):
             yield f"changes the store {old.id} ({old.name}) of {owner}"
         for file in old.files:
-            if f"{old.id}/{file.id}" not in self.unmarked and (problem := _problem(actor, file, new.file(file.id))):
+            if f"{old.id}/{file.id}" not in self.unmarked and (problem := _problem(actor, old, file, new)):
                 yield f"{old.name}: {problem}"
         if not actor.has_company:
             yield from _gaps(actor, old, new)
 
 
-def _problem(actor: Actor, old: TrueFile, new: TrueFile | None) -> str:
+def _problem(actor: Actor, store: TrueStore, old: TrueFile, changed: TrueStore) -> str:
+    new = changed.file(old.id)
     if old.owner == actor.owner or (new and new.attributes == old.attributes):
         return ""
     if not old.owner and actor.adopts and (new is None or new.owner == actor.owner):
-        wanted = {file.sha256 for store in actor.wanted.stores.values() for file in store.files.values()}
-        return "" if new or old.sha256 in wanted else f"detaches {old.id} ({old.filename}), which nothing equals"
+        wanted = [file for store in actor.wanted.stores.values() for file in store.files.values()]
+        is_adopting = ";adopting" in store.metadata.get("vssync_owner", "")  # then our names are ours
+        may_go = old.sha256 in {file.sha256 for file in wanted} or (
+            is_adopting and old.filename in {file.filename for file in wanted}
+        )
+        return "" if new or may_go else f"detaches {old.id} ({old.filename}), which nothing equals"
     return f"{'changes' if new else 'detaches'} {old.id} ({old.filename}) of {old.owner or 'nobody'}"
 
 

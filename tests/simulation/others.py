@@ -23,6 +23,7 @@ class Others:
     def __init__(self, service: Service, state: Callable[[], State]) -> None:
         self._http = httpx.Client(transport=LocalTransport(service), base_url="http://local/v1")
         self._state = state
+        self.texts: dict[str, str] = {}  # of our documents, by path
 
     def do(self, act: str, pick: int) -> None:
         """One of `ACTS`."""
@@ -114,6 +115,15 @@ class Others:
         theirs = theirs or self.ask("POST", "/vector_stores", json={"name": "theirs"}).get("id", "")
         self.ask("POST", f"/vector_stores/{theirs}/files", json={"file_id": file_id})
 
+    def make_store(self, pick: int) -> None:
+        """Before there is any manifest, somebody fills a store by hand: with our texts, and with older ones."""
+        store = self.ask("POST", "/vector_stores", json={"name": "docs"})
+        for number, (name, text) in enumerate(sorted(self.texts.items())):
+            content = text if (number + pick) % 3 else "x" * len(text)
+            upload = {"file": (name, content.encode())}
+            made = self.ask("POST", "/files", data={"purpose": "assistants"}, files=upload)
+            self.ask("POST", f"/vector_stores/{store['id']}/files", json={"file_id": made["id"]})
+
     def overwrite_metadata(self, pick: int) -> None:
         """An application writes metadata of its own, and nothing else."""
         if stores := self.stores():
@@ -146,5 +156,6 @@ ACTS: dict[str, Callable[[Others, int], None]] = {
         *(Others.attach_foreign, Others.upload_our_name, Others.erase_mark, Others.change_attributes),
         *(Others.detach_file, Others.delete_upload, Others.change_store, Others.upload_our_size),
         *(Others.lend_upload, Others.lend_loose, Others.overwrite_metadata, Others.write_odd_mark),
+        Others.make_store,
     )
 }

@@ -12,7 +12,7 @@ from tests.simulation.commands import as_options
 from tests.simulation.histories import History, Step, step_text
 from tests.simulation.judge import Run
 from tests.simulation.others import ACTS, Others
-from tests.simulation.rest import problems_of_company, problems_of_search
+from tests.simulation.rest import problems_of_company, problems_of_review, problems_of_search
 from tests.simulation.scheduler import Group, Killed, Task
 from tests.simulation.world import Machine, World
 from vssync.model.plan import Options
@@ -60,6 +60,7 @@ class Director:
         self.world, self.at = world, world.at
         self.told: list[str] = []
         self.others = Others(world.watch.around(world.service, None), lambda: world.watch.state)
+        self.others.texts = world.documents.files
 
     def direct(self) -> None:
         """All of the history. What should not be ends it."""
@@ -91,7 +92,7 @@ class Director:
             group = Group(machine.name, world.history.skew * (step.machine == 1), at=step.at)
             group.stop = STOPS.get(step.stop, Killed)
             machine.has_company, machine.destroys = has_company, step.what == "destroy"
-            return self.at.spawn(group, lambda: runs.extend(self._command(machine, step)), is_first=True)
+            return self.at.spawn(group, lambda: runs.extend(self._run_step(machine, step)), is_first=True)
         if step.what in ACTS:
             return self.at.spawn(Group("others"), lambda: self.others.do(step.what, step.pick))
         if step.what == "pull":
@@ -103,6 +104,19 @@ class Director:
         else:
             getattr(world.documents, step.what)(step.pick)
         return None
+
+    def _run_step(self, machine: Machine, step: Step) -> Iterator[Run]:
+        """A command, which must end as the history says that all do, and do no more than a reviewed plan."""
+        began, saved = self.at.now, Path(f"{machine.folder}.plan.json")
+        reviewed = saved.read_text() if step.what == "apply PLAN" and saved.exists() else ""
+        for run in self._command(machine, step):
+            if (seconds := self.at.now - began) > self.world.history.patience:
+                raise AssertionError(f"{step.what} took {seconds:,.0f} s")
+            if self.world.history.copes and run.code != 0:
+                raise AssertionError(f"{step.what} does not cope with what the service does: {_why(run)}")
+            if reviewed and not machine.has_company:
+                _raise_first(problems_of_review(run, reviewed))
+            yield run
 
     def _command(self, machine: Machine, step: Step) -> Iterator[Run]:
         verb, *words = step.what.split()

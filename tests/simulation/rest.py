@@ -53,6 +53,17 @@ def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
                     yield f"all ended with 0, and {store.key}/{file.key} has no completed copy"
 
 
+def problems_of_review(run: Run, reviewed: str) -> Iterator[str]:
+    """A saved plan names the bytes of each upload that its apply makes, and each file that it takes out of a store."""
+    before, after = run.before, run.after
+    for file_id in after.uploads.keys() - before.uploads.keys():
+        if after.uploads[file_id][0] not in reviewed:
+            yield f"{after.uploads[file_id][1]} was uploaded, and its bytes are not those of the reviewed plan"
+    for file_id in before.attached - after.attached:
+        if file_id not in reviewed:
+            yield f"{file_id} was detached, and the reviewed plan does not name it"
+
+
 def _problems_of_doubles(runs: Sequence[Run], state: State) -> Iterator[str]:
     """Runs that all ended well left one store of a key, and in it one copy of each file."""
     for run in runs:

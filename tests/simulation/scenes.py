@@ -87,13 +87,33 @@ def lists_that_are_late_or_short(rng: random.Random) -> Scene:
 
 
 def a_service_with_habits(rng: random.Random) -> Scene:
-    """What it always does, and a run has to cope with."""
+    """What it always does, a run copes with at once."""
     habits = (
-        "short-pages=2", "short-pages=2", "duplicates", "ties", "unseen=2", "wrong-batch-id", "zero-counts",
-        "slow-delete=3:DELETE:/vector_stores/*", "late-ingestion=3000", "status=503:*:*:5%", "rate-limit=120",
-        "status=404:GET:/vector_stores/*/file_batches/*", "status=404:POST:/vector_stores/*/file_batches:1",
-    )  # fmt: skip
-    return [Step("apply"), *_edits(rng), Step("apply"), *_edits(rng), Step("apply")], {"habits": (rng.choice(habits),)}
+        *("short-pages=2", "short-pages=2", "duplicates", "ties", "unseen=2", "wrong-batch-id", "zero-counts"),
+        *("slow-delete=3:DELETE:/vector_stores/*", "late-ingestion=3000", "status=503:*:*:5%", "rate-limit=120"),
+        *("status=404:GET:/vector_stores/*/file_batches/*", "status=404:POST:/vector_stores/*/file_batches:1"),
+    )
+    whats = ("edit_file", "add_file", "rename_file", "copy_file", "set_value", "set_value")
+    weeks = [step for _ in range(3) for step in (*_edits(rng, *rng.sample(whats, 3)), Step("apply"))]
+    return weeks, {"habits": (rng.choice(habits),), "copes": True, "patience": 400.0}
+
+
+def a_service_that_differs(rng: random.Random) -> Scene:
+    """In one way that is known of some service, and that a run finds out about."""
+    switches = (
+        *("floats=on", "null-attributes=on", "garbles-names=on", "plain-names=on", "unreadable-batches=404"),
+        *("has-batches=off", "takes-files=off", "ignores-files=on", "lists-batches=off", "queued-seconds=10"),
+        *("creating-seconds=45", "propagating-seconds=20", "misses-with-400=on", "unsettled=2", "batch-ids=batch_"),
+    )
+    whats = ("edit_file", "add_file", "rename_file", "copy_file", "set_value", "set_value")
+    weeks = [step for _ in range(2) for step in (*_edits(rng, *rng.sample(whats, 4)), Step("apply"))]
+    return weeks, {"dialect": f"local,{rng.choice(switches)}", "copes": True, "patience": 500.0}
+
+
+def a_store_is_taken_over(rng: random.Random) -> Scene:
+    """One that somebody filled by hand; later they do so again."""
+    later = [Step("upload_our_size", pick=rng.randrange(100)), *_edits(rng), Step("apply --adopt")]
+    return [Step("make_store", pick=rng.randrange(3)), Step("apply --adopt"), *later], {}
 
 
 def answers_that_are_lost(rng: random.Random) -> Scene:
@@ -117,7 +137,7 @@ def deletions_that_go_wrong(rng: random.Random) -> Scene:
 def a_text_that_is_not_ingested(rng: random.Random) -> Scene:
     fault = rng.choice(("fails=invalid_file", "fails=server_error", "stuck-in-progress", "refused-type", "fails-once"))
     edits = rng.choice((_edit_all(), _edits(rng), _edits(rng, "set_value", "set_value", "set_value", "edit_file")))
-    return [Step("apply"), *edits, Step("apply", faults=(f"{fault},file=*",))], {}
+    return [Step("apply"), *edits, Step("apply", faults=(f"{fault},file=*",))], {"patience": 800.0}
 
 
 def requests_that_are_refused(rng: random.Random) -> Scene:
@@ -191,4 +211,6 @@ SCENES: tuple[Callable[[random.Random], Scene], ...] = (
     marks_that_nobody_can_read,
     all_is_destroyed,
     a_plan_is_reviewed,
+    a_service_that_differs,
+    a_store_is_taken_over,
 )
