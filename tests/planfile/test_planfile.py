@@ -46,7 +46,7 @@ def test_a_plan_survives_its_file(made: Plan) -> None:
     text = dump(made)
     again = load(text)
     assert again == made
-    assert repr(again.options) == repr(made.options), "1 and 1.0 and true stay what they were"
+    assert repr((again.options, again.service)) == repr((made.options, made.service)), "1, 1.0 and true stay so"
     assert dump(again) == text
     VALIDATOR.validate(json.loads(text))
 

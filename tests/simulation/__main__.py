@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--no-shrink", action="store_true", help="print a history that fails as it is")
     options = parser.parse_args()
     gc.set_threshold(20_000, 50, 100)
-    database.PRAGMAS = (*database.PRAGMAS, "pragma synchronous = off")  # as in every test: no power cut is played
+    database.PRAGMAS = *database.PRAGMAS, "pragma synchronous = off"  # as in every test
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, XDG_STATE_HOME=home, XDG_CACHE_HOME=home)

@@ -91,7 +91,7 @@ class Director:
         if step.is_command:
             group = Group(machine.name, world.history.skew * (step.machine == 1), at=step.at)
             group.stop = STOPS.get(step.stop, Killed)
-            machine.has_company, machine.destroys = has_company, step.what == "destroy"
+            machine.has_company, machine.at_work_on = has_company, step.what
             return self.at.spawn(group, lambda: runs.extend(self._run_step(machine, step)), is_first=True)
         if step.what in ACTS:
             return self.at.spawn(Group("others"), lambda: self.others.do(step.what, step.pick))
@@ -189,7 +189,7 @@ class Director:
         self.told.append(f"at the end: {verb}")
         results: list[Run] = []
         options = replace(options, env=self.world.history.env)
-        habits, machine.destroys = self.world.history.habits, False
+        habits, machine.at_work_on = self.world.history.habits, " ".join((verb, *arguments))
 
         def run() -> None:
             results.append(machine.run(verb, *arguments, options=options, faults=habits))
@@ -219,7 +219,8 @@ def _why(run: Run) -> str:
         for store in document.get("stores", ())
         if isinstance(store, dict) and "changes" in store
     ]
-    return f"exit {run.code}; {'; '.join(outcomes + held)} {[refusal['message'] for refusal in document.get('refusals', ())]}"
+    refusals = [refusal["message"] for refusal in document.get("refusals", ())]
+    return f"exit {run.code}; {'; '.join(outcomes + held + refusals)}"
 
 
 def _together(steps: Sequence[Step]) -> Iterator[list[Step]]:

@@ -152,7 +152,9 @@ class Scheduler:
             raise me.group.doom
 
     def _live(self, task: Task) -> None:
-        threading.current_thread()  # makes what stands for this one, with locks that are none of the simulation
+        # What stands for this thread, with locks that are none of the simulation: a command's first is its main thread.
+        ident, dummy = _thread.get_ident(), threading.current_thread()
+        threading._active[ident] = threading.main_thread() if task.is_first else dummy  # type: ignore[attr-defined]
         task.baton.acquire()
         _HERE.task, _HERE.scheduler = task, self
         try:
@@ -160,6 +162,7 @@ class Scheduler:
                 task.act()
         except BaseException as error:
             task.error = error
+        threading._active[ident] = dummy  # type: ignore[attr-defined]
         task.is_done = True
         if task.is_first:
             task.group.doom = Killed  # a process ends with its first thread
@@ -203,6 +206,7 @@ class Scheduler:
             stack.enter_context(mock.patch.object(random, "_urandom", self.entropy.randbytes))
             stack.enter_context(mock.patch.object(os, "urandom", self.entropy.randbytes))
             stack.enter_context(mock.patch.object(random, "random", self.entropy.random))
+            stack.enter_context(mock.patch.object(futures, "id", hash, create=True))  # locks futures in this order
             stack.enter_context(mock.patch.object(futures.LOGGER, "disabled", new=True))  # of who is killed
             yield
 
@@ -310,18 +314,26 @@ class _SimpleQueue:
         return self.get(block=False)
 
 
-class _Thread(threading.Thread):
-    """A thread that a thread of a simulation starts is one of it, and of the same group."""
+class _Numbered:
+    """What the standard library keeps in sets, whose order must not hang on addresses."""
 
-    _task: Task | None = None
     _number: int | None = None
 
     def __hash__(self) -> int:
-        """A pool keeps its threads in a set, whose order must not hang on addresses."""
         if self._number is None:
             at = scheduler()
             self._number = next(at.numbers) if at else id(self)
         return self._number
+
+
+class _Future(_Numbered, futures.Future[Any]):
+    pass
+
+
+class _Thread(_Numbered, threading.Thread):
+    """A thread that a thread of a simulation starts is one of it, and of the same group."""
+
+    _task: Task | None = None
 
     def start(self) -> None:
         if at := scheduler():
@@ -378,6 +390,7 @@ _REPLACED: tuple[tuple[Any, str, Any], ...] = (
     (threading, "Lock", _here(_Lock, threading.Lock)),
     (threading, "Condition", _here(_Condition, threading.Condition)),
     (threading, "Thread", _Thread),
+    (futures, "Future", _Future),
     (queue, "SimpleQueue", _here(_SimpleQueue, queue.SimpleQueue)),
     (functools.cached_property, "__get__", _get),
     (pools, "_global_shutdown_lock", nullcontext()),  # only one thread runs, and it may wait with it

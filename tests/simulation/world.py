@@ -37,7 +37,7 @@ from vssync.sources.load import LoadedManifest
 from vssync.threads import Pool
 
 MOST_REQUESTS = 2_000  # of one command
-LATE = ("late-", "short-", "ghost-", "connector-files")  # switches
+LATE = ("late-", "short-", "ghost-", "connector-files", "shares-chunks")  # switches: what is so is not what is seen
 # Of the local provider it is known what it can do; a service that differs is for the program to find out about.
 _PLAIN, _OTHER = (replace(ENDPOINT, provider=provider, embedded=False) for provider in (LOCAL, COMPATIBLE))
 
@@ -120,7 +120,7 @@ class Documents:
         name = ("second", "second", "included")[pick % 3]
         self.values[name] = not self.values[name]
 
-    def tree(self, env: str, service: Mapping[str, str]) -> dict[str, str]:
+    def tree(self, env: str, service: Mapping[str, Any]) -> dict[str, str]:
         """All files of a checkout of a manifest for this service; with `env`, it has an environment."""
         value = self.values
         docs: dict[str, Any] = {
@@ -139,7 +139,7 @@ class Documents:
         manifest: dict[str, Any] = {
             "version": 1,
             "owner": "history",
-            "service": {**service, "capabilities": {"batch_size": value["size"]}},
+            "service": service,
             "stores": {"docs": docs, **({"more": more} if value["second"] and not value["included"] else {})},
         }
         if env:
@@ -197,7 +197,7 @@ class Machine(Shell):
     world: World = field(kw_only=True)
     number: int = field(kw_only=True)
     has_company: bool = False
-    destroys: bool = False  # everything, which is judged by what is left
+    at_work_on: str = ""  # the command
     has_faults: bool = False
     seed: int = 0
 
@@ -217,6 +217,7 @@ class Machine(Shell):
     def open(self, loaded: LoadedManifest, faults: Sequence[str]) -> Iterator[JudgedSession]:
         command, world, self.has_faults = running_command(), self.world, bool(faults)
         actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
+        actor.suspects = "--suspected" in self.at_work_on
         context = FaultContext(time.sleep, lambda: world.at.now, self.seed)
         spoiled = next((fault for fault in faults if fault.startswith("spoiled")), "")
         kept = [fault for fault in faults if fault != spoiled]
@@ -234,8 +235,8 @@ class Machine(Shell):
             client.close()
 
     def judge(self, run: Run) -> None:
-        """With company, or a service that is late, what is so at the end of a run need not be what it saw."""
-        if self.destroys:
+        """With company, or of such a service, what is so at the end of a run need not be what it saw."""
+        if self.at_work_on == "destroy":
             left = [store for store in run.after.stores.values() if store.mark[0] == run.wanted.owner]
             if run.code == 0 and left:
                 raise FalseClaimError(f"destroy ended with 0, and {left[0].id} is left")
@@ -283,7 +284,10 @@ class World:
     def tree(self) -> dict[str, str]:
         """The newest revision."""
         provider = self.endpoint.provider.name
-        service = {"provider": provider, **({"data_url": self.endpoint.data_url} if provider != "local" else {})}
+        service: dict[str, Any] = {"provider": provider, "capabilities": {"batch_size": self.documents.values["size"]}}
+        if provider != "local":  # of which nobody says whether equal texts share their chunks
+            service["data_url"] = self.endpoint.data_url
+            service["capabilities"]["shares_chunks"] = self.dialect.shares_chunks
         return self.documents.tree(self.history.env, service)
 
     def restart(self) -> None:

@@ -21,7 +21,7 @@ from vssync.local.errors import LocalDataError
 LOCK_TIMEOUT = 30  # seconds a writer waits for its turn
 PIECE_BYTES = 256 << 10
 
-PRAGMAS = (
+PRAGMAS: tuple[str, ...] = (
     "pragma foreign_keys = on",
     "pragma trusted_schema = off",  # a database may come with a checkout, and its tables from anybody
     "pragma synchronous = normal",  # safe against kill; only a power cut may lose the last transactions

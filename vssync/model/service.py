@@ -48,7 +48,7 @@ class ServiceSpec:
     auth: str = ""
     control_auth: str = ""
     profile: str = ""
-    capabilities: Mapping[str, int] = field(default_factory=dict)
+    capabilities: Mapping[str, bool | int] = field(default_factory=dict)
 
     @property
     def declared_capabilities(self) -> Capabilities:
