@@ -55,7 +55,10 @@ class Watch:
     database: Path
     now: Callable[[], float]
     state: State = field(default_factory=State)
-    made: dict[str, set[str]] = field(default_factory=dict)  # by owner, ids of uploads and stores of its runs
+    made: dict[str, set[str]] = field(
+        default_factory=dict
+    )  # by owner, ids of what is its: made by its runs, or adopted
+    uploaded: set[str] = field(default_factory=set)  # ids of what runs uploaded
     unmarked: set[str] = field(default_factory=set)  # store and file of what runs attached, and have not marked yet
     taken: set[str] = field(default_factory=set)  # uploads that others took out of a store, or the mark from
     _connection: sqlite3.Connection | None = None
@@ -108,7 +111,8 @@ class Watch:
             gone = {file.id for file in store.files} & (before.uploads.keys() - after.uploads.keys())
             if gone and store.mark[0] != actor.owner and store.id not in ours:
                 yield f"deletes {sorted(gone)[0]}, which {store.name} of {store.mark[0] or 'nobody'} holds"
-        ours |= after.uploads.keys() - before.uploads.keys()
+        self.uploaded |= after.uploads.keys() - before.uploads.keys()
+        ours |= self.uploaded
         ours |= after.stores.keys() - before.stores.keys()
         for store in after.stores.values():
             known = before.stores.get(store.id)

@@ -157,9 +157,9 @@ class Director:
         self._run(machine, "status")
         run = self._run(machine, "output")
         _raise_first(problems_of_search(run, self.others, self.world.documents.files))
-        self._collect(run.wanted.owner)
+        self._collect()
 
-    def _collect(self, owner: str) -> None:
+    def _collect(self) -> None:
         """Nothing that runs uploaded is left, but for what somebody else took out of a store or attached."""
         watch, known = self.world.watch, set[str]()
         for machine in self.world.machines:
@@ -167,7 +167,7 @@ class Director:
             run = self._run(machine, "gc", "--suspected", "--yes")
             known |= {orphan["file_id"] for orphan in (run.document or {}).get("orphans", ())}  # may not be deleted
         watch.refresh()
-        loose = (watch.made[owner] & watch.state.uploads.keys()) - watch.state.attached
+        loose = (watch.uploaded & watch.state.uploads.keys()) - watch.state.attached
         if left := loose - watch.taken - known:
             raise AssertionError(f"{sorted(left)[0]} was uploaded, no store holds it, and `gc` does not know it")
 
