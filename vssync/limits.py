@@ -18,5 +18,6 @@ CHUNK_SIZES = range(100, 4097)  # tokens; OpenAI spec, `StaticChunkingStrategy`;
 AUTO_CHUNKING = (800, 400)  # tokens, size and overlap; OpenAI spec, `AutoChunkingStrategyRequestParam`: `auto` today
 SEARCH_RESULTS = range(1, 51)  # OpenAI spec, `max_num_results`
 MAX_LIVE_ID_LENGTH = 512  # in an answer; a longer one is not an id, and would not fit into a path or a journal
+MAX_LIVE_TEXT = 65_536  # characters of a name or a value in an answer that are read; no service allows so many
 MAX_UPLOAD_BYTES = 512 << 20  # OpenAI spec, POST /files
 CLOCK_SKEW = 300  # seconds; OCI's "Request Signatures": a date further off is refused, so machines stay within it

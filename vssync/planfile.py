@@ -25,6 +25,7 @@ from vssync.text import shorten_middle
 
 _NOT_READ = ("format", "kind", "vssync", "counts", "cost", "checksum")
 _CHECKSUM = ',\n"checksum": "'
+_MAX_DIGITS = 300  # of a whole number; a longer one cannot be divided
 _PIECE = 1 << 20  # characters that are hashed at once
 _TOTALS = ("unchanged", "owned", "live", "wanted", "digest", "live_digest")  # of a store, written after its changes
 
@@ -79,7 +80,7 @@ def load(text: str) -> Plan:
     changed since it was written.
     """
     try:
-        content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number)
+        content = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number, parse_int=_parse_int)
     except json.JSONDecodeError as error:
         raise VssyncError(f"The plan file is not JSON: {error}. Make a new plan.") from None
     except (ValueError, RecursionError) as error:  # Python's words for these are about Python
@@ -111,6 +112,12 @@ def _parse_number(text: str) -> float:
     return number
 
 
+def _parse_int(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError("too long")
+    return int(text)
+
+
 def _check_envelope(content: Mapping[str, Any]) -> None:
     version, kind = content["format"], content.get("kind")
     shown = shorten_middle(repr(version), 40)
@@ -138,6 +145,8 @@ def _decode_plan(content: dict[str, Any]) -> Plan:
             store["files"] = store.pop("changes", [])
     try:
         plan = convert(content, Plan, dec_hook=_decode_mark)
+    except UnicodeEncodeError:
+        raise _Damage("the name of a field is half of a character") from None
     except ValidationError as error:
         problem, _, path = str(error).replace("`", "").partition(" - at $")
         raise _Damage(_with_place(path, problem[0].lower() + problem[1:])) from None

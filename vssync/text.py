@@ -37,6 +37,11 @@ def _is_noncharacter(char: str) -> bool:
     return ord(char) & 0xFFFE == 0xFFFE or "\ufdd0" <= char <= "\ufdef"
 
 
+def replace_surrogates(text: str) -> str:
+    """A text with a `?` for each half of a character: JSON can hold one, and it can neither be sent nor printed."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 def conceal(text: str, secrets: Iterable[str]) -> str:
     """A foreign text without these secrets, also as JSON, HTML and addresses write them."""
     for secret in filter(None, secrets):

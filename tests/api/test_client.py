@@ -343,7 +343,11 @@ def test_a_lost_reply_keeps_the_request_id_of_a_500() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hint", "after"), [("1500", 1.5), ("0", 0.0), ("999999999", 60.0), ("soon", None), ("-1", None), ("²", None)]
+    ("hint", "after"),
+    [
+        *(("1500", 1.5), ("0", 0.0), ("999999999", 60.0), ("soon", None), ("-1", None), ("²", None)),
+        *(pytest.param("9" * digits, 60.0, id=f"{digits} digits") for digits in (400, 5_000)),
+    ],
 )
 def test_the_services_wish_of_when_to_look_again(hint: str, after: float | None) -> None:
     headers = [(b"openai-poll-after-ms", hint.encode("latin-1"))]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
+from tests.support import client_of
 from vssync.api.errors import (
     CHECK_ADDRESS,
     answer_of,
@@ -235,6 +236,16 @@ def test_a_redirect_names_the_host_only(location: str, host: str) -> None:
     message = answer_of(response(302, "", {"location": location})).message
     assert f"redirect to {host}" in message
     assert "token" not in message
+
+
+@pytest.mark.parametrize(
+    "location", ["httpx:y/c", "https://[", "https://x:99999/", "//:.org/", "http://a b\x00/", "\ud800"]
+)
+def test_a_redirect_that_leads_nowhere_is_an_error_of_the_service(location: str) -> None:
+    """httpx reads the address, though it is told to follow none."""
+    headers = [(b"location", location.encode(errors="surrogatepass"))]
+    with pytest.raises(ServiceError, match=r"^(local: |GET /v1/vector_stores/vs_1: )"):
+        client_of(lambda _request: httpx.Response(302, headers=headers)).get_store("vs_1")
 
 
 def test_a_lost_reply_keeps_the_request_id() -> None:

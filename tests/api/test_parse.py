@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from vssync.api.parse import MalformedResponse, parse_batch, parse_hit, parse_store, parse_store_file, parse_upload
+from vssync.api.parse import (
+    MalformedResponse,
+    parse_batch,
+    parse_hit,
+    parse_store,
+    parse_store_file,
+    parse_text,
+    parse_upload,
+)
 from vssync.model.marks import MARK, Mark, Origin, UnreadableMark
 from vssync.model.state import AUTO, Chunking, FileCounts, FileStatus, IngestError, LiveBatch, LiveFile, StoreStatus
 
@@ -94,6 +102,29 @@ def test_a_whole_store_file() -> None:
     )
     assert file.attributes == {"a": 1, "b": True, "d": "['x']"}
     assert (file.created_at, file.error, file.usage_bytes) == (5, IngestError("server_error", "oops"), 7)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        *((number, number) for number in (0, -1.5, 10**400, True)),
+        *((odd, str(odd)) for odd in (float("nan"), float("inf"), -float("inf"), [None], {"a": [1]})),
+        ("x" * 100_000, "x" * 65_536),
+        (["x" * 100_000], "['" + "x" * 65_534),
+        ("a\ud800\u00e9", "a?\u00e9"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_an_attribute_is_a_number_that_json_has_or_a_text_of_bounded_length(sent: object, kept: object) -> None:
+    assert parse_store_file({"id": "f", "attributes": {"a": sent}}).attributes == {"a": kept}
+    if isinstance(sent, str | list):
+        assert parse_store({"id": "v", "name": sent, "metadata": {"a": sent}}).name == kept
+
+
+def test_what_a_service_read_in_a_file_is_not_cut() -> None:
+    text = "x" * 100_000
+    assert parse_hit({"content": [{"text": text}, {"text": None}, {"text": "\udfff"}, 7]}).text == text + "\n\n?"
+    assert parse_text({"data": [{"text": text}]}) == (text,)
 
 
 def test_counts_may_be_absent() -> None:

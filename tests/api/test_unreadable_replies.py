@@ -54,6 +54,7 @@ UNREADABLE: list[tuple[object, str]] = [
     ({"id": {"id": "x"}}, "an object without an id"),
     ({"id": LONG}, "an id of 513 characters"),
     ({"id": "x" * 65_536, "object": "vector_store"}, "an id of 65,536 characters"),
+    ({"id": "vs_\ud800"}, "an id with half of a character"),
 ]
 WITHOUT_MEANING: list[tuple[object, str]] = [
     (ERROR, "an error: the quota is used up"),
@@ -144,7 +145,12 @@ def test_a_read_is_an_error_of_the_service(read: str, body: object, says: str) -
 
 @pytest.mark.parametrize("read", ["list_stores", "list_uploads"])
 @pytest.mark.parametrize(
-    ("body", "says"), [({"data": [{"id": LONG}]}, "513"), ({"data": [], **ERROR}, "an error: the quota is used up")]
+    ("body", "says"),
+    [
+        ({"data": [{"id": LONG}]}, "513"),
+        ({"data": [{"id": "\ud800"}], "has_more": True}, "an id with half of a character"),
+        ({"data": [], **ERROR}, "an error: the quota is used up"),
+    ],
 )
 def test_a_listing_with_an_unreadable_object_is_no_listing(read: str, body: object, says: str) -> None:
     client, _, _ = answering(json.dumps(body))

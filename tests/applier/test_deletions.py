@@ -267,7 +267,7 @@ def test_a_store_goes_in_one_request_and_then_its_uploads(tmp_path: Path) -> Non
     assert (report.converged, len(report.outcomes)) == (True, 121)
     deletions = [path for method, path in seen if method == "DELETE"]
     assert (len(deletions), "/vector_stores/" in deletions[0]) == (121, True)
-    assert len(seen) <= 120 + 10
+    assert len(seen) <= 120 + 13  # before it goes, it is read and listed once more
     assert (live(place).stores, live(place).uploads) == ({}, ())
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.applier.test_process import serve
-from tests.bench.process import Cost, run_program, run_timed
+from tests.bench.peers import compare_with_peers
+from tests.bench.process import Cost, run_module, run_program, run_timed
 
 FOLDERS = 200
 _MANIFEST = """\
@@ -39,7 +40,7 @@ def write_files(root: Path, count: int) -> None:
 
 
 def life_of_a_store(count: int, runs: int) -> Iterator[tuple[str, Cost]]:
-    """First apply, plans that change nothing, an attribute of every file, and its destruction, embedded."""
+    """First apply, no-op plans beside peers, an attribute of every file, and its destruction, embedded."""
     with TemporaryDirectory(prefix="bench-") as name:
         root, state = Path(name) / "project", Path(name) / "state"
         root.mkdir()
@@ -48,9 +49,19 @@ def life_of_a_store(count: int, runs: int) -> Iterator[tuple[str, Cost]]:
         yield "first apply", run_program(root, state, "apply", "--yes", "-q")
         for _ in range(runs):
             yield "no-op plan", run_program(root, state, "plan")
+            yield from compare_with_peers(root / "docs", Path(name) / "peers", count)
         write_manifest(root, extra=", edition: second")
         yield "attribute updates", run_program(root, state, "apply", "--yes", "-q")
         yield "destroy", run_program(root, state, "destroy", "-q", "--confirm", "bench")
+
+
+def synthetic_plan(count: int) -> Iterator[tuple[str, Cost]]:
+    """A plan that changes nothing, against a listing that is made up."""
+    with TemporaryDirectory(prefix="bench-") as name:
+        root = Path(name)
+        write_files(root, count)
+        write_manifest(root)
+        yield "no-op plan, synthetic", run_module("tests.bench.synthetic", str(root))
 
 
 def upload_over_the_network(count: int, latency: int) -> Iterator[tuple[str, Cost]]:

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -29,18 +30,20 @@ class Cost:
 
 def run_program(folder: Path, state: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> Cost:
     """`vssync ARGUMENTS -f FOLDER` in a process of its own."""
-    with TemporaryDirectory() as name:
-        result = Path(name) / "result.json"
-        cost = run_timed(
-            [sys.executable, "-m", "tests.bench.program", str(result), *arguments, "-f", str(folder)],
-            {"VSSYNC_STATE_DIR": str(state)},
-            codes,
-        )
+    words = [*arguments, "-f", str(folder)]
+    return run_module("tests.bench.program", *words, environment={"VSSYNC_STATE_DIR": str(state)}, codes=codes)
+
+
+def run_module(name: str, *words: str, environment: Mapping[str, str] = {}, codes: tuple[int, ...] = (0,)) -> Cost:
+    """A module of the bench, whose first argument is where it writes what it took."""
+    with TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        cost = run_timed([sys.executable, "-m", name, str(result), *words], environment, codes)
         counts = json.loads(result.read_text())
     return Cost(cost.seconds, cost.cpu, counts["peak"], counts["requests"], tuple(counts["modules"]))
 
 
-def run_timed(command: list[str], environment: dict[str, str], codes: tuple[int, ...] = (0,)) -> Cost:
+def run_timed(command: list[str], environment: Mapping[str, str], codes: tuple[int, ...] = (0,)) -> Cost:
     """Any command, with its output read and thrown away; its processor time is what its ended children add to ours."""
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     end = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, check=False)

@@ -30,6 +30,12 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def write_result(path: Path, requests: int) -> None:
+    """Writes what this process took so far."""
+    modules = sorted(name for name, module in list(sys.modules.items()) if module)
+    path.write_text(json.dumps({"requests": requests, "modules": modules, "peak": peak_memory()}))
+
+
 def main() -> None:
     from vssync.cli.main import main as run
 
@@ -41,8 +47,7 @@ def main() -> None:
     try:
         run()
     finally:
-        modules = sorted(name for name, module in list(sys.modules.items()) if module)
-        result.write_text(json.dumps({"requests": counter.count, "modules": modules, "peak": peak_memory()}))
+        write_result(result, counter.count)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def test_requests(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     write_manifest(tmp_path, extra=", edition: second")
     spend("no-op plan", "attribute updates")
     spend("plan a destroy", "destroy", destroys=True)
-    assert counts["destroy"] == FILES + 2  # the store, one listing that confirms it, and each upload
+    assert counts["destroy"] == FILES + 8  # the store, read and listed just before; what confirms it; each upload
     assert_not_grown("requests", counts, request)
 
 

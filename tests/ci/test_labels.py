@@ -171,6 +171,14 @@ def test_gitlab_labels_count_by_who_set_them_and_when(
     assert counting(fake.open_job(tmp_path).pull_request(7)) == expected
 
 
+@pytest.mark.parametrize("labels", [7, "vssync", {"vssync": 1}, None, True, [7, None, []]])
+def test_labels_that_are_no_list_of_names_are_none(tmp_path: Path, labels: object) -> None:
+    fake = FakeGitLab()
+    fake.open_request(7, "mona", "kb", "b1")
+    fake.requests_[7]["labels"] = labels
+    assert fake.open_job(tmp_path).pull_request(7).labels == ()
+
+
 def test_a_label_of_no_use_says_why(tmp_path: Path) -> None:
     github, gitlab = FakeGitHub(), FakeGitLab()
     github.open_pull(7, "mona", "kb", "b1")

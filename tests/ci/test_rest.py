@@ -10,7 +10,7 @@ import pytest
 from tests.ci.fake_forge import Trouble
 from tests.ci.fake_github import REPOSITORY, FakeGitHub
 from vssync.ci.forge import Job
-from vssync.ci.rest import RestApi
+from vssync.ci.rest import RestApi, number_at, text_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 
 PULL = "/pulls/7"
@@ -112,6 +112,7 @@ def api_of(*answers: httpx.Response, fake: FakeGitHub) -> RestApi:
         ({}, b"[" * 100_000, "is not JSON"),
         ({"link": '<https://evil.example/api/x?page=2>; rel="next"'}, b"[]", "continues on another host, evil.example"),
         ({"link": '<https://git.example.org/api/x?page=2>; rel="next"'}, b"[]", "has more than 5,000 entries"),
+        ({"link": '<//git.example:.org/x>; rel="next"'}, b"[]", "continues at no address"),
     ],
 )
 def test_lists_that_make_no_sense_are_errors(
@@ -120,6 +121,36 @@ def test_lists_that_make_no_sense_are_errors(
     with pytest.raises(ForgeError) as caught:
         list(api_of(httpx.Response(200, headers=headers, content=content), fake=fake).pages("/x", "api"))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [*range(850, 1_000, 5), 9_000])
+def test_an_error_is_told_however_deep_it_is_nested(fake: FakeGitHub, depth: int) -> None:
+    """What can just be read may be too deep to be written again."""
+    body = b'{"message": ' + b"[" * depth + b"]" * depth + b"}"
+    with pytest.raises(ForgeError, match="GET /api/x: was answered 400"):
+        api_of(httpx.Response(400, content=body), fake=fake).get("/x", "api")
+
+
+@pytest.mark.parametrize("location", ["httpx:y/c", "https://[", "//:.org/"])
+def test_a_redirect_that_leads_nowhere_is_an_error(fake: FakeGitHub, location: str) -> None:
+    with pytest.raises(ForgeError, match=r"GET /api/x: (no answer|redirects)"):
+        api_of(httpx.Response(302, headers={"location": location}), fake=fake).get("/x", "api")
+
+
+@pytest.mark.parametrize(
+    ("odd", "number"),
+    [("seven", 0), ("9" * 5_000, 0), ("-7", 0), ("٧", 0), (7.5, 0), (None, 0), (True, 0), ("7", 7), (7, 7)],
+)
+def test_what_is_no_number_is_none(odd: object, number: int) -> None:
+    assert number_at({"number": odd}, "number") == number
+
+
+@pytest.mark.parametrize(
+    ("said", "text"), [("b\ud800é", "b?é"), (7, "7"), (True, ""), (None, ""), ([], ""), ({"a": 1}, "")]
+)
+def test_a_text_of_an_answer_can_stand_in_an_address(said: object, text: str) -> None:
+    """JSON can hold half of a character, and an address cannot."""
+    assert text_at({"head": {"ref": said}}, "head", "ref") == text
 
 
 @pytest.mark.parametrize("content", [b"null", b"[]", b"", b"7"])

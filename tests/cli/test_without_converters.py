@@ -11,6 +11,7 @@ from tests.cli.test_commands import vssync
 from tests.cli.test_completion import completed
 from vssync.cli import process
 from vssync.cli.main import VERBS, cli
+from vssync.sources.converter import PACKAGES
 
 MANIFEST = """\
 version: 1
@@ -64,10 +65,11 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, applied: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, where another version of one converter is installed."""
-    other = tmp_path / "site-packages" / "markitdown-0.0.0.dist-info"
-    other.mkdir(parents=True)
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: markitdown\nVersion: 0.0.0\n")
-    monkeypatch.syspath_prepend(other.parent)
+    for name, wanted in {**PACKAGES, "markitdown": "0.0.0"}.items():  # whatever is installed here
+        packaged = tmp_path / "site-packages" / f"{name.replace('-', '_')}-{wanted}.dist-info"
+        packaged.mkdir(parents=True)
+        (packaged / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {wanted}\n")
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
     monkeypatch.setenv("VSSYNC_ENV", "dev")
     monkeypatch.chdir(shutil.copytree(applied, tmp_path / "tree"))
     return tmp_path / "tree"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fuzz.lines import smallest
@@ -22,6 +23,7 @@ from tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
+CRASHES = ROOT / ".fuzz"
 MOST_SECONDS, MOST_MEGABYTES, MOST_BYTES = 10, 1_024, 8_000  # of one execution, and of its input
 
 
@@ -34,35 +36,47 @@ def dictionary_line(word: str) -> str:
     return f'"{escaped}"\n'
 
 
-def fuzz(name: str, runs: int, seed: int, crashes: Path, work: Path) -> bool:
-    """Fuzzes one target in a process of its own, and prints what came of it; whether nothing crashed."""
-    found, started = work / "found", time.monotonic()
-    found.mkdir()
-    words = work / "words"
-    words.write_text("".join(map(dictionary_line, WORDS)))
+def job(name: str, work: Path, runs: int, seed: int) -> tuple[str, str, str, list[str]]:
+    """A target, its log, how crashes are named, what libFuzzer is told: new inputs go into the first folder."""
     limits = {"timeout": MOST_SECONDS, "rss_limit_mb": MOST_MEGABYTES, "max_len": MOST_BYTES, "len_control": 0}
-    options = limits | {"runs": runs, "seed": seed, "dict": words, "artifact_prefix": f"{crashes}/{name}-"}
-    folders = [str(found), *([str(CORPUS / name)] if (CORPUS / name).is_dir() else [])]
-    command = [sys.executable, "-m", "tests.fuzz.guided", name, *(f"-{key}={value}" for key, value in options.items())]
-    before = {*crashes.iterdir()}
-    done = subprocess.run(
-        [*command, *folders],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(work)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    seconds = time.monotonic() - started
-    inputs = [*inputs_of(CORPUS / name), *inputs_of(found)]
-    _, lines = smallest(TARGETS[name], inputs)
-    executed = int(match[1]) if (match := re.search(r"Done (\d+) runs", done.stderr)) else 0
-    print(f"{name:14} {executed:9,} runs {executed / seconds:8,.0f} a second {len(lines):7,} lines", flush=True)
-    if done.returncode:
-        print(re.sub(r"(?m)^(INFO|WARNING):.*\n", "", f"{done.stdout}\n{done.stderr}")[-6_000:])
-        for path in sorted({*crashes.iterdir()} - before):
-            print(f"\nCrash; to repeat it:\n\n  python -m tests.fuzz {name} --input {path}\n")
-    return not done.returncode
+    options = limits | {"dict": work / "words", "runs": runs, "seed": seed}
+    (work / name).mkdir()
+    folders = [str(work / name), *([str(CORPUS / name)] if (CORPUS / name).is_dir() else [])]
+    log, prefix = str(work / f"{name}.log"), f"{CRASHES}/{name}-"
+    return name, log, prefix, [*(f"-{key}={value}" for key, value in options.items()), *folders]
+
+
+def fuzz(names: list[str], work: Path, runs: int, seed: int) -> Iterator[tuple[str, bool]]:
+    """Fuzzes one target after the other, and prints what came of it; gives whether nothing crashed."""
+    (work / "words").write_text("".join(map(dictionary_line, WORDS)))
+    jobs = json.dumps([job(name, work, runs, seed) for name in names])
+    command = [sys.executable, "-m", "tests.fuzz.guided", jobs]
+    environment = {**os.environ, "TMPDIR": str(work)}
+    log = work / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as run,
+    ):
+        ended = run.stdout or iter(())
+        for name in names:
+            before = {*CRASHES.iterdir()}
+            code = int(next(ended, "") or 1)
+            report(name, work)
+            if code:
+                log = work / f"{name}.log"
+                print((log if log.exists() else work / "log").read_text(errors="replace")[-6_000:])
+            for path in sorted({*CRASHES.iterdir()} - before):
+                print(f"\nCrash; to repeat it:\n\n  python -m tests.fuzz {name} --input {path.relative_to(ROOT)}\n")
+            yield name, not code
+
+
+def report(name: str, work: Path) -> None:
+    _, lines = smallest(TARGETS[name], [*inputs_of(CORPUS / name), *inputs_of(work / name)])
+    log = work / f"{name}.log"
+    done = re.search(r"Done (\d+) runs in (\d+) second", log.read_text(errors="replace")) if log.exists() else None
+    executed, seconds = map(int, done.groups()) if done else (0, 1)
+    speed = executed / max(1, seconds)
+    print(f"{name:14} {executed:9,} runs {speed:8,.0f} a second {len(lines):7,} lines", flush=True)
 
 
 def save(name: str, found: Path) -> None:
@@ -89,15 +103,14 @@ def main() -> None:
         for name in options.targets:
             TARGETS[name](options.input.read_bytes())
         return
-    crashes = ROOT / ".fuzz"
-    crashes.mkdir(exist_ok=True)
-    ends = []
-    for name in options.targets or TARGETS:
-        with tempfile.TemporaryDirectory(prefix="vssync-fuzz-") as work:
-            ends.append(fuzz(name, options.runs, options.seed, crashes, Path(work)))
+    CRASHES.mkdir(exist_ok=True)
+    is_fine = True
+    with tempfile.TemporaryDirectory(prefix="vssync-fuzz-") as work:
+        for name, ended_well in fuzz(options.targets or [*TARGETS], Path(work), options.runs, options.seed):
+            is_fine &= ended_well
             if options.save:
-                save(name, Path(work) / "found")
-    sys.exit(not all(ends))
+                save(name, Path(work) / name)
+    sys.exit(not is_fine)
 
 
 if __name__ == "__main__":

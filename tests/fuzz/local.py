@@ -37,21 +37,34 @@ def template() -> tuple[Path, Mapping[str, str]]:
     return folder, {"{store}": store, "{file}": file, "{batch}": batch}
 
 
+def filled(text: str) -> str:
+    """A text of a request with the ids of the template's objects."""
+    for name, id_ in template()[1].items():
+        text = text.replace(name, id_)
+    return text
+
+
+@cache
+def kept_open() -> Service:
+    return open_service(template()[0], clock=lambda: 1.75e9)
+
+
+def search(body: Any) -> None:
+    """Searches the template, which a search leaves as it is."""
+    ask(kept_open(), "POST", filled("/v1/vector_stores/{store}/search"), body)
+
+
 @contextmanager
 def opened() -> Iterator[Callable[..., Any]]:
     """A service on a copy of the template; gives what asks it."""
-    source, ids = template()
+    source, _ = template()
     folder = source.with_name(source.name + ".run")
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(source, folder)
 
-    def ask_it(method: str, path: str, body: Any, query: str = "", headers: Mapping[str, str] = NO_HEADERS) -> Any:
-        for name, id_ in ids.items():
-            path, query = path.replace(name, id_), query.replace(name, id_)
-        text = body if isinstance(body, str) else json.dumps(body)
-        for name, id_ in ids.items():
-            text = text.replace(name, id_)
-        return ask(service, method, path, text, query, headers=headers)
+    def ask_it(method: str, path: str, body: Any, query: str, headers: Mapping[str, str]) -> Any:
+        text = filled(body if isinstance(body, str) else json.dumps(body))
+        return ask(service, method, filled(path), text, filled(query), headers=headers)
 
     with open_service(folder, clock=lambda: 1.75e9) as service:
         yield ask_it

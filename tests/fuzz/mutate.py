@@ -11,6 +11,11 @@ from typing import Any
 Bytes = Callable[[bytes, int], bytes]
 ODD: tuple[Any, ...] = (
     *(
+        f"{opened * depth}1{closed * depth}"
+        for opened, closed in (("[", "]"), ('{"error":', "}"))
+        for depth in (400, 900, 960)
+    ),
+    *(
         None,
         True,
         False,

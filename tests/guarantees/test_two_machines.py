@@ -14,10 +14,6 @@ from tests.simulation.judged import JudgedSession, Witness, apply_plan, make_pla
 from tests.simulation.truth import RequestLog
 from tests.support import ENDPOINT, Clock, Silent
 from vssync.api.connect import connect
-from vssync.commands import apply
-from vssync.commands.apply import locked_journal
-from vssync.commands.destroy import plan_destruction
-from vssync.commands.gc import delete_orphans, find_orphans
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.local.app import Service, open_service
 from vssync.local.transport import LocalTransport
@@ -26,6 +22,7 @@ from vssync.model.report import Report, Status
 from vssync.model.state import FileStatus
 from vssync.threads import Pool
 
+PLAIN = Options()
 MANIFEST = """\
 version: 1
 owner: shared
@@ -58,15 +55,19 @@ class Machine:
     folder: Path
     service: Service
     clock: Clock
+    commit: str = ""  # that CI tells
+    options: Options = PLAIN
+    env: str | None = None
 
-    def write(self, **files: str) -> None:
+    def write(self, manifest: str = MANIFEST, **files: str | None) -> None:
         self.folder.mkdir(exist_ok=True)
-        for name, text in {"vssync.yaml": MANIFEST, **{f"{name}.md": text for name, text in files.items()}}.items():
-            (self.folder / name).write_text(text)
+        for name, text in {"vssync.yaml": manifest, **{f"{name}.md": text for name, text in files.items()}}.items():
+            (self.folder / name).write_text(text) if text is not None else (self.folder / name).unlink()
 
     @contextmanager
     def session(self, meeting: Meeting | None = None) -> Iterator[JudgedSession]:
-        settings = Settings(manifest=str(self.folder), environment={"VSSYNC_STATE_DIR": f"{self.folder}.state"})
+        environment = {"VSSYNC_STATE_DIR": f"{self.folder}.state", "GITHUB_SHA": self.commit}
+        settings = Settings(manifest=str(self.folder), env=self.env, environment=environment)
         log = RequestLog(meeting or LocalTransport(self.service))
         client = connect(ENDPOINT, auth=None, clock=self.clock, workers=1, transport=log)
         try:
@@ -79,7 +80,7 @@ class Machine:
 
     def apply(self) -> Report:
         with self.session() as session:
-            return apply_plan(session, make_plan_now(session, Options()), Silent())
+            return apply_plan(session, make_plan_now(session, self.options), Silent())
 
     def completed(self) -> list[str]:
         """The completed files of the store whose uploads exist."""
@@ -146,63 +147,3 @@ def test_a_copy_that_another_machine_deleted_meanwhile_is_named(machines: tuple[
     (outcome,) = report.outcomes
     assert (outcome.status, len(report.orphans), first.completed()) == (Status.FAILED, 1, [])
     assert "is not completed any more: another run may be at work" in outcome.detail
-
-
-def destroy(session: JudgedSession) -> Callable[[], object]:
-    planned = plan_destruction(session)
-    return lambda: apply_plan(session, planned, Silent())
-
-
-def collect(session: JudgedSession) -> Callable[[], object]:
-    def delete_found() -> None:
-        with locked_journal(session, 0, lambda _: None) as journal:
-            delete_orphans(session, journal, find_orphans(session, journal).orphans)
-
-    return delete_found
-
-
-def apply_other_commit(session: JudgedSession) -> Callable[[], object]:
-    planned = make_plan_now(session, Options())
-    return lambda: apply_plan(session, planned, Silent())
-
-
-AS_FIRST = [("a.md", "first\n"), ("b.md", "b\n"), ("c.md", "c\n")]
-
-
-@pytest.mark.parametrize("number", [1, 3, 4, 6, 7, 8, 9, 10, 12])
-@pytest.mark.parametrize("act", [destroy, collect, apply_other_commit])
-def test_what_another_machine_undoes_before_the_last_look_is_not_called_done(
-    tmp_path: Path, act: Callable[[JudgedSession], Callable[[], object]], number: int
-) -> None:
-    """The first applies an edit and a new file; before one of its requests, the other destroys, collects or applies."""
-    clock = Clock()
-    with open_service(tmp_path / "live", clock=clock.monotonic) as service:
-        first, second = (Machine(tmp_path / name, service, clock) for name in ("first", "second"))
-        for machine in (first, second):
-            machine.write(a="old\n", b="b\n")
-        assert first.apply().converged
-        first.write(a="first\n", c="c\n")
-        second.write(a="second\n")
-        meeting = Meeting(LocalTransport(service))
-        with first.session(meeting) as one, second.session() as other:
-            planned = make_plan_now(one, Options())
-            meeting.seen.clear()
-            meeting.paths.clear()
-            meeting.number, meeting.meet = number, act(other)
-            report = apply.apply_plan(one, planned, Silent())  # the judge would ask for what is so at its end
-        is_done = texts(first) == AS_FIRST
-        deletions = (at for at, path in enumerate(meeting.paths, 1) if path.startswith("DELETE /v1/files/"))
-        if number < next(deletions, 0):  # the last look is just before; what comes later is as if after the run
-            assert report.converged <= is_done
-        for _ in range(2):
-            last = first.apply()
-        assert last.converged
-        assert texts(first) == AS_FIRST
-
-
-def texts(machine: Machine) -> list[tuple[str, str]]:
-    """The keys of the store's files, and what each says."""
-    content = httpx.Client(transport=LocalTransport(machine.service), base_url="http://local/v1")
-    with machine.session() as session:
-        files = [file for store in session.client.list_stores() for file in session.client.list_files(store.id)]
-    return sorted((str(file.attributes["vssync_key"]), content.get(f"/files/{file.id}/content").text) for file in files)

@@ -54,7 +54,10 @@ def test_the_second_is_refused_and_told_who_is_at_work(tmp_path: Path, holder: s
         pass
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b'{"pid": 1}', b'{"pid": 1, "host": "h", "since": 1e999}'])
+ODD = [b"", b"{", b"\xff", b"[]", b'{"pid": 1}', b'{"pid": 1, "host": "h", "since": 1e999}', b"[" * 100_000]
+
+
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
 def test_who_holds_it_may_not_be_told(tmp_path: Path, holder: subprocess.Popen[str], text: bytes) -> None:
     (tmp_path / "state" / "holder.json").write_bytes(text)
     with (
@@ -162,5 +165,8 @@ def test_who_holds_the_lock_is_told_by_the_lock(tmp_path: Path) -> None:
     assert lock_holder(tmp_path / "none") == 0
     with exclusive_lock(tmp_path):
         assert lock_holder(tmp_path) == os.getpid()
+        for odd in (*ODD[:4], b'{"pid": "x"}', b'{"pid": [7]}', b'{"pid": 1e999}', ODD[-1]):
+            (tmp_path / "holder.json").write_bytes(odd)
+            assert lock_holder(tmp_path) == 0
     (tmp_path / "holder.json").write_text(json.dumps({"pid": os.getpid()}))
     assert lock_holder(tmp_path) == 0

@@ -101,7 +101,7 @@ def test_each_mistake_is_told_with_its_place(
     ("tests", "message"),
     [
         ("questions/none.yaml", "there is no file `questions/none.yaml`"),
-        ("docs", "there is no file `docs`"),
+        ("docs", "`docs` is a folder"),
         ("/etc/passwd", "`/etc/passwd` is not a relative path"),
         ("../../etc/passwd", "lies outside of"),
         (".git/config", "in its .git"),

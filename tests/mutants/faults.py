@@ -52,7 +52,7 @@ FAULTS = (
     ),
     Mutant(
         "two-copies-of-a-file-are-fine",
-        "vssync/applier/stores.py",
+        "vssync/applier/deletions.py",
         "            if len(ids) > 1:",
         "            if False:",
         ("tests/guarantees/test_two_machines.py", "tests/guarantees/test_twins.py"),

@@ -46,7 +46,9 @@ def test_a_plan_survives_its_file(made: Plan) -> None:
     text = dump(made)
     again = load(text)
     assert again == made
-    assert repr((again.options, again.service)) == repr((made.options, made.service)), "1, 1.0 and true stay so"
+    assert repr(again.options) == repr(made.options), "1 and 1.0 and true stay what they were"
+    capabilities = [sorted(map(repr, each.service.capabilities.items())) for each in (again, made)]
+    assert capabilities[0] == capabilities[1]
     assert dump(again) == text
     VALIDATOR.validate(json.loads(text))
 
@@ -117,7 +119,8 @@ def test_an_unchanged_file_takes_no_room() -> None:
         ("[" * 100_000, "it is nested too deep"),
         ('{"format": 1, "x": NaN}', "NaN is not a number"),
         ('{"format": 1, "x": 1' + "0" * 5_000 + "}", "a number in it cannot be read"),
-        ('{"format": 1' + "0" * 300 + "}", "..."),
+        ('{"format": 1, "x": -1' + "0" * 310 + "}", "a number in it cannot be read"),
+        ('{"format": 1' + "0" * 299 + "}", "..."),
         ("[]", "not a plan: it has no format"),
         ("{}", "not a plan: it has no format"),
         ('{"format": 2}', "format 2, and this vssync reads formats up to 1"),
@@ -129,6 +132,7 @@ def test_an_unchanged_file_takes_no_room() -> None:
         ('{"format": 1, "kind": "plan", "owner": "a", "service": 7}', "service: expected object, got int"),
         ('{"format": 1, "kind": "plan", "owner": "a", "service": {"regoin": ""}}', "service: unknown field 'regoin'"),
         ('{"format": 1, "kind": "plan", "owner": "a", "service": {"region": 1e999}}', "1e999 is not a number"),
+        ('{"format": 1, "kind": "plan", "\\ud800": 1}', "damaged: the name of a field is half of a character"),
         (
             '{"format": 1, "kind": "plan", "owner": "a", "service": {}, "folders": 1}',
             "damaged: unknown field 'folders'",

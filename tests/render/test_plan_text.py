@@ -461,7 +461,7 @@ def test_no_line_of_a_change_is_wider_than_the_screen(names: list[tuple[str, int
 @given(st.lists(st.sampled_from(["a/", "a/b/", "a/b/c/", "a/d/", "e/", ""]), min_size=1), st.integers(1, 6))
 def test_folders_lose_no_file(folders: list[str], most: int) -> None:
     rows = [PlanRow("+", f"{folder}x.md", "new file") for folder in folders]
-    split = [(name, len(group)) for name, group in split_by_folder(rows, most, apart=True)]
+    split = [(name, len(group)) for name, group in split_by_folder(rows, most, below_common=True)]
     for entries in (by_folder(rows, most), split):
         assert sum(count for _, count in entries) == len(folders)
         assert len(entries) <= most

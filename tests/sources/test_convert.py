@@ -148,6 +148,7 @@ DOCUMENTS = {
     "a.html": (b"<h1>Keys</h1><p>Gr\xc3\xb6\xc3\x9fe <a href='/b'>more</a></p>", "# Keys\n\nGröße [more](/b)\n"),
     "wide.htm": ("<p>Größe</p>".encode("utf-16"), "Größe\n"),
     "a.csv": ("\ufeffname,size\nlamp,Größe".encode(), "| name | size |\n| --- | --- |\n| lamp | Größe |\n"),
+    "cell.csv": (b"text\n" + b"x" * 200_000, "| text |\n| --- |\n| " + "x" * 200_000 + " |\n"),
     "a.ipynb": (ipynb(("markdown", "# La\0mp"), ("code", "x = 1")), "# Lamp\n\n```python\nx = 1\n```\n"),
     "a.pdf": (SAMPLES[".pdf"]("Lamp"), "Lamp is in a page.\n"),
 }
@@ -184,7 +185,7 @@ def test_what_cannot_be_converted_says_why_and_the_others_go_on(engine: Conversi
     cases = [
         ((b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"0" * 600, ".docx"), "is protected with a password, or has the"),
         ((b"not a zip", ".docx"), "cannot be read: File is not a zip file"),
-        ((b"Gr\xf6\xdfe", ".csv"), "is not UTF-8 text"),
+        ((b"Gr\xf6\xdfe", ".csv"), "is not UTF-8 text; save it as UTF-8"),
         (("a,b".encode("utf-16-le"), ".csv"), "holds a NUL character"),
         ((b"{", ".ipynb"), "cannot be read: Expecting property name"),
         ((b"%PDF-1.4 cut", ".pdf"), "cannot be read: "),
@@ -196,7 +197,9 @@ def test_what_cannot_be_converted_says_why_and_the_others_go_on(engine: Conversi
     assert [each.problem for each in made[1::2]] == [""] * len(cases)
     told = [(each.problem, words) for each, (_, words) in zip(made[::2], cases, strict=True)]
     assert [pair for pair in told if not pair[0].startswith(pair[1])] == []
-    (late,) = convert(engine, ConversionLimits(seconds=0.2), (HANGING, ".csv"))
+    (slow,) = convert(engine, ConversionLimits(seconds=0.2), (HANGING, ".csv"))
+    assert slow == Conversion(problem="takes more than 0.2 s of processor time to convert")
+    (late,) = convert(engine, ConversionLimits(wait=0.2), (HANGING, ".csv"))
     assert late == Conversion(problem="takes longer than 0.2 s to convert")
     (after,) = convert(engine, ConversionLimits(), good)
     assert after.markdown
@@ -223,12 +226,26 @@ def test_a_document_fails_only_in_a_process_that_had_none_before() -> None:
 
 
 @pytest.mark.convert
-def test_a_converter_whose_vssync_is_gone_ends_itself() -> None:
-    limits = {**asdict(ConversionLimits()), "seconds": 1 - converter._GRACE_SECONDS}
+def test_a_document_that_takes_too_long_is_not_tried_again() -> None:
+    """As one that ends a process is, in case the documents before it were to blame."""
+    converters = Converters()
+    assert converters.convert(b"a,b\n", ".csv", ConversionLimits()).markdown
+    converters._is_closed = True  # so that no other process starts
+    assert "of processor time" in converters.convert(HANGING, ".csv", ConversionLimits(seconds=0.2)).problem
+    converters.close()
+
+
+@pytest.mark.convert
+@pytest.mark.parametrize(
+    ("limits", "ended_by"),
+    [({"seconds": 0.2}, signal.SIGPROF), ({"wait": 1 - converter._GRACE_SECONDS}, signal.SIGALRM)],
+)
+def test_a_converter_whose_vssync_is_gone_ends_itself(limits: dict[str, float], ended_by: signal.Signals) -> None:
+    limits = {**asdict(ConversionLimits()), **limits}
     request = json.dumps({"extension": ".csv", "size": len(HANGING), **limits}).encode()
     command = [sys.executable, "-m", "vssync.sources.converter"]
     end = subprocess.run(command, input=request + b"\n" + HANGING, capture_output=True, timeout=60, check=False)
-    assert end.returncode == -signal.SIGALRM
+    assert end.returncode == -ended_by
 
 
 @pytest.mark.convert
@@ -255,7 +272,8 @@ def test_the_desired_state_is_that_of_the_markdown(tmp_path: Path) -> None:
     strict = load_problems(tmp_path, STORE.replace("broken, empty", "draft"), files)
     assert [problem.message for problem in strict] == [
         "the file holds no text once it is converted, as of a scan; nothing would be found",
-        "cannot be converted to Markdown: it is protected with a password, or has the format of Office 97",
+        "cannot be converted to Markdown: it is protected with a password, or has the format of Office 97; "
+        "save it anew, without one",
     ]
     assert all("skip: [" in problem.hint for problem in strict)
     (tmp_path / "guide/sso.docx").write_bytes(docx("Other", "words"))

@@ -188,8 +188,13 @@ def test_a_file_that_changes_while_it_is_read(inside: Path, monkeypatch: pytest.
             files_by_key(load_manifest(inside, ALL, {}))["docs/a.md"].sha256
             == hashlib.sha256(b"changed, 0 to go").hexdigest()
         )
+        left[0] = times
+        assert sandbox_around(inside, ()).read(path) == b"changed, 0 to go"  # to be converted
     else:
         assert "the file changed while it was read, twice" in load_problems(inside, ALL, {})[0].message
+        left[0] = times
+        with pytest.raises(OSError, match="it changed while it was read, twice"):
+            sandbox_around(inside, ()).read(path)
 
 
 def test_a_file_that_went_away_is_a_problem(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:

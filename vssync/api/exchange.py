@@ -14,8 +14,9 @@ from vssync.api import errors
 from vssync.api.retry import Failure
 from vssync.errors import Answer, ServiceError
 
-# Everything that can go wrong between us and a whole answer. A host name can be one that DNS cannot even encode.
-TRANSPORT_ERRORS = (httpx.RequestError, httpx.StreamError, UnicodeError)
+# Everything that can go wrong between us and a whole answer. A host name can be one that DNS cannot even encode, and
+# httpx reads the address of a redirect although it follows none.
+TRANSPORT_ERRORS = (httpx.RequestError, httpx.StreamError, httpx.InvalidURL, UnicodeError)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, UnicodeError)
 _ENCODING_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 _FRESH = ("connection.connect_tcp.started", "http11.receive_response_headers.complete")

@@ -301,7 +301,7 @@ def _parse_reply(response: httpx.Response, *, raw: bool) -> Reply:
     date = errors.parse_date(response.headers.get("date", ""))
     poll_after = response.headers.get("openai-poll-after-ms", "")
     is_number = poll_after.isascii() and poll_after.isdecimal()  # as OpenAI's SDK reads it
-    hint = min(int(poll_after) / 1000, MAX_POLL_HINT) if is_number else None
+    hint = min(float(poll_after) / 1000, MAX_POLL_HINT) if is_number else None
     return Reply(body, int(date.timestamp()) if date else None, hint)
 
 

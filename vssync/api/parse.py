@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from math import isfinite
 from typing import Any, TypeVar
 
 from vssync.errors import ServiceError
-from vssync.limits import MAX_LIVE_ID_LENGTH
+from vssync.limits import MAX_LIVE_ID_LENGTH, MAX_LIVE_TEXT
 from vssync.model import state
 from vssync.model.marks import KEY, MARK, Mark, parse_mark
 from vssync.model.questions import CompoundFilter, SearchFilter
+from vssync.text import replace_surrogates
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -89,7 +91,7 @@ def parse_store(body: Body) -> state.LiveStore:
         name=_text(body.get("name")),
         status=_state(state.StoreStatus, body.get("status")),
         created_at=_int(body.get("created_at")),
-        metadata={str(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
+        metadata={_text(k): _text(v) for k, v in _mapping(body.get("metadata")).items()},
         last_active_at=_int(body.get("last_active_at")),
         expires_after_days=_int(expires.get("days")) if expires else None,
         description=_text(body.get("description")),
@@ -144,7 +146,7 @@ def parse_upload(body: Body) -> state.Upload:
 def parse_hit(body: Body) -> state.SearchHit:
     """One search result; its texts joined."""
     parts = body.get("content")
-    texts = [_text(part.get("text")) for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+    texts = _contents(parts) if isinstance(parts, list) else ()
     attributes = _attributes(body.get("attributes"))
     file_id = _text(body.get("file_id"))
     if UUID.fullmatch(file_id):  # of the hit itself: ogx has the File's id among the attributes
@@ -164,7 +166,7 @@ def parse_text(body: Body) -> tuple[str, ...]:
     parts = _mapping(body).get("data", _mapping(body).get("content"))
     if not isinstance(parts, list):
         raise MalformedResponse("a file's content without its parts")
-    return tuple(_text(part.get("text")) for part in parts if isinstance(part, Mapping))
+    return _contents(parts)
 
 
 def parse_id(body: object) -> str:
@@ -174,6 +176,8 @@ def parse_id(body: object) -> str:
         raise MalformedResponse("an object without an id")
     if len(value) > MAX_LIVE_ID_LENGTH:
         raise MalformedResponse(f"an id of {len(value):,} characters")
+    if replace_surrogates(value) != value:
+        raise MalformedResponse("an id with half of a character")
     return value
 
 
@@ -204,8 +208,13 @@ def _file_status(body: Body) -> tuple[state.FileStatus, str]:
     return status, _text(body.get("status")) if status is state.FileStatus.UNKNOWN else ""
 
 
+def _contents(parts: list[Any]) -> tuple[str, ...]:
+    """What a service read in a file, however long."""
+    return tuple(replace_surrogates(str(part.get("text") or "")) for part in parts if isinstance(part, Mapping))
+
+
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else replace_surrogates(str(value)[:MAX_LIVE_TEXT])
 
 
 def _int(value: object) -> int:
@@ -221,8 +230,10 @@ def _mapping(value: object) -> Body:
 
 
 def _attributes(value: object) -> dict[str, state.Scalar]:
-    present = ((str(k), v) for k, v in _mapping(value).items() if v is not None)
-    return {name: v if isinstance(v, str | int | float | bool) else str(v) for name, v in present}
+    present = ((_text(k), v) for k, v in _mapping(value).items() if v is not None)
+    return {
+        name: v if isinstance(v, int) or (isinstance(v, float) and isfinite(v)) else _text(v) for name, v in present
+    }
 
 
 _shared_chunking = lru_cache(maxsize=64)(state.Chunking)  # most files of a store have the same

@@ -240,6 +240,7 @@ class StoreContext:
     is_provisioning: bool = False  # this run made it, and the service does not serve it yet
     # By key digest, files of a new store that other runs attached before this run came to attach its own.
     concurrent_copies: Mapping[str, LiveFile] = field(default_factory=dict)
+    completed: dict[str, str] = field(default_factory=dict)  # by key, the Files that this run brought in
     last_progress: float = 0.0  # when the service last finished files of the store, on the monotonic clock
     ingestion: IngestionHealth = field(default_factory=IngestionHealth)
     refusals: RefusalStreak = field(default_factory=RefusalStreak)

@@ -1,31 +1,41 @@
-"""Confirms a run's deletions, checks once more what stays, and deletes the uploads that nobody needs.
+"""The end of a run: confirms its deletions, deletes the uploads that nobody needs, and stamps what is as it should be.
 
 Only a listing confirms a deletion: services answer "deleted" to what they delete later, or never. Two machines may each
 delete the copy that the other one keeps. So unless every copy that stays in the place of another is completed, no
 upload is deleted, and the next run repairs what is missing. Deleting a File takes it out of all its stores, so every
-store is asked first, whoever owns it.
+store is asked first, whoever owns it. The last requests to a store look at it once more: another machine may have
+undone meanwhile what this run did. What comes after them is as if it came after the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from vssync.api.client import Client
-from vssync.applier.context import ApplyRun, Deletion, StoreContext
+from vssync.applier.context import ApplyRun, Deletion, StoreContext, result_of_error
+from vssync.applier.stores import Overtaken, check_undisturbed, update_store
 from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, Waiting, poll_until
 from vssync.applier.watcher import Result
+from vssync.applier.writes import MetadataLost
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
-from vssync.model.marks import StoreMark
-from vssync.model.plan import Plan
+from vssync.model.digests import store_mark_for
+from vssync.model.marks import STORE_APPLIED, STORE_OWNER, STORE_PROTECT, Mark, StoreMark, fit_metadata
+from vssync.model.plan import Plan, StorePlan
 from vssync.model.report import Orphan, Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
+from vssync.planner.estimate import may_be_stamped
 from vssync.threads import Pool
 
 _UNCONFIRMED = "the deletion of {} was sent, but not confirmed: {}"
+_MADE_ANEW = "deleted, and another run made {} for the same key meanwhile; plan again"
 _LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
+
+_GONE = "{} is gone, and its files with it: another run may be at work; plan again"
+_UNDONE = "{} is not completed under our mark any more: another run may be at work; apply again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,11 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) 
         if final.lists(deletion) and deletion.file_id in pending:
             del pending[deletion.file_id]
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
+    known_ids = {*(store.id for store in plan.stores), *(store.id for store in stores)}
+    made_anew = {live.claim: live.id for live in final.stores.values() if live.id not in known_ids}
+    for key in {deletion.store_key for deletion in run.deletions if not deletion.file_id}:
+        if new_id := made_anew.get((plan.owner, key.partition("@")[0])):
+            run.results.record_result(key, "", Result(Status.UNKNOWN, _MADE_ANEW.format(new_id)))
     run.deletions.clear()
     if may_delete_uploads:
         store_ids = [store.id for store in stores if not store.is_deleted]
@@ -273,3 +288,74 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
     if len(file_ids) * PAGE_SIZE >= store.counts.total or not client.can_list_files(store.id):
         return _list_or_ask(client, store, file_ids)[0].keys() & set(file_ids)
     return {file_id for file_id in file_ids if client.is_attached(store.id, file_id)}
+
+
+def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
+    """Reports each file that another run attached as well, and one of each store that has left it meanwhile.
+
+    The next apply removes one of two copies. Only the newest files are listed: as many as this run attached, and a page
+    of those that others may have attached. Of those brought in that are not among them, one is asked for.
+    """
+
+    def verify(store: StoreContext) -> None:
+        steps = store.steps
+        puts = {put.mark.key_digest: put for put in steps.all_puts}
+        old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.after_completion)}
+        old_ids |= {drop.file_id for drop in steps.drops}
+        ids_by_key: dict[str, list[str]] = {}
+        with suppress(VssyncError):  # nothing that was done depends on it
+            for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
+                put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
+                # An old copy may still be listed. One that was attached again counts as new.
+                if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):
+                    ids_by_key.setdefault(put.key, []).append(file.id)
+        for key, ids in ids_by_key.items():
+            if len(ids) > 1:
+                detail = f"another run attached it as well: {' and '.join(ids)} are copies of it; apply again"
+                run.results.record_result(store.key, key, Result(Status.DOUBLED, detail))
+        unlisted = (item for item in store.completed.items() if item[1] not in ids_by_key.get(item[0], ()))
+        for key, file_id in islice(unlisted, 1):
+            with suppress(VssyncError):
+                live = store.client.find_file(store.id, file_id)
+                if not (live and live.status is FileStatus.COMPLETED and live.owner == steps.owner):
+                    run.results.record_result(store.key, key, Result(Status.FAILED, _UNDONE.format(file_id)))
+
+    run.pool.map(verify, [store for store in stores if store.steps.all_puts])
+
+
+def stamp_stores(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) -> None:
+    """Leaves the run's stamp in each store that was planned as a whole and now is as the manifest wants it.
+
+    The first is stamped alone: a service that loses metadata then loses that of no other store.
+    """
+    stamp = run.settings.stamp
+    if stamp is None:
+        return
+    failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
+    text, written = str(replace(stamp, time=run.time)), {store.key: store for store in stores}
+
+    def leave_stamp(planned: StorePlan) -> None:
+        settings, store = planned.managed, written[planned.key]
+
+        def add(metadata: Mapping[str, str]) -> Mapping[str, str] | None:
+            """The metadata with the stamp; None where there is no room, or the rest is not as this run left it."""
+            assert settings
+            check_undisturbed(store, metadata)
+            stamped = fit_metadata({**metadata, STORE_APPLIED: text})
+            is_current = metadata.get(STORE_OWNER) == str(store_mark_for(plan.owner, settings))
+            is_protected = bool(metadata.get(STORE_PROTECT))
+            return stamped if STORE_APPLIED in stamped and is_current and is_protected is settings.protect else None
+
+        try:
+            update_store(run, store.id, add)
+        except (MetadataLost, Overtaken) as error:
+            run.results.record_result(store.key, "", result_of_error(error))
+        except VssyncError as error:  # nothing depends on a stamp
+            with suppress(VssyncError):
+                if isinstance(error, NotFound) and not run.client.can_list_files(store.id):
+                    run.results.record_result(store.key, "", Result(Status.FAILED, _GONE.format(store.id)))
+
+    as_wanted = written.keys() - failed
+    to_stamp = [store for store in plan.stores if store.key in as_wanted and may_be_stamped(plan, store)]
+    for group in (to_stamp[:1], to_stamp[1:]):
+        run.pool.map(leave_stamp, group)

@@ -18,6 +18,8 @@ from vssync.applier.deletions import (
     find_holders,
     finish_deletions,
     record_unconfirmed_deletions,
+    stamp_stores,
+    verify_files,
 )
 from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity
@@ -27,9 +29,7 @@ from vssync.applier.stores import (
     end_adoption,
     release_store,
     set_up_store,
-    stamp_stores,
     verify_new_stores,
-    verify_single_copies,
 )
 from vssync.applier.upload import PendingFile, prepare_files
 from vssync.applier.wait import (
@@ -76,9 +76,8 @@ def carry_out(run: ApplyRun, plan: Plan) -> Report:
         verify_new_stores(run, [store for store in stores if store.is_new])
         held = finish_deletions(run, plan, stores)
         close_held_uploads(run)
-        verify_single_copies(run, stores)
-        written = [store for store in stores if store.steps.has_writes and not store.is_deleted]
-        stamp_stores(run, plan, {store.key: store.id for store in written})
+        verify_files(run, stores)
+        stamp_stores(run, plan, [store for store in stores if store.steps.has_writes and not store.is_deleted])
     except (KeyboardInterrupt, Interrupted):
         interrupted = True
         _wait_for_requests_in_flight(run)

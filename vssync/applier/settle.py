@@ -179,4 +179,5 @@ def _settle_completed(store: StoreContext, file: PendingFile, live: LiveFile) ->
         )
     for drop in put.after_completion:
         store.detach_copy(drop, file.file_id)
+    store.completed[put.key] = file.file_id
     return DONE

@@ -86,6 +86,9 @@ class StoreSteps:
 
     key: str
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
+    owner: str = ""
+    applied: str = ""  # the store's stamp when this was planned
+    others: int = 0  # files in it then that are not ours
     ignored_attributes: tuple[str, ...] = ()  # those that others own: sent along, and left out of the digests in marks
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
@@ -148,6 +151,9 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
     return StoreSteps(
         key=store_plan.key,
         store_id=store_plan.id,
+        owner=owner,
+        applied=store_plan.applied,
+        others=store_plan.live - len(drops),
         ignored_attributes=ignored,
         setup=setup,
         adopts=tuple(file.key for file in store_plan.files if file.takes_over) if setup else (),

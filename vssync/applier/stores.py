@@ -1,4 +1,4 @@
-"""Creates, updates, stamps and deletes stores, and merges into one where two machines create it at once.
+"""Creates, updates and deletes stores, and merges into one where two machines create it at once.
 
 The mark is checked after each write: without it the next plan would not recognize the store as ours.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from vssync.api.errors import MissingCapability
@@ -15,7 +14,6 @@ from vssync.applier.context import (
     ApplyRun,
     Deletion,
     StoreContext,
-    result_of_error,
     result_of_unconfirmed,
     send_deletion,
 )
@@ -23,9 +21,7 @@ from vssync.applier.steps import StoreSteps
 from vssync.applier.wait import ERROR_GRACE, VISIBILITY_GRACE, Waiting, poll_until
 from vssync.applier.watcher import ALREADY_DONE, DONE, Result
 from vssync.applier.writes import MetadataEdit, MetadataLost, ambiguous_if_unread, lost_metadata
-from vssync.errors import LostReply, ServiceError, VssyncError
-from vssync.limits import PAGE_SIZE
-from vssync.model.digests import store_mark_for
+from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.marks import (
     NEEDS_METADATA,
     STORE_APPLIED,
@@ -33,21 +29,43 @@ from vssync.model.marks import (
     STORE_PROTECT,
     Mark,
     StoreMark,
-    fit_metadata,
     is_our_upload,
+    parse_stamp,
     parse_store_mark,
     without_ours,
 )
-from vssync.model.plan import Action, Plan, Reason, StoreChange, StorePlan
+from vssync.model.plan import Action, Reason, StoreChange
 from vssync.model.report import Status
 from vssync.model.state import Contents, FileStatus, LiveStore, StoreSettings
-from vssync.planner.estimate import may_be_stamped
 from vssync.planner.find_stores import order_of_use
 from vssync.text import format_estimate
 
 # Statuses of copies of a file, worst to best: the best is findable now or soonest.
 _BEST_LAST = (FileStatus.FAILED, FileStatus.CANCELLED, FileStatus.UNKNOWN, FileStatus.IN_PROGRESS, FileStatus.COMPLETED)
 _MAX_ATTEMPTS, _MAX_ERRORS = 3, 2  # to create a store: without a reply, and with an error of the service as reply
+
+
+class Overtaken(VssyncError):
+    """Another run wrote to a store since this one was planned, so that it is not known what it holds now."""
+
+    is_ambiguous = True
+
+
+def check_undisturbed(store: StoreContext, metadata: Mapping[str, str]) -> None:
+    """Raises Overtaken where a store's metadata show that another run finished there since this one was planned.
+
+    One of the same commit wanted the same. Where nobody tells the commit, that is presumed of a store that both made.
+    """
+    mark, stamp = parse_store_mark(metadata.get(STORE_OWNER, "")), parse_stamp(metadata.get(STORE_APPLIED, ""))
+    if not (isinstance(mark, StoreMark) and mark.owner == store.steps.owner):
+        raise Overtaken(f"{store.id} does not carry our mark any more: another run may be at work; plan again")
+    if stamp is None or str(stamp) == store.steps.applied:
+        return
+    own = store.run.settings.stamp
+    is_exact = bool(stamp.commit) and not stamp.commit.endswith("+")
+    if own is None or own.commit != stamp.commit or not (is_exact or store.is_new):
+        of_whom = f" of {stamp.commit[:7]}" * bool(stamp.commit) + f" by {stamp.actor}" * bool(stamp.actor)
+        raise Overtaken(f"another apply{of_whom} ended in {store.id} at {stamp.time}; plan again")
 
 
 def set_up_store(run: ApplyRun, steps: StoreSteps) -> StoreContext:
@@ -126,7 +144,12 @@ def release_store(store: StoreContext) -> Result:
         return Result(
             Status.SKIPPED, "the store keeps its mark, because files keep theirs: apply again with the same options"
         )
-    live = update_store(run, store_id, without_ours)
+
+    def release(metadata: Mapping[str, str]) -> Mapping[str, str]:
+        check_undisturbed(store, metadata)
+        return without_ours(metadata)
+
+    live = update_store(run, store_id, release)
     if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
         return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")
     return DONE
@@ -147,9 +170,7 @@ def delete_store(store: StoreContext) -> Result:
             update_store(run, store_id, without_ours)
         run.announce(f"{store.key}: {store_id} was replaced and is kept, since its files cannot be listed")
         return DONE
-    # For an expired or replaced store the plan has no file list, so list it now.
-    planned = tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
-    uploads = planned if steps.leaving else _uploads_in(run, store_id)
+    uploads = _uploads_in(store)
     error = send_deletion(lambda: run.writes.delete_store(store_id, uploads))
     keys = ("", *(drop.key for drop in steps.leaving))
     run.deletions += [Deletion(store.key, change_key, store_id, error=error) for change_key in keys]
@@ -158,21 +179,29 @@ def delete_store(store: StoreContext) -> Result:
     return DONE
 
 
-def _uploads_in(run: ApplyRun, store_id: str) -> tuple[str, ...]:
-    """The ids of our uploads in a store.
+def _uploads_in(store: StoreContext) -> tuple[str, ...]:
+    """The ids of our uploads in a store that is about to be deleted: others may have attached more since the plan.
 
     Some services do not list an expired one: then none is returned, and the ledger records that there may be some.
+    Raises VssyncError where another run wrote to it since, or somebody brought in files of their own.
     """
+    run, steps, store_id = store.run, store.steps, store.steps.store_id
     try:
-        mark = run.client.get_store(store_id).mark
-        files = run.client.list_files(store_id)
+        live = run.client.get_store(store_id)
+        contents = run.client.list_all_files(live)
     except VssyncError as error:
+        if steps.leaving and isinstance(error, NotFound):  # somebody has just deleted it
+            return tuple(drop.file_id for drop in steps.leaving if drop.deletes_upload)
+        if steps.leaving:
+            raise
         unlisted = f"uploads in the store {store_id}, which could not be listed before it was deleted"
         run.ledger.record_suspect(f"{unlisted}: {error}")
         return ()
-    if not isinstance(mark, StoreMark):
-        return ()
-    return tuple(file.id for file in files if is_our_upload(file.mark, mark.owner))
+    if steps.teardown and steps.teardown.action is Action.DELETE and not live.is_expired:
+        check_undisturbed(store, live.metadata)
+        if sum(file.owner != steps.owner for file in contents.files) + contents.unlisted > steps.others:
+            raise VssyncError(f"{live.label} holds more files of others than when this was planned; plan again")
+    return tuple(file.id for file in contents.files if is_our_upload(file.mark, steps.owner))
 
 
 def _create(store: StoreContext, settings: StoreSettings, change: StoreChange) -> None:
@@ -227,42 +256,6 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
     if is_lost:
         way_out = f"declare this one with `id: {live.id}` and `external: true`"
         raise VssyncError(f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: {way_out}")
-
-
-def stamp_stores(run: ApplyRun, plan: Plan, written: Mapping[str, str]) -> None:
-    """Leaves the run's stamp in each store that was planned as a whole and now is as the manifest wants it.
-
-    `written` are the ids, by key, of the stores that the run wrote to. The first is stamped alone: a service that loses
-    metadata then loses that of no other store.
-    """
-    stamp = run.settings.stamp
-    if stamp is None:
-        return
-    failed = {outcome.store for outcome in run.results.outcomes(plan) if outcome.status is not Status.DONE}
-    text = str(replace(stamp, time=run.time))
-
-    def leave_stamp(store: StorePlan) -> None:
-        settings = store.managed
-
-        def add(metadata: Mapping[str, str]) -> Mapping[str, str] | None:
-            """The metadata with the stamp; None where there is no room, or the rest is not as this run left it."""
-            assert settings
-            stamped = fit_metadata({**metadata, STORE_APPLIED: text})
-            is_current = metadata.get(STORE_OWNER) == str(store_mark_for(plan.owner, settings))
-            is_protected = bool(metadata.get(STORE_PROTECT))
-            return stamped if STORE_APPLIED in stamped and is_current and is_protected is settings.protect else None
-
-        try:
-            update_store(run, written[store.key], add)
-        except MetadataLost as error:
-            run.results.record_result(store.key, "", result_of_error(error))
-        except VssyncError:  # nothing depends on a stamp
-            return
-
-    as_wanted = written.keys() - failed
-    to_stamp = [store for store in plan.stores if store.key in as_wanted and may_be_stamped(plan, store)]
-    for stores in (to_stamp[:1], to_stamp[1:]):
-        run.pool.map(leave_stamp, stores)
 
 
 def look_for_twins(store: StoreContext) -> None:
@@ -336,32 +329,6 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         else:
             continue
         run.results.record_result(store.key, "", Result(status, detail))
-
-
-def verify_single_copies(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
-    """At the end, reports each file that another run attached as well: the next apply removes one of the copies.
-
-    Only the newest files are listed: as many as this run attached, and a page of those that others may have attached.
-    """
-
-    def verify(store: StoreContext) -> None:
-        steps = store.steps
-        puts = {put.mark.key_digest: put for put in steps.all_puts}
-        old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.after_completion)}
-        old_ids |= {drop.file_id for drop in steps.drops}
-        ids_by_key: dict[str, list[str]] = {}
-        with suppress(VssyncError):  # nothing that was done depends on it
-            for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
-                put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
-                # An old copy may still be listed. One that was attached again counts as new.
-                if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):
-                    ids_by_key.setdefault(put.key, []).append(file.id)
-        for key, ids in ids_by_key.items():
-            if len(ids) > 1:
-                detail = f"another run attached it as well: {' and '.join(ids)} are copies of it; apply again"
-                run.results.record_result(store.key, key, Result(Status.DOUBLED, detail))
-
-    run.pool.map(verify, [store for store in stores if store.steps.all_puts])
 
 
 def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:

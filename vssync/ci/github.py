@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from vssync.api.http import url_path
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity, first_proven, read_token
-from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
+from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, number_at, own_labels, text_at, time_at
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.render.markdown import clean_markdown, fit_markdown
 from vssync.text import size_in_bytes
@@ -136,7 +136,7 @@ class GitHub(RestForge):
         return text_at(request, "merge_commit_sha") if is_merged else ""
 
     def _describe(self, request: Mapping[str, Any]) -> PullRequest:
-        number = int(text_at(request, "number") or 0)
+        number = number_at(request, "number")
         described = PullRequest(
             number,
             author=text_at(request, "user", "login"),
@@ -255,7 +255,7 @@ def _with_request(event: CiEvent, payload: object) -> CiEvent:
         event,
         branch=text_at(pull, "base", "ref"),
         is_default_branch=False,
-        number=int(text_at(pull, "number") or 0) or None,
+        number=number_at(pull, "number") or None,
         author=text_at(pull, "user", "login"),
         is_fork=own is None or own != dig(pull, "base", "repo", "id"),  # None: a deleted fork
         is_closed=text_at(payload, "action") == "closed",

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from vssync.api.http import url_path
 from vssync.ci.forge import CiEvent, EventKind, Job, PullRequest, Severity, first_proven, read_token
-from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, own_labels, text_at, time_at
+from vssync.ci.rest import PER_PAGE, RestApi, RestForge, current_labels, dig, number_at, own_labels, text_at, time_at
 from vssync.errors import UsageProblem
 from vssync.files import write_file
 from vssync.render.markdown import clean_markdown
@@ -133,20 +133,23 @@ class GitLab(RestForge):
         return text_at(request, "merge_commit_sha") or text_at(request, "squash_commit_sha") or text_at(request, "sha")
 
     def _describe(self, request: Mapping[str, Any]) -> PullRequest:
-        number = int(text_at(request, "iid") or 0)
+        number = number_at(request, "iid")
         described = PullRequest(
             number,
             author=text_at(request, "author", "username"),
             head_sha=text_at(request, "sha"),
             url=text_at(request, "web_url"),
         )
-        names = own_labels(name for name in dig(request, "labels") or () if isinstance(name, str))
+        labels = dig(request, "labels")
+        names = own_labels(name for name in (labels if isinstance(labels, list) else ()) if isinstance(name, str))
         if not names:
             return described
         path = f"{self._repository}/merge_requests/{number}"
         events = list(self._api.pages(f"{path}/resource_label_events", self._read_right))
         # "Resource label events API", with times by GitLab's clock
-        acts = (event for event in sorted(events, key=_id_of) if event.get("action") == "add")
+        acts = (
+            event for event in sorted(events, key=lambda event: number_at(event, "id")) if event.get("action") == "add"
+        )
         described = replace(described, labels=current_labels(names, acts, ("user", "username")))
         return self._with_last_push(described, list(self._api.pages(f"{path}/versions", self._read_right)))
 
@@ -159,10 +162,6 @@ class GitLab(RestForge):
             why = f"GitLab has no version of this merge request at {described.head_sha[:10]}; run the job again"
             return replace(described, unknown=why)
         return replace(described, last_push_at=max(times))
-
-
-def _id_of(item: Mapping[str, Any]) -> int:
-    return int(text_at(item, "id") or 0)
 
 
 def _read_event(environ: Mapping[str, str]) -> CiEvent:

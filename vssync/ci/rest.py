@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 import httpx
 
 from vssync.api.connect import open_http
-from vssync.api.exchange import read_bounded
+from vssync.api.exchange import TRANSPORT_ERRORS, read_bounded
 from vssync.api.http import url_path
 from vssync.api.log import log_answer
 from vssync.ci.forge import LABEL_PREFIX, MAX_COMMITS, Forge, Job, Label, PullRequest, Severity
 from vssync.errors import ForgeDenied, ForgeError, UsageProblem
 from vssync.render.markdown import clean_markdown, fit_markdown
-from vssync.text import conceal, conceal_user, escape_control, shorten_middle
+from vssync.text import conceal, conceal_user, escape_control, replace_surrogates, shorten_middle
 
 PER_PAGE = 100  # the most that GitHub and GitLab give
 _MAX_PAGES = 50
@@ -84,10 +84,12 @@ class RestApi:
             if not isinstance(items, list):
                 raise self._error(response, "is not a list", "check the address of the API")
             yield from (item for item in items if isinstance(item, dict))
-            following = response.links.get("next", {}).get("url", "")
-            if not following:
+            if not (following := response.links.get("next", {}).get("url", "")):
                 return
-            url = url.join(following)
+            try:
+                url = url.join(following)
+            except httpx.InvalidURL:
+                raise self._error(response, "continues at no address", "check the forge's external URL") from None
             if (url.scheme, url.netloc) != (self._url.scheme, self._url.netloc):
                 raise self._error(response, f"continues on another host, {url.host}", "check the forge's external URL")
         raise self._error(response, f"has more than {_MAX_PAGES * PER_PAGE:,} entries", "remove some")
@@ -130,12 +132,11 @@ class RestApi:
         attempt = 0
         while True:
             attempt += 1
-            is_last = attempt == _ATTEMPTS
             try:
                 response = self._attempt(method, url, body)
-            except (httpx.RequestError, httpx.StreamError, UnicodeError) as cause:
+            except TRANSPORT_ERRORS as cause:
                 was_sent = not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
-                if is_last or (method == "POST" and was_sent):
+                if attempt == _ATTEMPTS or (method == "POST" and was_sent):
                     reason = escape_control(str(cause) or type(cause).__name__)
                     message = f"{url.host}: {method} {url.path}: no answer: {reason}; run the job again"
                     raise ForgeError(self._redact(message)) from None
@@ -146,7 +147,7 @@ class RestApi:
             limited = self._rate_limit_wait(response)
             is_repeatable = response.status_code >= 500 and method != "POST"
             wait = 2.0 ** (attempt - 1) if is_repeatable else limited
-            if wait is None or wait > _LONGEST_WAIT or is_last:
+            if wait is None or wait > _LONGEST_WAIT or attempt == _ATTEMPTS:
                 raise self._refusal(response, needs, limited)
             self._clock.sleep(wait)
 
@@ -214,9 +215,8 @@ class RestApi:
     def _error(
         self, response: httpx.Response, said: str, way_out: str, kind: type[ForgeError] = ForgeError
     ) -> ForgeError:
-        request = response.request
-        text = f"{request.url.host}: {request.method} {request.url.path}: {said}; {way_out}"
-        return kind(self._redact(text), response.status_code)
+        asked = f"{response.request.url.host}: {response.request.method} {response.request.url.path}"
+        return kind(self._redact(f"{asked}: {said}; {way_out}"), response.status_code)
 
     def _redact(self, text: str) -> str:
         """Without the token, which some answer or pass on."""
@@ -224,11 +224,11 @@ class RestApi:
 
     def _message(self, response: httpx.Response) -> str:
         """What an error says, on one line: GitHub's and GitLab's bodies have it in `message` or `error`."""
-        body: Any = None
+        text = ""
         with suppress(ValueError, RecursionError):
             body = json.loads(response.content)
-        found = (body.get("message") or body.get("error")) if isinstance(body, dict) else None
-        text = found if isinstance(found, str) else json.dumps(found) if found else ""
+            found = (body.get("message") or body.get("error")) if isinstance(body, dict) else None
+            text = found if isinstance(found, str) else json.dumps(found) if found else ""
         return shorten_middle(self._redact(escape_control(text)), 300)
 
 
@@ -383,7 +383,13 @@ def dig(value: Any, *keys: str) -> Any:
 def text_at(value: Any, *keys: str) -> str:
     """The text, or the number as text, below these keys of an answer; empty if there is none."""
     found = dig(value, *keys)
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    return replace_surrogates(str(found)) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+
+
+def number_at(value: Any, *keys: str) -> int:
+    """The whole number below these keys of an answer; 0 if there is none."""
+    text = text_at(value, *keys)
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
 
 
 def time_at(value: Any, *keys: str) -> datetime | None:

@@ -180,7 +180,7 @@ def has_same_words(local: bytes, parts: Iterable[str]) -> bool:
 
 def _load_digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of Files that were compared before, by id: a File's bytes never change. Empty where none are kept."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         digests = json.loads((folder / _CACHE_NAME).read_text("utf-8"))
         return {str(file_id): str(digest) for file_id, digest in digests.items()} if isinstance(digests, dict) else {}
     return {}

@@ -172,7 +172,8 @@ def lock_holder(folder: Path) -> int:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        return int(_read_holder(folder).get("pid", 0))
+        pid = _read_holder(folder).get("pid")
+        return pid if isinstance(pid, int) else 0
     except OSError:  # it cannot be opened for writing, so nobody here can work on it either
         return 0
     lock.release()
@@ -192,7 +193,7 @@ def _read_holder(folder: Path) -> dict[str, Any]:
     """What a holder of the lock wrote of itself; empty where it cannot be read."""
     try:
         holder = json.loads((folder / _HOLDER).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}
 

@@ -155,8 +155,8 @@ def find_unanswerable(questions: QuestionSet, store: DesiredStore) -> Iterator[D
     keys, left_out = KeyIndex(file.key for file in store.files), KeyIndex(store.skipped)
     attributes, hints = {file.key: file.attributes for file in store.files}, 0
     for number, question in enumerate(questions.questions):
-        for place, pattern in enumerate(question.expect):
-            path: TreePath = ("questions", number, "expect", place)
+        for index, pattern in enumerate(question.expect):
+            path: TreePath = ("questions", number, "expect", index)
             if matching := keys.matching(pattern):
                 accepts = question.filter.may_match if question.filter else None
                 if accepts and not any(accepts(attributes[key], store.ignore_attributes) for key in matching):

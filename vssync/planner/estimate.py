@@ -260,7 +260,7 @@ def _count_setup(store: StorePlan) -> int:
         case Action.UPDATE | Action.ADOPT:
             return 2  # its metadata is read before
         case Action.DELETE:
-            return 1
+            return 2 + _count_pages(store.live)  # it is read and listed first: others may have written to it
         case _:
             return 0
 

@@ -245,10 +245,12 @@ def _differing_text(rows: list[PlanRow], view: View) -> list[str]:
     return wrap_before_count(f"others, such as: {rows[0].below[0]}", BELOW, view) if rows[0].below else []
 
 
-def split_by_folder(rows: Iterable[PlanRow], limit: int, *, apart: bool = False) -> list[tuple[str, list[PlanRow]]]:
+def split_by_folder(
+    rows: Iterable[PlanRow], limit: int, *, below_common: bool = False
+) -> list[tuple[str, list[PlanRow]]]:
     """Rows by folder, in at most `limit` entries: as deep as fits, and what does not fit as "more folders".
 
-    With `apart`, a folder that holds all of them is no entry, however many there are below it.
+    With `below_common`, a folder that holds all of them is no entry, however many there are below it.
     """
     by_full_folder = defaultdict[str, list[PlanRow]](list)
     for row in rows:
@@ -257,7 +259,7 @@ def split_by_folder(rows: Iterable[PlanRow], limit: int, *, apart: bool = False)
     groups = _join_by_prefix(by_full_folder, 1)
     for depth in range(2, deepest + 1):
         deeper = _join_by_prefix(by_full_folder, depth)
-        if len(deeper) > limit and not (apart and len(groups) == 1):
+        if len(deeper) > limit and not (below_common and len(groups) == 1):
             break
         groups = deeper
     entries = sorted(groups.items(), key=lambda entry: (-count_files(entry[1]), entry[0]))

@@ -168,7 +168,7 @@ def _row_group(rows: list[PlanRow]) -> RowGroup:
 
 def _variant(rows: list[PlanRow], *, shared: bool) -> Variant:
     has_folders = rows[0].noun == "file" and len(rows) > _UNFOLDED
-    folders = [*split_by_folder(rows, _FOLDERS, apart=True)] if has_folders else [(None, rows)]
+    folders = [*split_by_folder(rows, _FOLDERS, below_common=True)] if has_folders else [(None, rows)]
     return Variant(count_files(rows), rows[0] if shared else None, [*folders])
 
 
@@ -183,7 +183,7 @@ def count_signs(rows: Iterable[PlanRow]) -> Counter[str]:
 def _picture_folders(rows: list[PlanRow]) -> Picture | None:
     """The folders with most changes; none for a single one, or where the few changes are a picture themselves."""
     files = [row for row in rows if row.sign and row.noun == "file"]
-    folders = split_by_folder(files, _BARS, apart=True) if count_files(files) > _PICTURED else []
+    folders = split_by_folder(files, _BARS, below_common=True) if count_files(files) > _PICTURED else []
     drawn = sum(not name or name.endswith("/") for name, _ in folders)  # a sum of many folders would dwarf them
     entries = [(name or "./", count_signs(group), "") for name, group in folders]
     return _picture(entries, {}, drawn) if folders[1:] else None

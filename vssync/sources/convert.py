@@ -75,7 +75,7 @@ class Converter:
         sandbox: Sandbox | None,
     ) -> Conversion | tuple[bytes, str]:
         """A document to convert; or what it was converted to before, or why it cannot be. Adds what was asked for."""
-        digest, data, problem, markdown = "", b"", "", None
+        digest, data, problem, is_unread, markdown = "", b"", "", False, None
         try:
             if (size := os.stat(path).st_size) > _MAX_DOCUMENT_BYTES:
                 problem = f"has {size:,} bytes; {_MAX_DOCUMENT_BYTES:,} can be converted"
@@ -84,10 +84,10 @@ class Converter:
                 digest = hashlib.sha256(data).hexdigest()
                 markdown = cache.get(digest, extension, CONVERTER_SET)
         except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
+            problem, is_unread = f"cannot be read: {error.strerror}", True
         asked.append((digest, extension, markdown is not None))
         if problem or markdown is not None:
-            return Conversion(markdown or b"", problem)
+            return Conversion(markdown or b"", problem, is_unread)
         return data, extension
 
     def extension_for(self, file: DesiredFile) -> str:

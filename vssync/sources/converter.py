@@ -7,6 +7,7 @@ what is wrong with what is installed here. `engine.py` starts this process, and 
 from __future__ import annotations
 
 import codecs
+import csv
 import json
 import math
 import os
@@ -76,7 +77,7 @@ def to_markdown(data: bytes, extension: str) -> bytes:
     if extension in _TEXTS:
         data = _as_utf8(data)
     elif data.startswith(_OLD_OFFICE):
-        raise NotConvertible(f"{_PASSWORD}, or has the format of Office 97")
+        raise NotConvertible(f"{_PASSWORD}, or has the format of Office 97; save it anew, without one")
     charset = "utf-8" if extension in _TEXTS else None
     try:
         info = StreamInfo(extension=extension, charset=charset)
@@ -94,6 +95,7 @@ def _markitdown(extension: str) -> Any:
     """Only the converter of this kind: a wrong extension is an error, and not a reason to try all the others."""
     from markitdown import MarkItDown, converters
 
+    csv.field_size_limit(1 << 30)  # what limits a document is its time, memory and text
     markitdown = MarkItDown(enable_builtins=False, enable_plugins=False)  # it loads a model, which takes 30 ms
     markitdown.register_converter(getattr(converters, _CONVERTERS[extension])())
     return markitdown
@@ -105,7 +107,7 @@ def _as_utf8(data: bytes) -> bytes:
     try:
         text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeError as error:
-        raise NotConvertible(f"is not {'UTF-16' if is_utf16 else 'UTF-8'} text") from error
+        raise NotConvertible(f"is not {'UTF-16' if is_utf16 else 'UTF-8'} text; save it as UTF-8") from error
     if "\0" in text:
         raise NotConvertible("holds a NUL character: it is not text, or it is UTF-16 without a byte order mark")
     return text.encode()
@@ -119,7 +121,7 @@ def _explain(error: Exception) -> NotConvertible:
         raise cause
     names = {kind.__name__ for each in (cause, *cause.args) for kind in type(each).__mro__}
     if any("Password" in name or "Encrypt" in name for name in names):
-        return NotConvertible(_PASSWORD)
+        return NotConvertible(f"{_PASSWORD}; save it without one")
     words = " ".join(str(cause).split())[:200]
     return NotConvertible(f"cannot be read: {words or type(cause).__name__}")
 
@@ -132,11 +134,12 @@ def _limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
 
 
-def _limit_time(seconds: float) -> None:
-    """Ends this process a while after `engine.py` should have, in case that was ended itself; 0 is never."""
+def _limit_time(seconds: float, wait: float) -> None:
+    """Ends this process after so much processor time, and if `engine.py` was ended itself, after `wait`; 0 is never."""
     import signal
 
-    signal.alarm(math.ceil(seconds) + _GRACE_SECONDS if seconds else 0)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(math.ceil(wait) + _GRACE_SECONDS if wait else 0)
 
 
 def _answer(request: Mapping[str, Any], data: bytes) -> tuple[bytes, str]:
@@ -166,13 +169,13 @@ def main() -> None:
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         _limit_memory(request["memory"])
-        _limit_time(request["seconds"])
+        _limit_time(request["seconds"], request["wait"])
         try:
             markdown, problem = _answer(request, sys.stdin.buffer.read(request["size"]))
         except MemoryError:
             _send(sink, f"takes more than {request['memory'] >> 20:,} MB of memory", is_last=True)
             return
-        _limit_time(0)
+        _limit_time(0, 0)
         _send(sink, problem, markdown)
 
 

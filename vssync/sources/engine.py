@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -18,12 +19,14 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from socket import create_connection
 from threading import Timer
 from typing import IO, Any, cast
+from urllib.parse import urlsplit
 
 from vssync.errors import UsageProblem, VssyncError
 
-_START_SECONDS = 120.0  # until a process has imported what it needs
+_START_SECONDS = 600.0  # until a process has imported what it needs, where many others run
 _QUEUED_PER_WORKER = 4
 _CONNECT_SECONDS = 10
 # A document comes from anybody: what reads it gets no credential of the environment.
@@ -35,9 +38,13 @@ _DASK = re.compile(r"dask://(?P<place>[^/@\s]+:[0-9]+)/?")
 
 @dataclass(frozen=True, slots=True)
 class ConversionLimits:
-    """What one document may take: seconds, bytes of memory, and bytes of Markdown."""
+    """What one document may take: processor time and time by the clock, bytes of memory, and bytes of Markdown.
+
+    A machine that is busy takes longer by the clock, and the plan must not depend on that.
+    """
 
     seconds: float = 120.0
+    wait: float = 600.0
     memory: int = 2 << 30
     output: int = 64 << 20
 
@@ -47,10 +54,11 @@ DEFAULT_LIMITS = ConversionLimits()
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A document's Markdown, or why there is none."""
+    """A document's Markdown, or why there is none: it is not what others can read, or cannot be read here and now."""
 
     markdown: bytes = b""
     problem: str = ""
+    is_unread: bool = False
 
 
 class _Child:
@@ -86,12 +94,20 @@ class _Child:
             self._stdin.flush()
             return self._receive()
 
-        return self._within(limits.seconds, ask)
+        return self._within(limits.wait, ask)
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether a process that gave no conversion took too long over it; another would, too."""
+        self._process.kill()  # if it has not ended by itself
+        return self.is_late or self._process.wait() == -signal.SIGPROF
 
     def explain_end(self, limits: ConversionLimits) -> str:
         """Why the last document was not converted, of a process that ended over it."""
         if self.is_late:
-            return f"takes longer than {limits.seconds:g} s to convert"
+            return f"takes longer than {limits.wait:g} s to convert"
+        if self.is_out_of_time:
+            return f"takes more than {limits.seconds:g} s of processor time to convert"
         return f"ends the converter: {self._last_words()}"
 
     def close(self) -> None:
@@ -147,7 +163,7 @@ class Converters:
         """Converts a document in a process apart. Raises VssyncError where the converters do not fit."""
         child = self._idle_child() or self._start_child()
         conversion = child.convert(data, extension, limits)
-        if child.is_used and not child.is_late and (conversion is None or child.is_spent):
+        if child.is_used and (conversion is None or child.is_spent) and not child.is_out_of_time:
             self._end_child(child)  # the documents before may have left it too little memory
             child = self._start_child()
             conversion = child.convert(data, extension, limits)
@@ -256,6 +272,8 @@ def _open_cluster(address: str) -> Iterator[ConversionEngine]:
     except ImportError:
         raise UsageProblem(f"--engine {address}: Dask is missing; run: pip install 'vssync[dask]'") from None
     try:
+        scheduler = urlsplit(address)
+        create_connection((scheduler.hostname, scheduler.port), _CONNECT_SECONDS).close()  # Dask retries a refusal
         connect = partial(Client, f"tcp://{match['place']}", timeout=_CONNECT_SECONDS, set_as_default=False)
         client: Any = connect()
     except (OSError, ValueError) as error:

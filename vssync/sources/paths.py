@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -73,9 +74,19 @@ class Sandbox:
             os.close(file)
 
     def read(self, path: Path) -> bytes:
-        """The bytes of a file. Raises OSError as `open` does."""
-        with self.open(str(path)) as (file, _), os.fdopen(file, "rb", closefd=False) as stream:
-            return stream.read()
+        """The bytes of a file. Raises OSError as `open` does, and where it changes while it is read, twice."""
+        for _ in range(2):
+            with self.open(str(path)) as (file, before), os.fdopen(file, "rb", closefd=False) as stream:
+                data = stream.read()
+            if is_unchanged(before, os.stat(path)):
+                return data
+        raise OSError(errno.EBUSY, "it changed while it was read, twice; wait until nothing writes to it")
+
+
+def is_unchanged(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether a file is still as it was when it was opened."""
+    states = [(status.st_size, status.st_mtime_ns, status.st_ino) for status in (before, after)]
+    return states[0] == states[1]
 
 
 def _is_never_read(real: Path, folder: Path) -> bool:

@@ -22,7 +22,7 @@ from vssync.model.state import extension_of
 from vssync.providers import TEXT_EXTENSIONS
 from vssync.sources.convert import Converter
 from vssync.sources.converter import CONVERTER_SET
-from vssync.sources.paths import Sandbox, on_disk
+from vssync.sources.paths import Sandbox, is_unchanged, on_disk
 from vssync.sources.walk import walk_files
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _JOBS_PER_TASK = 64  # files that a thread takes at once
 _CHUNK_BYTES = 1024 * 1024  # of a file, held in memory
 # Git LFS's specification: a pointer file has fewer bytes than this, and begins with this line.
 _MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
+_UNREADABLE_HINT = "make it readable, or leave it out"
 _LFS_FIELDS = re.compile(rb"(?m)^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})$")
 
 
@@ -137,7 +138,9 @@ def _read_all(sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions) -
         yield from chain.from_iterable(threads.map(lambda group: [*map(read, group)], groups))
 
 
-def _read_converted(sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions) -> Iterator[resolve.Reading]:
+def _read_converted(
+    sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions
+) -> Iterator[resolve.Reading | Problem]:
     """What the Markdown of each file says. A pointer of Git LFS, which has none, is read as any other file is."""
     root = sandbox.folders[0]
     pointers = {job.path: pointer for job in jobs if (pointer := _read_pointer(sandbox, job, options))}
@@ -150,6 +153,9 @@ def _read_converted(sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOpti
         file = next(converted)
         markdown, problem = file.conversion.markdown, file.conversion.problem
         reading = resolve.Reading(hashlib.sha256(markdown).hexdigest() if options.hashed else "", len(markdown))
+        if file.conversion.is_unread:
+            yield Problem(job.path, 0, 0, f"the file {problem}", _UNREADABLE_HINT)
+            continue
         if problem:
             flaw = Problem(job.path, 0, 0, f"cannot be converted to Markdown: it {problem}", "exclude it")
             yield replace(reading, problem=flaw)
@@ -179,7 +185,7 @@ def _read_file(sandbox: Sandbox, path: str, job: ReadJob, options: LoadOptions) 
             return reading
         message, hint = "the file changed while it was read, twice", "wait until nothing writes to it"
     except OSError as error:
-        message, hint = f"the file cannot be read: {error.strerror}", "make it readable, or leave it out"
+        message, hint = f"the file cannot be read: {error.strerror}", _UNREADABLE_HINT
     return Problem(job.path, 0, 0, message, hint)
 
 
@@ -200,8 +206,7 @@ def _read_once(sandbox: Sandbox, path: str, job: ReadJob, options: LoadOptions) 
                 digest.update(chunk)
             if left <= 0 or not options.hashed:
                 break
-    after = os.stat(path)
-    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
+    if not is_unchanged(before, os.stat(path)):
         return None
     sha256 = digest.hexdigest() if options.hashed else ""
     if options.checkout and (fields := _LFS_FIELDS.search(pointer)):
