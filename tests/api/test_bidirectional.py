@@ -36,7 +36,7 @@ def test_nothing_is_lost_in_either_order_of_ties(times: list[int], size: int, fl
     shuffled = sorted(rows, key=lambda _: random.random())
     rising = sorted(rows, key=lambda row: row[1])
     falling = sorted(reversed(shuffled) if flip else shuffled, key=lambda row: -row[1])
-    reading = read_bidirectional(side(rising, size), side(falling, size), in_turn, None)
+    reading = read_bidirectional(side(rising, size), side(falling, size), in_turn, None, dict)
     assert {row["id"] for row in reading.rows} == {name for name, _ in rows}
     assert reading.ended
 
@@ -52,7 +52,7 @@ def test_each_side_reads_about_half() -> None:
 
         return count
 
-    reading = read_bidirectional(counted(side(rows, 100)), counted(side(rows[::-1], 100)), in_turn, None)
+    reading = read_bidirectional(counted(side(rows, 100)), counted(side(rows[::-1], 100)), in_turn, None, dict)
     assert (len(reading.rows), reading.ended) == (1000, True)
     assert reading.pages == len(seen) <= 12
 
@@ -68,11 +68,13 @@ def test_each_side_reads_about_half() -> None:
 )
 def test_an_order_that_cannot_be_relied_on_is_said(page: Page) -> None:
     with pytest.raises(MalformedResponse):
-        read_bidirectional(lambda _: page, lambda _: Page([{"id": "z", "created_at": 9}], "z", True), in_turn, None)
+        read_bidirectional(
+            lambda _: page, lambda _: Page([{"id": "z", "created_at": 9}], "z", True), in_turn, None, dict
+        )
 
 
 @pytest.mark.parametrize(("count", "ended"), [(None, False), (2, True), (3, False)])
 def test_both_ends_that_do_not_advance_are_a_short_reading(count: int | None, ended: bool) -> None:
     left, right = (Page([{"id": name, "created_at": at}], name, True) for name, at in (("a", 1), ("z", 9)))
-    reading = read_bidirectional(lambda _: left, lambda _: right, in_turn, count)
+    reading = read_bidirectional(lambda _: left, lambda _: right, in_turn, count, dict)
     assert ([row["id"] for row in reading.rows], reading.ended) == (["a", "z"], ended)

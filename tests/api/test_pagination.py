@@ -96,7 +96,7 @@ def test_how_a_reading_ends(pages: Pages, count: int | None, ids: str, ended: bo
         names, more = next(left)
         return parse_page({"data": [{"id": name} for name in names], "has_more": more})
 
-    reading = read_listing(fetch, count)
+    reading = read_listing(fetch, count, dict)
     assert ("".join(row["id"] for row in reading.rows), reading.ended, reading.pages) == (ids, ended, len(pages))
     assert next(left, None) is None
 
@@ -104,4 +104,4 @@ def test_how_a_reading_ends(pages: Pages, count: int | None, ids: str, ended: bo
 @pytest.mark.parametrize("row", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": "x" * 513}])
 def test_an_object_without_a_proper_id_is_no_part_of_a_listing(row: Any) -> None:
     with pytest.raises(MalformedResponse, match=r"an object without an id|an id of 513 characters"):
-        read_listing(lambda _: Page([{"id": "a"}, row], "a", False))
+        read_listing(lambda _: Page([{"id": "a"}, row], "a", False), None, dict)

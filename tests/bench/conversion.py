@@ -1,10 +1,11 @@
 """How much processor time documents of each kind take to convert; and how long a folder of them takes here.
 
-Run as `python -m tests.bench.conversion`, with the extra `convert`.
+Run as `python -m tests.bench.conversion [FILES]`, with the extra `convert`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def documents(number: int) -> Iterator[tuple[str, bytes]]:
     yield ".ipynb", ipynb(*[("markdown", f"# {number}\n{PAGE}"), ("code", "x = 1")] * 4)
 
 
-def main() -> Iterator[str]:
+def main(count: int) -> Iterator[str]:
     start = process_time()
     to_markdown(b"a,b\n", ".csv")
     yield f"the first document, with all imports: {process_time() - start:.1f} s"
@@ -37,23 +38,40 @@ def main() -> Iterator[str]:
     for number in range(COUNT):
         for extension, data in documents(number):
             kinds.setdefault(extension, []).append(data)
-    for extension, files in kinds.items():
+    for extension, made in kinds.items():
         start = process_time()
-        sizes = [len(to_markdown(data, extension)) for data in files]
+        sizes = [len(to_markdown(data, extension)) for data in made]
         seconds = (process_time() - start) / COUNT
-        read, made = sum(map(len, files)) / COUNT / 1000, sum(sizes) / COUNT / 1000
-        yield f"{extension:6} {read:6.1f} KB to {made:5.1f} KB of Markdown: {seconds * 1000:6.1f} ms"
+        read, written = sum(map(len, made)) / COUNT / 1000, sum(sizes) / COUNT / 1000
+        yield f"{extension:6} {read:6.1f} KB to {written:5.1f} KB of Markdown: {seconds * 1000:6.1f} ms"
+    yield from convert_folder(count)
+
+
+def convert_folder(count: int) -> Iterator[str]:
+    """So many files, of all kinds in turn, in one run of the converter and in a second one."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, f"{number}{extension}") for number in range(COUNT) for extension in kinds]
-        for path in paths:
-            path.write_bytes(kinds[path.suffix][int(path.stem)])
-        converter = Converter(cache_folder=Path(folder, "state"))
-        for what in ("all of them, by the processes of this machine", "once more, from the cache"):
-            start = perf_counter()
-            count = sum(not each.conversion.problem for each in converter.convert_files((p, p.suffix) for p in paths))
-            yield f"{count:,} files, {what}: {perf_counter() - start:.1f} s"
+        paths = []
+        for number in range(-(-count // 6)):
+            for extension, data in documents(number):
+                paths.append(Path(folder, f"{number}{extension}"))
+                paths[-1].write_bytes(data)
+        paths, converter = paths[:count], Converter(cache_folder=Path(folder, "state"))
+        megabytes = sum(path.stat().st_size for path in paths) / 1e6
+        for what in ("by the processes of this machine", "once more, from the cache"):
+            start, before, children = perf_counter(), process_time(), _children_seconds()
+            made = [each.conversion for each in converter.convert_files((path, path.suffix) for path in paths)]
+            here, there = process_time() - before, _children_seconds() - children
+            counts = f"{sum(not each.problem for each in made):,} files of {megabytes:.0f} MB"
+            text = f"{sum(len(each.markdown) for each in made) / 1e6:.0f} MB of Markdown"
+            seconds = f"{perf_counter() - start:.1f} s, {here:.1f} s of processor here and {there:.1f} s there"
+            yield f"{counts} to {text}, {what}: {seconds}"
+
+
+def _children_seconds() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 if __name__ == "__main__":
-    for line in main():
+    for line in main(int(sys.argv[1]) if sys.argv[1:] else 6 * COUNT):
         sys.stdout.write(f"{line}\n")

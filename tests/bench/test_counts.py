@@ -69,6 +69,7 @@ def test_modules_of_a_plan(tmp_path: Path, request: pytest.FixtureRequest) -> No
     write_files(project, 2)
     write_manifest(project)
     cost = run_program(project, tmp_path / "state", "plan")
+    assert not {"importlib.metadata", "statistics", "tomllib", "jsonschema", "rich"} & {*cost.modules}
     names = {name if name.startswith("vssync.") else name.split(".")[0] for name in cost.modules}
     packages = {name for name in names - {*sys.stdlib_module_names, "tests"} if not name.startswith("_")}
     assert_not_grown("modules", {"plan": len(packages)}, request)

@@ -121,6 +121,18 @@ def test_the_command_to_search_it_gives_the_variables(project: Previews) -> None
     assert "vssync search -e pr-7 --var 'team=a b' 'a question'" in text_of(*project.comments(7))
 
 
+def test_a_preview_is_deleted_though_its_documents_cannot_be_read(project: Previews) -> None:
+    """No text is needed for that, and nobody mends the documents of a request that is closed."""
+    assert project.review(7, "preview").code == 0
+    looks_up = MANIFEST.replace("{name:", "{attributes: {title: {from: front_matter}}, name:")
+    project.push(7, {"vssync.yaml": looks_up, "docs/0.md": "---\ntitle: [\n---\n"})
+    assert "error file=docs/0.md" in project.review(7, "preview").log
+    assert project.previews() == {"kb/pr-7"}
+    project.fake.close(7)
+    assert project.review(7, "preview", closed=True).code == 0
+    assert project.previews() == set()
+
+
 @pytest.mark.parametrize("fake", [FakeGitHub, pytest.param(FakeGitLab, marks=pytest.mark.slow)])
 def test_a_sweep_deletes_what_was_left(project: Previews) -> None:
     for number in (8, 9, 10):

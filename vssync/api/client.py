@@ -178,11 +178,11 @@ class Client:
             if order is Order.ANY:
                 oldest, newest = (self._pages(path, order=end) for end in (Order.OLDEST_FIRST, Order.NEWEST_FIRST))
                 with suppress(MalformedResponse):
-                    reading = read_bidirectional(oldest, newest, fetch_in_parallel, count)
+                    reading = read_bidirectional(oldest, newest, fetch_in_parallel, count, parse.parse_store_file)
                     if reading.ended:
-                        return reading.parsed(parse.parse_store_file)
+                        return reading
             one_end = Order.OLDEST_FIRST if order is Order.ANY else order
-            return read_listing(self._pages(path, order=one_end), count).parsed(parse.parse_store_file)
+            return read_listing(self._pages(path, order=one_end), count, parse.parse_store_file)
 
     def can_list_files(self, store_id: str) -> bool:
         """Whether the store answers: some services say 404 to what is in it for a while after creating it."""
@@ -397,4 +397,4 @@ class Client:
     ) -> tuple[Typed, ...]:
         """A listing of which there is no count, from one end; ServiceError when it is malformed or does not end."""
         with naming_request(Call("GET", path, plane)):
-            return read_listing(self._pages(path, plane, order=order)).parsed(parse).whole()
+            return read_listing(self._pages(path, plane, order=order), None, parse).whole()

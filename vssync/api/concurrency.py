@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from statistics import median
 
 _SLOWER = 1.5  # times the fastest typical answer: then more at once only wait longer
 _LOOK = 0.2  # seconds between looks, of who waits for a place, at whether it should still wait
@@ -60,7 +59,7 @@ class AdaptiveGate(Gate):
         self._rounds_below = 0  # just below it
         self._was_refused = False
         self._round: dict[str, list[float]] = {}  # seconds that answers took, by kind of request
-        self._fastest: dict[str, float] = {}  # median of a round, by kind
+        self._fastest: dict[str, float] = {}  # typical of a round, by kind
 
     def record(self, kind: str, seconds: float, width: int) -> None:
         """Counts an answer to a request that is still inside, and entered when the gate had this width.
@@ -74,7 +73,7 @@ class AdaptiveGate(Gate):
             answers.append(seconds)
             if len(answers) < self.width:
                 return
-            typical, is_full = median(answers), self._inside >= self.width
+            typical, is_full = sorted(answers)[len(answers) // 2], self._inside >= self.width
             fastest = self._fastest[kind] = min(typical, self._fastest.get(kind, typical))
             self._round.clear()
             if is_full and typical <= fastest * _SLOWER and not self._stays_below():

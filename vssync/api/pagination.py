@@ -27,7 +27,6 @@ _MAX_GHOSTS = 10  # where fewer than two ids are listed, which cannot be compare
 SETTLING_SECONDS = 60  # after which a listing shows what was done
 Row = Mapping[str, Any]
 Object = TypeVar("Object")
-Parsed = TypeVar("Parsed")
 
 
 class Order(StrEnum):
@@ -54,10 +53,6 @@ class ListingPass(Generic[Object]):
     rows: tuple[Object, ...]
     ended: bool
     pages: int
-
-    def parsed(self, parse: Callable[[Object], Parsed]) -> ListingPass[Parsed]:
-        """The same with its objects parsed."""
-        return ListingPass(tuple(map(parse, self.rows)), self.ended, self.pages)
 
     def whole(self) -> tuple[Object, ...]:
         """All objects. Raises MalformedResponse where it did not come to the end."""
@@ -95,12 +90,15 @@ def list_objects(fetch: Fetch) -> Iterator[Row]:
         raise MalformedResponse("a listing that does not advance: a page repeats the objects of earlier pages")
 
 
-def read_listing(fetch: Fetch, count: int | None = None) -> ListingPass[Row]:
-    """Reads a listing from one end; `count` is how many objects the service says there are, None where it does not."""
+def read_listing(fetch: Fetch, count: int | None, parse: Callable[[Row], Object]) -> ListingPass[Object]:
+    """Reads a listing from one end; `count` is how many objects the service says there are, None where it does not.
+
+    Each page is parsed at once, so that what was read is not in memory twice.
+    """
     cursor = _Cursor(fetch, count=count)
-    rows: list[Row] = []
+    rows: list[Object] = []
     while cursor.ended is None:
-        rows += cursor.add_page(cursor.fetch())
+        rows += map(parse, cursor.add_page(cursor.fetch()))
     return ListingPass(tuple(rows), cursor.ended, cursor.pages)
 
 
@@ -150,14 +148,16 @@ class _Cursor:
             self.last_created = created
 
 
-def read_bidirectional(ascending: Fetch, descending: Fetch, run_both: RunBoth, count: int | None) -> ListingPass[Row]:
+def read_bidirectional(
+    ascending: Fetch, descending: Fetch, run_both: RunBoth, count: int | None, parse: Callable[[Row], Object]
+) -> ListingPass[Object]:
     """Reads a listing from both ends. Raises MalformedResponse where the order is not reliable."""
     oldest, newest = _Cursor(ascending, 1, count), _Cursor(descending, -1, count)
-    objects = {parse_id(row): row for row in oldest.add_page(oldest.fetch())}  # most listings are one page
+    objects = {parse_id(row): parse(row) for row in oldest.add_page(oldest.fetch())}  # most listings are one page
     have_met = False
     while oldest.ended is None and newest.ended is None and not have_met:
         older, newer = run_both(oldest.fetch, newest.fetch)
-        objects |= {parse_id(row): row for row in (*oldest.add_page(older), *newest.add_page(newer))}
+        objects |= {parse_id(row): parse(row) for row in (*oldest.add_page(older), *newest.add_page(newer))}
         left, right = oldest.last_created, newest.last_created
         have_met = left is not None and right is not None and left > right
     # A page of objects that the other end has brought is not a short one.

@@ -151,6 +151,7 @@ class ResponseBody(httpx.SyncByteStream):
             self._on_end()
         if close := getattr(self._pieces, "close", None):
             close()
+        self._pieces, self._first = (), b""  # httpx ties a response and its stream into a cycle, which lives on
 
 
 def wsgi_environ(request: httpx.Request, body: Any, length: str) -> WSGIEnvironment:

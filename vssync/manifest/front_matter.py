@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -138,6 +137,8 @@ def _parse_yaml(body: str, file_name: str) -> dict[str, Any] | None:
 
 def _parse_toml(body: str, file_name: str) -> dict[str, Any]:
     """The fields of a TOML text; dates are Python's `date`, `time` or `datetime`. Raises ManifestError."""
+    import tomllib  # it compiles many patterns, and few have TOML
+
     try:
         return tomllib.loads(body, parse_float=_parse_float)
     except RecursionError:

@@ -14,7 +14,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -54,13 +53,19 @@ class NotConvertible(Exception):
     """A document cannot be converted; the message says why, as in "is protected with a password"."""
 
 
-def find_set_problem(version_of: Callable[[str], str] = version) -> str:
+def _version_of(name: str) -> str:
+    from importlib.metadata import version  # slow to import, and of use only where documents are converted
+
+    return version(name)
+
+
+def find_set_problem(version_of: Callable[[str], str] = _version_of) -> str:
     """What is missing of the converter set here, with the command that installs it; empty where nothing is."""
     wrong = []
     for name, wanted in PACKAGES.items():
         try:
             found = version_of(name)
-        except PackageNotFoundError:
+        except ModuleNotFoundError:  # so is `PackageNotFoundError`
             found = "missing"
         if found != wanted:
             wrong.append(f"{name} {wanted} ({found})")
