@@ -89,13 +89,13 @@ def lists_that_are_late_or_short(rng: random.Random) -> Scene:
 def a_service_with_habits(rng: random.Random) -> Scene:
     """What it always does, a run copes with at once."""
     habits = (
-        *("short-pages=2", "short-pages=2", "duplicates", "ties", "unseen=2", "wrong-batch-id", "zero-counts"),
+        *("short-pages=2", "duplicates", "ties", "unseen=2", "wrong-batch-id", "zero-counts"),
         *("slow-delete=3:DELETE:/vector_stores/*", "late-ingestion=3000", "status=503:*:*:5%", "rate-limit=120"),
         *("status=404:GET:/vector_stores/*/file_batches/*", "status=404:POST:/vector_stores/*/file_batches:1"),
     )
     whats = ("edit_file", "add_file", "rename_file", "copy_file", "set_value", "set_value")
     weeks = [step for _ in range(3) for step in (*_edits(rng, *rng.sample(whats, 3)), Step("apply"))]
-    return weeks, {"habits": (rng.choice(habits),), "copes": True, "patience": 400.0}
+    return weeks, {"habits": tuple(rng.sample(habits, 3)), "copes": True, "patience": 400.0}
 
 
 def a_service_that_differs(rng: random.Random) -> Scene:
