@@ -166,7 +166,7 @@ class Wire(httpx.BaseTransport):
         body = sha256(request.read()).hexdigest()[:16]
         at.pause(lambda: False, at.rng.uniform(0.01, 0.3))
         try:
-            response = self._spoil(request, self._inner.handle_request(request))
+            response = self._answer(request)
             answer = f"{response.status_code} {sha256(response.read()).hexdigest()[:16]}"
         except httpx.TransportError as error:
             answer = type(error).__name__
@@ -177,13 +177,14 @@ class Wire(httpx.BaseTransport):
         at.pause()
         return response
 
-    def _spoil(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        """The answer, or in its place one that something between wrote: an error, and calls it a success."""
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        """The service's answer. In place of it, something between may say of an error that it is a success."""
         _, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
-        is_concerned = bool(self._spoiled) and method in (request.method, "*") and request.method != "GET"
-        if not (is_concerned and response.is_success and self._world.at.rng.random() < (0.3 if share else 0.1)):
-            return response
-        response.read()
+        rng, may = self._world.at.rng, method in (request.method, "*") and request.method != "GET"
+        if not may or rng.random() > (0.3 if share else 0.1):
+            return self._inner.handle_request(request)
+        if rng.random() < 0.5:
+            self._inner.handle_request(request).read()
         return httpx.Response(200, json={"error": {"message": "upstream"}})
 
     def close(self) -> None:
