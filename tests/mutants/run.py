@@ -76,7 +76,7 @@ def first_failure(tree: Path, mutant: Mutant) -> str:
 def first_seed(tree: Path, mutant: Mutant, seeds: int) -> str:
     """The first of so many seeds whose history shows the bug, in words; empty when none does."""
     code, output = run_with(tree, mutant, "tests.simulation", "--seeds", str(seeds), "--first", "0", "--no-shrink")
-    found = re.search(r"^Seed (\d+):", output, re.MULTILINE)
+    found = re.search(r"^The history of seed (\d+) fails", output, re.MULTILINE)
     return (f"seed {found[1]}" if found else output.strip().splitlines()[-1][:60]) if code else ""
 
 

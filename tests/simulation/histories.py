@@ -140,7 +140,7 @@ def _week(rng: random.Random, machines: int) -> list[Step]:
     if rng.random() < 0.5:
         steps.append(Step(rng.choice(READS), rng.randrange(machines)))
     steps.append(Step("wait", pick=rng.choice(WAITS)))
-    return steps
+    return [*steps, Step("restart")] if rng.random() < 0.1 else steps
 
 
 def _apply(rng: random.Random, machine: int, what: str = "") -> Step:

@@ -59,7 +59,7 @@ class Director:
     def __init__(self, world: World) -> None:
         self.world, self.at = world, world.at
         self.told: list[str] = []
-        self.others = Others(world.watch.around(world.service, None), lambda: world.watch.state)
+        self.others = Others(world.watch.around(world.serve, None), lambda: world.watch.state)
         self.others.texts = world.documents.files
 
     def direct(self) -> None:

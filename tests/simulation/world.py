@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import httpx
 
@@ -27,7 +28,7 @@ from vssync.api.connect import connect
 from vssync.api.rate_limit import Clock
 from vssync.commands.session import Session
 from vssync.endpoints import Endpoint
-from vssync.local.app import open_service
+from vssync.local.app import Service, open_service
 from vssync.local.dialects import LocalOptions, parse_dialect
 from vssync.local.faults.kind import FaultContext
 from vssync.local.faults.rules import with_faults
@@ -222,7 +223,7 @@ class Machine(Shell):
         context = FaultContext(time.sleep, lambda: world.at.now, self.seed)
         spoiled = next((fault for fault in faults if fault.startswith("spoiled")), "")
         kept = [fault for fault in faults if fault != spoiled]
-        service = with_faults(world.watch.around(world.service, actor), kept, context)
+        service = with_faults(world.watch.around(world.serve, actor), kept, context)
         log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
         witness = Witness(world.watch.database, lambda: world.at.now, log, self.dialect)
         client = connect(world.endpoint, auth=None, clock=Clock(), workers=world.history.workers, transport=log)
@@ -260,6 +261,7 @@ class World:
         self.watch = Watch(folder / "live" / "service.db", lambda: self.at.now)
         self.machines: list[Machine] = []
         self.dialect = parse_dialect(history.dialect)
+        self.service: Service | None = None
         self.restart()
         for number in range(1 + max(step.machine for step in history.steps)):
             self.machines.append(
@@ -293,9 +295,17 @@ class World:
 
     def restart(self) -> None:
         """The service begins anew, with what it has kept."""
+        if self.service:
+            self.service.close()
         options = LocalOptions(dialect=self.dialect)
         self.service = open_service(self.folder / "live", clock=lambda: self.at.now, options=options)
 
+    def serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """The service that runs now."""
+        assert self.service
+        return self.service(environ, start_response)
+
     def close(self) -> None:
-        self.service.close()
+        if self.service:
+            self.service.close()
         self.watch.close()
