@@ -25,7 +25,7 @@ from vssync.text import shorten_middle
 
 _NOT_READ = ("format", "kind", "vssync", "counts", "cost", "checksum")
 _CHECKSUM = ',\n"checksum": "'
-_MAX_DIGITS = 300  # of a whole number; a longer one cannot be divided
+_MAX_LENGTH = 301  # of a whole number with its sign; a longer one cannot be divided
 _PIECE = 1 << 20  # characters that are hashed at once
 _TOTALS = ("unchanged", "owned", "live", "wanted", "digest", "live_digest")  # of a store, written after its changes
 
@@ -113,7 +113,7 @@ def _parse_number(text: str) -> float:
 
 
 def _parse_int(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
+    if len(text) > _MAX_LENGTH:
         raise ValueError("too long")
     return int(text)
 

@@ -30,10 +30,12 @@ from vssync.errors import Answer, ManifestError, UsageProblem, VssyncError
 from vssync.journal.records import encode_line, format_of, read_records
 from vssync.model.marks import parse_mark, parse_stamp, parse_store_mark, read_batch_note
 from vssync.model.plan import Options, Plan
+from vssync.model.report import Audit
 from vssync.model.state import Snapshot
 from vssync.planfile import dump, load
 from vssync.planner.assemble import make_plan
 from vssync.render.comment import plan_markdown
+from vssync.render.html import plan_html
 from vssync.render.json import plan_json
 from vssync.render.layout import View
 from vssync.render.plan_text import plan_text
@@ -104,7 +106,8 @@ def library() -> Path:
 def show(plan: Plan) -> None:
     """Prints a plan in every format, and reads its file again."""
     assert load(dump(plan)) == plan
-    for text in (plan_text(plan, View()), plan_markdown(plan, View()), plan_json(plan)):
+    shown = (plan_text(plan, View()), plan_markdown(plan, View()), plan_json(plan), plan_html(plan, View(), Audit()))
+    for text in shown:
         text.encode(errors="backslashreplace")
 
 
@@ -184,7 +187,7 @@ def fuzz_live(data: bytes) -> None:
     bodies = json_of(data)
     if not isinstance(bodies, dict):
         return
-    with own_errors("/v1/", "store"), client_over(calls.holding(bodies)) as client, Pool(1) as pool:
+    with own_errors("/files", "/vector_stores", "store"), client_over(calls.holding(bodies)) as client, Pool(1) as pool:
         show(make_plan_now(Session(*settings_of_live(), ENDPOINT, client, pool), Options()))
 
 

@@ -120,7 +120,7 @@ def test_an_unchanged_file_takes_no_room() -> None:
         ('{"format": 1, "x": NaN}', "NaN is not a number"),
         ('{"format": 1, "x": 1' + "0" * 5_000 + "}", "a number in it cannot be read"),
         ('{"format": 1, "x": -1' + "0" * 310 + "}", "a number in it cannot be read"),
-        ('{"format": 1' + "0" * 299 + "}", "..."),
+        ('{"format": 1' + "0" * 300 + "}", "..."),
         ("[]", "not a plan: it has no format"),
         ("{}", "not a plan: it has no format"),
         ('{"format": 2}', "format 2, and this vssync reads formats up to 1"),

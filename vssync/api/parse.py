@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from math import isfinite
 from typing import Any, TypeVar
 
 from vssync.errors import ServiceError
@@ -75,6 +74,7 @@ def chunking_body(chunking: state.Chunking) -> dict[str, Any]:
 
 Body = Mapping[str, Any]
 State = TypeVar("State", bound=StrEnum)
+_MAX_VALUE = 10**300  # of a number in an attribute; a plan file takes none beyond, infinities or NaN
 _MAX_NUMBER = 2**53  # no time, size or count comes near; JSON holds infinities and numbers of any length
 
 
@@ -231,9 +231,7 @@ def _mapping(value: object) -> Body:
 
 def _attributes(value: object) -> dict[str, state.Scalar]:
     present = ((_text(k), v) for k, v in _mapping(value).items() if v is not None)
-    return {
-        name: v if isinstance(v, int) or (isinstance(v, float) and isfinite(v)) else _text(v) for name, v in present
-    }
+    return {name: v if isinstance(v, int | float) and abs(v) < _MAX_VALUE else _text(v) for name, v in present}
 
 
 _shared_chunking = lru_cache(maxsize=64)(state.Chunking)  # most files of a store have the same

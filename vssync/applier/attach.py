@@ -159,14 +159,14 @@ def _handle_refusal(
     """
     file_ids = [file.file_id for file in files]
     missing = missing_from_create_error(error, file_ids)
-    # Whether the request needed what seems to be missing. If not, the error is about something else.
-    was_used = missing is MissingCapability.ATTRIBUTES or (
+    # If the request did not need what seems to be missing, the error is about something else.
+    needed_it = missing is MissingCapability.ATTRIBUTES or (
         relied_on.batches and (relied_on.batch_files or missing is not MissingCapability.BATCH_FILES)
     )
     try:
         if missing is MissingCapability.BATCHES and not store.client.can_list_files(store.id):
             return settle_by_error(store, files, error), ()  # the store is gone, which says nothing of these files
-        if missing and was_used:
+        if missing and needed_it:
             if missing is MissingCapability.BATCHES:
                 give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)
