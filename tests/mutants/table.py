@@ -14,7 +14,8 @@ _HEAD = """\
 # Mutants
 
 What catches each known bug: `python tests/mutants/run.py` writes the first test that fails, and
-`python tests/mutants/run.py --simulation` the first seed of the simulator that does. CONTRIBUTING says how.
+`python tests/mutants/run.py --simulation` a seed of the simulator that does. A bug that no simulated history could show
+is not counted.
 
 {numbers}
 

@@ -80,7 +80,7 @@ class History:
     skew: float = 0.0  # seconds that the second machine's clock is ahead
     restless: float = 0.5  # how often another goes on where several can
     habits: tuple[str, ...] = ()  # faults that the service always has
-    copes: bool = False  # each run ends with 0 at once
+    copes: bool = False  # each run ends with 0 at once that is alone and meets no fault but those
     patience: float = inf  # the seconds that a run may take
 
     def __str__(self) -> str:

@@ -31,6 +31,7 @@ class Actor:
     has_company: bool = False  # somebody else is at work on the service meanwhile
     wanted: Wanted = Wanted("", {}, {})  # noqa: RUF009 (it is frozen)
     adopts: bool = False
+    restored: set[str] = field(default_factory=set)  # ids of stores to which it gave a mark
     suspects: bool = False  # it is to delete what has our names, too
 
     def begin(self, wanted: Wanted, options: Options) -> None:
@@ -134,7 +135,11 @@ class Watch:
         said = (old.name, old.metadata, old.expires_after_days), (new.name, new.metadata, new.expires_after_days)
         if said[0] != said[1] and owner not in ("", actor.owner):
             yield f"changes the store {old.id} ({old.name}) of {owner}"
+        if not owner and new.mark[0] == actor.owner:
+            actor.restored.add(old.id)
         for file in old.files:
+            if old.id in actor.restored and file.owner == actor.owner and not new.file(file.id):
+                yield f"detaches {file.id} in the run that restores the mark of {old.name}"
             if f"{old.id}/{file.id}" not in self.unmarked and (problem := _problem(actor, old, file, new)):
                 yield f"{old.name}: {problem}"
         if not actor.has_company:

@@ -49,15 +49,16 @@ def _edit_all() -> list[Step]:
 
 def first_applies_at_once(dice: Dice) -> Scene:
     beside = [Step("apply", machine, beside=machine > 0) for machine in range(dice.choice((2, 2, 3)))]
-    return [*beside, Step("wait", pick=1200), Step("apply"), Step("apply", 1)], {}
+    return [*beside, Step("wait", pick=1200), Step("apply"), Step("apply", 1)], {"copes": True}
 
 
 def other_commits_at_once(dice: Dice) -> Scene:
     """Two machines hold another text of one file each, and apply at once, again and again."""
     pick = dice.randrange(6)
     texts = [step for machine in (0, 1) for step in (Step("edit_file", pick=pick), Step("pull", machine))]
+    texts += [Step("wait", pick=dice.choice((1, 60)))]
     both = [Step("apply"), Step("apply", 1, beside=True), Step("wait", pick=60)]
-    return [Step("apply"), *texts, *both, *both], {}
+    return [Step("apply"), *(step for _ in range(3) for step in (*texts, *both, *both))], {}
 
 
 def a_colleague_uses_our_uploads(dice: Dice) -> Scene:
@@ -130,7 +131,10 @@ def a_store_is_taken_over(dice: Dice) -> Scene:
 def answers_that_are_lost(dice: Dice) -> Scene:
     where = dice.choice(("/vector_stores:1", "/files:50%", "/vector_stores/*/file_batches:1", "*:30%", "*:30%"))
     fault = f"{dice.next_of(_AFTER)}:POST:{where}"
-    return [*_some(Step("apply"), dice), *_edits(dice), Step("apply", faults=(fault,)), Step("gc --suspected")], {}
+    lost, later = Step("apply", faults=(fault,)), [Step("wait", pick=1200), Step("apply"), Step("gc --suspected")]
+    return [*_some(Step("apply"), dice), *_edits(dice, "edit_file", "copy_file", "rename_file"), lost, *later], {
+        "copes": True
+    }
 
 
 def deletions_that_go_wrong(dice: Dice) -> Scene:
