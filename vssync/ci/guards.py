@@ -144,9 +144,9 @@ def label_scope(owner: str) -> str:
     return owner if len(owner) <= _MAX_SCOPE else f"{owner[: _MAX_SCOPE - 9]}~{short_digest(owner)[:8]}"
 
 
-def label_name(owner: str, name: str, limit: Limit, *, scoped: bool = False) -> str:
-    """The label that raises `max-delete` or `max-replace` for an owner; `scoped` as GitLab has it."""
-    return f"vssync/{label_scope(owner)}/{name}{'::' if scoped else '='}{limit}"
+def label_name(owner: str, name: str, limit: Limit) -> str:
+    """The label that raises `max-delete` or `max-replace` for an owner."""
+    return f"vssync/{label_scope(owner)}/{name}={limit}"
 
 
 def guarded(plan: Plan, base: Mapping[str, Guards], labels: Iterable[JudgedLabel] = ()) -> Plan:
@@ -220,7 +220,7 @@ def guards_at_bases(
     return guards
 
 
-def needed_labels(plan: Plan, *, scoped: bool = False) -> dict[str, tuple[str, ...]]:
+def needed_labels(plan: Plan) -> dict[str, tuple[str, ...]]:
     """By store, the labels that would lift its refusals; one label is enough for all stores of a plan."""
     refused = {refusal.store for refusal in plan.refusals}
     needed: dict[str, tuple[str, ...]] = {}
@@ -230,6 +230,6 @@ def needed_labels(plan: Plan, *, scoped: bool = False) -> dict[str, tuple[str, .
         lifted = {refusal.message for refusal in plan.refusals} - {refusal.message for refusal in allowing}
         for refusal in plan.refusals:
             if refusal.message in lifted:
-                label = label_name(plan.owner, name, limit, scoped=scoped)
+                label = label_name(plan.owner, name, limit)
                 needed[refusal.store] = (*needed.get(refusal.store, ()), label)
     return needed
