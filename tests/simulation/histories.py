@@ -151,8 +151,10 @@ def _apply(rng: random.Random, machine: int, what: str = "") -> Step:
 
 
 # Other addresses, other credentials, counts of nothing, files whose Files are gone, which `--verify` looks for, and
-# listings of which even both ends together are too short.
-_STRANGE = ("split", "stores-iam-only", "ghost-counts", "keeps-attached", "cut-after", "empty-after")
+# listings of which even both ends together are too short; and stores that nobody may delete.
+_STRANGE = (
+    *("split", "stores-iam-only", "ghost-counts", "keeps-attached", "cut-after", "empty-after", "refuses-deleting"),
+)
 _TAME = [setting for setting in SETTINGS if setting not in ENDS and setting.partition("=")[0] not in _STRANGE]
 
 

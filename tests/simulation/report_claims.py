@@ -278,8 +278,10 @@ def check_orphan(claim: Claim, case: Case) -> str:
     file_id, after = claim.holder["file_id"], case.run.after
     if claim.name == "Orphan.suspected":
         return "a File without an id is only suspected" if not claim.value and not file_id else ""
+    if case.run.interrupted and claim.holder["suspected"]:
+        return ""
     if file_id in after.attached:
-        return "" if case.run.interrupted and claim.holder["suspected"] else "a store holds it"
+        return "a store holds it"
     return "" if not file_id or file_id in after.uploads else "there is no such File"
 
 

@@ -42,7 +42,7 @@ class LedgerEntry:
     state: UploadState
     description: str = ""  # as a report says it
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
-    is_sent: bool = False  # a request to attach it was sent
+    is_sent: bool = False  # a request to attach or delete it was
 
 
 def upload_identity(file: DesiredFile) -> UploadIdentity:
@@ -116,7 +116,7 @@ class UploadLedger:
         self._move(file_id, UploadState.LOOSE, description)
 
     def record_sent(self, file_ids: Iterable[str]) -> None:
-        """Records that a request to attach these Files goes out; a run that ends before the reply cannot know more."""
+        """Records that a request to attach or delete these goes out: a run that ends before the reply knows no more."""
         with self._lock:
             for entry in filter(None, map(self._entries.get, file_ids)):
                 entry.is_sent = True
