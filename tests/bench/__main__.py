@@ -9,6 +9,7 @@ files. `--latency MS` brings 1,000 files to a service that is so slow, beside Op
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import sys
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from pathlib import Path
 from tests.bench.cases import life_of_a_store, synthetic_plan, upload_over_the_network
 from tests.bench.peers import PEERS, missing_peers
 from tests.bench.plot import growth_plot
-from tests.bench.process import Cost, median_cost
+from tests.bench.process import ROOT, Cost, median_cost
 
 STEEPEST = 1.1
 Costs = dict[str, dict[int, Cost]]  # by case and number of files
@@ -68,6 +69,7 @@ def main() -> None:
     sizes, synthetic = ([int(size) for size in text.split(",") if size] for text in (options.sizes, options.synthetic))
     if missing := missing_peers():
         sys.stdout.write(f"not on the PATH, and left out: {', '.join(missing)}\n")
+    compileall.compile_dir(ROOT / "vssync", quiet=1)  # as an installation is; the environment may keep Python from it
     costs = measure(sizes, synthetic, options.runs, options.latency)
     sys.stdout.write("\nmedians\n")
     exponents: dict[str, float] = {}

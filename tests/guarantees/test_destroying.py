@@ -61,6 +61,29 @@ def test_all_of_it_or_nothing(tmp_path: Path, arguments: dict[str, Any], message
     assert not any("vssync plan" in line for refusal in planned.refusals for line in refusal.way_out)
 
 
+@pytest.mark.parametrize(("ghosts", "others", "allowed"), [(2, 0, 1), (2, 0, 2), (2, 1, 2), (2, 1, 3)])
+def test_what_is_counted_and_not_listed_may_go_where_that_many_are_allowed(
+    tmp_path: Path, ghosts: int, others: int, allowed: int
+) -> None:
+    """The service counts files on that have left, which the database that judges plans does not."""
+    (tmp_path / "vssync.yaml").write_text(MANIFEST % "false")
+    (tmp_path / "a.md").write_text("a\n")
+    with open_test_session(tmp_path, provider="local,ghost-counts=86400") as (session, _):
+        apply_now(session, plan_now(session, Options()), Silent())
+        (store,) = session.client.list_stores()
+        for number in range(ghosts + others):
+            with (tmp_path / "a.md").open("rb") as handle:
+                upload = session.client.upload_file(handle, f"{number}.md")
+            session.client.attach_file(store.id, AttachmentEntry(upload.id, {}, AUTO))
+            if number < ghosts:
+                session.client.detach_file(store.id, upload.id)
+        planned = plan_destroyed(session, delete_unmanaged=allowed)
+        assert bool(planned.refusals) is (allowed < ghosts + others)
+        if not planned.refusals:
+            assert apply_now(session, planned, Silent()).converged
+            assert session.client.list_stores() == ()
+
+
 @pytest.mark.parametrize(
     ("metadata", "others", "refused"),
     [({}, 0, True), ({}, 1, True), ({}, 2, False), ({"vssync_owner": "v1;other;docs;99082e42cea6dbd2"}, 0, False)],

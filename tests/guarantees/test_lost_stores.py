@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.applier.world import killed
-from tests.guarantees.test_twins import KEYS, MANIFEST, PLAIN, Machine, completed_keys, stores_of
+from tests.guarantees.test_duplicate_stores import KEYS, MANIFEST, PLAIN, Machine, completed_keys, stores_of
 from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
 from vssync.commands.apply import apply_plan

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.applier.test_process import select_nothing
 from tests.applier.world import Place, Seen, killed, live
 from tests.cli.test_commands import vssync
 from tests.support import Clock, Silent, client_of
@@ -40,7 +39,6 @@ from vssync.journal.records import (
 )
 from vssync.journal.writer import Journal
 from vssync.model.state import FileStatus
-from vssync.threads import Pool
 
 MANIFEST = """\
 version: 1
@@ -85,31 +83,6 @@ def test_every_write_has_a_line_before_it_and_one_after_it(place: Place) -> None
     writes = [method for method, _ in seen[:last] if method != "GET"]
     assert sum("write" in line for line in lines) == len(writes)
     assert sum(line.get("result") == "done" for line in lines) == len(writes) - 1
-
-
-def test_lines_of_writes_side_by_side_reach_the_disk_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each before its write is sent."""
-    journal, path = Journal(tmp_path / "state"), tmp_path / "state" / "journal.jsonl"
-    real, flushed = os.fsync, list[bytes]()
-
-    def fsync(handle: int) -> None:
-        for _ in range(3000):  # the first one lasts until all have written their lines
-            if flushed or path.read_bytes().count(b"\n") == 8:
-                break
-            select_nothing()
-        lines = path.read_bytes()
-        real(handle)
-        flushed.append(lines)
-
-    def send(name: str) -> None:
-        with journal.around(Write(Operation.UPLOAD, name=name)):
-            assert f'"{name}"'.encode() in flushed[-1]
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    with Pool(8) as pool:
-        pool.map(send, [f"{number}.md" for number in range(8)])
-    assert len(flushed) == 2
-    journal.close()
 
 
 class Stopping(Clock):

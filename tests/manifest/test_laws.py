@@ -20,7 +20,7 @@ from tests.manifest.test_yaml_loader import TREES
 from vssync.errors import ManifestError
 from vssync.manifest.resolve import effective_tree
 from vssync.manifest.scalars import parse_number
-from vssync.manifest.schema import schema_form
+from vssync.manifest.schema import compile_schema
 from vssync.manifest.validator import SchemaValidator
 from vssync.sources.load import LoadedManifest, load_sources
 from vssync.sources.schemas import load_schema
@@ -106,7 +106,7 @@ def test_what_is_rendered_renders_itself(tmp_path: Path, env: str) -> None:
     assert reloaded.desired.service == loaded.desired.service
 
 
-FORM, CHECK = schema_form(SCHEMA, "")
+INLINED, CHECK = compile_schema(SCHEMA, "")
 MISTAKES = st.tuples(st.integers(0, 400), SCALARS | TREES | st.sampled_from([1.0, parse_number("+1"), math.nan, "a\n"]))
 
 
@@ -119,7 +119,7 @@ def test_the_quick_check_says_what_jsonschema_says(tree: Any, mistake: tuple[int
     if mistake and places:
         holder, name = places[mistake[0] % len(places)]
         holder[name] = mistake[1]
-    assert CHECK(tree) is not any(SchemaValidator(FORM).iter_errors(tree))
+    assert CHECK(tree) is not any(SchemaValidator(INLINED).iter_errors(tree))
 
 
 def places_in(tree: Any) -> Iterator[tuple[Any, Any]]:

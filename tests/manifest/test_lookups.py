@@ -315,7 +315,7 @@ def test_what_nobody_looked_up_is_not_known(tmp_path: Path) -> None:
         key: {"lang": "en"} for key in pages
     }
     assert loaded.warnings == ()
-    assert loaded.manifest.stores[0].looked_up == {"kind", "part", "title"}
+    assert loaded.manifest.stores[0].lookup_names == {"kind", "part", "title"}
 
 
 def test_an_inner_level_goes_before_an_outer_one(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ FAULTS = (
         "vssync/commands/snapshot.py",
         "[] if denied else sorted(",
         "[] if not denied else sorted(",
-        ("tests/guarantees/test_twins.py",),
+        ("tests/guarantees/test_duplicate_stores.py",),
         "The list of stores is late; the apply in the next minute makes a second store and loads everything again.",
     ),
     Mutant(
@@ -38,16 +38,16 @@ FAULTS = (
         "vssync/applier/stores.py",
         "if store.id not in {live.id for live in listed}:",
         "if False:",
-        ("tests/guarantees/test_twins.py",),
+        ("tests/guarantees/test_duplicate_stores.py",),
         "The service never lists the new store; apply ends with 0, and each other machine makes a store of its own.",
     ),
     # Two machines.
     Mutant(
         "two-new-stores-are-fine",
         "vssync/applier/stores.py",
-        "elif twins := _list_twins(store, listed):",
-        "elif twins := ():",
-        ("tests/guarantees/test_twins.py",),
+        "elif duplicates := _list_duplicates(store, listed):",
+        "elif duplicates := ():",
+        ("tests/guarantees/test_duplicate_stores.py",),
         "Two colleagues apply for the first time at once; both are told that all is well, and two stores are left.",
     ),
     Mutant(
@@ -55,7 +55,7 @@ FAULTS = (
         "vssync/applier/deletions.py",
         "            if len(ids) > 1:",
         "            if False:",
-        ("tests/guarantees/test_two_machines.py", "tests/guarantees/test_twins.py"),
+        ("tests/guarantees/test_two_machines.py", "tests/guarantees/test_duplicate_stores.py"),
         "Two colleagues apply the same commit at once; each file is there twice, and both are told that all is well.",
     ),
     Mutant(

@@ -52,10 +52,14 @@ SEEN, HIDDEN = Mutant("seen", "vssync/api/http.py", "a", "b"), Mutant("hidden", 
 @pytest.mark.parametrize(
     ("mutant", "found", "numbers"),
     [
-        (SEEN, {"test": "api/test_http.py::test_it", "seed": "seed 7"}, "tests catch 1. Of the 1 that a simulated"),
-        (SEEN, {"seed": "missed in 300"}, "tests catch 0. Of the 1 that a simulated"),
-        (SEEN, {"test": "missed"}, "tests catch 0. Of the 1 that a simulated"),
-        (HIDDEN, {"test": "ci/test_rest.py::test_it"}, "tests catch 1. Of the 0 that a simulated"),
+        (
+            SEEN,
+            {"test": "api/test_http.py::test_it", "seed": "seed 7"},
+            "catches 1 and misses 0; 0 were not tried. Of the 1 that",
+        ),
+        (SEEN, {"seed": "missed in 300"}, "simulator alone catches 0 and misses 1; 0 were not tried"),
+        (SEEN, {"test": "missed"}, "The suite catches 0 and misses 1; 0 were not tried"),
+        (HIDDEN, {"test": "ci/test_rest.py::test_it"}, "catches 1 and misses 0; 0 were not tried. Of the 0 that"),
     ],
 )
 def test_a_table_is_read_as_it_was_written(mutant: Mutant, found: dict[str, str], numbers: str) -> None:

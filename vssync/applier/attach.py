@@ -48,8 +48,9 @@ def attach(store: StoreContext, files: Sequence[PendingFile], retries: int = _MA
 
 
 def _attach_once(store: StoreContext, files: Sequence[PendingFile], retries: int) -> _Attempt:
-    """Attaches files in the form that the service is thought to take. The files still to be attached are those of a
-    request that the service takes in another form only, or without some of its files.
+    """Attaches files by what this run knows of the service.
+
+    Files of a refused request are left to be attached if the service may take them in another form, or without others.
     """
     capabilities = store.run.capabilities  # what this request relies on: other threads may learn more meanwhile
     if len(requests := _split_into_requests(files, capabilities)) > 1:
@@ -159,14 +160,15 @@ def _handle_refusal(
     """
     file_ids = [file.file_id for file in files]
     missing = missing_from_create_error(error, file_ids)
-    # If the request did not need what seems to be missing, the error is about something else.
-    needed_it = missing is MissingCapability.ATTRIBUTES or (
-        relied_on.batches and (relied_on.batch_files or missing is not MissingCapability.BATCH_FILES)
-    )
+    # If the request did not need what seems to be missing, the error is about something else. All need attributes.
+    is_needed = {
+        MissingCapability.BATCHES: relied_on.batches,
+        MissingCapability.BATCH_FILES: relied_on.batches and relied_on.batch_files,
+    }
     try:
         if missing is MissingCapability.BATCHES and not store.client.can_list_files(store.id):
             return settle_by_error(store, files, error), ()  # the store is gone, which says nothing of these files
-        if missing and needed_it:
+        if missing and is_needed.get(missing, True):
             if missing is MissingCapability.BATCHES:
                 give_up_batches(store, "do not exist here", error)
             store.run.service.record_missing(missing)

@@ -156,7 +156,7 @@ def learn_whether_updates_reach_search(
     If restoring fails, the mark counts a try too many, which matters only to a file that failed in several runs.
     """
     run = store.run
-    if run.capabilities.updates_reach_search is not None or not run.service.is_first_call("updates_reach_search"):
+    if run.capabilities.updates_reach_search is not None or not run.service.is_first_time("updates_reach_search"):
         return
     updated = replace(mark, tries=mark.tries + 1)
     query = _query_for(run.settings.contents, file)

@@ -223,7 +223,7 @@ class ApplyRun:
 
     def announce(self, text: str, *, again_after: float = inf) -> None:
         """Sends the watcher a message, unless it got the same one within the last `again_after` seconds."""
-        if self.service.is_first_call(text, self.client.clock.monotonic(), within=again_after):
+        if self.service.is_first_time(text, self.client.clock.monotonic(), within=again_after):
             self.watcher.on_message(text)
 
 
@@ -236,7 +236,7 @@ class StoreContext:
     id: str  # at the service; after a replacement the new one (`steps.store_id` is the old)
     made_id: str = ""  # from the reply to our create; empty if that was lost
     has_lost_create: bool = False  # a request to create the store got no usable reply, and may have created one
-    may_have_twin: bool = False  # this run made it, and has not yet looked for one that another machine made
+    may_have_duplicate: bool = False  # this run made it, and has not yet looked for one that another machine made
     is_provisioning: bool = False  # this run made it, and the service does not serve it yet
     # By key digest, files of a new store that other runs attached before this run came to attach its own.
     concurrent_copies: Mapping[str, LiveFile] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from vssync.applier.context import StoreContext, result_of_error
 from vssync.applier.observations import PAUSES
 from vssync.applier.settle import FileToRetry, wait_and_settle
 from vssync.applier.steps import Put
-from vssync.applier.stores import look_for_twins, update_store
+from vssync.applier.stores import look_for_duplicates, update_store
 from vssync.applier.upload import (
     InFlightBatch,
     PendingFile,
@@ -25,7 +25,7 @@ from vssync.applier.upload import (
     keep_attachable,
     prepare_files,
     result_of_unattached,
-    take_over_concurrent,
+    use_concurrent_copies,
 )
 from vssync.applier.wait import wait_for_new_store
 from vssync.applier.writes import MetadataLost
@@ -113,7 +113,7 @@ class StoreFeed:
         return chosen + [self._waiting.popleft() for _ in range(room)]
 
     def _begin(self, puts: Sequence[Put]) -> None:
-        """Begins to prepare files. Unless they are for a new store that cannot be used yet, others are attached."""
+        """Begins to prepare files, and attaches the ones before, unless the store is new and cannot be used yet."""
         files = self._preparation.begin(self._prepare, puts)
         self._preparing.append((puts, files))
         if self._store.is_provisioning:
@@ -138,14 +138,14 @@ class StoreFeed:
             for file in files:
                 self._store.settle_untried(file.put.key)
             return
-        if self._store.may_have_twin:
+        if self._store.may_have_duplicate:
             try:
-                look_for_twins(self._store)
+                look_for_duplicates(self._store)
             except VssyncError as error:
                 settle_by_error(self._store, files, error)
                 self._store.stop_reason = f"may not be the only one of its key: {error}"
                 return
-        self._record_sent(attach(self._store, take_over_concurrent(self._store, files)))
+        self._record_sent(attach(self._store, use_concurrent_copies(self._store, files)))
 
     def _record_sent(self, batches: Iterable[InFlightBatch]) -> None:
         for batch in batches:
@@ -231,7 +231,7 @@ class StoreFeed:
         if ingestion.has_outage and left_something and not store.stop_reason:
             store.stop_reason = f"ingests nothing now: {ingestion.error}; apply again later"
         cause = store.short_stop_reason if store.stop_reason else "the run ended before; apply again"
-        # Of a prepared file this result stays: the one that follows is no worse.
+        # A prepared file keeps this result: what `settle_untried` records below is no worse.
         for file in prepared:
             settle_unattached(store, file, result_of_unattached(file.put, cause))
         if store.stop_reason:

@@ -14,7 +14,7 @@ from vssync.model.state import IngestError
 from vssync.text import count_noun
 
 PAUSES = (10.0, 30.0, 60.0)  # seconds before a file is tried once more, and before each probe of an outage
-_OUTAGE_FAILURES, _OUTAGE_FILES = 10, 3  # an outage is as many failures, of as many files, since one was completed
+_OUTAGE_FAILURES, _OUTAGE_FILES = 10, 3  # that make an outage, with no file completed between
 _REFUSED_FILES = 5  # with the same answer, in one request or several: all others would get it, too
 _TOO_LARGE = 413
 # After how many refusals of one file type as unsupported, with none accepted, a run stops sending it. Several, since a
@@ -102,7 +102,7 @@ class ServiceRecord:
         self._accepted: set[str] = set()  # file types of which a file was attached
         self._completed: set[str] = set()  # file types of which a file was ingested
         self._refused: dict[str, set[str]] = {}  # the keys of refused files, by type
-        self._first_calls: dict[str, float] = {}  # the time of the latest one for each subject
+        self._last_times: dict[str, float] = {}  # by subject, when something was last due
 
     def record_missing(self, capability: MissingCapability) -> None:
         """Records that the service lacks a capability: from now on the run does without."""
@@ -136,10 +136,10 @@ class ServiceRecord:
                 return False
             return len(self._refused.get(file_type, ())) >= (_MAX_REFUSED_UNPROVEN if unproven else _MAX_REFUSED)
 
-    def is_first_call(self, subject: str, now: float = 0.0, *, within: float = inf) -> bool:
-        """Whether this is the first call for a subject, such as a message, `within` so many seconds."""
+    def is_first_time(self, subject: str, now: float = 0.0, *, within: float = inf) -> bool:
+        """Whether something, such as a message, is due for the first time: ever, or `within` so many seconds."""
         with self._lock:
-            is_first = subject not in self._first_calls or now - self._first_calls[subject] >= within
+            is_first = subject not in self._last_times or now - self._last_times[subject] >= within
             if is_first:
-                self._first_calls[subject] = now
+                self._last_times[subject] = now
             return is_first

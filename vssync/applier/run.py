@@ -185,9 +185,9 @@ def _apply_store(run: ApplyRun, steps: StoreSteps, stores: list[StoreContext]) -
     if store.is_provisioning and not run.stopping:  # it has no files, so the feed did not wait for it
         wait_for_new_store(store)
     awaited_ids = {wait.file_id for wait in steps.copy_waits}
-    of_completed = [step for step in steps.updates if step.file_id not in awaited_ids]
-    if of_completed and not run.stopping:
-        probe_search_updates(store, of_completed[0])
+    completed_updates = [step for step in steps.updates if step.file_id not in awaited_ids]
+    if completed_updates and not run.stopping:
+        probe_search_updates(store, completed_updates[0])
     store.for_each(steps.updates, update_attributes)
     store.for_each(steps.batch_waits, _wait_for_earlier_batch)
     if steps.copy_waits and not run.stopping:

@@ -80,11 +80,11 @@ def wait_and_settle(store: StoreContext, batch: InFlightBatch) -> tuple[list[InF
 
 
 def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, LiveFile | VssyncError] | None:
-    """A batch's files, once they or the wait have ended; None where the service ignored the `files` of the request."""
+    """A batch's files, once they or the wait have ended; None where a batch was accepted and its files were ignored."""
     since: float | None = max(batch.sent, store.last_progress)
     listed: Sequence[LiveFile] = ()
     timeout = INGESTION_DEADLINE
-    is_unread = bool(batch.batch_id)  # nothing has shown yet that the batch attached its files
+    is_unproven = bool(batch.batch_id)  # nothing has shown yet that the batch attached its files
     problem: ServiceError | None = None  # why it could not be read
     if batch.batch_id and store.run.capabilities.batches:
         try:
@@ -92,7 +92,7 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             listed = store.client.list_batch_files(store.id, batch.batch_id)
             if has_ended and not listed:
                 return None
-            is_unread = False
+            is_unproven = False
             # A stuck batch has used up the wait: read its files once.
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
@@ -103,9 +103,9 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             if not may_pass and store.client.can_list_files(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
-    visible_by = batch.sent + VISIBILITY_GRACE if is_unread else inf
+    visible_by = batch.sent + VISIBILITY_GRACE if is_unproven else inf
     files = wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout, visible_by=visible_by)
-    if is_unread and all(file is NOT_VISIBLE for file in files.values()):
+    if is_unproven and all(file is NOT_VISIBLE for file in files.values()):
         if problem:
             give_up_batches(store, "attach nothing here", problem)
         return None

@@ -88,7 +88,7 @@ class StoreSteps:
     store_id: str  # empty until the store is created; of the old one where `setup` replaces it
     owner: str = ""
     applied: str = ""  # the store's stamp when this was planned
-    others: int = 0  # files in it then that are not ours
+    others: int = 0  # files in it then that are not known to be ours; counted of a store to delete
     ignored_attributes: tuple[str, ...] = ()  # those that others own: sent along, and left out of the digests in marks
     settings: StoreSettings | None = None  # None for a store that left the manifest
     setup: StoreChange | None = None  # the store must exist before anything is put into it
@@ -153,7 +153,7 @@ def _store_steps(owner: str, store_plan: StorePlan) -> StoreSteps:
         store_id=store_plan.id,
         owner=owner,
         applied=store_plan.applied,
-        others=store_plan.live - len(drops),
+        others=store_plan.live + store_plan.unlisted - len(drops) if is_deleted else 0,
         ignored_attributes=ignored,
         setup=setup,
         adopts=tuple(file.key for file in store_plan.files if file.takes_over) if setup else (),

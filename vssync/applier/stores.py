@@ -54,7 +54,8 @@ class Overtaken(VssyncError):
 def check_undisturbed(store: StoreContext, metadata: Mapping[str, str]) -> None:
     """Raises Overtaken where a store's metadata show that another run finished there since this one was planned.
 
-    One of the same commit wanted the same. Where nobody tells the commit, that is presumed of a store that both made.
+    A run of the same commit does not count, since it wanted the same. If both of them name none, or one with changes on
+    top (`+`), that is presumed only of a store that both created.
     """
     mark, stamp = parse_store_mark(metadata.get(STORE_OWNER, "")), parse_stamp(metadata.get(STORE_APPLIED, ""))
     if not (isinstance(mark, StoreMark) and mark.owner == store.steps.owner):
@@ -64,8 +65,8 @@ def check_undisturbed(store: StoreContext, metadata: Mapping[str, str]) -> None:
     own = store.run.settings.stamp
     is_exact = bool(stamp.commit) and not stamp.commit.endswith("+")
     if own is None or own.commit != stamp.commit or not (is_exact or store.is_new):
-        of_whom = f" of {stamp.commit[:7]}" * bool(stamp.commit) + f" by {stamp.actor}" * bool(stamp.actor)
-        raise Overtaken(f"another apply{of_whom} ended in {store.id} at {stamp.time}; plan again")
+        commit, actor = stamp.commit and f" of {stamp.commit[:7]}", stamp.actor and f" by {stamp.actor}"
+        raise Overtaken(f"another apply{commit}{actor} ended in {store.id} at {stamp.time}; plan again")
 
 
 def set_up_store(run: ApplyRun, steps: StoreSteps) -> StoreContext:
@@ -76,7 +77,7 @@ def set_up_store(run: ApplyRun, steps: StoreSteps) -> StoreContext:
         return store
     if store.is_new:
         _create(store, settings, change)
-        store.may_have_twin = True
+        store.may_have_duplicate = True
         with ambiguous_if_unread(f"{store.key}: {store.id} was created"):
             store.is_provisioning = not run.client.can_list_files(store.id)
         if store.is_provisioning:
@@ -258,29 +259,30 @@ def _verify_mark(run: ApplyRun, key: str, live: LiveStore, mark: str) -> None:
         raise VssyncError(f"{key}: the service lost the metadata of {live.id}; {NEEDS_METADATA}: {way_out}")
 
 
-def look_for_twins(store: StoreContext) -> None:
-    """Before the first attach to a new store: looks for a twin, another machine's store of the same key.
+def look_for_duplicates(store: StoreContext) -> None:
+    """Before the first attach to a new store: looks for a duplicate, another machine's store of the same key.
 
     The run goes on in the one that `order_of_use` prefers. Another run may have joined that too, so what is in it is
     kept in `concurrent_copies`, and not attached again. Raises VssyncError where the stores cannot be listed, or not
     all files of the one to join.
     """
     listed = store.client.list_stores()
-    twins = _list_twins(store, listed)
+    duplicates = _list_duplicates(store, listed)
     # This run's own store, if another run has joined it and attached files.
     filled = next((live for live in listed if live.id == store.id and live.counts.total), None)
-    store.may_have_twin = False
-    if not (twins or filled):
+    store.may_have_duplicate = False
+    if not (duplicates or filled):
         return
     own = filled or store.client.get_store(store.id)
-    contents_by_id = {live.id: _read_contents(store, live) for live in (*twins, own)}
+    contents_by_id = {live.id: _read_contents(store, live) for live in (*duplicates, own)}
     owners = (_mark_of(store).owner,)
-    first = min((own, *twins), key=lambda live: order_of_use(live, contents_by_id[live.id], owners))
+    first = min((own, *duplicates), key=lambda live: order_of_use(live, contents_by_id[live.id], owners))
     if first.id != own.id:
         _join(store, first.id, contents_by_id[first.id], contents_by_id[own.id])
     contents = contents_by_id[first.id] or Contents()
-    worst_first = sorted(contents.files, key=lambda file: _BEST_LAST.index(file.status))
-    marked = [(file.mark, file) for file in worst_first if isinstance(file.mark, Mark) and file.mark.owner in owners]
+    best_last = sorted(contents.files, key=lambda file: _BEST_LAST.index(file.status))
+    marked = [(file.mark, file) for file in best_last if isinstance(file.mark, Mark) and file.mark.owner in owners]
+    # Of several copies of a key, the last stays: the best.
     store.concurrent_copies = {mark.key_digest: file for mark, file in marked if not mark.is_provisional}
 
 
@@ -302,7 +304,7 @@ def _join(store: StoreContext, store_id: str, joined: Contents | None, own: Cont
 
 
 def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None:
-    """At the end, reports each new store that no listing shows or that has a twin: the next plan must deal with it."""
+    """At the end, reports each new store that is not listed or has a duplicate: the next plan must deal with it."""
     if not new_stores:
         return
     ids = {store.id for store in new_stores}
@@ -322,8 +324,8 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
                 f"the service does not list the new store, so another run may make a second one; add this line to "
                 f"{store.key} in the manifest:\nid: {store.id}"
             )
-        elif twins := _list_twins(store, listed):
-            others = " and ".join(live.id for live in twins)
+        elif duplicates := _list_duplicates(store, listed):
+            others = " and ".join(live.id for live in duplicates)
             detail = f"beside {store.id}, which this run uses, {others} was made for the same key; plan again"
             status = Status.DOUBLED
         else:
@@ -331,7 +333,7 @@ def verify_new_stores(run: ApplyRun, new_stores: Sequence[StoreContext]) -> None
         run.results.record_result(store.key, "", Result(status, detail))
 
 
-def _list_twins(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:
+def _list_duplicates(store: StoreContext, stores: Sequence[LiveStore]) -> list[LiveStore]:
     """Other stores with the mark of this owner and key; one that this run replaces or deleted does not count."""
     own_ids, claim = {store.id, store.steps.store_id, *store.run.deleted_stores}, _mark_of(store).claim
     return [live for live in stores if live.id not in own_ids and not live.is_expired and live.claim == claim]

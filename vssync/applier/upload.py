@@ -20,7 +20,7 @@ from vssync.planner.classify import DigestedFile, OwnedCopy
 
 _MAX_SENDS = 5  # of one upload, when replies are lost
 _APPEARS_WITHIN = 10.0  # seconds until a File should be listed; then it is sent again, and `gc` finds the first
-_NO_CHUNKING = PROVISIONAL  # as a mark's digest it is that of no chunking, so a plan attaches the file again
+_NO_CHUNKING = PROVISIONAL  # in place of a digest of chunking: it agrees with none, so a plan attaches the file again
 _SERVICE_CLOCK_SKEW = 300  # seconds by which the clocks of a service's machines may differ
 
 
@@ -114,7 +114,7 @@ def _prepare(store: StoreContext, put: Put) -> PendingFile | None:
     preparing = Result(Status.UNKNOWN, "interrupted while it was prepared; plan again")
     store.run.results.set_result_if_interrupted(store.key, [put.key], preparing)
     if put.mark.key_digest in store.concurrent_copies:
-        return _take_over(store, put)
+        return _use_concurrent_copy(store, put)
     file_id, detached_id = "", ""
     try:
         if put.may_have_completed and _may_stay(store, put) and _is_completed_as_wanted(store, put):
@@ -160,20 +160,20 @@ def _mark_without_chunks(store: StoreContext, drops: Sequence[Drop]) -> None:
                 store.writes.set_attributes(store.id, drop.file_id, live.attributes, mark)
 
 
-def take_over_concurrent(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
+def use_concurrent_copies(store: StoreContext, files: Sequence[PendingFile]) -> list[PendingFile]:
     """The files to attach, with copies that another run attached to the same new store in place of uploads."""
     remaining: list[PendingFile] = []
     for file in files:
         if file.is_attached or file.put.mark.key_digest not in store.concurrent_copies:
             remaining.append(file)
-        elif copy := _take_over(store, file.put):
+        elif copy := _use_concurrent_copy(store, file.put):
             remaining.append(copy)
             if not file.put.existing_id:
                 store.run.ledger.schedule_delete(file.file_id, f"upload of {file.put.key} that was not used")
     return remaining
 
 
-def _take_over(store: StoreContext, put: Put) -> PendingFile | None:
+def _use_concurrent_copy(store: StoreContext, put: Put) -> PendingFile | None:
     """The copy that another run attached; None for another version, which is for the next plan to deal with."""
     live = store.concurrent_copies[put.mark.key_digest]
     assert isinstance(live.mark, Mark)

@@ -112,13 +112,13 @@ def missing_reason(session: Session, store: DesiredStore, match: StoreMatch) -> 
 
 def _attribute_types(session: Session, stores: list[DesiredStore]) -> Types:
     keys = {store.key for store in stores}
-    looked_up = chain.from_iterable(spec.looked_up for spec in session.loaded.manifest.stores if spec.store.key in keys)
+    specs = [spec for spec in session.loaded.manifest.stores if spec.store.key in keys]
     types: dict[str, set[type]] = {}
     for store in stores:
         for file in store.files:
             for name, value in file.attributes.items():
                 types.setdefault(name, set()).add(type(value))
-    return types | {name: set() for name in looked_up}
+    return types | {name: set() for spec in specs for name in spec.lookup_names}
 
 
 def parse_filter(text: str, types: Types) -> SearchFilter:

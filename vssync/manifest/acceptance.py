@@ -1,7 +1,7 @@
-"""A quick way to see that a tree is as the schema says, made from the schema itself.
+"""Compiles the schema into a quick check of whether a tree is valid.
 
-It only ever says yes: where it does not, `validator` has the last word, and the words. So a manifest without problems,
-which most are, needs no import of jsonschema and a fraction of its time.
+It does not say what is wrong: where it fails, `validator` does. So a manifest without problems, as most are, needs no
+import of jsonschema and a fraction of its time.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ _KEYWORDS: dict[str, Callable[[Any, Mapping[str, Any], Compile], Check | None]] 
     "type": _type,
     "const": lambda limit, *_: lambda value: _is_same(value, limit),
     "enum": lambda limit, *_: lambda value: any(_is_same(value, allowed) for allowed in limit),
+    # `not <` and `not >`, as in jsonschema: NaN passes both, and `asWritten` refuses it.
     "minimum": lambda limit, *_: lambda value: not _is_number(value) or not value < limit,
     "maximum": lambda limit, *_: lambda value: not _is_number(value) or not value > limit,
     "minLength": lambda limit, *_: lambda value: not isinstance(value, str) or len(value) >= limit,

@@ -44,13 +44,12 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
 def find_closest(word: str, allowed: Iterable[str]) -> str:
     """The allowed word or path that was meant; empty if none resembles this one.
 
-    Where they differ they must resemble each other: folders and endings that both have say nothing. A file of just this
-    name in another folder is meant, if there is one such file.
+    A path means the one file of the same name in another folder, if there is exactly one.
     """
-    names = {name.casefold(): name for name in allowed}
-    meant, folded = [name for name in names if _file_name(name) == _file_name(word.casefold())], word.casefold()
-    if "/" in word and len(meant) == 1:
-        return names[meant[0]]
+    names, folded = {name.casefold(): name for name in allowed}, word.casefold()
+    same_file = [name for name in names if _file_name(name) == _file_name(folded)]
+    if "/" in word and len(same_file) == 1:
+        return names[same_file[0]]
     near = (name for name in get_close_matches(folded, names) if _is_near(folded, name))
     return next((names[name] for name in near), "")
 
@@ -60,13 +59,14 @@ def _file_name(path: str) -> str:
 
 
 def _is_near(one: str, other: str) -> bool:
+    """Whether two paths resemble each other in what differs: without the folders and the extension that both have."""
     sides = [one.split("/"), other.split("/")]
     for end in (0, -1):
         while all(sides) and sides[0][end] == sides[1][end]:
             sides[0].pop(end), sides[1].pop(end)
     texts = ["/".join(side).lstrip("-") for side in sides]
-    (stem, ending), (stem_of_other, ending_of_other) = map(splitext, texts)
-    texts = [stem, stem_of_other] if ending == ending_of_other else texts
+    (stem, extension), (other_stem, other_extension) = map(splitext, texts)
+    texts = [stem, other_stem] if extension == other_extension else texts
     return bool(get_close_matches(texts[0], texts[1:]))
 
 
@@ -128,7 +128,7 @@ def find_source_locations(documents: Documents, paths: Collection[TreePath]) -> 
 
 
 def _find_all_written(documents: Documents, paths: Collection[TreePath]) -> Iterator[tuple[str, TreePath, Positions]]:
-    """For each path: the name of the file in which its value is written, its path there, and what is where in it."""
+    """For each path: the name of the file in which its value is written, its path there, and the file's positions."""
     written = [_find_written(documents, path) for path in paths]
     texts = {document.file_name: document.text for document, _ in written}
     paths_by_file: dict[str, list[TreePath]] = {file_name: [] for file_name in texts}
@@ -137,8 +137,8 @@ def _find_all_written(documents: Documents, paths: Collection[TreePath]) -> Iter
     positions_by_file = {file_name: find_positions(text, paths_by_file[file_name]) for file_name, text in texts.items()}
     for document, path in written:
         positions, api_path = positions_by_file[document.file_name], _api_path(path)
-        is_theirs = path not in positions and api_path in positions
-        yield document.file_name, api_path if is_theirs else path, positions
+        has_api_name = path not in positions and api_path in positions
+        yield document.file_name, api_path if has_api_name else path, positions
 
 
 def _api_path(path: TreePath) -> TreePath:

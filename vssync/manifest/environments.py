@@ -184,7 +184,7 @@ def merge_trees(base: Tree, change: Tree, parent: TreePath = ()) -> dict[str, An
     result = dict(base)
     for name, value in change.items():
         path = (*parent, name)
-        # A null in `attributes` or `formats` stays: it cancels an outer layer's attribute, or the provider's row.
+        # A null in `attributes` or `formats` stays: it cancels an outer layer's attribute, or refuses an extension.
         if value is None and _field_at(parent) not in ("attributes", "formats"):
             result.pop(name, None)
         elif isinstance(value, Mapping):

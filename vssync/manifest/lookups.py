@@ -154,8 +154,9 @@ class _FileSources:
 
     def _heading(self) -> str | None:
         start = self._block.end if self._block else 0
-        with suppress(ManifestError):  # reported only for attributes that are taken from front matter
-            start = start if self._front_matter else 0  # a block that is no front matter is text
+        with suppress(ManifestError):  # what is wrong in front matter concerns only attributes that are taken from it
+            if self._front_matter is None:  # the block is part of the text
+                start = 0
         return find_heading(self._text[start:]) or None
 
     def problem_at(self, source: Source, message: str) -> Problem:

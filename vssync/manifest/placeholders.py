@@ -101,7 +101,7 @@ def literal_text(text: str) -> str:
 
 
 def parse_value(value: Scalar | None) -> Scalar | Template | None:
-    """The template of a text with placeholders; a text without any, without escapes; any other value unchanged."""
+    """A text with placeholders as a template; other texts with `$${` resolved; any other value unchanged."""
     if not isinstance(value, str):
         return value
     template = parse_template(value)
@@ -183,7 +183,7 @@ class Expander:
 
 def _field_within_store(path: TreePath) -> str | int:
     """The field of a store, entry or override that a path lies in, such as `key`; within a lookup, its `join`."""
-    # After `stores`, the key, and perhaps `files` or `overrides` and a number.
+    # After `stores`, the key, and perhaps `files` or `overrides` and a number; text right there is invalid, and stays.
     inner = path[4:] if path[2] in ("files", "overrides") and len(path) > 4 else path[2:]
     return inner[2] if inner[0] == "attributes" and len(inner) > 2 else inner[0]
 

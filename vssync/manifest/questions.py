@@ -135,7 +135,7 @@ class KeyIndex:
         self._matching: dict[str, tuple[str, ...]] = {}
 
     def matching(self, pattern: str) -> tuple[str, ...]:
-        """The keys that this pattern matches, or is."""
+        """The keys that this pattern matches or is equal to."""
         if pattern not in self._matching:
             start = compile_filter(pattern).start
             first, end = (bisect_left(self.keys, text) for text in (start, start + LAST_CHARACTER))

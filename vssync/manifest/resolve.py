@@ -39,7 +39,7 @@ class Reading:
     findings: Findings = NO_FINDINGS
     problem: Problem | None = None  # why its text cannot be read
     is_blank: bool = False  # nothing but white space
-    source: str = ""  # as marks have it, of a file that was converted; the rest is then said of its Markdown
+    source: str = ""  # of a converted file, as marks have it; all else is then about its Markdown
 
 
 _NOT_READ = Reading()
@@ -65,7 +65,7 @@ def resolve_desired(
     resolver = _Resolver(manifest.owner_name, readings)
     selections = tuple(selection for selection in selections if not selection.spec.has_unknown_selection)
     stores = tuple(resolver.resolve_store(selection) for selection in selections)
-    problems = (*resolver.document_problems, *locate_diagnostics(manifest.documents, resolver.diagnostics()))
+    problems = (*resolver.content_problems, *locate_diagnostics(manifest.documents, resolver.diagnostics()))
     if problems and not is_past:
         raise ManifestError(problems)
     staying = tuple(store for store in stores if not store.removed)
@@ -89,7 +89,7 @@ class _Resolver:
         # id(settings) -> (settings, front matter fields not yet seen in any file with those settings)
         self._unseen: dict[int, tuple[FileSettings, set[Source]]] = {}
         self._skipped: dict[str, str] = {}
-        self.document_problems: list[Problem] = []
+        self.content_problems: list[Problem] = []
 
     def resolve_store(self, selection: Selection) -> DesiredStore:
         """The store with its files, without those that are skipped or have a problem."""
@@ -108,7 +108,7 @@ class _Resolver:
         if reading.findings.is_draft and "!draft" not in spec.skip:
             note_skipped(self._skipped, file.key, file.nfc_path, "draft")
             return None
-        if problems := _document_problems(file, reading):
+        if problems := _content_problems(file, reading):
             self._report_or_skip(spec, file, "empty" if reading.is_blank else "broken", problems)
             return None
         if self._is_read and lookups_in(file):
@@ -155,14 +155,14 @@ class _Resolver:
     def _report_or_skip(
         self, spec: StoreSpec, file: SelectedFile, reason: str, problems: Mapping[Problem, str]
     ) -> None:
-        """Reports what is wrong with a document; it is skipped where wildcards match it and `skip` says so."""
+        """Reports problems of a file's content, or skips the file where wildcards match it and `skip` says so."""
         if file.entry.has_wildcards and reason in spec.skip:
             note_skipped(self._skipped, file.key, file.nfc_path, reason)
             return
         for problem, by_override in problems.items():
             alternative = f"add `skip: [{reason}]`" if file.entry.has_wildcards else by_override
             hint = f"{problem.hint}, or {alternative}" if alternative else problem.hint
-            self.document_problems.append(replace(problem, hint=hint))
+            self.content_problems.append(replace(problem, hint=hint))
 
     def _note_seen(self, settings: FileSettings, fields: Collection[Source]) -> None:
         if id(settings) not in self._unseen:
@@ -206,8 +206,8 @@ class _Resolver:
         return diagnostics
 
 
-def _document_problems(file: SelectedFile, reading: Reading) -> dict[Problem, str]:
-    """What is wrong with a document, with hints how to fix it; each with the hint how an override avoids it, if any."""
+def _content_problems(file: SelectedFile, reading: Reading) -> dict[Problem, str]:
+    """What is wrong with a file's content; after each problem, how an override would avoid it, if one can."""
     if reading.is_blank and file.disk_file:
         message = "the file holds nothing but white space, which no search finds"
         if reading.source:

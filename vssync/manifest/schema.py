@@ -1,4 +1,4 @@
-"""The manifest's form: what jsonschema finds, in words that name the object, what is wrong, and the way out."""
+"""Validates a manifest against its schema; each diagnostic names the object, what is wrong, and the way out."""
 
 from __future__ import annotations
 
@@ -65,26 +65,27 @@ def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition
     if not definition and isinstance(version, int) and not isinstance(version, bool) and version > MANIFEST_VERSION:
         message = f"`version` {version} is newer than this vssync, which reads version {MANIFEST_VERSION}"
         return (Diagnostic(("version",), message, f"upgrade vssync, or write `version: {MANIFEST_VERSION}`"),)
-    form, check = schema_form(schema, definition)
-    if check(tree):
+    inlined, is_valid = compile_schema(schema, definition)
+    if is_valid(tree):
         return ()
     from vssync.manifest.validator import SchemaValidator  # most trees need no jsonschema
 
-    errors = SchemaValidator(form).iter_errors(tree)
+    errors = SchemaValidator(inlined).iter_errors(tree)
     return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
 
 
-Form = tuple[Mapping[str, Any], Check]
-_FORMS: dict[tuple[int, str], tuple[Mapping[str, Any], Form]] = {}  # with the schema, so that its id stays
+CompiledSchema = tuple[Mapping[str, Any], Check]
+# By a schema's `id` and the definition. The schema is kept, so that its `id` is not reused.
+_COMPILED: dict[tuple[int, str], tuple[Mapping[str, Any], CompiledSchema]] = {}
 
 
-def schema_form(schema: Mapping[str, Any], definition: str) -> Form:
+def compile_schema(schema: Mapping[str, Any], definition: str) -> CompiledSchema:
     """The schema without references and its check, made once: a program may open many manifests."""
-    place = (id(schema), definition)
-    if place not in _FORMS:
-        form = _inline_references(schema["definitions"][definition] if definition else schema, schema, {})
-        _FORMS[place] = schema, (form, compile_check(form, {}))
-    return _FORMS[place][1]
+    cache_key = (id(schema), definition)
+    if cache_key not in _COMPILED:
+        inlined = _inline_references(schema["definitions"][definition] if definition else schema, schema, {})
+        _COMPILED[cache_key] = schema, (inlined, compile_check(inlined, {}))
+    return _COMPILED[cache_key][1]
 
 
 def _inline_references(node: Any, schema: Mapping[str, Any], inlined: dict[str, Any]) -> Any:
@@ -223,15 +224,15 @@ def _explain_type(error: Violation, subject: str) -> tuple[str, str]:
     value, types = error.instance, error.validator_value
     allowed_types = [_TYPE_NAMES[name] for name in ([types] if isinstance(types, str) else types) if name != "null"]
     message = f"{subject} must be {_join_alternatives(allowed_types)}, not"
-    forms = error.schema.get("patternErrorMessage")  # of the text that is allowed, such as `30%`
-    # A whole number that would be wrong in quotes, too.
+    allowed = error.schema.get("patternErrorMessage")  # which text, such as `30%`
+    # Quotes would not make this whole number match the pattern.
     if (
         allowed_types == ["text"]
         and type(value) is int
-        and forms
+        and allowed
         and not re.search(error.schema["pattern"], str(value))
     ):
-        return f"{message} {_type_name(value)}", f"allowed: {forms}"
+        return f"{message} {_type_name(value)}", f"allowed: {allowed}"
     if isinstance(value, float) and "a whole number" in allowed_types:
-        return f"{message} {shorten_middle(to_text(value), MAX_VALUE_WIDTH)}", f"allowed: {forms}" if forms else ""
+        return f"{message} {shorten_middle(to_text(value), MAX_VALUE_WIDTH)}", f"allowed: {allowed}" if allowed else ""
     return f"{message} {_type_name(value)}", _type_hint(value, allowed_types)

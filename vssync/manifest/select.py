@@ -199,10 +199,11 @@ class _StoreSelector:
         matching_overrides = {number for _, *numbers in self._settings for number in numbers}
         for number, override in enumerate(self._spec.overrides if files else ()):
             self._filters[*override.layer.path, "match"] = override.pattern.text, number in matching_overrides
-        paths = {file.disk_file.nfc_path for file in files if file.disk_file} if self._skipped else set()
+        selected = {file.disk_file.nfc_path for file in files if file.disk_file} if self._skipped else set()
         skipped: dict[str, str] = {}
         for (key, path), reason in self._skipped.items():
-            if path not in paths:  # no other entry selected the file
+            if path not in selected:  # else another entry selected it
+                # Its key may be that of a selected file.
                 note_skipped(skipped, path if key in first else key, path, reason)
         warnings = (*_warn_of_case(first), *self._warn_without_git(skipped, listing))
         return Selection(self._spec, tuple(files), skipped, self._filters, warnings)
@@ -254,7 +255,7 @@ class _StoreSelector:
             else:
                 is_empty = False
                 yield nfc_path, disk_file
-        # Of an entry whose pattern matches nothing, that is the problem, and not what it excludes.
+        # If the pattern itself matches nothing, only that is reported, not that `exclude` matches nothing either.
         for number, exclude in enumerate(entry.exclude if excluded or not is_empty else ()):
             self._filters[*entry.layer.path, "exclude", number] = exclude.text, any(map(exclude.matches, excluded))
         if is_empty and not entry.optional:
@@ -302,6 +303,7 @@ class _StoreSelector:
         `name` is the upload name; `sent_name` is `name` after `formats`, empty if a file of its kind is not taken.
         """
         reason, more = skip_reason(sent_name, disk_file.size, self._provider), ""
+        # The limit is for what is uploaded: Markdown is smaller than what it was converted from.
         if not reason or (reason == "too_large" and self._spec.formats.converts(extension_of(name))):
             return True
         if reason == "unsupported":

@@ -59,7 +59,7 @@ class FileEntry:
         return self.pattern is not None and not self.pattern.is_literal
 
     def matches(self, nfc_path: str) -> bool:
-        """Whether it matches a file's path, ignoring the rule about links and ignored files."""
+        """Whether its pattern matches a path, even if it does not lead there (see `globs`), and `exclude` does not."""
         return self.pattern is not None and bool(self.pattern.matches(nfc_path)) and not self.excludes(nfc_path)
 
     def excludes(self, nfc_path: str) -> bool:
@@ -77,7 +77,7 @@ class FileEntries:
         literal = [(pattern.start, entry) for pattern, entry in selecting if pattern.is_literal]
         self._by_nfc_path = {nfc_path: entry for nfc_path, entry in literal if not entry.excludes(nfc_path)}
         # The innermost folder first: if several entries match a file behind a link or in an ignored folder, that is the
-        # one that leads there, and so the one that chose it.
+        # one that leads there (see `globs`), and so the one that chose it.
         by_depth = sorted(selecting, key=lambda pair: len(pair[0].folder), reverse=True)
         self._with_wildcards = [entry for _, entry in by_depth if entry.has_wildcards]
 
@@ -150,7 +150,7 @@ class StoreSpec:
         return self.layer, *(entry.layer for entry in self.entries), *(override.layer for override in self.overrides)
 
     @property
-    def looked_up(self) -> frozenset[str]:
+    def lookup_names(self) -> frozenset[str]:
         """The names of attributes that are looked up in files."""
         values = (item for layer in self.layers for item in layer.attributes.items())
         return frozenset(name for name, value in values if isinstance(value, Lookup))
@@ -239,7 +239,7 @@ def resolve_attributes(settings: FileSettings, path: str, looked_up: Mapping[Loo
 
 
 def _choose_values(candidates: CandidateValues, path: str, looked_up: Mapping[Lookup, Scalar] | None) -> Attributes:
-    """The value of each attribute, with templates filled in; without null ones, and those that nobody found."""
+    """The attributes, with templates filled in; without those that are null, or that their lookups did not find."""
     attributes: dict[str, Scalar] = {}
     found = looked_up or {}
     for name, values in candidates.items():

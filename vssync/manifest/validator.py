@@ -1,4 +1,4 @@
-"""The schema's authority: jsonschema, with the two keywords that it reads otherwise than editors, or does not know."""
+"""jsonschema's validator, with `pattern` as editors read it and our own keyword `asWritten`."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Document:
     file_name: str
     text: str
     tree: Any
-    problems: tuple[Problem, ...] = ()  # set by `check_document`; of parts that can be taken out
+    problems: tuple[Problem, ...] = ()  # set by `check_document`, which may leave invalid parts in
 
 
 def parse_document(text: str, file_name: str, noun: str = "manifest") -> Document:

@@ -140,7 +140,8 @@ class StoreMark:
 class ApplyStamp:
     """The last apply that left a store as its manifest wants it: time;commit;actor;run in `vssync_applied`.
 
-    It is shown, never compared. The time is in UTC, as in 2026-11-27T14:02:31Z; the others may be empty.
+    It is shown, and a run sees by it that another one ended meanwhile. The time is in UTC, as in 2026-11-27T14:02:31Z;
+    the others may be empty.
     """
 
     commit: str = ""  # `+` after it: with changes that were not committed

@@ -332,7 +332,7 @@ class Contents:
     is_counted: bool = True  # otherwise `count` is how many files several readings showed
 
     @property
-    def counted(self) -> str:
+    def mismatch(self) -> str:
         """How many files there are and how many are listed, where these differ."""
         if not self.is_counted:
             return f"of {self.count:,} files that were listed, the last reading has {len(self.files):,}"
@@ -346,12 +346,12 @@ class Contents:
     @property
     def shortfall(self) -> str:
         """Why it is not known which files it has; empty where it is."""
-        return self.problem or (self.counted if self.verdict is Verdict.SHORT else "")
+        return self.problem or (self.mismatch if self.verdict is Verdict.SHORT else "")
 
     @property
     def unlisted(self) -> int:
-        """How many files the service counts and does not list; nobody can say whose they are."""
-        return 0 if self.verdict is Verdict.WHOLE else self.count - len(self.files)
+        """How many files the service counts beyond `size`; nobody can say whose they are."""
+        return 0 if self.verdict is Verdict.WHOLE else self.count - self.size
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,9 +103,9 @@ class DigestedFile:
     def has_same_content(self, copy: OwnedCopy) -> bool:
         """Whether a copy has the content.
 
-        A copy that was adopted by name and size counts as having the content that was wanted then: its mark has
-        `presumed_content`. A converted file matches if its source and converters are the same, even if converting again
-        would give other bytes.
+        A copy adopted by name and size alone counts as having the content of the file that it was adopted for: its mark
+        has `presumed_content`. One converted from the same source by the same converters counts, whatever its bytes.
+        The `source` of a file that is not converted is empty, which that of a mark never is.
         """
         mark = copy.mark
         if self.declared_id:

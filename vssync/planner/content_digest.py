@@ -61,7 +61,7 @@ def live_content_digest(
 
 
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
-    """The manifest's attributes where a write would change nothing, if only the report differs; else the live ones."""
+    """The manifest's attributes where no write is due, even if the service reports others; else the live ones."""
     if file and not compare_attributes(file, copy, ignored_names).fields:
         return file.attributes
     return {name: value for name, value in copy.file.attributes.items() if name not in (KEY, *ignored_names)}
@@ -89,7 +89,7 @@ def _digest_of(rows: Iterable[tuple[str, ...]]) -> str:
 def paths_of_changed_content(plan: Plan) -> set[str]:
     """The paths of files whose live copies have other bytes."""
     changes = (change for store in plan.stores for change in store.files)
-    return {change.desired.path for change in changes if change.desired and _live_content_digests(change)}
+    return {change.desired.path for change in changes if change.desired and _replaced_contents(change)}
 
 
 def note_line_ends(plan: Plan, digests: Mapping[str, str]) -> Plan:
@@ -104,14 +104,14 @@ def _note_in_store(store: StorePlan, digests: Mapping[str, str]) -> StorePlan:
     keys = [
         change.key
         for change in store.files
-        if change.desired and digests.get(change.desired.path) in _live_content_digests(change)
+        if change.desired and digests.get(change.desired.path) in _replaced_contents(change)
     ]
     note = Note(NoteKind.LINE_ENDS, count=len(keys), detail=join_first(keys))
     return replace(store, notes=(*store.notes, note)) if keys else store
 
 
-def _live_content_digests(change: FileChange) -> set[str]:
-    """The digests of a file's live copies by their marks; empty unless its content changed."""
+def _replaced_contents(change: FileChange) -> set[str]:
+    """The SHA-256 of each live copy that a file of changed content replaces, by their marks."""
     if Reason.CONTENT_CHANGED not in change.reasons:
         return set()
     copies = (change.keep, *change.drop)

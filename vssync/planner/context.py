@@ -9,7 +9,7 @@ from functools import lru_cache
 from wcmatch import glob
 
 from vssync.errors import UsageProblem
-from vssync.manifest.diagnostics import did_you_mean
+from vssync.manifest.diagnostics import find_closest
 from vssync.model.plan import Options
 from vssync.model.service import Capabilities
 from vssync.model.state import DesiredStore, Snapshot
@@ -117,8 +117,8 @@ def _similar_address(address: str, keys_by_store: Mapping[str, Collection[str] |
     store, slash, _ = address.partition("/")
     keys = keys_by_store.get(store) or ()
     files = [f"{store}/{key}" for key in keys] if slash and len(keys) <= _MAX_KEYS else []
-    similar = "" if glob.is_magic(address, flags=_FLAGS) else did_you_mean(address, [*keys_by_store, *files])
-    return similar.replace("did", " Did", 1)
+    similar = "" if glob.is_magic(address, flags=_FLAGS) else find_closest(address, [*keys_by_store, *files])
+    return f" Did you mean `{similar}`?" if similar else ""
 
 
 @lru_cache(maxsize=64)

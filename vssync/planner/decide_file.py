@@ -122,7 +122,7 @@ class _KeyDecision:
     def _can_take(self, copy: OwnedCopy) -> bool:
         """Whether this copy can be used for this key: its mark names the key, or can be updated.
 
-        Without updates, a File that was declared for another key is used nevertheless: it is attached again, since the
+        Where the service updates no attributes, a File whose mark says that it is declared can be used for any key: the
         store cannot hold it a second time.
         """
         if self.context.common.capabilities.attribute_updates:
@@ -284,7 +284,7 @@ class _KeyDecision:
 
 
 def _as_shown(difference: AttributeDifference, *, moved: bool) -> AttributeDifference:
-    """The difference as a plan shows it: a move shows as MOVED; its new `vssync_key` is no change of attributes."""
+    """The difference as a plan shows it: a move shows as MOVED; its new `vssync_key` is not a change of attributes."""
     if not moved:
         return difference
     fields = tuple(field for field in difference.fields if field.name != KEY)

@@ -106,9 +106,9 @@ def _decide_existing(store: DesiredStore, match: StoreMatch, context: PlanContex
     if not (store.external or restores_mark) and (refusal := _refuse_unless_adopted(store, live, match, context)):
         return refusal
     if contents.verdict is Verdict.GHOSTS:  # the service counts files that are gone
-        notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.counted))
+        notes.append(Note(NoteKind.GHOSTS, count=contents.unlisted, detail=contents.mismatch))
     if contents.verdict is Verdict.SHORT:  # the listing may lack files
-        short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.counted)
+        short = StoreChange(Action.REFUSE, (Reason.UNLISTED,), detail=contents.mismatch)
         return StoreDecision(live, short, tuple(notes), planned_files=PlannedFiles.ONLY_LISTED)
     if store.external:
         return StoreDecision(live, notes=tuple(notes))

@@ -218,7 +218,7 @@ def _live_side(owner: str, live: LiveStore, snapshot: Snapshot, store: DesiredSt
         "metadata": {name: value for name, value in live.metadata.items() if mark and mark.set_by_us(name)},
         "unmanaged": len(classified.others),
     }
-    note = contents.counted if contents.verdict is Verdict.GHOSTS else ""
+    note = contents.mismatch if contents.verdict is Verdict.GHOSTS else ""
     return StoreSide(settings, values, live_content_digest(classified, files, ignored_names), note=note)
 
 

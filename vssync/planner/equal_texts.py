@@ -23,7 +23,7 @@ from vssync.planner.takeover import describe_uncompared
 from vssync.text import join_first
 
 _WITHOUT_CHUNKS = (FileStatus.FAILED, FileStatus.CANCELLED)
-_NONE: frozenset[str] = frozenset()
+_NO_TEXTS: frozenset[str] = frozenset()
 
 
 def order_equal_texts(
@@ -94,7 +94,7 @@ def _texts_of(file: LiveFile | RecordedCopy, snapshot: Snapshot) -> frozenset[st
 
 def _texts_by_id(file_id: str, snapshot: Snapshot) -> frozenset[str]:
     upload = snapshot.uploads.get(file_id)
-    return frozenset((upload.sha256,)) if upload and upload.sha256 else snapshot.texts.get(file_id, _NONE)
+    return frozenset((upload.sha256,)) if upload and upload.sha256 else snapshot.texts.get(file_id, _NO_TEXTS)
 
 
 def _removed_copies(change: FileChange) -> list[RecordedCopy]:
@@ -121,7 +121,7 @@ class _Texts:
 
     def _desired_texts(self, file: DesiredFile | None) -> frozenset[str]:
         if file is None:
-            return _NONE
+            return _NO_TEXTS
         return frozenset((file.sha256,)) if file.sha256 else _texts_by_id(file.file_id, self.context.common.snapshot)
 
     def _removed_texts(self, change: FileChange) -> set[str]:

@@ -17,7 +17,7 @@ from vssync.planner.context import Scope
 from vssync.providers import PROVIDERS, Bucket, Provider
 
 _BATCHES = {"batches", "batch_files"}  # the capabilities that say whether files can be attached in batches
-# To be sure that there are no batches. One that is accepted, and whose files are ignored, takes four more.
+# Until a run is sure that the service takes no batches; if it accepts one and attaches nothing, four more.
 _REQUESTS_TO_TRY_A_BATCH = 4
 _POLLS = 64  # of a wait in which nothing moves: after 0.5 s, then ever later up to 10 s, until ten minutes are over
 
@@ -108,11 +108,10 @@ def _cost_with(plan: Plan, provider: Provider | None, capabilities: Capabilities
 
 
 def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabilities) -> int:
-    """Requests about what the changes do not show: who else holds uploads to delete, and whether search sees updates.
+    """Requests that no change shows: which other stores hold uploads to delete, and whether search sees updates.
 
-    `stores` are all that the service lists. Before uploads are deleted, each that the plan did not read is asked if it
-    holds one: by listing its files, or by asking for one upload after the other. Uploads in expired stores are deleted
-    as well.
+    `stores` are all that the service lists. Before uploads are deleted, each store that the plan did not read is asked
+    for them: by listing its files, or for one upload after the other. Uploads in expired stores are deleted as well.
     """
     replaced = (store for store in plan.stores if store.action is Action.REPLACE)
     expired_ids = {store.id for store in replaced if store.change and Reason.EXPIRED in store.change.reasons}
@@ -202,10 +201,10 @@ def _count_pages(count: int) -> int:
 
 
 def _count_closing_requests(plan: Plan) -> int:
-    """Requests to be sure at the end of an apply, and to delete uploads.
+    """Requests at the end of an apply: to check what it did, and to delete uploads.
 
-    New stores, copies that another run attached as well, and what was deleted are looked for; and where no file of ours
-    was listed yet, whether listings have attributes.
+    It looks for new stores, for what it deleted, and for copies that another run attached as well. Where the plan lists
+    no file of ours, an apply also finds out whether listings have attributes.
     """
     listings = [
         _count_pages(store.live + count_attached(store))
@@ -329,7 +328,7 @@ def _count_file_requests(change: FileChange) -> int:
 
 
 def _is_stamped(plan: Plan, store: StorePlan, capabilities: Capabilities) -> bool:
-    """Whether an apply leaves its stamp in a store: it writes to it, and leaves nothing undone."""
+    """Whether an apply leaves its stamp (`vssync_applied`) in a store: it writes to it, and leaves nothing undone."""
     if not (capabilities.store_updates and may_be_stamped(plan, store)):
         return False
     actions = {change.action for change in (*store.files, *store.batches, store.change) if change}

@@ -25,7 +25,7 @@ class StoreMatch:
 
     live: tuple[LiveStore, ...] = ()  # without the expired ones
     expired: tuple[LiveStore, ...] = ()  # these count only if nothing else matches
-    lacks_mark: bool = False  # only the name matches, or the `id:` of a store to remove, and no mark of ours
+    lacks_mark: bool = False  # they match by name alone, or by the `id:` of a store to remove
 
     @classmethod
     def of(cls, stores: Sequence[LiveStore], *, lacks_mark: bool = False) -> StoreMatch:

@@ -182,7 +182,7 @@ def _too_many_message(count: int, verb: str, store: StorePlan, limit: Limit | No
 def _commands(store: StorePlan, plan: Plan, allowing: Options | None = None) -> tuple[str, ...]:
     """The next commands to choose from: one with the options that allow it, one that leaves the store out."""
     choices = [("If this is intended:", allowing)] if allowing else []
-    key = store.store_key  # what `--exclude` takes: `store.key` may have the id of one of several
+    key = store.store_key  # for `--exclude`: `store.key` ends in `@id` where several stores have one key
     if any(other.store_key != key for other in plan.stores):
         choices.append((f"Without {key}:", replace(plan.options, excludes=(*plan.options.excludes, key))))
     width = max((len(purpose) + 2 for purpose, _ in choices), default=0)

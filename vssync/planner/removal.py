@@ -168,7 +168,7 @@ def _delete_store(leaving: _LeavingStore, reason: Reason) -> _RemovalDecision:
         is_or_are = "is" if not_ours == 1 else "are"
         problems = [f"{count_noun(not_ours, 'file')} in it {is_or_are} not ours"] if not_ours else []
         if unlisted:
-            problems.append(f"{contents.counted}, so {unlisted:,} more may not be ours")
+            problems.append(f"{contents.mismatch}, so {unlisted:,} more may not be ours")
             way_out = f"try again later, or {way_out}"
         return _refuse((reason, Reason.NOT_ALLOWED), f"{', and '.join(problems)}: {way_out}")
     copy_groups = (*leaving.classified.ours.values(), *([copy] for copy in leaving.classified.provisional))

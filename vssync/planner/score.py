@@ -130,8 +130,8 @@ class StoreKeys:
         declared, left_out = KeyIndex(file.key for file in store.files), KeyIndex(store.skipped)
         if files is None:
             return cls(declared, left_out, store.skipped)
-        marked = sorted((file for file in files if KEY in file.attributes), key=lambda file: not _is_searchable(file))
-        live = {str(file.attributes[KEY]): file for file in reversed(marked)}  # of a key, the first
+        marked = sorted((file for file in reversed(files) if KEY in file.attributes), key=_is_searchable)
+        live = {str(file.attributes[KEY]): file for file in marked}  # of several copies the last: one that search finds
         return cls(declared, left_out, store.skipped, live, KeyIndex(live))
 
 

@@ -65,7 +65,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     wanted_files = digest_files(context.store)
     in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
     decided = list(refuse_unreadable(wanted_files, classified, context))
-    refused_keys = {change.key for change in decided if change.desired}  # a refusal without a key is for a File id
+    refused_keys = {change.key for change in decided if change.desired}  # the others name a File, not a key
     undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
     planned = [wanted for wanted in in_scope if wanted.key not in refused_keys]
     assigned = assign_copies(planned, undesired, classified)
@@ -93,7 +93,7 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     live_notes = _notes_on_live_files(in_scope, classified, changes, context)
     text_notes = note_equal_texts(wanted_files, context)
     notes = (*takeovers.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
-    unchanged_count = len(unchanged) - len(gone_notes)  # what is listed and has lost its File is not as it should be
+    unchanged_count = len(unchanged) - len(gone_notes)  # a listed copy whose File is gone is not as desired
     return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, unchanged_count)
 
 
@@ -205,7 +205,7 @@ def _finished_moves(
 
 
 def _join_finished_moves(changes: Sequence[FileChange], deletions: Iterable[FileChange]) -> list[FileChange]:
-    """All changes, with the old copies of a moved file in the change of its new key: that may replace the kept copy."""
+    """All changes; the old copies of a moved file go with the change of its new key, if there is one."""
     refusals = [change for change in changes if change.action is Action.REFUSE]
     by_key = {change.key: change for change in changes if change.action is not Action.REFUSE}
     others: list[FileChange] = []

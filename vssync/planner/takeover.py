@@ -70,8 +70,8 @@ def assign_copies(
 ) -> AssignedCopies:
     """Assigns our copies to the keys they are marked for, but those of a declared File to the key that declares it.
 
-    `undesired` are our copies under keys that are not in the manifest. Where a key declares one of them, the undeclared
-    copies of the same old key go with it, to the first key that does.
+    `undesired` are our copies under keys that are not in the manifest. When one of them is declared, the other copies
+    of its old key go along.
     """
     assigned = AssignedCopies(classified.ours, undesired, classified.provisional)
     groups = {copy.id: copies for copies in assigned.available for copy in copies}
@@ -166,10 +166,9 @@ def _find_former_copies(
     by_path = [wanted for wanted in takers if not wanted.declared_id]
     if not (by_path and context.store.prune):
         return {}
-    # The copies of a former key by what they are, and by that and their upload name. Sorted backwards, since they are
-    # taken from the end.
+    # Sorted backwards, since they are taken from the end.
     with_content = defaultdict[tuple[str, str], list[Copies]](list)  # by content and chunking
-    with_name = defaultdict[tuple[str, str, str], list[Copies]](list)
+    with_name = defaultdict[tuple[str, str, str], list[Copies]](list)  # by content, chunking and upload name
     for copies in sorted(available, key=lambda copies: copies[0].key, reverse=True):
         marks = [(copy.mark, copy) for copy in copies if copy.state(context.now) is CopyState.COMPLETED]
         for content, chunking in {(mark.content, mark.chunking_digest) for mark, _ in marks}:
