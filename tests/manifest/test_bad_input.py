@@ -337,7 +337,6 @@ def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str
         ("defaults: {extensions: [.adoc]}\n" + STORE, "extensions", "formats:\n  .adoc: .adoc"),
         ("batch: {size: 3}\n" + STORE, "batch", "service:\n  capabilities: {batch_size: 500}"),
         (STORE + "    batch: {size: 3}", "batch", "service:\n  capabilities: {batch_size: 500}"),
-        ("service: {batch_size: 3}\n" + STORE, "batch_size", "capabilities:\n  batch_size: 500"),
         (FILES + "      - {path: docs/**, not: [prod]}", "not", 'only: ["!prod"]'),
         (STORE + "    max_chunk_size_tokens: 800", "max_chunk_size_tokens", "chunking: {size: 800, overlap: 400}"),
         ("defaults: {chunk_overlap: 8}\n" + STORE, "chunk_overlap", "chunking: {size: 800, overlap: 400}"),
@@ -349,6 +348,9 @@ def test_what_every_manifest_begins_with(tmp_path: Path, text: str, message: str
         (STORE + "    chunking: {static: {}, size: 800, overlap: 8}", "static", "chunking: {size: 800, overlap: 400}"),
         (STORE + "    path: docs/**", "path", "files:\n  - path: docs/**/*.md"),
         (STORE + "    exclude: [docs/drafts]", "exclude", "files:\n  - {path: docs/**/*.md, exclude: [docs/drafts]}"),
+        ("questions: q.yaml\n" + STORE, "questions", "stores:\n  guide: {tests: questions.yaml}"),
+        (STORE + "    questions: [{ask: x}]", "questions", "tests: questions.yaml"),
+        (FILES + "      - {path: a.md, name: sso.md}", "name", "filename: sso.md"),
         (STORE + "    max_delete: 10%", "max_delete", "guards: {max_delete: 30%, max_replace: 50%}"),
     ],
 )
@@ -358,6 +360,36 @@ def test_what_people_write_from_habit_is_shown_in_its_own_form(
     problem = next(problem for problem in load_problems(tmp_path, text) if "unknown field" in problem.message)
     assert f"unknown field `{field}`" in problem.message
     assert f"write\n{indent(form, ' ' * 6)}" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("skip: [empty]\n" + STORE, "in `defaults` or in `stores.NAME`"),
+        ("region: x\n" + STORE, "in `service`"),
+        ("service: {batch_size: 3}\n" + STORE, "in `service.capabilities`"),
+        ("path: docs/*.md\n" + STORE, "in `defaults.files[0]` or in `stores.NAME.files[0]`"),
+        (STORE + "    provider: oci\n", "in `service`"),
+        (STORE + "    include: [more.yaml]\n", "at the top of the manifest"),
+        (STORE + "    match: docs\n", "in `stores.guide.overrides[0]`"),
+        (STORE + "    overrides: [{match: docs, skip: [empty]}]\n", "in `stores.guide`"),
+        (FILES + "      - {path: a}\n      - {path: b, batch_size: 3}\n", "in `service.capabilities`"),
+        ("service: {owner: x}\n" + STORE, "at the top of the manifest"),
+        (
+            "environments: {dev: {files: []}}\n" + STORE,
+            "in `environments.dev.defaults` or in `environments.dev.stores.NAME`",
+        ),
+    ],
+)
+def test_a_field_that_other_mappings_have_is_told_where_it_belongs(tmp_path: Path, text: str, place: str) -> None:
+    (hint,) = [each.hint for each in load_problems(tmp_path, text) if "unknown field" in each.message]
+    assert hint == f"it belongs {place}"
+
+
+def test_a_field_of_the_manifest_in_an_included_file_is_sent_there(tmp_path: Path) -> None:
+    write_files(tmp_path, {"more.yaml": "service: {provider: local}\nstores: {a: {files: [{path: docs/intro.md}]}}\n"})
+    (problem,) = load_problems(tmp_path, "include: [more.yaml]\n" + FILES + "      - path: docs/*.md\n")
+    assert (Path(problem.file).name, problem.hint) == ("more.yaml", "it belongs at the top of the manifest")
 
 
 @pytest.mark.parametrize("wrong", ["gaurds", "guard", "guads"])

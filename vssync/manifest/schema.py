@@ -35,7 +35,9 @@ _EXAMPLES = {
     ("extensions", "formats"): "formats:\n  .adoc: .adoc",
     ("batch", "service"): "service:\n  capabilities: {batch_size: 500}",
     ("batch", "guards"): "service:\n  capabilities: {batch_size: 500}",
-    ("batch_size", "capabilities"): "capabilities:\n  batch_size: 500",
+    ("questions", "stores"): "stores:\n  guide: {tests: questions.yaml}",
+    ("questions", "tests"): "tests: questions.yaml",
+    ("name", "file_id"): "filename: sso.md",
     ("not", "only"): 'only: ["!prod"]',
     **{(name, "removed"): "removed: delete" for name in ("delete", "deleted", "destroy", "state", "ensure")},
     ("keep", "removed"): "removed: keep",
@@ -70,8 +72,9 @@ def validate_tree(tree: Mapping[str, Any], schema: Mapping[str, Any], definition
         return ()
     from vssync.manifest.validator import SchemaValidator  # most trees need no jsonschema
 
+    manifest, _ = compile_schema(schema, "")
     errors = SchemaValidator(inlined).iter_errors(tree)
-    return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error))
+    return tuple(diagnostic for error in errors for diagnostic in _to_diagnostics(error, manifest))
 
 
 CompiledSchema = tuple[Mapping[str, Any], Check]
@@ -107,8 +110,11 @@ def _inline_references(node: Any, schema: Mapping[str, Any], inlined: dict[str, 
     return {name: _inline_references(value, schema, inlined) for name, value in node.items()}
 
 
-def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
-    """The diagnostics for one of jsonschema's errors: several, one, or none if another error reports the same."""
+def _to_diagnostics(error: Violation, manifest: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """The diagnostics for one of jsonschema's errors: several, one, or none if another error reports the same.
+
+    `manifest` is the form of a whole manifest, or of a file of questions.
+    """
     path: TreePath = tuple(error.absolute_path)
     subject = f"`{format_path(path)}`"
     if error.validator == "additionalProperties":
@@ -118,7 +124,8 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
             if name not in allowed and not (name.startswith("x-") and takes_x_fields):
                 parent = f" in {subject}" if path else ""
                 message = f"unknown field `{shorten_middle(name, MAX_VALUE_WIDTH)}`{parent}"
-                yield Diagnostic((*path, name), message, _unknown_field_hint(name, allowed), at_name=True)
+                hint = _unknown_field_hint(name, allowed, path, manifest)
+                yield Diagnostic((*path, name), message, hint, at_name=True)
     elif error.validator == "required":
         # jsonschema reports each missing name, and lists all required names each time; identical problems are merged in
         # ManifestError.
@@ -133,7 +140,7 @@ def _to_diagnostics(error: Violation) -> Iterator[Diagnostic]:
         yield Diagnostic(path, *_explain(error, subject))
 
 
-def _unknown_field_hint(name: str, allowed: list[str]) -> str:
+def _unknown_field_hint(name: str, allowed: list[str], path: TreePath, manifest: Mapping[str, Any]) -> str:
     """A hint for a field that is not among those allowed beside it."""
     examples = (example for (unknown, other), example in _EXAMPLES.items() if unknown == name and other in allowed)
     if example := next(examples, ""):
@@ -141,7 +148,29 @@ def _unknown_field_hint(name: str, allowed: list[str]) -> str:
     is_in_service = "data_url" in allowed  # which no other mapping has
     hint = _SERVICE_HINTS.get(name.replace("-", "_")) if is_in_service else ""
     choices = ", ".join(other for other in allowed if other != "$schema")
-    return hint or did_you_mean(name, allowed) or f"allowed here: {choices}"
+    return hint or _places_hint(name, path, manifest) or did_you_mean(name, allowed) or f"allowed here: {choices}"
+
+
+def _places_hint(name: str, path: TreePath, manifest: Mapping[str, Any]) -> str:
+    """Where a field belongs that other mappings of the manifest have: what is nearest to the path, and least deep."""
+    by_distance: dict[tuple[int, int], list[str]] = {}
+    for place in _find_places(name, manifest, path, ()):
+        shared = sum(place[:length] == path[:length] for length in range(1, len(place) + 1))
+        depth = len(place) + ("defaults" in place)  # so that it is as deep as `stores.NAME`
+        where = f"in `{format_path(place)}`" if place else "at the top of the manifest"
+        by_distance.setdefault((-shared, depth), []).append(where)
+    return f"it belongs {_join_alternatives(by_distance[min(by_distance)])}" if by_distance else ""
+
+
+def _find_places(name: str, form: Mapping[str, Any], path: TreePath, place: TreePath) -> Iterator[TreePath]:
+    """The mappings that have this field; where their names are free, they are those of the path."""
+    free: str | int = path[len(place)] if path[: len(place)] == place != path else "NAME"
+    fields, of_any = form.get("properties", {}), form.get("additionalProperties")
+    if name in fields:
+        yield place
+    for field, below in [*fields.items(), (free, of_any), (0, form.get("items"))]:
+        if isinstance(below, dict):
+            yield from _find_places(name, below, path, (*place, field))
 
 
 def _type_hint(value: object, allowed_types: list[str]) -> str:
