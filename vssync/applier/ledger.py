@@ -175,10 +175,11 @@ class UploadLedger:
         with self._lock:
             unattached = [(id_, entry) for id_, entry in self._entries.items() if entry.state in _UNATTACHED]
             unattached.sort(key=lambda pair: _UNATTACHED.index(pair[1].state))
-            is_open = [interrupted and entry.is_sent for _, entry in unattached]
             orphans = (
-                Orphan(id_, f"{entry.description}, as far as is known" if open_ else entry.description, open_)
-                for (id_, entry), open_ in zip(unattached, is_open, strict=True)
+                Orphan(id_, f"{entry.description}, as far as is known", suspected=True)
+                if interrupted and entry.is_sent
+                else Orphan(id_, entry.description)
+                for id_, entry in unattached
             )
             return (*orphans, *self._suspects)
 

@@ -44,7 +44,7 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
 def find_closest(word: str, allowed: Iterable[str]) -> str:
     """The allowed word or path that was meant; empty if none resembles this one.
 
-    A path means the one file of the same name in another folder, if there is exactly one.
+    A path is taken for that of the only file of the same name, if there is just one.
     """
     names, folded = {name.casefold(): name for name in allowed}, word.casefold()
     same_file = [name for name in names if _file_name(name) == _file_name(folded)]

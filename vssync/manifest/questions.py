@@ -151,7 +151,7 @@ def matches_key(pattern: str, key: str) -> bool:
 
 
 def find_unanswerable(questions: QuestionSet, store: DesiredStore) -> Iterator[Diagnostic]:
-    """For each of `expect` that no file declared for the store can satisfy, what is wrong."""
+    """A diagnostic for each pattern of `expect` that no declared file of the store can satisfy."""
     keys, left_out = KeyIndex(file.key for file in store.files), KeyIndex(store.skipped)
     attributes, hints = {file.key: file.attributes for file in store.files}, 0
     for number, question in enumerate(questions.questions):

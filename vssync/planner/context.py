@@ -77,6 +77,7 @@ class Scope:
         )
 
     def touches_store(self, store_key: str) -> bool:
+        """Whether anything in a store may be changed."""
         is_targeted = not self.targets or any(address.matches_store(store_key) for address in self.targets)
         return is_targeted and not any(address.names_whole_store(store_key) for address in self.excludes)
 

@@ -140,7 +140,7 @@ def _is_searchable(file: LiveFile) -> bool:
 
 
 def judge(question: Question, hits: tuple[RankedHit, ...]) -> QuestionResult:
-    """What the hits of a search for at most `top` results say."""
+    """The result of a question, from the hits of a search for at most `top` results."""
     hits = hits[: question.top]
     expected = tuple(_rank_in(hits, pattern) for pattern in question.expect)
     broken = tuple(found for pattern in question.never if (found := _rank_in(hits, pattern)).rank)
