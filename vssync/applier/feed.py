@@ -117,7 +117,7 @@ class StoreFeed:
         files = self._preparation.begin(self._prepare, puts)
         self._preparing.append((puts, files))
         if self._store.is_provisioning:
-            files()
+            files()  # returns when they are prepared
         elif len(self._preparing) > self._ahead:
             self._attach_next()
 

@@ -42,7 +42,7 @@ class LedgerEntry:
     state: UploadState
     description: str = ""  # as a report says it
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
-    is_sent: bool = False  # a request to attach or delete it was
+    is_sent: bool = False  # a request to attach or delete it
 
 
 def upload_identity(file: DesiredFile) -> UploadIdentity:
