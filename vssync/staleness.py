@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vssync.document import json_value
+from vssync.model.convergence import OPEN_NOTES
 from vssync.model.digests import chunking_digest
 from vssync.model.marks import STORE_APPLIED, STORE_BATCHES, Mark
 from vssync.model.plan import Action, BatchChange, FileChange, Plan, Reason, StoreChange, StorePlan
@@ -209,6 +210,7 @@ def _is_requested_copy(change: FileChange, seen: SeenCopies) -> bool:
 def already_applied(saved: Plan, fresh: Plan) -> tuple[str, ...]:
     """The addresses of saved changes that are no longer needed, in the plan's order, each once."""
     left = {address for store in fresh.stores for address, _ in _addressed_changes(store)}
+    left |= {f"{store.key}/{note.key}" for store in fresh.stores for note in store.notes if note.kind in OPEN_NOTES}
     needed = [(address, writes) for store in saved.stores for address, writes in _addressed_changes(store)]
     return tuple(dict.fromkeys(address for address, writes in needed if writes and address not in left))
 

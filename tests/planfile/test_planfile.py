@@ -29,9 +29,10 @@ from tests.render.builders import (
 )
 from vssync.document import FORMAT
 from vssync.errors import VssyncError
+from vssync.model.convergence import OPEN_NOTES
 from vssync.model.digests import mark_for
 from vssync.model.marks import Origin, UnreadableMark
-from vssync.model.plan import Action, BatchChange, FieldChange, FileChange, Plan, Reason, StoreChange
+from vssync.model.plan import Action, BatchChange, FieldChange, FileChange, Note, Plan, Reason, StoreChange
 from vssync.model.state import DesiredFile, FileCounts, FileStatus, Scalar, StoreSettings
 from vssync.planfile import dump, dump_lines, load
 from vssync.staleness import already_applied, check_stale, replaced_since
@@ -313,6 +314,7 @@ OTHER = desired(sha256="77" * 32)
         (store(change=NEW_STORE, id=""), store(), ("guide",)),
         (store(batches=builders.batches()), store(), (f"guide/{builders.batches()[0].id}",)),
         (store(superseded("a"), superseded("b")), store(), ("guide/docs/a.md",)),
+        *((store(create()), store(notes=(Note(kind, "docs/a.md"),)), ()) for kind in sorted(OPEN_NOTES)),
     ],
 )
 def test_what_is_already_so_is_addressed(saved: Any, fresh: Any, addresses: tuple[str, ...]) -> None:

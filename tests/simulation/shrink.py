@@ -9,7 +9,7 @@ from dataclasses import replace
 from tests.simulation.histories import History, Step
 from tests.simulation.play import Played, play
 
-MOST_TRIES = 400
+MOST_TRIES = 150
 
 
 def kind_of(error: BaseException | None) -> str:

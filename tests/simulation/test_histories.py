@@ -7,19 +7,23 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.__main__ import describe
-from tests.simulation.histories import History, Step, history_of
+from tests.simulation.histories import History, Step
 from tests.simulation.play import play
+from tests.simulation.scenes import history_of
+from tests.simulation.shrink import shrink
 
-SOON, A_TIME, ALL = 20, 20, 1000  # seeds of every run of the tests, those of one test, and all of the slow ones
+SOON, A_TIME, ALL = 20, 20, 60  # seeds of every run of the tests, those of one test, and all of the slow ones
 FOUND = {  # what histories found, as they were shrunk
-    "interrupted between the journal's line of an upload and the run's own": History(
-        seed=28,
+    "a saved plan with a capability that is stated as false": History(
+        seed=11, dialect="local,garbles-names=on", steps=(Step("plan --out"), Step("apply PLAN"))
+    ),
+    "a request that waited for its turn when the run was interrupted counted as sent": History(
+        seed=158,
         steps=(
-            Step("toggle_store"),
             Step("apply"),
-            Step("edit_file", pick=61),
+            Step("add_file"),
             Step("pull"),
-            Step("apply --replace docs/a.md", stop="interrupted", at=75),
+            Step("apply", faults=("late-ingestion=30000",), stop="interrupted", at=136),
         ),
     ),
 }
@@ -28,7 +32,7 @@ FOUND = {  # what histories found, as they were shrunk
 def assert_holds(history: History) -> None:
     played = play(history)
     if played.error:
-        pytest.fail(describe(played), pytrace=False)
+        pytest.fail(f"{played.error}\n{describe(shrink(played))}", pytrace=False)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,18 @@ def test_a_history_ends_well_and_is_told_truly(first: int) -> None:
 @pytest.mark.parametrize("name", FOUND)
 def test_what_was_found_stays_mended(name: str) -> None:
     assert_holds(FOUND[name])
+
+
+@pytest.mark.parametrize("stop", ["killed", "interrupted"])
+@pytest.mark.parametrize(
+    "first", [pytest.param(at, marks=[] if at == 150 else [pytest.mark.slow]) for at in range(0, 500, 10)]
+)
+def test_whenever_a_run_is_stopped_the_next_one_ends_it(stop: str, first: int) -> None:
+    """And the report of one that was interrupted names every upload."""
+    edits = (Step("apply"), Step("toggle_store"), Step("edit_file"), Step("remove_file", pick=2), Step("pull"))
+    points = range(first, first + 10, 5) if first != 150 else (130, 155)  # about where it uploads and attaches
+    for at in points:
+        assert_holds(History(at, (*edits, Step("apply", stop=stop, at=at), Step("apply"))))
 
 
 @pytest.mark.parametrize(

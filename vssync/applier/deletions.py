@@ -209,6 +209,7 @@ def _delete_unheld(
     unheld = [file_id for file_id in pending if file_id not in holders]
 
     def delete(file_id: str) -> None:
+        run.ledger.record_sent([file_id])
         try:
             run.writes.delete_upload(file_id)
             run.ledger.record_closed(file_id)
@@ -291,7 +292,7 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
 
 
 def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
-    """Reports each file that another run attached as well, one of each store that has left it, and a store that is gone.
+    """Reports files that another run attached as well, one of each store that has left it, and stores that are gone.
 
     The next apply removes one of two copies. Only the newest files are listed: as many as this run attached, and a page
     of those that others may have attached. Of those brought in that are not among them, one is asked for.

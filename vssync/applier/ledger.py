@@ -42,7 +42,7 @@ class LedgerEntry:
     state: UploadState
     description: str = ""  # as a report says it
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
-    is_sent: bool = False  # a request to attach it was sent
+    is_sent: bool = False  # a request to attach or delete it
 
 
 def upload_identity(file: DesiredFile) -> UploadIdentity:
@@ -116,7 +116,7 @@ class UploadLedger:
         self._move(file_id, UploadState.LOOSE, description)
 
     def record_sent(self, file_ids: Iterable[str]) -> None:
-        """Records that a request to attach these Files goes out; a run that ends before the reply cannot know more."""
+        """Records that a request to attach or delete these goes out: a run that ends before the reply knows no more."""
         with self._lock:
             for entry in filter(None, map(self._entries.get, file_ids)):
                 entry.is_sent = True
@@ -175,10 +175,11 @@ class UploadLedger:
         with self._lock:
             unattached = [(id_, entry) for id_, entry in self._entries.items() if entry.state in _UNATTACHED]
             unattached.sort(key=lambda pair: _UNATTACHED.index(pair[1].state))
-            is_open = [interrupted and entry.is_sent for _, entry in unattached]
             orphans = (
-                Orphan(id_, f"{entry.description}, as far as is known" if open_ else entry.description, open_)
-                for (id_, entry), open_ in zip(unattached, is_open, strict=True)
+                Orphan(id_, f"{entry.description}, as far as is known", suspected=True)
+                if interrupted and entry.is_sent
+                else Orphan(id_, entry.description)
+                for id_, entry in unattached
             )
             return (*orphans, *self._suspects)
 
