@@ -187,7 +187,7 @@ def _why(run: Run) -> str:
         if each["status"] != "done"
     ]
     held = [
-        f"{store['key']}: {store['unlisted']} unlisted, {[change['reasons'] for change in store['changes']]}"
+        f"{store['key']}: {store.get('unlisted', 0)} unlisted, {[change['reasons'] for change in store['changes']]}"
         for store in document.get("stores", ())
         if isinstance(store, dict) and "changes" in store
     ]
