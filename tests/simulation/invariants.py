@@ -120,7 +120,8 @@ class Watch:
         if said[0] != said[1] and owner not in ("", actor.owner):
             yield f"changes the store {old.id} ({old.name}) of {owner}"
         for file in old.files:
-            if f"{old.id}/{file.id}" not in self.unmarked and (problem := _problem(actor, file, new.file(file.id))):
+            is_judged = f"{old.id}/{file.id}" not in self.unmarked and not file.is_leaving
+            if is_judged and (problem := _problem(actor, file, new.staying_file(file.id))):
                 yield f"{old.name}: {problem}"
         if not actor.has_company:
             yield from _gaps(actor, old, new)
@@ -136,7 +137,7 @@ def _problem(actor: Actor, old: TrueFile, new: TrueFile | None) -> str:
 
 
 def _marked(state: State) -> set[str]:
-    return {file.id for store in state.stores.values() for file in store.files if file.owner}
+    return {file.id for store in state.stores.values() for file in store.files if file.owner and not file.is_leaving}
 
 
 def _gaps(actor: Actor, old: TrueStore, new: TrueStore) -> Iterator[str]:
@@ -151,4 +152,4 @@ def _gaps(actor: Actor, old: TrueStore, new: TrueStore) -> Iterator[str]:
 
 
 def _completed(copies: list[TrueFile] | None) -> bool:
-    return any(copy.status == "completed" and copy.sha256 for copy in copies or ())
+    return any(copy.status == "completed" and copy.sha256 and not copy.is_leaving for copy in copies or ())
