@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from vssync.applier.writes import Writes
 from vssync.commands.apply import apply_plan, locked_journal
 from vssync.commands.batches import cancel_batch, list_batches
 from vssync.commands.destroy import plan_destruction
-from vssync.errors import Interrupted
+from vssync.errors import Answer, Interrupted, LostReply
 from vssync.journal import records
 from vssync.journal.interrupted import describe_interrupted
 from vssync.journal.records import (
@@ -37,7 +37,7 @@ from vssync.journal.records import (
     encode_line,
     read_records,
 )
-from vssync.journal.writer import Journal
+from vssync.journal.writer import Journal, read_past
 from vssync.model.state import FileStatus
 
 MANIFEST = """\
@@ -359,3 +359,24 @@ def test_what_an_interrupted_run_sent_to_be_attached_gets_time_to_end(
             with locked_journal(session, on_wait=told.append):
                 assert place.clock.waits == expected
             assert len(told) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("operation", "kept", "left"),
+    [
+        (Operation.ATTACH, None, (0, 1)),
+        (Operation.ATTACH, (), (0, 0)),
+        (Operation.UPLOAD, None, (1, 0)),
+        (Operation.UPLOAD, (), (1, 0)),  # it may exist all the same
+    ],
+)
+def test_a_lost_reply_is_not_waited_for_after_a_run_that_converged(
+    tmp_path: Path, operation: Operation, kept: tuple[str, ...] | None, left: tuple[int, int]
+) -> None:
+    with closing(Journal(tmp_path / "state", lambda: 1)) as journal:
+        journal.mark_as_apply()
+        with pytest.raises(LostReply), journal.around(Write(operation, files=("file-1",))):
+            raise LostReply("reset", Answer("POST", "/v1/files"))
+        journal.end(kept)
+    past = read_past(tmp_path / "state")
+    assert (len(past.suspected), past.attach_sent_at) == left

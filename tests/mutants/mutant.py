@@ -59,5 +59,9 @@ def outdated(mutant: Mutant) -> str:
     if found != 1:
         problem = f"is in {mutant.path} {found} times" if found else f"is no longer in {mutant.path}"
         return f"{mutant.name}: `{mutant.right}` {problem}; update the mutant"
+    try:
+        compile(path.read_text().replace(mutant.right, mutant.wrong), mutant.path, "exec", dont_inherit=True)
+    except SyntaxError:
+        return f"{mutant.name}: is no Python any more, so any test would catch it"
     missing = [test for test in mutant.tests if not (ROOT / test).exists()]
     return f"{mutant.name}: there is no {missing[0]}" if missing else ""

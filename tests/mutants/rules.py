@@ -109,7 +109,7 @@ RULES = (
         "take-an-error-for-success",
         "vssync/api/parse.py",
         'and body.get("error"):',
-        "if False:",
+        "and False:",
         ("tests/api",),
         "A proxy answers 200 with an error in it; apply believes that a file is attached.",
     ),

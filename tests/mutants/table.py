@@ -14,7 +14,8 @@ _HEAD = """\
 # Mutants
 
 What catches each known bug: `python tests/mutants/run.py` writes the first test that fails, and
-`python tests/mutants/run.py --simulation` the first seed of the simulator that does. CONTRIBUTING says how.
+`python tests/mutants/run.py --simulation` a seed of the simulator that does. A bug that no simulated history could show
+is not counted.
 
 {numbers}
 
@@ -53,6 +54,11 @@ def seen_share(mutants: Sequence[Mutant], catches: Mapping[str, Catch]) -> tuple
     return sum(catch.is_seen for catch in visible), len(visible)
 
 
+def _counts(found: Sequence[str]) -> str:
+    missed, not_run = sum(text.startswith(MISSED) for text in found), found.count(_NOT_RUN)
+    return f"catches {len(found) - missed - not_run} and misses {missed}; {not_run} were not tried"
+
+
 def table_text(mutants: Sequence[Mutant], catches: Mapping[str, Catch]) -> str:
     """The table of these mutants, in their order."""
 
@@ -63,10 +69,9 @@ def table_text(mutants: Sequence[Mutant], catches: Mapping[str, Catch]) -> str:
             seed = f"not counted: {mutant.blind_spot}" if mutant.blind_spot else catch.seed
             yield f"| `{mutant.name}` | {mutant.history} | {test} | {seed} |\n"
 
-    caught = sum(catches.get(mutant.name, Catch()).test not in (_NOT_RUN, MISSED) for mutant in mutants)
-    seen, visible = seen_share(mutants, catches)
-    numbers = (
-        f"Of {len(mutants)} mutants, tests catch {caught}. Of the {visible} that a simulated history can show, "
-        f"the simulator alone finds {seen}."
-    )
+    found = [catches.get(mutant.name, Catch()) for mutant in mutants]
+    visible = [catch for mutant, catch in zip(mutants, found, strict=True) if not mutant.blind_spot]
+    by_tests = _counts([catch.test for catch in found])
+    numbers = f"The suite {by_tests}. Of the {len(visible)} that a simulated history can show, the simulator alone "
+    numbers += f"{_counts([catch.seed for catch in visible])}."
     return _HEAD.format(numbers=numbers) + "".join(rows())

@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 
-from tests.simulation.histories import history_of
 from tests.simulation.play import Played, play
+from tests.simulation.scenes import history_of
 from tests.simulation.shrink import shrink
 from vssync.local import database
 
@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many histories")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first")
     parser.add_argument("--verbose", action="store_true", help="print every request of each history")
+    parser.add_argument("--no-shrink", action="store_true", help="print a history that fails as it is")
     options = parser.parse_args()
     gc.set_threshold(20_000, 50, 100)
     database.PRAGMAS = *database.PRAGMAS, "pragma synchronous = off"  # as in every test
@@ -36,7 +37,8 @@ def main() -> int:
                 print(*played.log, sep="\n")
             if played.error:
                 print(f"The history of seed {seed} fails: {played.error}", flush=True)
-                print(describe(shrink(played)))
+                if not options.no_shrink:
+                    print(describe(shrink(played)))
                 return 1
     seconds = time.monotonic() - started
     print(f"{options.seeds:,} histories, from that of seed {options.first} on, in {seconds:.0f} s: all is as promised")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, fields, replace
+from math import inf
 
 from tests.guarantees.worlds.test_mixes import HIDDEN
 from tests.guarantees.worlds.test_switches import ENDS, SETTINGS
@@ -64,7 +65,7 @@ class Step:
 
     @property
     def is_command(self) -> bool:
-        return self.what.split()[0] in ("apply", "plan", "status", "output", "gc")
+        return self.what.split()[0] in ("apply", "plan", "status", "output", "gc", "destroy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class History:
     workers: int = 1
     skew: float = 0.0  # seconds that the second machine's clock is ahead
     restless: float = 0.5  # how often another goes on where several can
+    habits: tuple[str, ...] = ()  # faults that the service always has
+    copes: bool = False  # each run ends with 0 at once that is alone and meets no fault but those
+    patience: float = inf  # the seconds that a run may take
 
     def __str__(self) -> str:
         """As it can be pasted into a test."""
@@ -97,8 +101,8 @@ def step_text(step: Step) -> str:
     return f"Step({', '.join([repr(values.pop('what')), *(f'{name}={value!r}' for name, value in values.items())])})"
 
 
-def history_of(seed: int) -> History:
-    """The history of a seed."""
+def weeks_of(seed: int) -> History:
+    """Some weeks, by a seed."""
     rng = random.Random(f"history {seed}")
     machines = rng.choice((1, 1, 1, 2, 2, 3))
     steps = [Step("apply")]

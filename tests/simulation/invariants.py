@@ -31,6 +31,8 @@ class Actor:
     has_company: bool = False  # somebody else is at work on the service meanwhile
     wanted: Wanted = Wanted("", {}, {})  # noqa: RUF009 (it is frozen)
     adopts: bool = False
+    restored: set[str] = field(default_factory=set)  # ids of stores to which it gave a mark
+    suspects: bool = False  # it is to delete what has our names, too
 
     def begin(self, wanted: Wanted, options: Options) -> None:
         """Its manifest is read."""
@@ -54,7 +56,10 @@ class Watch:
     database: Path
     now: Callable[[], float]
     state: State = field(default_factory=State)
-    made: dict[str, set[str]] = field(default_factory=dict)  # by owner, ids of uploads and stores of its runs
+    made: dict[str, set[str]] = field(
+        default_factory=dict
+    )  # by owner, ids of what is its: made by its runs, or adopted
+    uploaded: set[str] = field(default_factory=set)  # ids of what runs uploaded
     unmarked: set[str] = field(default_factory=set)  # store and file of what runs attached, and have not marked yet
     taken: set[str] = field(default_factory=set)  # uploads that others took out of a store, or the mark from
     _connection: sqlite3.Connection | None = None
@@ -98,9 +103,17 @@ class Watch:
         ours = self.made.setdefault(actor.owner, set())
         for store in before.stores.values():
             yield from self._problems_of_store(actor, store, after.stores.get(store.id))
+        names = {file.filename for store in actor.wanted.stores.values() for file in store.files.values()}
         for file_id in before.uploads.keys() - after.uploads.keys() - ours:
+            if actor.suspects and before.uploads[file_id][1] in names:
+                continue
             yield f"deletes {file_id} ({before.uploads[file_id][1]}), which is not ours"
-        ours |= after.uploads.keys() - before.uploads.keys()
+        for store in before.stores.values():
+            gone = {file.id for file in store.files} & (before.uploads.keys() - after.uploads.keys())
+            if gone and store.mark[0] != actor.owner and store.id not in ours:
+                yield f"deletes {sorted(gone)[0]}, which {store.name} of {store.mark[0] or 'nobody'} holds"
+        self.uploaded |= after.uploads.keys() - before.uploads.keys()
+        ours |= self.uploaded
         ours |= after.stores.keys() - before.stores.keys()
         for store in after.stores.values():
             known = before.stores.get(store.id)
@@ -115,24 +128,37 @@ class Watch:
         if new is None:
             if owner != actor.owner and old.id not in ours:
                 yield f"deletes the store {old.id} ({old.name}) of {owner or 'nobody'}"
+            for file in old.files:
+                if file.owner != actor.owner and f"{old.id}/{file.id}" not in self.unmarked:
+                    yield f"deletes the store {old.id} ({old.name}) with {file.id} of {file.owner or 'nobody'} in it"
             return
         said = (old.name, old.metadata, old.expires_after_days), (new.name, new.metadata, new.expires_after_days)
         if said[0] != said[1] and owner not in ("", actor.owner):
             yield f"changes the store {old.id} ({old.name}) of {owner}"
+        if not owner and new.mark[0] == actor.owner:
+            actor.restored.add(old.id)
         for file in old.files:
-            is_judged = f"{old.id}/{file.id}" not in self.unmarked and not file.is_leaving
-            if is_judged and (problem := _problem(actor, file, new.staying_file(file.id))):
+            if file.is_leaving:
+                continue
+            if old.id in actor.restored and file.owner == actor.owner and not new.staying_file(file.id):
+                yield f"detaches {file.id} in the run that restores the mark of {old.name}"
+            if f"{old.id}/{file.id}" not in self.unmarked and (problem := _problem(actor, old, file, new)):
                 yield f"{old.name}: {problem}"
         if not actor.has_company:
             yield from _gaps(actor, old, new)
 
 
-def _problem(actor: Actor, old: TrueFile, new: TrueFile | None) -> str:
+def _problem(actor: Actor, store: TrueStore, old: TrueFile, changed: TrueStore) -> str:
+    new = changed.staying_file(old.id)
     if old.owner == actor.owner or (new and new.attributes == old.attributes):
         return ""
     if not old.owner and actor.adopts and (new is None or new.owner == actor.owner):
-        wanted = {file.sha256 for store in actor.wanted.stores.values() for file in store.files.values()}
-        return "" if new or old.sha256 in wanted else f"detaches {old.id} ({old.filename}), which nothing equals"
+        wanted = [file for store in actor.wanted.stores.values() for file in store.files.values()]
+        is_adopting = ";adopting" in store.metadata.get("vssync_owner", "")  # then our names are ours
+        may_go = old.sha256 in {file.sha256 for file in wanted} or (
+            is_adopting and old.filename in {file.filename for file in wanted}
+        )
+        return "" if new or may_go else f"detaches {old.id} ({old.filename}), which nothing equals"
     return f"{'changes' if new else 'detaches'} {old.id} ({old.filename}) of {old.owner or 'nobody'}"
 
 

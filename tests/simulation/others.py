@@ -23,6 +23,7 @@ class Others:
     def __init__(self, service: Service, state: Callable[[], State]) -> None:
         self._http = httpx.Client(transport=LocalTransport(service), base_url="http://local/v1")
         self._state = state
+        self.texts: dict[str, str] = {}  # of our documents, by path
 
     def do(self, act: str, pick: int) -> None:
         """One of `ACTS`."""
@@ -97,6 +98,54 @@ class Others:
             body = {"name": "renamed"} if pick % 2 else {"metadata": {**store.metadata, "team": "theirs"}}
             self.ask("POST", f"/vector_stores/{store.id}", json=body)
 
+    def lend_upload(self, pick: int) -> None:
+        """A colleague attaches an upload of ours to a store of theirs."""
+        if found := self.some_file(pick):
+            self._attach_to_theirs(found[1].id)
+
+    def lend_loose(self, pick: int) -> None:
+        """The same with one that no store holds."""
+        state = self._state()
+        held = {file.id for store in state.stores.values() for file in store.files}
+        if loose := sorted(state.uploads.keys() - held, key=lambda id_: (state.uploads[id_], id_)):
+            self._attach_to_theirs(loose[pick % len(loose)])
+
+    def _attach_to_theirs(self, file_id: str) -> None:
+        theirs = next((store.id for store in self.stores() if store.name == "theirs"), "")
+        theirs = theirs or self.ask("POST", "/vector_stores", json={"name": "theirs"}).get("id", "")
+        self.ask("POST", f"/vector_stores/{theirs}/files", json={"file_id": file_id})
+
+    def make_store(self, pick: int) -> None:
+        """Before there is any manifest, somebody fills a store by hand: with our texts, and with older ones."""
+        store = self.ask("POST", "/vector_stores", json={"name": "docs"})
+        for number, (name, text) in enumerate(sorted(self.texts.items())):
+            content = text if (number + pick) % 3 else "x" * len(text)
+            upload = {"file": (name, content.encode())}
+            made = self.ask("POST", "/files", data={"purpose": "assistants"}, files=upload)
+            self.ask("POST", f"/vector_stores/{store['id']}/files", json={"file_id": made["id"]})
+
+    def overwrite_metadata(self, pick: int) -> None:
+        """An application writes metadata of its own, and nothing else."""
+        if stores := self.stores():
+            self.ask("POST", f"/vector_stores/{stores[pick % len(stores)].id}", json={"metadata": {"app": "chat"}})
+
+    def write_odd_mark(self, pick: int) -> None:
+        """Somebody, or a newer version, writes what is no mark to us."""
+        text = ("nonsense", "v2;history;more")[pick % 2]
+        if pick % 3 == 0 and (stores := self.stores()):
+            store = stores[pick % len(stores)]
+            metadata = {"metadata": {**store.metadata, "vssync_owner": text}}
+            self.ask("POST", f"/vector_stores/{store.id}", json=metadata)
+        elif found := self.some_file(pick):
+            self.set_attributes(*found, {**found[1].attributes, "vssync_mark": text})
+
+    def upload_our_size(self, pick: int) -> None:
+        """A person takes a document of ours out, and attaches another of the same name and size."""
+        if found := self.some_file(pick):
+            store, file = found
+            self.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}")
+            self.attach(store, file.filename or "a.md", b"x" * max(1, file.size), {})
+
     def close(self) -> None:
         self._http.close()
 
@@ -105,6 +154,8 @@ ACTS: dict[str, Callable[[Others, int], None]] = {
     act.__name__: act
     for act in (
         *(Others.attach_foreign, Others.upload_our_name, Others.erase_mark, Others.change_attributes),
-        *(Others.detach_file, Others.delete_upload, Others.change_store),
+        *(Others.detach_file, Others.delete_upload, Others.change_store, Others.upload_our_size),
+        *(Others.lend_upload, Others.lend_loose, Others.overwrite_metadata, Others.write_odd_mark),
+        Others.make_store,
     )
 }

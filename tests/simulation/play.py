@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.guarantees.worlds.test_switches import ENDS
 from tests.simulation.commands import as_options
 from tests.simulation.histories import History, Step, step_text
 from tests.simulation.judge import Run
 from tests.simulation.others import ACTS, Others
-from tests.simulation.rest import problems_of_company, problems_of_search
+from tests.simulation.rest import problems_of_company, problems_of_review, problems_of_search
 from tests.simulation.scheduler import Group, Killed, Task
 from tests.simulation.world import Machine, World
 from vssync.model.plan import Options
@@ -59,6 +60,7 @@ class Director:
         self.world, self.at = world, world.at
         self.told: list[str] = []
         self.others = Others(world.watch.around(world.serve, None), lambda: world.watch.state)
+        self.others.texts = world.documents.files
 
     def direct(self) -> None:
         """All of the history. What should not be ends it."""
@@ -67,7 +69,8 @@ class Director:
                 machine.lay(self.world.tree)
             for steps in _together(self.world.history.steps):
                 self._do(steps)
-            self._finish()
+            if not any(setting in ENDS for setting in self.world.history.dialect.split(",")):  # it may never converge
+                self._finish()
         except BaseException as error:
             self.at.fail(error)
 
@@ -88,8 +91,8 @@ class Director:
         if step.is_command:
             group = Group(machine.name, world.history.skew * (step.machine == 1), at=step.at)
             group.stop = STOPS.get(step.stop, Killed)
-            machine.has_company = has_company
-            return self.at.spawn(group, lambda: runs.extend(self._command(machine, step)), is_first=True)
+            machine.has_company, machine.at_work_on = has_company, step.what
+            return self.at.spawn(group, lambda: runs.extend(self._run_step(machine, step)), is_first=True)
         if step.what in ACTS:
             return self.at.spawn(Group("others"), lambda: self.others.do(step.what, step.pick))
         if step.what == "pull":
@@ -102,18 +105,32 @@ class Director:
             getattr(world.documents, step.what)(step.pick)
         return None
 
+    def _run_step(self, machine: Machine, step: Step) -> Iterator[Run]:
+        """A command, which must end as the history says that all do, and do no more than a reviewed plan."""
+        began, saved = self.at.now, Path(f"{machine.folder}.plan.json")
+        reviewed = saved.read_text() if step.what == "apply PLAN" and saved.exists() else ""
+        for run in self._command(machine, step):
+            if (seconds := self.at.now - began) > self.world.history.patience:
+                raise AssertionError(f"{step.what} took {seconds:,.0f} s")
+            is_calm = not (machine.has_company or step.faults or step.stop)
+            if self.world.history.copes and is_calm and run.code != 0:
+                raise AssertionError(f"{step.what} does not cope with what the service does: {_why(run)}")
+            if reviewed and not machine.has_company:
+                _raise_first(problems_of_review(run, reviewed))
+            yield run
+
     def _command(self, machine: Machine, step: Step) -> Iterator[Run]:
         verb, *words = step.what.split()
-        saved = f"{machine.folder}.plan.json"
-        plain = [word for word in words if word in ("--detailed-exitcode", "--suspected")]
-        plain += ["--yes"] if verb == "apply" else []
+        saved, faults = f"{machine.folder}.plan.json", (*self.world.history.habits, *step.faults)
+        plain = [word for word in words if word in ("--detailed-exitcode", "--suspected", "--yes")]
+        plain += {"apply": ["--yes"], "destroy": ["--confirm", self.world.owner]}.get(verb, [])
         options = as_options(words, self.world.history.env)
         if "--out" in words:
             yield machine.run(verb, "--out", saved, options=options)
         elif "PLAN" not in words:
-            yield machine.run(verb, *plain, options=options, faults=step.faults)
+            yield machine.run(verb, *plain, options=options, faults=faults)
         elif Path(saved).exists():
-            yield machine.run(verb, saved, faults=step.faults, saved=True)
+            yield machine.run(verb, saved, faults=faults, saved=True)
 
     # The end
 
@@ -123,12 +140,16 @@ class Director:
         self.at.pause(lambda: False, DAY)
         machine.lay(world.tree)
         machine.has_company = False
-        first = self._run(machine, "apply", "--yes", options=TIDY)
-        if first.code != 0:
-            self._tidy(first)
-            last = self._run(machine, "apply", "--yes", options=TIDY)
-            if last.code != 0:
-                raise AssertionError(f"the end does not converge: {_why(last)}")
+        faults = [fault for step in world.history.steps for fault in step.faults]
+        is_rejected = any(name in fault for fault in faults for name in ("invalid_file", "refused-type"))
+        options = replace(TIDY, retry_failed=is_rejected)  # what failed otherwise is tried again without a word
+        run = self._run(machine, "apply", "--yes", options=options)
+        for _ in range(2):  # the first may do no more than restore a mark
+            if run.code != 0:
+                self._tidy(run)
+                run = self._run(machine, "apply", "--yes", options=options)
+        if run.code != 0:
+            raise AssertionError(f"the end does not converge: {_why(run)}")
         if len(world.machines) > 1:  # a listing that lacks what another machine made cannot be told from a whole one
             for _ in range(world.dialect.short_stores):
                 self.others.ask("GET", "/vector_stores")
@@ -140,9 +161,9 @@ class Director:
         self._run(machine, "status")
         run = self._run(machine, "output")
         _raise_first(problems_of_search(run, self.others, self.world.documents.files))
-        self._collect(run.wanted.owner)
+        self._collect()
 
-    def _collect(self, owner: str) -> None:
+    def _collect(self) -> None:
         """Nothing that runs uploaded is left, but for what somebody else took out of a store or attached."""
         watch, known = self.world.watch, set[str]()
         for machine in self.world.machines:
@@ -150,7 +171,7 @@ class Director:
             run = self._run(machine, "gc", "--suspected", "--yes")
             known |= {orphan["file_id"] for orphan in (run.document or {}).get("orphans", ())}  # may not be deleted
         watch.refresh()
-        loose = (watch.made[owner] & watch.state.uploads.keys()) - watch.state.attached
+        loose = (watch.uploaded & watch.state.uploads.keys()) - watch.state.attached
         if left := loose - watch.taken - known:
             raise AssertionError(f"{sorted(left)[0]} was uploaded, no store holds it, and `gc` does not know it")
 
@@ -159,7 +180,12 @@ class Director:
         names = {file.filename for store in run.wanted.stores.values() for file in store.files.values()}
         kept = {store.name for store in run.wanted.stores.values()}
         for store in run.after.stores.values():
+            if "vssync_owner" in store.metadata and not store.mark[0]:
+                plain = {name: text for name, text in store.metadata.items() if name != "vssync_owner"}
+                self.others.ask("POST", f"/vector_stores/{store.id}", json={"metadata": plain})
             for file in store.files:
+                if file.has_odd_mark:
+                    self.others.set_attributes(store, file, file.plain_attributes)
                 if file.owner != run.wanted.owner and (file.filename in names or store.name not in kept):
                     self.others.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}")
 
@@ -167,9 +193,12 @@ class Director:
         self.told.append(f"at the end: {verb}")
         results: list[Run] = []
         options = replace(options, env=self.world.history.env)
-        task = self.at.spawn(
-            Group(machine.name), lambda: results.append(machine.run(verb, *arguments, options=options)), is_first=True
-        )
+        habits, machine.at_work_on = self.world.history.habits, " ".join((verb, *arguments))
+
+        def run() -> None:
+            results.append(machine.run(verb, *arguments, options=options, faults=habits))
+
+        task = self.at.spawn(Group(machine.name), run, is_first=True)
         self.at.pause(lambda: task.is_done)
         if task.error:
             raise task.error

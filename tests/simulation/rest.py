@@ -38,6 +38,7 @@ def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
     done = [run for run in runs if run.kind == "report" and run.code == 0]
     if len(done) < len(runs):
         return
+    yield from _problems_of_doubles(done, state)
     for run in done:
         case = Case(run)
         for store in run.wanted.stores.values():
@@ -50,6 +51,30 @@ def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
                     continue
                 if not any(copy.status == "completed" and copy.sha256 for copy in copies):
                     yield f"all ended with 0, and {store.key}/{file.key} has no completed copy"
+
+
+def problems_of_review(run: Run, reviewed: str) -> Iterator[str]:
+    """A saved plan names the bytes of each upload that its apply makes, and each file that it takes out of a store."""
+    before, after = run.before, run.after
+    for file_id in after.uploads.keys() - before.uploads.keys():
+        if after.uploads[file_id][0] not in reviewed:
+            yield f"{after.uploads[file_id][1]} was uploaded, and its bytes are not those of the reviewed plan"
+    for file_id in before.attached - after.attached:
+        if file_id not in reviewed:
+            yield f"{file_id} was detached, and the reviewed plan does not name it"
+
+
+def _problems_of_doubles(runs: Sequence[Run], state: State) -> Iterator[str]:
+    """Runs that all ended well left one store of a key, and in it one copy of each file."""
+    for run in runs:
+        for store in run.wanted.stores.values():
+            live = [each for each in state.stores.values() if each.mark == (run.wanted.owner, store.key)]
+            if len(live) > 1:
+                yield f"all ended with 0, and there are {len(live)} stores of {store.key}"
+            for each in live:
+                for digest, copies in each.copies(run.wanted.owner).items():
+                    if digest in store.files and len(copies) > 1:
+                        yield f"all ended with 0, and {store.files[digest].key} is there {len(copies)} times"
 
 
 def _wants(wanted: Wanted, store: WantedStore, file: WantedFile | None = None) -> bool:

@@ -7,14 +7,24 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.__main__ import describe
-from tests.simulation.histories import History, Step, history_of
+from tests.simulation.histories import History, Step
 from tests.simulation.play import play
+from tests.simulation.scenes import history_of
 from tests.simulation.shrink import shrink
 
 SOON, A_TIME, ALL = 20, 20, 60  # seeds of every run of the tests, those of one test, and all of the slow ones
 FOUND = {  # what histories found, as they were shrunk
     "a saved plan with a capability that is stated as false": History(
         seed=11, dialect="local,garbles-names=on", steps=(Step("plan --out"), Step("apply PLAN"))
+    ),
+    "a request that waited for its turn when the run was interrupted counted as sent": History(
+        seed=158,
+        steps=(
+            Step("apply"),
+            Step("add_file"),
+            Step("pull"),
+            Step("apply", faults=("late-ingestion=30000",), stop="interrupted", at=136),
+        ),
     ),
 }
 

@@ -155,8 +155,8 @@ class Documents:
 class Wire(httpx.BaseTransport):
     """The way to the service and back, on which anybody else may overtake; writes down all that passes."""
 
-    def __init__(self, world: World, inner: httpx.BaseTransport, name: str) -> None:
-        self._world, self._inner, self._name = world, inner, name
+    def __init__(self, world: World, inner: httpx.BaseTransport, name: str, spoiled: str = "") -> None:
+        self._world, self._inner, self._name, self._spoiled = world, inner, name, spoiled
         self.count = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -167,7 +167,7 @@ class Wire(httpx.BaseTransport):
         body = sha256(request.read()).hexdigest()[:16]
         at.pause(lambda: False, at.rng.uniform(0.01, 0.3))
         try:
-            response = self._inner.handle_request(request)
+            response = self._answer(request)
             answer = f"{response.status_code} {sha256(response.read()).hexdigest()[:16]}"
         except httpx.TransportError as error:
             answer = type(error).__name__
@@ -177,6 +177,16 @@ class Wire(httpx.BaseTransport):
             self._world.log.append(line)
         at.pause()
         return response
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        """The service's answer. In place of it, something between may say of an error that it is a success."""
+        _, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
+        rng, may = self._world.at.rng, method in (request.method, "*") and request.method != "GET"
+        if not may or rng.random() > (0.3 if share else 0.1):
+            return self._inner.handle_request(request)
+        if rng.random() < 0.5:
+            self._inner.handle_request(request).read()
+        return httpx.Response(200, json={"error": {"message": "upstream"}})
 
     def close(self) -> None:
         self._inner.close()
@@ -189,6 +199,8 @@ class Machine(Shell):
     world: World = field(kw_only=True)
     number: int = field(kw_only=True)
     has_company: bool = False
+    at_work_on: str = ""  # the command
+    has_faults: bool = False
     seed: int = 0
 
     @property
@@ -205,11 +217,14 @@ class Machine(Shell):
 
     @contextmanager
     def open(self, loaded: LoadedManifest, faults: Sequence[str]) -> Iterator[JudgedSession]:
-        command, world = running_command(), self.world
+        command, world, self.has_faults = running_command(), self.world, bool(faults)
         actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
+        actor.suspects = "--suspected" in self.at_work_on
         context = FaultContext(time.sleep, lambda: world.at.now, self.seed)
-        service = with_faults(world.watch.around(world.serve, actor), faults, context)
-        log = RequestLog(Wire(world, LocalTransport(service), self.name))
+        spoiled = next((fault for fault in faults if fault.startswith("spoiled")), "")
+        kept = [fault for fault in faults if fault != spoiled]
+        service = with_faults(world.watch.around(world.serve, actor), kept, context)
+        log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
         witness = Witness(world.watch.database, lambda: world.at.now, log, self.dialect)
         client = connect(world.endpoint, auth=None, clock=Clock(), workers=world.history.workers, transport=log)
         try:
@@ -223,9 +238,14 @@ class Machine(Shell):
 
     def judge(self, run: Run) -> None:
         """With company, or of such a service, what is so at the end of a run need not be what it saw."""
+        if self.at_work_on == "destroy":
+            left = [store for store in run.after.stores.values() if store.mark[0] == run.wanted.owner]
+            if run.code == 0 and left:
+                raise FalseClaimError(f"destroy ended with 0, and {left[0].id} is left")
+            return
         if not (self.has_company or any(name in self.dialect for name in LATE)):
             super().judge(run)
-        if not self.has_company and self.dialect == "local":
+        if not (self.has_company or self.has_faults) and self.dialect == "local":
             for problem in problems_of_cost(run):
                 raise FalseClaimError(problem)
 
@@ -253,6 +273,11 @@ class World:
                     number=number,
                 )
             )
+
+    @property
+    def owner(self) -> str:
+        """Whose everything is that the machines apply."""
+        return "/".join(filter(None, ("history", self.history.env)))
 
     @property
     def endpoint(self) -> Endpoint:

@@ -203,8 +203,6 @@ class Sender:
 
     def _attempt(self, call: Call, parse: Callable[[Any], Any]) -> Reply | tuple[Failure, ServiceError]:
         is_paced = self.limits.take({Bucket.REQUESTS: 1, **call.costs}, call.scope, call.kind if call.is_write else "")
-        with self._lock:
-            self.request_count += 1
         trace = ConnectionTrace()
         access = self._planes[call.plane]
         request = self._http.build_request(
@@ -249,6 +247,8 @@ class Sender:
     ) -> tuple[httpx.Response, float]:
         """The whole answer and the seconds it took, from which gate and pace learn."""
         with self._place() as width:
+            with self._lock:
+                self.request_count += 1
             started = self.clock.monotonic()
             streamed = self._http.send(request, auth=auth, stream=True)
             if streamed.is_error:

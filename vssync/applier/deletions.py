@@ -292,7 +292,7 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
 
 
 def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
-    """Reports each file that another run attached as well, and one of each store that has left it meanwhile.
+    """Reports each file that another run attached as well and, for each store, one file that has left it meanwhile.
 
     The next apply removes one of two copies. Only the newest files are listed: as many as this run attached, and a page
     of those that others may have attached. Of those brought in that are not among them, one is asked for.

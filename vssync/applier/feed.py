@@ -117,7 +117,7 @@ class StoreFeed:
         files = self._preparation.begin(self._prepare, puts)
         self._preparing.append((puts, files))
         if self._store.is_provisioning:
-            files()
+            files()  # returns when they are prepared
         elif len(self._preparing) > self._ahead:
             self._attach_next()
 
@@ -226,17 +226,16 @@ class StoreFeed:
         waiting = [*self._waiting, *chain(*self._unproven.values())]
         prepared = [*chain(*(files() for _, files in self._preparing))]
         prepared += [self._prepared[put.key] for put in waiting if put.key in self._prepared]
-        untried = [*(file.put for file in prepared), *waiting]
-        left_something = untried or not ingestion.has_completed  # else the failed files say it all
+        left_something = prepared or waiting or not ingestion.has_completed  # else the failed files say it all
         if ingestion.has_outage and left_something and not store.stop_reason:
             store.stop_reason = f"ingests nothing now: {ingestion.error}; apply again later"
         cause = store.short_stop_reason if store.stop_reason else "the run ended before; apply again"
-        # A prepared file keeps this result: what `settle_untried` records below is no worse.
+        # Also of a file that waits: of its two results this one stays, since the other is no worse.
         for file in prepared:
             settle_unattached(store, file, result_of_unattached(file.put, cause))
         if store.stop_reason:
             store.run.announce(f"{store.key}: {store.stop_reason}")
-            for put in untried:
+            for put in waiting:
                 store.settle_untried(put.key)
         elif ingestion.failing:
             store.run.announce(f"{store.key}: {ingestion.summary}")

@@ -42,7 +42,7 @@ class LedgerEntry:
     state: UploadState
     description: str = ""  # as a report says it
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
-    is_uncertain: bool = False  # until a store is listed that may hold it
+    is_uncertain: bool = False  # a store may hold it, by a request that was sent, or since it was in two
 
 
 def upload_identity(file: DesiredFile) -> UploadIdentity:
@@ -179,10 +179,11 @@ class UploadLedger:
         with self._lock:
             unattached = [(id_, entry) for id_, entry in self._entries.items() if entry.state in _UNATTACHED]
             unattached.sort(key=lambda pair: _UNATTACHED.index(pair[1].state))
-            is_open = [interrupted and entry.is_uncertain for _, entry in unattached]
             orphans = (
-                Orphan(id_, f"{entry.description}, as far as is known" if open_ else entry.description, open_)
-                for (id_, entry), open_ in zip(unattached, is_open, strict=True)
+                Orphan(id_, f"{entry.description}, as far as is known", suspected=True)
+                if interrupted and entry.is_uncertain
+                else Orphan(id_, entry.description)
+                for id_, entry in unattached
             )
             return (*orphans, *self._suspects)
 

@@ -84,7 +84,7 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
     since: float | None = max(batch.sent, store.last_progress)
     listed: Sequence[LiveFile] = ()
     timeout = INGESTION_DEADLINE
-    is_unproven = bool(batch.batch_id)  # nothing has shown yet that the batch attached its files
+    may_be_ignored = bool(batch.batch_id)  # nothing has shown yet that the batch attached its files
     problem: ServiceError | None = None  # why it could not be read
     if batch.batch_id and store.run.capabilities.batches:
         try:
@@ -92,7 +92,7 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             listed = store.client.list_batch_files(store.id, batch.batch_id)
             if has_ended and not listed:
                 return None
-            is_unproven = False
+            may_be_ignored = False
             # A stuck batch has used up the wait: read its files once.
             since, timeout = None, INGESTION_DEADLINE if has_ended else 0.0
         except ServiceError as error:
@@ -103,9 +103,9 @@ def _wait_for_end(store: StoreContext, batch: InFlightBatch) -> Mapping[str, Liv
             if not may_pass and store.client.can_list_files(store.id):
                 give_up_batches(store, "cannot be read here", error)
     file_ids = [file.file_id for file in batch.files]
-    visible_by = batch.sent + VISIBILITY_GRACE if is_unproven else inf
+    visible_by = batch.sent + VISIBILITY_GRACE if may_be_ignored else inf
     files = wait_for_files(store, file_ids, listed=listed, since=since, timeout=timeout, visible_by=visible_by)
-    if is_unproven and all(file is NOT_VISIBLE for file in files.values()):
+    if may_be_ignored and all(file is NOT_VISIBLE for file in files.values()):
         if problem:
             give_up_batches(store, "attach nothing here", problem)
         return None

@@ -291,7 +291,7 @@ def _upload_once(store: StoreContext, put: Put) -> str:
         raise lost
 
     def record(file_id: str) -> None:
-        """While the journal still has it under way: an interruption finds it here or there."""
+        """Records the File while the journal has it under way, so that an interruption finds it here or there."""
         created.append(file_id)
         ledger.record_loose(file_id, f"upload of {put.key} that was not attached yet")
 

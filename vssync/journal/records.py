@@ -150,6 +150,12 @@ class JournalState:
         for file_id in file_ids:
             self.unattached.pop(file_id, None)
 
+    def forget_attaches(self, run: str) -> None:
+        """Forgets the requests of a run to attach files: it saw how they ended."""
+        for key in self._in_flight_to(Operation.ATTACH):
+            if key[0] == run:
+                del self.in_flight[key]
+
     def lines(self) -> Iterator[dict[str, Any]]:
         """The fewest lines that add up to the same state."""
         for run in self.runs.values():

@@ -133,7 +133,7 @@ class Journal:
             self._state.forget((file_id,))
 
     def end(self, keep_only: Collection[str] | None = None) -> None:
-        """Records that the run came to its own end. With `keep_only`, all other unattached uploads are forgotten.
+        """Records that the run came to its own end. With `keep_only`, all else that it left unattached is forgotten.
 
         An apply that had nothing to write records it if an earlier run was interrupted: nothing is left of that to do.
         """
@@ -142,6 +142,7 @@ class Journal:
                 self._state.add_line({"run": self._run, "ended": int(self._now())})
             if keep_only is not None:
                 self._state.forget(set(self._state.unattached) - set(keep_only))
+                self._state.forget_attaches(self._run)
             self._unless_broken(self._compact)
 
     def close(self) -> None:

@@ -21,9 +21,9 @@ _SILENT = frozenset(
 
 
 def compile_check(schema: Mapping[str, Any], made: dict[int, Check]) -> Check:
-    """Whether a value is as a schema without references says. Raises KeyError for a keyword that is not known here.
+    """The check of whether a value is valid by a schema without references. Raises KeyError for an unknown keyword.
 
-    `made` has the checks of parts by the part's id: a part that is referred to in many places is made once.
+    `made` has the checks of parts by the part's `id`: that of a part which many places refer to is made once.
     """
     if id(schema) not in made:
         checks = [

@@ -14,6 +14,7 @@ from vssync.manifest.yaml_loader import Document, Position, Positions, TreePath,
 
 # Our names of chunk sizes, and those of OpenAI's specification, which a manifest may use in their place.
 API_CHUNKING = {"size": "max_chunk_size_tokens", "overlap": "chunk_overlap_tokens"}
+MAX_COMPARED = 2000  # keys or paths that a misspelled one is compared with: more would take long
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
 def find_closest(word: str, allowed: Iterable[str]) -> str:
     """The allowed word or path that was meant; empty if none resembles this one.
 
-    A path means the one file of the same name in another folder, if there is exactly one.
+    A path is taken for that of the only file of the same name, if there is just one.
     """
     names, folded = {name.casefold(): name for name in allowed}, word.casefold()
     same_file = [name for name in names if _file_name(name) == _file_name(folded)]

@@ -183,7 +183,7 @@ class Expander:
 
 def _field_within_store(path: TreePath) -> str | int:
     """The field of a store, entry or override that a path lies in, such as `key`; within a lookup, its `join`."""
-    # After `stores`, the key, and perhaps `files` or `overrides` and a number; text right there is invalid, and stays.
+    # After `stores` and the key may come `files` or `overrides`, a number and a field, which an invalid entry lacks.
     inner = path[4:] if path[2] in ("files", "overrides") and len(path) > 4 else path[2:]
     return inner[2] if inner[0] == "attributes" and len(inner) > 2 else inner[0]
 

@@ -232,7 +232,7 @@ def first_found(values: Iterable[AttributeValue], looked_up: Mapping[Lookup, Sca
 
 
 def resolve_attributes(settings: FileSettings, path: str, looked_up: Mapping[Lookup, Scalar] | None) -> Attributes:
-    """A file's attributes, with the values that its lookups found; None where nobody looked. Raises MissingFolder."""
+    """A file's attributes; `looked_up` is what its lookups found, None where it was not read. Raises MissingFolder."""
     if settings.constant_attributes is not None:
         return settings.constant_attributes
     return _choose_values(settings.candidates, path, looked_up)

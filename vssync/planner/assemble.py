@@ -190,7 +190,7 @@ def _count_live(decision: StoreDecision, contents: Contents) -> int:
 
 
 def _scoped_change(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StoreChange | None:
-    """The store's own change; None for an update of settings out of scope. Its files depend on any other change."""
+    """The store's own change; None for an update of settings out of scope. Any other stays: its files depend on it."""
     change, store = decision.change, draft.context.store
     if change and change.action is Action.ADOPT and draft.context.is_adopting:
         change = _keep_adopting(change, draft, decision.live)

@@ -36,7 +36,7 @@ def compare_attributes(file: DesiredFile, copy: OwnedCopy, ignored_names: Collec
     if not names:
         return AttributeDifference()
     sent_digest, live_digest, echo = copy.mark.attributes_digest, attributes_digest(live), copy.mark.echo
-    # The manifest changed if it wants other attributes than were sent, or if the live ones are still those.
+    # `live` is not `desired`: if the live ones were sent, or the desired ones were not, the manifest has changed.
     manifest_changed = live_digest == sent_digest or attributes_digest(desired) != sent_digest
     if live_digest == echo and not manifest_changed:  # the service's own version of what is still wanted
         return AttributeDifference()

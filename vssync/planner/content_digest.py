@@ -1,4 +1,4 @@
-"""Comparisons by digest: whether two stores hold the same knowledge, and which changed files differ in line ends alone.
+"""Comparisons by digest: whether two stores hold the same content, and which changed files differ in line ends alone.
 
 A content digest is computed from what the manifest wants, or from what the service holds.
 """

@@ -140,7 +140,7 @@ def _is_searchable(file: LiveFile) -> bool:
 
 
 def judge(question: Question, hits: tuple[RankedHit, ...]) -> QuestionResult:
-    """What the hits of a search for at most `top` results say."""
+    """The result of a question, from the hits of a search for at most `top` results."""
     hits = hits[: question.top]
     expected = tuple(_rank_in(hits, pattern) for pattern in question.expect)
     broken = tuple(found for pattern in question.never if (found := _rank_in(hits, pattern)).rank)
@@ -197,14 +197,14 @@ def lost_questions(store: DesiredStore, changes: Iterable[FileChange]) -> tuple[
 
     Such a question is certain to fail. Where a document stays, only a search can say whether it is still found.
     """
-    leaving: dict[str, list[FileChange]] = {}
+    affected: dict[str, list[FileChange]] = {}
     questions = store.tests.questions if store.tests else ()
     for change in changes if questions else ():
         if change.action is Action.DELETE or change.was or change.fields:
-            leaving.setdefault(change.was or change.key, []).append(change)
-    if not leaving:
+            affected.setdefault(change.was or change.key, []).append(change)
+    if not affected:
         return ()
-    index, declared = KeyIndex(leaving), KeyIndex(file.key for file in store.files)
+    affected_keys, declared = KeyIndex(affected), KeyIndex(file.key for file in store.files)
     attributes = {file.key: file.attributes for file in store.files}
 
     def may_find(question: Question, pattern: str) -> bool:
@@ -218,16 +218,16 @@ def lost_questions(store: DesiredStore, changes: Iterable[FileChange]) -> tuple[
         Note(NoteKind.LOST_QUESTION, question.ask, detail=_lost_text(lost))
         for question in questions
         for pattern in question.expect
-        if (lost := [*_losses(question.filter, pattern, index, leaving)]) and not may_find(question, pattern)
+        if (lost := [*_losses(question.filter, pattern, affected_keys, affected)]) and not may_find(question, pattern)
     )
 
 
 def _losses(
-    accepts: SearchFilter | None, pattern: str, index: KeyIndex, leaving: Mapping[str, Sequence[FileChange]]
+    accepts: SearchFilter | None, pattern: str, keys: KeyIndex, affected: Mapping[str, Sequence[FileChange]]
 ) -> Iterator[tuple[str, str]]:
     """The documents that a pattern finds until the changes are made and not after, each with what becomes of it."""
-    for key in index.matching(pattern):
-        for change in leaving[key]:
+    for key in keys.matching(pattern):
+        for change in affected[key]:
             if change.was:
                 yield key, f"moves to `{escape_control(change.key)}`"
             elif change.action is Action.DELETE:

@@ -1,0 +1,248 @@
+"""Scenes: short histories of one kind each, such as a person would tell of; what varies in them, a seed decides."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.simulation.histories import EDITS, History, Step, weeks_of
+
+Scene = tuple[list[Step], dict[str, Any]]  # its steps, and what else is not as by default
+
+
+class Dice(random.Random):
+    """What varies in a scene: by chance, or each value in turn."""
+
+    turn = 0
+
+    def next_of(self, values: Sequence[Any]) -> Any:
+        """The value whose turn it is."""
+        return values[self.turn % len(values)]
+
+
+_AFTER = ("lost-reply", "reset-after", "status-after=502", "spoiled")
+
+
+def history_of(seed: int) -> History:
+    """The history of a seed: of every two, one is a scene and one is some weeks of anything."""
+    return weeks_of(seed) if seed % 2 else scene_of(seed, seed // 2)
+
+
+def scene_of(seed: int, number: int) -> History:
+    """One variation of a scene."""
+    dice, (turn, kind) = Dice(f"scene {seed}"), divmod(number, len(SCENES))
+    dice.turn = turn
+    steps, more = SCENES[kind](dice)
+    return History(seed, tuple(steps), restless=dice.choice((0.1, 0.5, 0.9)), **more)
+
+
+def _edits(dice: Dice, *whats: str, count: int = 3) -> list[Step]:
+    """Some edits, or these, which the first machine has then."""
+    whats = whats or tuple(dice.choice(EDITS) for _ in range(count))
+    return [*(Step(what, pick=dice.randrange(100)) for what in whats), Step("pull")]
+
+
+def _edit_all() -> list[Step]:
+    return [*(Step("edit_file", pick=pick) for pick in range(6)), Step("pull")]
+
+
+def first_applies_at_once(dice: Dice) -> Scene:
+    beside = [Step("apply", machine, beside=machine > 0) for machine in range(dice.choice((2, 2, 3)))]
+    return [*beside, Step("wait", pick=1200), Step("apply"), Step("apply", 1)], {"copes": True}
+
+
+def other_commits_at_once(dice: Dice) -> Scene:
+    """Two machines hold another text of one file each, and apply at once, again and again."""
+    pick = dice.randrange(6)
+    texts = [step for machine in (0, 1) for step in (Step("edit_file", pick=pick), Step("pull", machine))]
+    texts += [Step("wait", pick=dice.choice((1, 60)))]
+    both = [Step("apply"), Step("apply", 1, beside=True), Step("wait", pick=60)]
+    return [Step("apply"), *(step for _ in range(3) for step in (*texts, *both, *both))], {}
+
+
+def a_colleague_uses_our_uploads(dice: Dice) -> Scene:
+    lent = [Step("lend_upload", pick=dice.randrange(100)) for _ in range(3)]
+    return [Step("apply"), *lent, *_edit_all(), Step("apply"), Step("gc --suspected --yes")], {}
+
+
+def a_colleague_uses_what_a_killed_run_left(dice: Dice) -> Scene:
+    killed = Step("apply", stop="killed", at=dice.randrange(20, 200))
+    lent = [Step("lend_loose", pick=dice.randrange(100)) for _ in range(4)]
+    then = dice.choice(
+        ([Step("gc --yes")], [Step("apply")], [*_edit_all(), Step("apply"), Step("gc --suspected --yes")])
+    )
+    return [*_some(Step("apply"), dice), *_edit_all(), killed, *lent, *then], {}
+
+
+def an_application_writes_metadata(dice: Dice) -> Scene:
+    write = Step("overwrite_metadata", pick=dice.randrange(100))
+    return [Step("apply"), write, *_edits(dice), Step("apply"), Step("apply")], {}
+
+
+def marks_that_nobody_can_read(dice: Dice) -> Scene:
+    odd = [Step("write_odd_mark", pick=dice.randrange(100)) for _ in range(dice.choice((1, 2)))]
+    last = dice.choice(("apply", "apply --adopt", "destroy"))
+    return [Step("apply"), *odd, *_edits(dice), Step(last)], {}
+
+
+def a_bad_hour(dice: Dice) -> Scene:
+    fault = dice.next_of(("fails=server_error", "fails=rate_limit_exceeded", "fails-once", "status=503:POST:*:1-40"))
+    return [*_some(Step("apply"), dice), *_edits(dice), Step("apply", faults=(fault,)), Step("wait", pick=600)], {}
+
+
+def lists_that_are_late_or_short(dice: Dice) -> Scene:
+    late = ("late-stores=20", "late-files=20", "late-counts=10", "late-stores=99999999")
+    switch = dice.next_of((*late, "short-files=2", "short-stores=2", "sends-has-more=off"))
+    applies = [Step("apply"), *_edits(dice), Step("apply"), *_edits(dice), Step("apply", dice.choice((0, 1)))]
+    return applies, {"dialect": f"local,{switch}"}
+
+
+def a_service_with_habits(dice: Dice) -> Scene:
+    """What it always does, a run copes with at once."""
+    habits = (
+        *("short-pages=2", "duplicates", "ties", "unseen=2", "wrong-batch-id", "zero-counts"),
+        *("slow-delete=3:DELETE:/vector_stores/*", "late-ingestion=3000", "status=503:*:*:5%", "rate-limit=120"),
+        *("status=404:GET:/vector_stores/*/file_batches/*", "status=404:POST:/vector_stores/*/file_batches:1"),
+    )
+    whats = ("edit_file", "add_file", "rename_file", "copy_file", "set_value", "set_value")
+    weeks = [step for _ in range(3) for step in (*_edits(dice, *dice.sample(whats, 3)), Step("apply"))]
+    at_once = dice.next_of(tuple(zip(*[iter(habits)] * 3, strict=True)))
+    return weeks, {"habits": at_once, "copes": True, "patience": 400.0}
+
+
+def a_service_that_differs(dice: Dice) -> Scene:
+    """In one way that is known of some service, and that a run finds out about."""
+    switches = (
+        *("floats=on", "unreadable-batches=404", "has-batches=off", "ignores-files=on", "propagating-seconds=20"),
+        *("takes-files=off", "creating-seconds=45", "garbles-names=on", "misses-with-400=on", "null-attributes=on"),
+    )
+    whats = ("edit_file", "add_file", "rename_file", "copy_file", "set_value", "set_value")
+    weeks = [step for _ in range(2) for step in (*_edits(dice, *dice.sample(whats, 4)), Step("apply"))]
+    return weeks, {"dialect": f"local,{dice.next_of(switches)}", "copes": True, "patience": 500.0}
+
+
+def a_store_is_taken_over(dice: Dice) -> Scene:
+    """One that somebody filled by hand; later they do so again."""
+    later = [Step("upload_our_size", pick=dice.randrange(100)), *_edits(dice), Step("apply --adopt")]
+    return [Step("make_store", pick=dice.randrange(3)), Step("apply --adopt"), *later], {}
+
+
+def answers_that_are_lost(dice: Dice) -> Scene:
+    where = dice.choice(("/vector_stores:1", "/files:50%", "/vector_stores/*/file_batches:1", "*:30%", "*:30%"))
+    fault = f"{dice.next_of(_AFTER)}:POST:{where}"
+    lost, later = Step("apply", faults=(fault,)), [Step("wait", pick=1200), Step("apply"), Step("gc --suspected")]
+    return [*_some(Step("apply"), dice), *_edits(dice, "edit_file", "copy_file", "rename_file"), lost, *later], {
+        "copes": True
+    }
+
+
+def deletions_that_go_wrong(dice: Dice) -> Scene:
+    kinds = (*_AFTER, "status=500", "status=404")
+    faults = (
+        *(f"{kind}:DELETE:*:50%" for kind in kinds),
+        "slow-delete=1000:DELETE:/vector_stores/*",
+        "status=502:DELETE:*",
+    )
+    fault = dice.next_of(faults)
+    switch = dice.choice(("", "", ",denies-deletions=on"))
+    edits = [*_edits(dice, "remove_file", "edit_file", "edit_file", "remove_file", "rename_file")]
+    return [Step("apply"), *edits, Step("apply", faults=(fault,))], {"dialect": f"local{switch}"} if switch else {}
+
+
+def a_text_that_is_not_ingested(dice: Dice) -> Scene:
+    fault = dice.next_of(
+        ("fails=invalid_file", "fails=server_error", "stuck-in-progress", "refused-type", "fails-once")
+    )
+    edits = dice.choice((_edit_all(), _edits(dice), _edits(dice, "set_value", "set_value", "set_value", "edit_file")))
+    return [Step("apply"), *edits, Step("apply", faults=(f"{fault},file=*",))], {"patience": 800.0}
+
+
+def requests_that_are_refused(dice: Dice) -> Scene:
+    status = dice.next_of((400, 403, 404, 409, 422, 429, 500))
+    where = dice.choice(
+        ("/vector_stores/*/file_batches", "/vector_stores/*/file*", "/files", "/vector_stores/*/files/*")
+    )
+    fault = f"status={status}:POST:{where}{dice.choice(('', ':1', ':1-3', ':50%'))}"
+    return [*_some(Step("apply"), dice), *_edits(dice, count=4), Step("apply", faults=(fault,)), Step("gc")], {}
+
+
+def cut_off_and_begun_again(dice: Dice) -> Scene:
+    stop = dice.choice(("killed", "killed", "interrupted"))
+    cut = [Step("apply", stop=stop, at=dice.randrange(10, 250), faults=_some("late-ingestion=30000", dice))]
+    edits = dice.choice((_edit_all(), _edits(dice), []))
+    looks = [Step("gc"), Step("plan"), Step("status")]
+    return [
+        *_some(Step("apply"), dice),
+        *_edits(dice),
+        *cut,
+        *_some(dice.choice(looks), dice),
+        *edits,
+        Step("apply"),
+    ], {}
+
+
+def equal_texts(dice: Dice) -> Scene:
+    switch = dice.choice(("shares-chunks=on", "late-deletions=30", "stale-filters=on"))
+    edits = _edits(dice, "copy_file", "copy_file", "toggle_store", "copy_file")
+    later = _edits(dice, dice.choice(("remove_file", "set_value", "edit_file")), "set_value", "remove_file")
+    return [*edits, Step("apply"), *later, Step("apply")], {"dialect": f"local,{switch}"}
+
+
+def others_name_their_files_like_ours(dice: Dice) -> Scene:
+    theirs = [
+        Step(dice.choice(("upload_our_name", "upload_our_size", "attach_foreign")), pick=dice.randrange(100))
+        for _ in range(3)
+    ]
+    last = Step(dice.choice(("apply", "apply --adopt")))
+    return [
+        Step("apply"),
+        *theirs,
+        Step("erase_mark", pick=dice.randrange(100)),
+        *_edits(dice),
+        last,
+        Step("apply"),
+    ], {}
+
+
+def all_is_destroyed(dice: Dice) -> Scene:
+    theirs = [Step(dice.choice(("attach_foreign", "lend_upload")), pick=dice.randrange(100)) for _ in range(2)]
+    habits = dice.choice(((), ("only-page", "short-pages=2"), ("wrong-counts",)))
+    return [*_edits(dice, "toggle_store"), Step("apply"), *_some(theirs[0], dice), Step("destroy", faults=habits)], {}
+
+
+def a_plan_is_reviewed(dice: Dice) -> Scene:
+    """What happens between a plan and its apply, which may do no more than was seen."""
+    meanwhile = dice.choice(
+        (_edit_all(), _edits(dice), [Step("change_attributes", pick=3)], [Step("erase_mark", pick=2)])
+    )
+    return [Step("apply"), *_edits(dice), Step("plan --out"), *meanwhile, Step("apply PLAN"), Step("apply")], {}
+
+
+def _some(step: Any, dice: Dice) -> Any:
+    """The step, or none."""
+    return (step,) if dice.random() < 0.5 else ()
+
+
+SCENES: tuple[Callable[[Dice], Scene], ...] = (
+    first_applies_at_once,
+    answers_that_are_lost,
+    a_service_with_habits,
+    other_commits_at_once,
+    deletions_that_go_wrong,
+    a_colleague_uses_our_uploads,
+    a_text_that_is_not_ingested,
+    cut_off_and_begun_again,
+    lists_that_are_late_or_short,
+    an_application_writes_metadata,
+    requests_that_are_refused,
+    a_colleague_uses_what_a_killed_run_left,
+    others_name_their_files_like_ours,
+    a_bad_hour,
+    equal_texts,
+    marks_that_nobody_can_read,
+    all_is_destroyed,
+    a_plan_is_reviewed,
+    a_service_that_differs,
+    a_store_is_taken_over,
+)
