@@ -14,6 +14,7 @@ from vssync.manifest.yaml_loader import Document, Position, Positions, TreePath,
 
 # Our names of chunk sizes, and those of OpenAI's specification, which a manifest may use in their place.
 API_CHUNKING = {"size": "max_chunk_size_tokens", "overlap": "chunk_overlap_tokens"}
+MAX_COMPARED = 2000  # keys or paths that a misspelled one is compared with: more would take long
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 from unicodedata import normalize
 
-from vssync.manifest.diagnostics import Diagnostic, Documents, did_you_mean, format_path, raise_if_any
+from vssync.manifest.diagnostics import MAX_COMPARED, Diagnostic, Documents, did_you_mean, format_path, raise_if_any
 from vssync.manifest.globs import LAST_CHARACTER, compile_filter, pattern_problem
 from vssync.manifest.scalars import NonCanonical
 from vssync.manifest.schema import validate_tree
@@ -27,7 +27,6 @@ from vssync.model.questions import (
 )
 from vssync.model.state import DesiredStore
 
-_MAX_KEYS = 2000  # in a store with more, no key like a misspelled one is looked for: that would take long
 _MAX_HINTS = 20  # how many misspelled keys get a hint
 _NOTHING = CompoundFilter("and", ())  # stands for a filter whose mistake is reported
 _ONE_OF = "for one of several, write {type: in, key: lang, value: [de, en]}"
@@ -168,7 +167,7 @@ def find_unanswerable(questions: QuestionSet, store: DesiredStore) -> Iterator[D
                 yield Diagnostic(path, message, "expect another document, or load this one")
             else:
                 hints += 1
-                is_near = hints <= _MAX_HINTS and len(keys.keys) <= _MAX_KEYS
+                is_near = hints <= _MAX_HINTS and len(keys.keys) <= MAX_COMPARED
                 hint = did_you_mean(pattern, keys.keys) if is_near else ""
                 message = f"`{pattern}` matches no file of the store `{store.key}`"
                 yield Diagnostic(path, message, hint or "expect a key that `vssync render --files` shows")

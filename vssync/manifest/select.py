@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from unicodedata import normalize
 
 from vssync.errors import Problem
-from vssync.manifest.diagnostics import Diagnostic, did_you_mean, format_path, locate_diagnostics
+from vssync.manifest.diagnostics import MAX_COMPARED, Diagnostic, did_you_mean, format_path, locate_diagnostics
 from vssync.manifest.front_matter import FRONT_MATTER_EXTENSIONS
 from vssync.manifest.globs import IGNORED_WITHOUT_GIT, FoundFile, Listing, Pattern, escape_pattern
 from vssync.manifest.placeholders import MissingFolder, fill_template, upload_name
@@ -32,7 +32,6 @@ from vssync.text import count_noun
 
 FileToRead = tuple[str, str]  # a path, and the extension to convert it from; empty for a file as it is
 _DIGEST_STAND_IN = "0" * 16
-_MAX_NAMES = 2000  # of files; where there are more, a misspelled pattern is compared with folders only
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def _spelling_hint(pattern: str, paths: Sequence[str]) -> str:
     folders: set[str] = set()
     for parts in {tuple(path.split("/")[:-1]) for path in paths}:
         folders.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
-    names = folders.union(paths if "." in word and len(paths) <= _MAX_NAMES else ())
+    names = folders.union(paths if "." in word and len(paths) <= MAX_COMPARED else ())
     if "/" in word:
         return did_you_mean(word, names)
     last_parts = {name.rpartition("/")[2] for name in names}

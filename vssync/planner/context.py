@@ -9,13 +9,12 @@ from functools import lru_cache
 from wcmatch import glob
 
 from vssync.errors import UsageProblem
-from vssync.manifest.diagnostics import find_closest
+from vssync.manifest.diagnostics import MAX_COMPARED, find_closest
 from vssync.model.plan import Options
 from vssync.model.service import Capabilities
 from vssync.model.state import DesiredStore, Snapshot
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
-_MAX_KEYS = 2000  # a misspelled address is not compared with the files of a store that has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def _similar_address(address: str, keys_by_store: Mapping[str, Collection[str] |
     """A sentence that names the address most like one that matches nothing; empty where none is like it."""
     store, slash, _ = address.partition("/")
     keys = keys_by_store.get(store) or ()
-    files = [f"{store}/{key}" for key in keys] if slash and len(keys) <= _MAX_KEYS else []
+    files = [f"{store}/{key}" for key in keys] if slash and len(keys) <= MAX_COMPARED else []
     similar = "" if glob.is_magic(address, flags=_FLAGS) else find_closest(address, [*keys_by_store, *files])
     return f" Did you mean `{similar}`?" if similar else ""
 

@@ -21,7 +21,7 @@ from vssync.planner.classify import (
 from vssync.planner.context import StorePlanContext
 from vssync.planner.decide_file import decide_file, newest_copy
 from vssync.planner.equal_texts import note_equal_texts, order_equal_texts
-from vssync.planner.takeover import AssignedCopies, assign_copies, decide_takers, refuse_unreadable
+from vssync.planner.takeover import AssignedCopies, Takeovers, assign_copies, decide_takers, refuse_unreadable
 from vssync.text import join_first
 
 
@@ -56,36 +56,21 @@ class StoreDraft:
 
 
 def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
-    """Decides about every file of a store.
-
-    First come the desired keys with a completed copy, or with one of the File that they declare. The others, called
-    takers, may take over a copy that is not needed under its own key. What nobody takes over is deleted.
-    """
+    """Decides about every file of a store: the desired keys, and then the copies that none of them needs."""
     classified = classify_files(contents.files, context.common.owners)
     wanted_files = digest_files(context.store)
     in_scope = [wanted for wanted in wanted_files if context.is_in_scope(wanted.key)]
-    decided = list(refuse_unreadable(wanted_files, classified, context))
-    refused_keys = {change.key for change in decided if change.desired}  # the others name a File, not a key
+    refusals = list(refuse_unreadable(wanted_files, classified, context))
+    refused_keys = {change.key for change in refusals if change.desired}  # the others name a File, not a key
     undesired, skipped_notes = _undesired_copies(classified, wanted_files, context)
     planned = [wanted for wanted in in_scope if wanted.key not in refused_keys]
     assigned = assign_copies(planned, undesired, classified)
-    takers: list[DigestedFile] = []
-    as_desired: list[DigestedFile] = []
-    for wanted in planned:
-        copies = assigned.by_key.get(wanted.key_digest, [])
-        if _may_take_over(wanted, copies, classified):
-            takers.append(wanted)
-        elif key_changes := decide_file(wanted, copies, context):
-            decided += key_changes
-        else:
-            as_desired.append(wanted)
-    takeovers = decide_takers(takers, assigned, classified, context)
+    decided, as_desired, takeovers = _decide_desired(planned, assigned, classified, context)
     # All copies of an undesired key move together, so the first stands for all.
     unneeded = [copies for copies in assigned.undesired if copies[0].id not in takeovers.moved_ids]
     deletions = _delete_unneeded(unneeded, in_scope, takeovers.moved_ids, assigned, context)
-    decided = _join_finished_moves([*decided, *takeovers.changes], deletions)
-    decided = list(_keep_declared(decided, wanted_files))
-    changes = order_equal_texts(decided, in_scope, classified, context)
+    joined = _join_finished_moves([*refusals, *decided], deletions)
+    changes = order_equal_texts(list(_keep_declared(joined, wanted_files)), in_scope, classified, context)
     attached_keys = {change.key for change in changes if change.attaches}  # `order_equal_texts` may have added some
     unchanged = [wanted for wanted in as_desired if wanted.key not in attached_keys]
     gone_notes = _notes_on_gone_uploads(unchanged, assigned, context)
@@ -95,6 +80,29 @@ def draft_files(contents: Contents, context: StorePlanContext) -> StoreDraft:
     notes = (*takeovers.notes, *gone_notes, *skipped_notes, *unpruned, *live_notes, *text_notes)
     unchanged_count = len(unchanged) - len(gone_notes)  # a listed copy whose File is gone is not as desired
     return StoreDraft(context, wanted_files, classified, sort_changes(changes), notes, unchanged_count)
+
+
+def _decide_desired(
+    planned: Sequence[DigestedFile], assigned: AssignedCopies, classified: ClassifiedFiles, context: StorePlanContext
+) -> tuple[list[FileChange], list[DigestedFile], Takeovers]:
+    """The changes of desired keys, those of these keys that need none, and what was taken over.
+
+    First come the keys with a completed copy, or with one of the File that they declare. The others, called takers, may
+    take over a copy that is not needed under its own key.
+    """
+    changes: list[FileChange] = []
+    as_desired: list[DigestedFile] = []
+    takers: list[DigestedFile] = []
+    for wanted in planned:
+        copies = assigned.by_key.get(wanted.key_digest, [])
+        if _may_take_over(wanted, copies, classified):
+            takers.append(wanted)
+        elif key_changes := decide_file(wanted, copies, context):
+            changes += key_changes
+        else:
+            as_desired.append(wanted)
+    takeovers = decide_takers(takers, assigned, classified, context)
+    return [*changes, *takeovers.changes], as_desired, takeovers
 
 
 def _may_take_over(wanted: DigestedFile, copies: Copies, classified: ClassifiedFiles) -> bool:
