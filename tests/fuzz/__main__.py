@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.fuzz.lines import smallest
@@ -89,16 +90,20 @@ def save(name: str, found: Path) -> None:
         (CORPUS / name / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}")
     parser.add_argument("--runs", type=int, default=15_000, help="executions of each target")
     parser.add_argument("--seed", type=int, default=1, help="decides what is tried")
     parser.add_argument("--input", type=Path, metavar="FILE", help="run one target on this input alone")
     parser.add_argument("--save", action="store_true", help="take what reaches new lines into the corpus")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if unknown := {*options.targets} - TARGETS.keys():
         parser.error(f"no target {min(unknown)}; there are {', '.join(TARGETS)}")
+    if options.input and len(options.targets) != 1:
+        parser.error("--input takes one TARGET")
+    if not options.input and not find_spec("atheris"):
+        parser.error("Atheris is missing; run: pip install -c .ci/constraints.txt -e '.[test,fuzz]'")
     if options.input:
         for name in options.targets:
             TARGETS[name](options.input.read_bytes())

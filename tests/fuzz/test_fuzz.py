@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
-from tests.fuzz.__main__ import CORPUS, inputs_of
+from tests.fuzz.__main__ import CORPUS, inputs_of, main
 from tests.fuzz.lines import reached, smallest
 from tests.fuzz.mutate import mutate
 from tests.fuzz.targets import TARGETS, own_errors
@@ -67,3 +69,21 @@ def test_the_smallest_inputs_that_reach_each_line_are_kept() -> None:
     kept, lines = smallest(target, [b"x", b"y", whole, whole + b";00000000"])
     assert kept == [b"x", whole]
     assert lines == reached(target, b"x") | reached(target, whole) > reached(target, b"x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_such_surface"], "no target no_such_surface; there are manifest, "),
+        (["--input", "README.md"], "--input takes one TARGET"),
+        pytest.param(
+            ["manifest"],
+            "Atheris is missing; run: pip install ",
+            marks=pytest.mark.skipif(find_spec("atheris") is not None, reason="Atheris is installed"),
+        ),
+    ],
+)
+def test_what_cannot_be_fuzzed_is_said(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert (ended.value.code, message in capsys.readouterr().err) == (2, True)

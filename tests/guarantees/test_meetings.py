@@ -285,6 +285,24 @@ def test_what_is_reported_is_true(tmp_path: Path, name: str, other_name: str, nu
             assert (first.apply().converged, run.is_done(first)) == (True, True)
 
 
+@pytest.mark.parametrize("number", range(1, RUNS["apply"].requests))
+def test_a_store_that_goes_during_an_apply_is_said_to_be_gone(tmp_path: Path, number: int) -> None:
+    """Beside what its files were answered, which is only that the store does not exist."""
+    clock = Clock()
+    with open_service(tmp_path / "live", clock=clock.monotonic) as service:
+        first, second = make_machines(service, tmp_path, clock, RUNS["apply"])
+        meeting = Meeting(LocalTransport(service))
+        with first.session(meeting) as one, second.session() as two:
+            planned = make_plan_now(one, PLAIN)
+            meeting.seen.clear()
+            meeting.number, meeting.meet = number, deleting_the_store(two, PLAIN)
+            report = apply_plan(one, planned, Silent())
+        details = {outcome.detail for outcome in report.outcomes if not outcome.key}
+        gone = f"{planned.stores[0].id} is gone, and its files with it"
+        assert details == {f"{gone}: another run may be at work; plan again"}
+        assert not report.converged
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_file_that_came_after_the_plan_keeps_a_store(tmp_path: Path, number: int) -> None:
     clock = Clock()

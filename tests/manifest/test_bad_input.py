@@ -22,6 +22,12 @@ FORM = [
     (STORE + "    prune: no\n", (5, 12), "`stores.guide.prune` must be true or false, not text", "write false"),
     (STORE + "    name: 12\n", (5, 11), "`stores.guide.name` must be text, not a number", 'write "12"'),
     (STORE + "    name: [a]\n", (5, 11), "`stores.guide.name` must be text, not a list", "needs quotes"),
+    (
+        STORE + "    formats: {.docx: Markdown}\n",
+        (5, 22),
+        "`stores.guide.formats[.docx]` cannot be `Markdown`",
+        "or `markdown`",
+    ),
     (STORE + "    skip: empty\n", (5, 11), "`stores.guide.skip` must be a list, not text", "write [empty]"),
     (
         STORE + "    skip: [emty]\n",

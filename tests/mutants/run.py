@@ -102,14 +102,16 @@ def run_each(mutants: Sequence[Mutant], seeds: int) -> list[str]:
     return missed
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants; all of them unless given")
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--tests", action="store_true", help="the tests have to find them, as by default")
     kinds.add_argument("--simulation", action="store_true", help="the simulator has to find them")
     parser.add_argument("--seeds", type=int, default=300, help="how many histories the simulator has; 300 unless given")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    if unknown := {*options.names} - {mutant.name for mutant in MUTANTS}:
+        parser.error(f"no mutant is named {min(unknown)}; tests/mutants/TABLE.md lists them")
     if problems := list(filter(None, map(outdated, MUTANTS))):  # first, rather than after minutes
         sys.exit("\n".join(problems))
     chosen = [mutant for mutant in MUTANTS if not options.names or mutant.name in options.names]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.mutants.faults import FAULTS
 from tests.mutants.mutant import Mutant, outdated
-from tests.mutants.run import MUTANTS
+from tests.mutants.run import MUTANTS, main
 from tests.mutants.table import TABLE, read_table, seen_share, table_text, with_catch
 
 
@@ -14,6 +14,16 @@ from tests.mutants.table import TABLE, read_table, seen_share, table_text, with_
 def test_its_text_is_found_once_and_its_tests_exist(mutant: Mutant) -> None:
     assert outdated(mutant) == ""
     assert mutant.wrong != mutant.right
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["no-such-bug"], 2), (["--simulations"], 2), (["--tests", "--simulation"], 2), (["--help"], 0)],
+)
+def test_what_names_no_bugs_runs_none(arguments: list[str], code: int) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == code
 
 
 def test_no_two_have_one_name() -> None:

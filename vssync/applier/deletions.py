@@ -292,7 +292,7 @@ def _held_by(client: Client, store: LiveStore, file_ids: Collection[str]) -> set
 
 
 def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
-    """Reports each file that another run attached as well and, for each store, one file that has left it meanwhile.
+    """Reports files that another run attached as well, one of each store that has left it, and stores that are gone.
 
     The next apply removes one of two copies. Only the newest files are listed: as many as this run attached, and a page
     of those that others may have attached. Of those brought in that are not among them, one is asked for.
@@ -304,12 +304,17 @@ def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
         old_ids = {drop.file_id for put in puts.values() for drop in (*put.before_attach, *put.after_completion)}
         old_ids |= {drop.file_id for drop in steps.drops}
         ids_by_key: dict[str, list[str]] = {}
-        with suppress(VssyncError):  # nothing that was done depends on it
+        try:
             for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
                 put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
                 # An old copy may still be listed. One that was attached again counts as new.
                 if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):
                     ids_by_key.setdefault(put.key, []).append(file.id)
+        except NotFound:
+            if not store.is_provisioning:
+                run.results.record_result(store.key, "", Result(Status.FAILED, _GONE.format(store.id)))
+        except VssyncError:
+            pass  # nothing that was done depends on it
         for key, ids in ids_by_key.items():
             if len(ids) > 1:
                 detail = f"another run attached it as well: {' and '.join(ids)} are copies of it; apply again"

@@ -72,8 +72,8 @@ def _is_near(one: str, other: str) -> bool:
 
 
 def format_path(path: TreePath) -> str:
-    """A path as people write it: stores.guide.files[2].path."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    """A path as people write it: stores.guide.files[2].path, or of an extension, stores.guide.formats[.mdx]."""
+    text = "".join(f"[{part}]" if isinstance(part, int) or part.startswith(".") else f".{part}" for part in path)
     return text.removeprefix(".")
 
 

@@ -180,7 +180,7 @@ def apply_parts(report: Report) -> list[str]:
     cancelled = sum(outcome.key in batches and outcome.action is Action.CANCEL for outcome in all_done)
     states = Counter(outcome.status for outcome in report.outcomes)
     fixed = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
-    actions = (*fixed, *(action for action in (Action.ADOPT,) if done[action]))
+    actions = (*fixed, *(action for action in (Action.ADOPT, Action.AWAIT) if done[action]))
     parts = [f"{done[action]:,} {wording.DONE[action]}" for action in actions]
     made = wording.DONE | {Action.CREATE: "created"}
     parts += [f"{count_noun(count, 'store')} {made[action]}" for action, count in sorted(stores.items())]
