@@ -56,6 +56,29 @@ def test_an_upload_is_in_one_state(moves: tuple[Move, ...], named: list[str], de
     assert ledger.is_known("file-1")
 
 
+def uncertain(ledger: UploadLedger) -> None:
+    ledger.record_uncertain(["file-1"])
+
+
+@pytest.mark.parametrize(
+    ("moves", "named"),
+    [
+        ((loose,), [("loose", False)]),  # it is new, and nothing was sent of it
+        ((loose, uncertain), [("loose, as far as is known", True)]),  # sent to be attached, or taken out of one store
+        ((loose, uncertain, attached), []),
+        ((trash,), [("trash, as far as is known", True)]),  # another store may hold it, too
+        ((attached, trash), [("trash, as far as is known", True)]),
+        ((trash, closed), []),
+    ],
+)
+def test_an_interrupted_run_says_what_it_does_not_know(moves: tuple[Move, ...], named: list[tuple[str, bool]]) -> None:
+    ledger = UploadLedger()
+    for move in moves:
+        move(ledger)
+    assert [(orphan.detail, orphan.suspected) for orphan in ledger.orphans(interrupted=True)] == named
+    assert not any(orphan.suspected for orphan in ledger.orphans())
+
+
 @pytest.mark.parametrize(("usable", "taken", "left"), [("file-1", "file-1", ["file-2"]), ("", "new", [])])
 def test_a_spare_is_taken_when_it_is_still_usable(usable: str, taken: str, left: list[str]) -> None:
     ledger = UploadLedger()

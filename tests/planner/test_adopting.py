@@ -20,11 +20,21 @@ from tests.planner.builders import (
     unmarked,
 )
 from vssync.applier.steps import plan_steps
-from vssync.model.digests import store_mark_for
+from vssync.model.digests import chunking_digest, store_mark_for
 from vssync.model.marks import STORE_OWNER, Origin, short_digest
 from vssync.model.plan import Action, Plan, StorePlan
 from vssync.model.service import Capabilities, ServiceSpec
-from vssync.model.state import CONNECTOR, Contents, DesiredFile, DesiredStore, FileStatus, LiveFile, Upload
+from vssync.model.state import (
+    AUTO,
+    CONNECTOR,
+    Chunking,
+    Contents,
+    DesiredFile,
+    DesiredStore,
+    FileStatus,
+    LiveFile,
+    Upload,
+)
 
 A = desired_file()
 TWIN = replace(A, key="z/a.md")
@@ -268,6 +278,60 @@ def test_where_searches_may_not_see_updates_the_same_file_is_attached_anew(
     assert not any(drop.deletes_upload for drop in put.before_attach)
     assert (put.mark.origin, put.mark.content) == (Origin.ADOPTED, content)
     assert put.mark.name_digest == short_digest(upload.filename)
+
+
+SMALL, LARGE = Chunking(400, 100), Chunking(800, 400)
+CUT_ANEW = ("chunking_changed", "unmarked")
+UPLOADED, REATTACHED = ("", False), ("s1", True)  # the File that is attached again, and whether that leaves a gap
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reported", "upload", "options", "expected"),
+    [
+        (AUTO, SMALL, named(A.sha256), {}, ("adopt", ("unmarked",), UPLOADED)),
+        (AUTO, None, named(A.sha256), {}, ("adopt", ("unmarked",), UPLOADED)),
+        (SMALL, SMALL, named(A.sha256), {}, ("adopt", ("unmarked",), UPLOADED)),
+        (SMALL, None, named(A.sha256), {}, ("adopt", ("unmarked",), UPLOADED)),
+        (SMALL, LARGE, named(A.sha256), {}, ("replace", CUT_ANEW, UPLOADED)),
+        (SMALL, LARGE, named(), {}, ("replace", CUT_ANEW, UPLOADED)),
+        (SMALL, LARGE, named(OTHER), {}, ("replace", ("content_changed", *CUT_ANEW), UPLOADED)),
+        (SMALL, LARGE, named(A.sha256), {"allow_gap": True}, ("replace", CUT_ANEW, REATTACHED)),
+        (SMALL, LARGE, named(), {"allow_gap": True}, ("replace", (*CUT_ANEW, "uncompared"), REATTACHED)),
+        (SMALL, LARGE, named(OTHER), {"allow_gap": True}, ("replace", ("content_changed", *CUT_ANEW), UPLOADED)),
+        (SMALL, LARGE, named(A.sha256), {"shares_chunks": True}, ("replace", CUT_ANEW, REATTACHED)),
+        (SMALL, LARGE, named(A.sha256), {"attribute_updates": False}, ("replace", CUT_ANEW, UPLOADED)),
+        (SMALL, LARGE, named(A.sha256), {"updates_reach_search": None}, ("replace", CUT_ANEW, UPLOADED)),
+        (SMALL, SMALL, named(A.sha256), {"updates_reach_search": None}, ("replace", ("unmarked",), REATTACHED)),
+        (SMALL, LARGE, named(id="ext"), {}, ("replace", CUT_ANEW, ("", True))),
+        (SMALL, SMALL, named(id="ext"), {}, ("adopt", ("unmarked",), UPLOADED)),
+    ],
+)
+def test_a_file_of_other_chunking_is_replaced_once(
+    wanted: Chunking, reported: Chunking | None, upload: Upload, options: dict[str, Any], expected: Any
+) -> None:
+    """Where the service reports the chunking, and as any file is whose chunking changed."""
+    file = replace(EXT if upload.id == "ext" else A, chunking=wanted)
+    store = desired_store(file)
+    contents = Contents((replace(stranger(upload.id), chunking=reported),))
+    capable = {name: value for name, value in options.items() if name != "allow_gap"}
+    capabilities = Capabilities(**{"updates_reach_search": True, **capable})
+    found = plan(
+        store,
+        [(adopting_store(store), contents)],
+        uploads=[upload],
+        adopt=True,
+        allow_gap="allow_gap" in options,
+        capabilities=capabilities,
+    ).stores[0]
+    (change,) = found.files
+    _, action, reasons = summary(change)
+    assert (action, reasons, (change.reuse, change.gap)) == expected
+    (steps,) = plan_steps(Plan(OWNER, ServiceSpec("local"), (found,)))
+    marks = [put.mark for put in steps.puts] + [update.mark for update in steps.updates if update.mark]
+    assert [mark.chunking_digest for mark in marks] == [chunking_digest(wanted)]
+    assert all(put.chunking == wanted for put in steps.puts)
+    shown = [(field.before, field.after) for field in change.fields if field.name == "chunking"]
+    assert shown == ([(str(reported), str(wanted))] if "chunking_changed" in reasons else [])
 
 
 def test_a_file_of_a_connector_is_never_taken_over() -> None:

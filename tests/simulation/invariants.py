@@ -138,7 +138,9 @@ class Watch:
         if not owner and new.mark[0] == actor.owner:
             actor.restored.add(old.id)
         for file in old.files:
-            if old.id in actor.restored and file.owner == actor.owner and not new.file(file.id):
+            if file.is_leaving:
+                continue
+            if old.id in actor.restored and file.owner == actor.owner and not new.staying_file(file.id):
                 yield f"detaches {file.id} in the run that restores the mark of {old.name}"
             if f"{old.id}/{file.id}" not in self.unmarked and (problem := _problem(actor, old, file, new)):
                 yield f"{old.name}: {problem}"
@@ -147,7 +149,7 @@ class Watch:
 
 
 def _problem(actor: Actor, store: TrueStore, old: TrueFile, changed: TrueStore) -> str:
-    new = changed.file(old.id)
+    new = changed.staying_file(old.id)
     if old.owner == actor.owner or (new and new.attributes == old.attributes):
         return ""
     if not old.owner and actor.adopts and (new is None or new.owner == actor.owner):
@@ -161,7 +163,7 @@ def _problem(actor: Actor, store: TrueStore, old: TrueFile, changed: TrueStore) 
 
 
 def _marked(state: State) -> set[str]:
-    return {file.id for store in state.stores.values() for file in store.files if file.owner}
+    return {file.id for store in state.stores.values() for file in store.files if file.owner and not file.is_leaving}
 
 
 def _gaps(actor: Actor, old: TrueStore, new: TrueStore) -> Iterator[str]:
@@ -176,4 +178,4 @@ def _gaps(actor: Actor, old: TrueStore, new: TrueStore) -> Iterator[str]:
 
 
 def _completed(copies: list[TrueFile] | None) -> bool:
-    return any(copy.status == "completed" and copy.sha256 for copy in copies or ())
+    return any(copy.status == "completed" and copy.sha256 and not copy.is_leaving for copy in copies or ())

@@ -41,6 +41,7 @@ class TrueFile:
     filename: str
     size: int
     chunks: int
+    is_leaving: bool = False  # somebody detached it, which has yet to take effect
 
     @property
     def mark(self) -> str:
@@ -125,6 +126,11 @@ class TrueStore:
     def file(self, file_id: str) -> TrueFile | None:
         return self._files_by_id.get(file_id)
 
+    def staying_file(self, file_id: str) -> TrueFile | None:
+        """A file that nobody detached."""
+        file = self.file(file_id)
+        return None if file and file.is_leaving else file
+
     @cached_property
     def _files_by_id(self) -> dict[str, TrueFile]:
         return {file.id: file for file in self.files}
@@ -197,6 +203,7 @@ def _true_file(row: sqlite3.Row) -> TrueFile:
         filename=row["filename"] or "",
         size=row["bytes"] or 0,
         chunks=row["chunk_count"],
+        is_leaving=row["leaves_at"] is not None,
     )
 
 

@@ -135,7 +135,7 @@ def _send_attach(store: StoreContext, files: Sequence[PendingFile], capabilities
     """Sends the one request that attaches these files: a batch, or the request for a single file."""
     sent = Result(Status.UNKNOWN, "sent to be attached, but the run ended before the reply; plan again")
     store.run.results.set_result_if_interrupted(store.key, [file.put.key for file in files], sent)
-    store.run.ledger.record_sent(file.file_id for file in files)
+    store.run.ledger.record_uncertain(file.file_id for file in files)
     if capabilities.batches and capabilities.batch_files:
         batch_id = store.writes.create_batch(store.id, [file.entry for file in files]).batch.id
         store.run.watcher.on_batch_sent(store.key, batch_id, len(files))

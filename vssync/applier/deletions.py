@@ -209,7 +209,7 @@ def _delete_unheld(
     unheld = [file_id for file_id in pending if file_id not in holders]
 
     def delete(file_id: str) -> None:
-        run.ledger.record_sent([file_id])
+        run.ledger.record_uncertain([file_id])
         try:
             run.writes.delete_upload(file_id)
             run.ledger.record_closed(file_id)

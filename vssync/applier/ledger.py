@@ -42,7 +42,7 @@ class LedgerEntry:
     state: UploadState
     description: str = ""  # as a report says it
     stores: set[str] = field(default_factory=set)  # ids of those that obtained it from the ledger
-    is_sent: bool = False  # a request to attach or delete it
+    is_uncertain: bool = False  # a store may hold it, by a request that was sent, or since it was in two
 
 
 def upload_identity(file: DesiredFile) -> UploadIdentity:
@@ -115,11 +115,14 @@ class UploadLedger:
         """Records a fresh upload, or one that is detached to be attached again: until then no store holds it."""
         self._move(file_id, UploadState.LOOSE, description)
 
-    def record_sent(self, file_ids: Iterable[str]) -> None:
-        """Records that a request to attach or delete these goes out: a run that ends before the reply knows no more."""
+    def record_uncertain(self, file_ids: Iterable[str]) -> None:
+        """Records that a run that ends now does not know whether a store holds these.
+
+        A request to attach or delete them goes out, or they were taken out of one store and another may have them.
+        """
         with self._lock:
             for entry in filter(None, map(self._entries.get, file_ids)):
-                entry.is_sent = True
+                entry.is_uncertain = True
 
     def record_attached(self, file_ids: Iterable[str]) -> None:
         """Records that the service accepted these Files for ingestion, or that a store holds them still."""
@@ -129,6 +132,7 @@ class UploadLedger:
     def schedule_delete(self, file_id: str, description: str) -> None:
         """Schedules an upload of ours that nothing should hold any more to be deleted at the end of the run."""
         self._move(file_id, UploadState.TO_DELETE, description)
+        self.record_uncertain([file_id])
 
     def add_note(self, file_id: str, note: str) -> None:
         """Adds to an upload's description, such as why it is still there."""
@@ -177,7 +181,7 @@ class UploadLedger:
             unattached.sort(key=lambda pair: _UNATTACHED.index(pair[1].state))
             orphans = (
                 Orphan(id_, f"{entry.description}, as far as is known", suspected=True)
-                if interrupted and entry.is_sent
+                if interrupted and entry.is_uncertain
                 else Orphan(id_, entry.description)
                 for id_, entry in unattached
             )

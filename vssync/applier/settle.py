@@ -173,7 +173,7 @@ def _settle_completed(store: StoreContext, file: PendingFile, live: LiveFile) ->
     store.writes.journal.record_held(file.file_id)
     learn_whether_updates_reach_search(store, put.file, file.file_id, put.attributes, put.mark)
     ensure_attributes(store, live, put.attributes, put.mark)
-    if not put.chunking.auto and live.chunking not in (None, put.chunking):  # ingesting it again would not help
+    if not put.chunking.allows(live.chunking):  # ingesting it again would not help
         store.run.announce(
             f"{store.key}: the service reports other chunking than asked for; `vssync plan` says for how many files"
         )

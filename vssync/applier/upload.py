@@ -193,6 +193,7 @@ def detach_to_reattach(store: StoreContext, put: Put, file_id: str) -> None:
     is_our_upload = put.mark.origin is Origin.UPLOADED
     if is_our_upload:
         store.run.ledger.record_loose(file_id, f"upload of {put.key} that was to be attached again")
+        store.run.ledger.record_uncertain([file_id])
     try:
         send_deletion(lambda: store.writes.detach(store.id, file_id, is_our_upload=is_our_upload, file=put.file))
     except ServiceError:  # a refusal, so nothing changed; without a clear answer, nothing is raised

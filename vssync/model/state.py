@@ -39,6 +39,10 @@ class Chunking:
     def auto(self) -> bool:
         return self.size == 0
 
+    def allows(self, reported: Chunking | None) -> bool:
+        """Whether a service that was asked for this may report that; `auto` allows any, and some report none."""
+        return self.auto or reported in (None, self)
+
     def __str__(self) -> str:
         return "auto" if self.auto else f"{self.size}/{self.overlap}"
 

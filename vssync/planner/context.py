@@ -157,6 +157,11 @@ class StorePlanContext:
         return self.common.options.adopt or self.store.adopt
 
     @property
+    def accepts_gap(self) -> bool:
+        """Whether a gap is allowed, or unavoidable because equal texts share chunks."""
+        return self.common.options.allow_gap or self.common.capabilities.shares_chunks
+
+    @property
     def now(self) -> int:
         """The service's time when the live state was read."""
         return self.common.snapshot.now

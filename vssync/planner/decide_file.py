@@ -136,12 +136,6 @@ class _KeyDecision:
         mark = copy.mark
         return copy.id == self.wanted.declared_id and not mark.is_provisional and mark.content != self.wanted.content
 
-    @property
-    def _accepts_gap(self) -> bool:
-        """Whether a gap is allowed, or unavoidable because equal texts share chunks."""
-        common = self.context.common
-        return common.options.allow_gap or common.capabilities.shares_chunks
-
     def _keep(self, current: OwnedCopy) -> tuple[FileChange, ...]:
         """Keeps a right completed copy and drops the others; its attributes are written where they differ.
 
@@ -173,7 +167,7 @@ class _KeyDecision:
         capabilities = self.context.common.capabilities
         # If it is unknown whether search sees updates, the apply tests it before the first write.
         if capabilities.updates_reach_search is False and difference.fields:
-            change = self._new_copy(Action.REPLACE, *reasons, reuse=current if self._accepts_gap else None)
+            change = self._new_copy(Action.REPLACE, *reasons, reuse=current if self.context.accepts_gap else None)
             return replace(change, fields=shown.fields, was=was)
         change = replace(
             self._change(Action.ADOPT if taken_over else Action.UPDATE, *reasons),
@@ -230,7 +224,7 @@ class _KeyDecision:
             Reason.RENAMED: is_renamed,
             Reason.DECLARED: self._is_newly_declared(serving),
         }
-        can_reuse = same_content and same_name and self._accepts_gap
+        can_reuse = same_content and same_name and self.context.accepts_gap
         reasons = compress(causes, causes.values())
         change = self._new_copy(Action.REPLACE, *reasons, reuse=serving if can_reuse else None)
         if is_rechunked:

@@ -289,12 +289,9 @@ def note_others(classified: ClassifiedFiles, adopted_ids: Collection[str] = ()) 
 
 
 def _reports_other_chunking(wanted: DigestedFile, copies: Copies, context: StorePlanContext) -> bool:
-    """Whether the copy in use is reported with another chunking than was asked for; `auto` allows any."""
-    chunking = wanted.file.chunking
-    if chunking.auto:
-        return False
+    """Whether the copy in use is reported with another chunking than was asked for."""
     current = newest_copy([copy for copy in copies if wanted.matches(copy)], CopyState.COMPLETED, context.now)
-    return current is not None and current.file.chunking not in (None, chunking)
+    return current is not None and not wanted.file.chunking.allows(current.file.chunking)
 
 
 def limit_to_listed(draft: StoreDraft) -> StoreDraft:

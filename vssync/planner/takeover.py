@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import compress
 
 from vssync.model.marks import KEY, NONE, UnreadableMark, key_attribute, key_digest
-from vssync.model.plan import Action, FileChange, Note, NoteKind, Options, Reason, RecordedCopy
+from vssync.model.plan import Action, FieldChange, FileChange, Note, NoteKind, Options, Reason, RecordedCopy
 from vssync.model.state import Desired, DesiredFile, FileStatus, LiveFile, Snapshot, Upload
 from vssync.planner.attributes import fields_between, preserved_attributes
 from vssync.planner.classify import (
@@ -214,37 +215,40 @@ def describe_uncompared(context: StorePlanContext) -> str:
 
 
 def _take_over(wanted: DigestedFile, candidate: Candidate, own_copies: Copies, context: StorePlanContext) -> FileChange:
-    """Marks an unmarked file for this key, or replaces it by a new copy; the key's existing copies are detached."""
-    file, capabilities = candidate.file, context.common.capabilities
-    upload = context.common.snapshot.uploads.get(file.id)
-    reasons, detail = [Reason.UNMARKED], ""
-    if is_different := candidate.likeness is Likeness.DIFFERENT:
-        assert upload
-        reasons = [Reason.CONTENT_CHANGED, Reason.UNMARKED]
-        detail = f"{file.id} ({upload.filename}, {format_size(upload.size)}) is detached; its upload stays"
-    elif candidate.likeness is Likeness.UNCOMPARED:
-        reasons = [Reason.UNMARKED, Reason.UNCOMPARED]
-        detail = f"matched by name and size; {describe_uncompared(context)}"
+    """Marks an unmarked file for this key, or replaces it; the key's existing copies are detached."""
+    file, upload = candidate.file, context.common.snapshot.uploads.get(candidate.file.id)
+    old = replace(RecordedCopy.of(file), filename=upload.filename if upload else "")
+    is_different = candidate.likeness is Likeness.DIFFERENT
+    is_rechunked = not wanted.file.chunking.allows(file.chunking)
+    is_uploaded = is_different or (is_rechunked and not (wanted.declared_id or context.accepts_gap))
     # Searches always see the attributes that a file is attached with; they may not see an update of them. Unless it is
     # known that they do, the file is attached again: an apply can find it out only from a file that has a mark.
-    is_reattached = not is_different and capabilities.updates_reach_search is not True
-    is_replaced = is_different or is_reattached
-    old = replace(RecordedCopy.of(file), filename=upload.filename if upload else "")
+    is_reattached = not is_uploaded and (is_rechunked or context.common.capabilities.updates_reach_search is not True)
+    causes = {
+        Reason.CONTENT_CHANGED: is_different,
+        Reason.CHUNKING_CHANGED: is_rechunked,
+        Reason.UNMARKED: True,
+        Reason.UNCOMPARED: candidate.likeness is Likeness.UNCOMPARED and not is_uploaded,
+    }
+    fields = (FieldChange("chunking", str(file.chunking), str(wanted.file.chunking)),) if is_rechunked else ()
+    detail = f"matched by name and size; {describe_uncompared(context)}" if causes[Reason.UNCOMPARED] else ""
+    if is_uploaded and upload:
+        detail = f"{file.id} ({upload.filename}, {format_size(upload.size)}) is detached; its upload stays"
     change = FileChange(
         store=context.store.key,
         key=wanted.key,
-        action=Action.REPLACE if is_replaced else Action.ADOPT,
-        reasons=tuple(reasons),
+        action=Action.REPLACE if is_uploaded or is_reattached else Action.ADOPT,
+        reasons=tuple(compress(causes, causes.values())),
         desired=wanted.file,
         keep=old,
-        drop=(*((old,) if is_replaced else ()), *(copy.recorded for copy in own_copies)),
-        fields=fields_between(file.attributes, wanted.file, context.store.ignore_attributes),
+        drop=(*((old,) if is_uploaded or is_reattached else ()), *(copy.recorded for copy in own_copies)),
+        fields=fields + fields_between(file.attributes, wanted.file, context.store.ignore_attributes),
         preserve=preserved_attributes(file.attributes, context.store.ignore_attributes),
         reuse=file.id if is_reattached and not wanted.declared_id else "",
         gap=is_reattached and newest_copy(own_copies, CopyState.COMPLETED, context.now) is None,
         detail=detail,
     )
-    if not (is_replaced or capabilities.attribute_updates):
+    if change.action is Action.ADOPT and not context.common.capabilities.attribute_updates:
         detail = "the service cannot change attributes in place, so it cannot be marked"
         return change.refused(Reason.IMPOSSIBLE, detail=detail)
     return refuse_too_many_attributes(change)
