@@ -129,7 +129,10 @@ def test_settings_and_service_are_kept() -> None:
 
 def test_the_store_of_another_manifest_says_so() -> None:
     marked = LiveStore("vs_1", "kb", StoreStatus.COMPLETED, 1, {"vssync_owner": f"v1;old/prod;kb;{'0' * 16}"})
-    assert "# It belongs to old/prod" in manifest_of(dumped_file(), store=marked)
+    for file_id in ("", "file-1"):
+        text = manifest_of(dumped_file(file_id=file_id), store=marked).replace("\n# ", " ")
+        assert "It belongs to old/prod, whose own manifest says more." in text
+        assert ("Files by id are ingested" in text) == bool(file_id)
 
 
 def test_what_was_left_out_is_told() -> None:

@@ -216,10 +216,9 @@ def _comment_lines(dumped: DumpedStore, owner: str, place: str = "", plan: str =
     yield from _comment(*dumped.notes)
     mark = dumped.store.mark
     if isinstance(mark, StoreMark) and mark.owner != owner:
-        yield from _comment(
-            f"It belongs to {mark.owner}, whose own manifest says more. Files by id are ingested again when it is "
-            "taken over."
-        )
+        by_id = any(file.file_id for file in dumped.files)
+        ingested = " Files by id are ingested again when it is taken over." if by_id else ""
+        yield from _comment(f"It belongs to {mark.owner}, whose own manifest says more.{ingested}")
 
 
 def _confidence_counts(files: Iterable[DumpedFile]) -> list[str]:
