@@ -82,6 +82,7 @@ def check_changes(claim: Claim, case: Case) -> str:
         return ""
     told = {change["key"] for change in claim.value} | {note.get("key") for note in claim.holder.get("notes", ())}
     told |= {change.get("was") for change in claim.value}
+    dropped = {copy["id"] for change in claim.value for copy in change.get("drop", ())}
     is_new = live is None or live.is_expired
     for file in store.files.values():
         cause = "missing" if is_new or live is None else case.deviation(store, file, live)
@@ -89,7 +90,7 @@ def check_changes(claim: Claim, case: Case) -> str:
             return f"{file.key}: {cause}"
     for digest, copies in live.copies(case.wanted.owner).items() if live and not is_new and store.prune else ():
         key = str(copies[-1].attributes.get("vssync_key", ""))
-        is_told = key in told or f"~{digest}" in told
+        is_told = key in told or f"~{digest}" in told or {copy.id for copy in copies} <= dropped
         if digest not in store.files and key not in store.kept and not is_told and case.in_scope(store.key, key):
             return f"{key} is not in the manifest"
     return ""

@@ -147,6 +147,7 @@ class Director:
         for _ in range(2):  # the first may do no more than restore a mark
             if run.code != 0:
                 self._tidy(run)
+                options = replace(options, allow_gap=world.dialect.shares_chunks)  # as a refusal says
                 run = self._run(machine, "apply", "--yes", options=options)
         if run.code != 0:
             raise AssertionError(f"the end does not converge: {_why(run)}")

@@ -12,7 +12,7 @@ from tests.simulation.play import play
 from tests.simulation.scenes import history_of
 from tests.simulation.shrink import shrink
 
-SOON, A_TIME, ALL = 20, 20, 60  # seeds of every run of the tests, those of one test, and all of the slow ones
+SOON, A_TIME, ALL = 20, 20, 1_000  # seeds of every run of the tests, those of one test, and all of the slow ones
 FOUND = {  # what histories found, as they were shrunk
     "a saved plan with a capability that is stated as false": History(
         seed=11, dialect="local,garbles-names=on", steps=(Step("plan --out"), Step("apply PLAN"))
