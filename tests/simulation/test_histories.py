@@ -17,6 +17,10 @@ FOUND = {  # what histories found, as they were shrunk
     "a saved plan with a capability that is stated as false": History(
         seed=11, dialect="local,garbles-names=on", steps=(Step("plan --out"), Step("apply PLAN"))
     ),
+    "a file of other chunking that was taken over and counted as chunked as wanted": History(
+        seed=150,
+        steps=(Step("apply"), Step("set_value", pick=95), Step("set_value", pick=96), Step("erase_mark")),
+    ),
     "a request that waited for its turn when the run was interrupted counted as sent": History(
         seed=158,
         steps=(
