@@ -6,6 +6,7 @@ of the manifest answers as if an apply of them had ended. Making up its rows tak
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class AppliedStore(httpx.BaseTransport):
 
 
 def main() -> None:
+    gc.set_threshold(50_000)  # as the command line does
     result, folder = map(Path, sys.argv[1:])
     settings = Settings(manifest=str(folder))
     loaded = load_manifest(settings)

@@ -311,8 +311,7 @@ def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
                 if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):
                     ids_by_key.setdefault(put.key, []).append(file.id)
         except NotFound:
-            if not store.is_provisioning:
-                run.results.record_result(store.key, "", Result(Status.FAILED, _GONE.format(store.id)))
+            _record_if_gone(store)
         except VssyncError:
             pass  # nothing that was done depends on it
         for key, ids in ids_by_key.items():
@@ -327,6 +326,15 @@ def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
                     run.results.record_result(store.key, key, Result(Status.FAILED, _UNDONE.format(file_id)))
 
     run.pool.map(verify, [store for store in stores if store.steps.all_puts])
+
+
+def _record_if_gone(store: StoreContext) -> None:
+    """Reports a store that was answered with 404 and is not listed, either: a missing permission answers 404, too."""
+    client = store.client
+    with suppress(VssyncError):
+        is_listed = store.id in {live.id for live in client.list_stores()}
+        if not (is_listed or client.stores_denied or store.is_provisioning):
+            store.run.results.record_result(store.key, "", Result(Status.FAILED, _GONE.format(store.id)))
 
 
 def stamp_stores(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) -> None:
@@ -356,10 +364,10 @@ def stamp_stores(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) -> N
             update_store(run, store.id, add)
         except (MetadataLost, Overtaken) as error:
             run.results.record_result(store.key, "", result_of_error(error))
-        except VssyncError as error:  # nothing depends on a stamp
-            with suppress(VssyncError):
-                if isinstance(error, NotFound) and not run.client.can_list_files(store.id):
-                    run.results.record_result(store.key, "", Result(Status.FAILED, _GONE.format(store.id)))
+        except NotFound:
+            _record_if_gone(store)
+        except VssyncError:
+            pass  # nothing depends on a stamp
 
     as_wanted = written.keys() - failed
     to_stamp = [store for store in plan.stores if store.key in as_wanted and may_be_stamped(plan, store)]
