@@ -274,7 +274,7 @@ RULES = (
     Mutant(
         "call-a-store-converged-that-is-gone",
         "vssync/applier/deletions.py",
-        "if isinstance(error, NotFound) and not run.client.can_list_files(store.id):",
+        "if not (is_listed or client.stores_denied or store.is_provisioning):",
         "if False:",
         ("tests/guarantees/test_meetings.py",),
         "An apply deletes replaced uploads while another machine destroys; it says that all is as declared.",
