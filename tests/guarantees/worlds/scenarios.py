@@ -72,7 +72,7 @@ def change_all(world: World) -> tuple[Report, tuple[str, ...]]:
 
 
 def adopt(world: World) -> tuple[Report, tuple[str, ...]]:
-    """A store made by hand, with the right files and some of their attributes."""
+    """A store made by hand, with the right files and chunking and some of the attributes."""
     world.write({"vssync.yaml": MANIFEST, **FILES})
     desired = world.loaded.desired.stores[0]
     accepts, refuses = world.dialect.accepts, world.dialect.refuses
@@ -80,7 +80,8 @@ def adopt(world: World) -> tuple[Report, tuple[str, ...]]:
         file for file in desired.files if (not accepts or file.extension in accepts) and file.extension not in refuses
     ]
     contents = {file.filename: (world.docs / file.path).read_bytes() for file in files}
-    world.make_by_hand(desired.name, contents, {"product": "shelf"})
+    chunking = {file.filename: file.chunking for file in files if not file.chunking.auto}
+    world.make_by_hand(desired.name, contents, {"product": "shelf"}, chunking)
     world.clock.sleep(3600)
     return world.apply(Options(adopt=True)), ()
 

@@ -16,6 +16,7 @@ import httpx
 from tests.guarantees.test_converge import lay_tree
 from tests.support import Clock, Recorder, Silent
 from vssync.api.connect import connect
+from vssync.api.parse import chunking_body
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session, Settings, load_manifest
@@ -26,7 +27,7 @@ from vssync.local.transport import LocalTransport
 from vssync.model.marks import KEY
 from vssync.model.plan import NoteKind, Options
 from vssync.model.report import Report
-from vssync.model.state import DesiredFile, Scalar
+from vssync.model.state import Chunking, DesiredFile, Scalar
 from vssync.planner.estimate import Cost, estimate_cost
 from vssync.providers import COMPATIBLE, AuthKind, Provider
 from vssync.sources.load import LoadedManifest
@@ -171,7 +172,13 @@ class World:
             self.clock.sleep(1)
         raise AssertionError(said)
 
-    def make_by_hand(self, store: str, files: Mapping[str, bytes], attributes: Mapping[str, Any]) -> None:
+    def make_by_hand(
+        self,
+        store: str,
+        files: Mapping[str, bytes],
+        attributes: Mapping[str, Any],
+        chunking: Mapping[str, Chunking] = {},  # by name; others have the service's own
+    ) -> None:
         """Somebody makes a store and looks at it; some services take no attributes."""
         address = f"{self.urls[1]}/vector_stores"
         admin = {"authorization": "Signature of an administrator"}
@@ -183,7 +190,8 @@ class World:
         given = {"attributes": attributes} if self.dialect.takes_attributes else {}
         for name, content in files.items():
             file = self.send("POST", "files", data={"purpose": "assistants"}, files={"file": (name, content)})["id"]
-            self.send("POST", f"vector_stores/{store_id}/files", json={"file_id": file, **given})
+            strategy = chunking_body(chunking[name]) if name in chunking else {}
+            self.send("POST", f"vector_stores/{store_id}/files", json={"file_id": file, **given, **strategy})
         for _ in range(3):
             self.send("GET", address, headers=admin)
 
