@@ -12,8 +12,9 @@ from tests.simulation.play import play
 from tests.simulation.scenes import history_of
 from tests.simulation.shrink import shrink
 
-# A run that is killed while it waits is killed once more by what it gives free, where nobody can catch it.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+# A run that is killed while it waits for its threads is killed once more as that wait is closed: nobody can catch it.
+_CLOSING = "Exception ignored in. <generator object as_completed"
+pytestmark = pytest.mark.filterwarnings(f"ignore:{_CLOSING}:pytest.PytestUnraisableExceptionWarning")
 SOON, A_TIME, ALL = 20, 20, 1_000  # seeds of every run of the tests, those of one test, and all of the slow ones
 FOUND = {  # what histories found, as they were shrunk
     "a saved plan with a capability that is stated as false": History(
