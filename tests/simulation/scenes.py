@@ -21,19 +21,18 @@ class Dice(random.Random):
         return values[self.turn % len(values)]
 
 
+_SLOTS = 64  # more than there are scenes, so that a new one changes the seeds of no other
 _AFTER = ("lost-reply", "reset-after", "status-after=502", "spoiled")
 
 
 def history_of(seed: int) -> History:
-    """The history of a seed: of every two, one is a scene and one is some weeks of anything."""
-    return weeks_of(seed) if seed % 2 else scene_of(seed, seed // 2)
-
-
-def scene_of(seed: int, number: int) -> History:
-    """One variation of a scene."""
-    dice, (turn, kind) = Dice(f"scene {seed}"), divmod(number, len(SCENES))
+    """The history of a seed: of every `_SLOTS` in a row, one of each scene, and otherwise some weeks of anything."""
+    turn, slot = divmod(seed, _SLOTS)
+    if slot >= len(SCENES):
+        return weeks_of(seed)
+    dice = Dice(f"scene {seed}")
     dice.turn = turn
-    steps, more = SCENES[kind](dice)
+    steps, more = SCENES[slot](dice)
     return History(seed, tuple(steps), restless=dice.choice((0.1, 0.5, 0.9)), **more)
 
 
