@@ -18,7 +18,7 @@ from tests.simulation.world import Machine, World
 from vssync.model.plan import Options
 
 STOPS: dict[str, type[BaseException]] = {"killed": Killed, "interrupted": KeyboardInterrupt}
-TIDY = Options(adopt=True, retry_failed=True, allow_store_deletes=True)
+TIDY = Options(adopt=True, retry_failed=True, allow_store_deletes=True, allow_store_replace=True)
 PLAIN = Options()
 DAY = 86_400
 
@@ -61,6 +61,7 @@ class Director:
         self.told: list[str] = []
         self.others = Others(world.watch.around(world.serve, None), lambda: world.watch.state)
         self.others.texts = world.documents.files
+        self.others.declared = world.documents.values["declared"]
 
     def direct(self) -> None:
         """All of the history. What should not be ends it."""
@@ -94,7 +95,7 @@ class Director:
             machine.has_company, machine.at_work_on = has_company, step.what
             return self.at.spawn(group, lambda: runs.extend(self._run_step(machine, step)), is_first=True)
         if step.what in ACTS:
-            return self.at.spawn(Group("others"), lambda: self.others.do(step.what, step.pick))
+            return self.at.spawn(Group("others"), lambda: self._act(step, delay=has_company * step.pick / 20))
         if step.what == "pull":
             machine.lay(world.tree)
         elif step.what == "wait":
@@ -104,6 +105,11 @@ class Director:
         else:
             getattr(world.documents, step.what)(step.pick)
         return None
+
+    def _act(self, step: Step, delay: float) -> None:
+        if delay:
+            self.at.pause(lambda: False, delay)
+        self.others.do(step.what, step.pick)
 
     def _run_step(self, machine: Machine, step: Step) -> Iterator[Run]:
         """A command, which must end as the history says that all do, and do no more than a reviewed plan."""
@@ -187,8 +193,9 @@ class Director:
             for file in store.files:
                 if file.has_odd_mark:
                     self.others.set_attributes(store, file, file.plain_attributes)
-                if file.owner != run.wanted.owner and (file.filename in names or store.name not in kept):
-                    self.others.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}")
+                is_in_the_way = file.owner != run.wanted.owner and (file.filename in names or store.name not in kept)
+                if is_in_the_way and not self.others.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}"):
+                    self.others.ask("DELETE", f"/vector_stores/{store.id}")  # as a connector's files go
 
     def _run(self, machine: Machine, verb: str, *arguments: str, options: Options = PLAIN) -> Run:
         self.told.append(f"at the end: {verb}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,6 +24,35 @@ def problems_of_cost(run: Run) -> Iterator[str]:
         yield f"{writes} requests wrote, and the plan said {cost['requests']}"
     if len(made) > _SHARE * cost["requests"] + cost["polls"] + _LOOKS:
         yield f"{len(made)} requests, and the plan said {cost}"
+
+
+def problems_of_waste(run: Run) -> Iterator[str]:
+    """An upload that nothing refused is kept for the next run: an error that is not about it does not delete it."""
+    for upload in {exchange.made for exchange in run.exchanges if exchange.url.endswith("/files") and exchange.made}:
+        statuses = [exchange.status for exchange in run.exchanges if upload in exchange.attached]
+        if statuses and all(status in (401, 403, 409, 429) for status in statuses) and upload not in run.after.uploads:
+            yield f"{upload} was deleted, though the service refused {statuses} and no file"
+
+
+def problems_of_own_requests(run: Run) -> Iterator[str]:
+    """What a run that had company can know by its own requests.
+
+    A store that its report calls made by it was made by one of them; one that is as wanted was there when it was last
+    asked for.
+    """
+    document = run.document or {}
+    made = {exchange.made for exchange in run.exchanges if exchange.url.endswith("/vector_stores")}
+    went_wrong = any(exchange.went_wrong for exchange in run.exchanges if exchange.method == "POST")
+    for outcome in document.get("outcomes", ()):
+        is_new = not outcome["key"] and (outcome["action"], outcome["status"]) == ("create", "done")
+        store_id = document["stores"].get(outcome["store"])
+        if is_new and not went_wrong and bool(outcome.get("already")) is (store_id in made):
+            yield f"{outcome['store']}: already is {outcome.get('already', False)}, and this run made {made}"
+    for store_id in document.get("stores", {}).values() if run.code == 0 and run.kind == "report" else ():
+        path = re.compile(rf"/vector_stores/{store_id}(/files)?([?]|$)")
+        statuses = [exchange.status for exchange in run.exchanges if path.search(exchange.url)]
+        if statuses[-1:] == [404]:
+            yield f"it ended with 0, and {store_id} was gone when it was last asked for"
 
 
 def _cost_of(plan: Any) -> dict[str, int]:
@@ -95,6 +125,8 @@ def problems_of_search(run: Run, others: Others, texts: dict[str, str]) -> Itera
         live = case.store(store.key)
         assert live
         for file in store.files.values():
+            if file.file_id:
+                continue
             is_twin = sum(other.sha256 == file.sha256 for other in store.files.values()) > 1
             if not (shares and is_twin) and not _finds(others, live, file, texts[file.path]):
                 yield f"{store.key}/{file.key} is not found by its text and attributes"

@@ -20,7 +20,7 @@ from tests.simulation.histories import History
 from tests.simulation.invariants import Actor, ViolationError, Watch
 from tests.simulation.judge import Run
 from tests.simulation.judged import FalseClaimError, JudgedSession, Witness
-from tests.simulation.rest import problems_of_cost
+from tests.simulation.rest import problems_of_cost, problems_of_own_requests, problems_of_waste
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.truth import RequestLog
 from tests.support import ENDPOINT
@@ -60,6 +60,8 @@ class Documents:
             "filename": "",
             "second": False,
             "included": False,
+            "days": 0,
+            "declared": {},
         }
     )
     number: int = 0
@@ -121,6 +123,16 @@ class Documents:
         name = ("second", "second", "included")[pick % 3]
         self.values[name] = not self.values[name]
 
+    def set_expiry(self, pick: int) -> None:
+        """How many days a store stays that nobody uses; none, and it stays."""
+        self.values["days"] = 0 if self.values["days"] else 7
+
+    def rename_declared(self, pick: int) -> None:
+        """A File that an entry declares gets another key there."""
+        if declared := self.values["declared"]:
+            self.number += 1
+            declared[f"d{self.number}.md"] = declared.pop(sorted(declared)[pick % len(declared)])
+
     def tree(self, env: str, service: Mapping[str, Any]) -> dict[str, str]:
         """All files of a checkout of a manifest for this service; with `env`, it has an environment."""
         value = self.values
@@ -136,6 +148,9 @@ class Documents:
             docs["filename"] = value["filename"]
         if any(name.endswith(".mdx") and "/" not in name for name in self.files):
             docs |= {"files": [{"path": "*.{md,mdx}"}], "formats": {".mdx": ".md"}}
+        docs["files"] += [{"file_id": file_id, "key": key} for key, file_id in sorted(value["declared"].items())]
+        if value["days"]:
+            docs["expires_after"] = {"days": value["days"]}
         more = {"guards": docs["guards"], "files": [{"path": "more/*.md", "optional": True}, {"path": "a.md"}]}
         manifest: dict[str, Any] = {
             "version": 1,
@@ -179,10 +194,21 @@ class Wire(httpx.BaseTransport):
         return response
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        """The service's answer. In place of it, something between may say of an error that it is a success."""
-        _, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
+        """The service's answer.
+
+        Something between may say of an error that it is a success, send twice what is about a store, or send no update
+        of a store.
+        """
+        kind, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
         rng, may = self._world.at.rng, method in (request.method, "*") and request.method != "GET"
+        path = request.url.path.split("/")
         if not may or rng.random() > (0.3 if share else 0.1):
+            return self._inner.handle_request(request)
+        if kind != "spoiled":
+            if kind == "kept" and path[-2] == "vector_stores":
+                request = httpx.Request("GET", request.url)
+            elif kind == "twice" and path[-1] in ("files", "file_batches") and len(path) > 3:
+                self._inner.handle_request(request).read()
             return self._inner.handle_request(request)
         if rng.random() < 0.5:
             self._inner.handle_request(request).read()
@@ -201,6 +227,7 @@ class Machine(Shell):
     has_company: bool = False
     at_work_on: str = ""  # the command
     has_faults: bool = False
+    actor: Actor = field(init=False)
     seed: int = 0
 
     @property
@@ -218,10 +245,10 @@ class Machine(Shell):
     @contextmanager
     def open(self, loaded: LoadedManifest, faults: Sequence[str]) -> Iterator[JudgedSession]:
         command, world, self.has_faults = running_command(), self.world, bool(faults)
-        actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
+        actor = self.actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
         actor.suspects = "--suspected" in self.at_work_on
         context = FaultContext(time.sleep, lambda: world.at.now, self.seed)
-        spoiled = next((fault for fault in faults if fault.startswith("spoiled")), "")
+        spoiled = next((fault for fault in faults if fault.startswith(("spoiled", "twice", "kept"))), "")
         kept = [fault for fault in faults if fault != spoiled]
         service = with_faults(world.watch.around(world.serve, actor), kept, context)
         log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
@@ -238,16 +265,28 @@ class Machine(Shell):
 
     def judge(self, run: Run) -> None:
         """With company, or of such a service, what is so at the end of a run need not be what it saw."""
-        if self.at_work_on == "destroy":
-            left = [store for store in run.after.stores.values() if store.mark[0] == run.wanted.owner]
+        if self.at_work_on == "destroy":  # what was made after its last look is not its to tell of
+            listed = self.actor.listed or run.after
+            left = [
+                store
+                for id_, store in run.after.stores.items()
+                if store.mark[0] == run.wanted.owner and id_ in listed.stores
+            ]
             if run.code == 0 and left:
                 raise FalseClaimError(f"destroy ended with 0, and {left[0].id} is left")
             return
         if not (self.has_company or any(name in self.dialect for name in LATE)):
             super().judge(run)
+        elif self.dialect == "local":
+            _raise_first(problems_of_own_requests(run))
         if not (self.has_company or self.has_faults) and self.dialect == "local":
-            for problem in problems_of_cost(run):
-                raise FalseClaimError(problem)
+            _raise_first(problems_of_cost(run))
+        _raise_first(problems_of_waste(run))
+
+
+def _raise_first(problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise FalseClaimError(problem)
 
 
 class World:
