@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -15,6 +16,7 @@ from tests.ci.fake_gitlab import FakeGitLab
 from tests.ci.project import Project
 from tests.ci.repository import MANIFEST, Files
 from tests.ci.test_flows import BOTH, GONE, LABEL, NEW, PAGES, MakeProject, make, text_of
+from tests.support import Silent
 from vssync.commands.apply import locked_journal
 from vssync.commands.plan import load_plan, make_plan_now, save_plan
 from vssync.commands.session import Settings, load_manifest, open_session
@@ -388,6 +390,29 @@ def test_settings_are_shown_beside_an_error(make: MakeProject) -> None:
     assert project.review(7).code == 1
     comment = text_of(project.comments(7)[0])
     assert comment.index("Settings that decide what an apply may do") < comment.index("could not be planned")
+
+
+class Interrupting(Silent):
+    """Somebody cancels the run at its first upload."""
+
+    def on_upload_ready(self, store_key: str, key: str, file_id: str, size: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_apply_that_is_interrupted_names_the_manifests_that_it_did_not_come_to(make: MakeProject) -> None:
+    files = {f"{name}/{path}": text for name in ("a", "b") for path, text in PAGES.items()}
+    files |= {f"{name}/vssync.yaml": MANIFEST.replace("kb", f"kb-{name}") for name in ("a", "b")}
+    project = make(files=files)
+    project.open(7, {"a/docs/0.md": "new\n", "b/docs/0.md": "new\n"})
+    project.merge(7)
+    project.given["watch"] = lambda: nullcontext(Interrupting())
+    end = project.job("apply")
+    assert end.code == 4
+    for text in (text_of(end.summary), text_of(project.comments(7)[-1])):
+        assert "Interrupted: the rest was skipped" in text
+        assert "`kb-b`: nothing was written** ```text the run was interrupted before this one" in " ".join(text.split())
+    project.given.pop("watch")
+    assert "1 replaced" in project.job("apply", unexplained=True).summary
 
 
 def test_a_job_that_is_cancelled_takes_the_place_of_an_earlier_comment(make: MakeProject) -> None:
