@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -264,10 +265,10 @@ def test_a_repository_without_a_manifest_says_so(make: MakeProject) -> None:
     assert "`vssync ci` failed" in text_of(end.summary)
 
 
-def save(project: Project, **options: object) -> Plan:
+def save(project: Project, **options: Any) -> Plan:
     settings = Settings(environment={}, **project.settings)
     with open_session(settings, load_manifest(settings)) as session:
-        plan = make_plan_now(session, Options(**options))  # type: ignore[arg-type]  # tests name them
+        plan = make_plan_now(session, Options(**options))
     save_plan(plan, project.folder / "plan.json")
     return load_plan(project.folder / "plan.json")
 
@@ -288,13 +289,11 @@ def test_a_saved_plan_is_applied_to_the_letter(make: MakeProject) -> None:
 @pytest.mark.parametrize(
     "options", [{"max_delete": Limit(share=1.0)}, {"adopt": True}, {"env": "prod"}, {"targets": ("docs",)}]
 )
-def test_a_saved_plan_with_options_that_the_job_has_not_is_refused(
-    make: MakeProject, options: dict[str, object]
-) -> None:
+def test_a_saved_plan_with_options_that_the_job_has_not_is_refused(make: MakeProject, options: dict[str, Any]) -> None:
     project = make()
     project.commit(NEW)
     saved = save(project)
-    project.given["saved"] = (replace(saved, options=replace(saved.options, **options)),)  # type: ignore[arg-type]
+    project.given["saved"] = (replace(saved, options=replace(saved.options, **options)),)
     end = project.job("apply")
     assert (end.code, "made with other options" in end.log, "Apply:" in end.log) == (3, True, False)
 
