@@ -19,6 +19,7 @@ from vssync.text import (
     join_words,
     pad_right,
     shorten_apart,
+    shorten_list,
     shorten_middle,
     wrap_list,
 )
@@ -86,7 +87,7 @@ class Columns:
         if line.middle:
             left = pad_right(shorten_middle(line.left, self.key), self.key)
             room = self.text + _RIGHT - len(right)
-            return f"{left}  {pad_right(shorten_middle(line.middle, room), room)}{right}"
+            return f"{left}  {pad_right(shorten_list(line.middle, room), room)}{right}"
         room = (self.margin if right else self.screen) - line.indent - len(right)
         left = shorten_middle(line.left, room)
         return f"{pad_right(left, room)}{right}" if right else left
