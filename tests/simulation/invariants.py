@@ -69,6 +69,7 @@ class Watch:
     uploaded: set[str] = field(default_factory=set)  # ids of what runs uploaded
     unmarked: set[str] = field(default_factory=set)  # store and file of what runs attached, and have not marked yet
     taken: set[str] = field(default_factory=set)  # uploads that others took out of a store, or the mark from
+    detached: set[str] = field(default_factory=set)  # uploads that a run took out of their last store
     loose: dict[str, str] = field(default_factory=dict)  # who made it, of each upload that no store has held yet
     filled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # by who and key, ids of stores
     _connection: sqlite3.Connection | None = None
@@ -140,6 +141,7 @@ class Watch:
         yield from self._doubles(actor, before, after)
         self.uploaded |= after.uploads.keys() - before.uploads.keys()
         self.loose |= dict.fromkeys(after.uploads.keys() - before.uploads.keys(), actor.name)
+        self.detached |= before.attached & after.uploads.keys() - after.attached
         for file_id in after.attached & self.loose.keys():
             del self.loose[file_id]
         ours |= self.uploaded
