@@ -155,7 +155,7 @@ class Scheduler:
     def _live(self, task: Task) -> None:
         # What stands for this thread, with locks that are none of the simulation: a command's first is its main thread.
         ident, dummy = _thread.get_ident(), threading.current_thread()
-        threading._active[ident] = threading.main_thread() if task.is_first else dummy  # type: ignore[attr-defined]
+        threading._active[ident] = threading.main_thread() if task.is_first else dummy  # type: ignore[attr-defined]  # private
         task.baton.acquire()
         _HERE.task, _HERE.scheduler = task, self
         try:
@@ -163,7 +163,7 @@ class Scheduler:
                 task.act()
         except BaseException as error:
             task.error = error
-        threading._active[ident] = dummy  # type: ignore[attr-defined]
+        threading._active[ident] = dummy  # type: ignore[attr-defined]  # private
         task.is_done = True
         if task.is_first:
             task.group.doom = Killed  # a process ends with its first thread
