@@ -21,10 +21,11 @@ from vssync.render.layout import (
     wrap_sentences,
 )
 from vssync.render.plan_lines import report_rows
-from vssync.render.plan_text import _ALREADY, _ORPHANS, join_blocks
+from vssync.render.plan_text import join_blocks
 from vssync.text import count_noun, display_width, escape_control, format_elapsed, pad_right, shorten_middle
 
 _NAME = 8  # columns that are left of a name
+_ORPHANS, _ALREADY = 40, 20  # that are listed
 _NEW_IDS = 5  # of more new stores `vssync output` prints the ids
 
 
