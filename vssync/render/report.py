@@ -120,8 +120,9 @@ def upload_lines(report: Report, view: View) -> list[list[str]]:
 
 def upload_lists(report: Report) -> list[tuple[str, Sequence[Orphan]]]:
     held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
-    left = f"Kept: {count_noun(len(report.left), 'upload')} that this manifest did not make."
-    lists = ((orphans_head(report.orphans), report.orphans), (held, report.held), (left, report.left))
+    others = report.left
+    left = f"Kept: {count_noun(len(others), 'upload')} that this manifest did not make."
+    lists = ((orphans_head(report.orphans), report.orphans), (held, report.held), (left, others))
     return [(head, uploads) for head, uploads in lists if uploads]
 
 
