@@ -69,10 +69,10 @@ ReadFiles = Callable[[Order, int | None], ListingPass[LiveFile]]
 
 def parse_page(body: object) -> Page:
     """Reads a list answer; MalformedResponse when it is not one."""
-    if not isinstance(body, Mapping) or not isinstance(body.get("data"), list):
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         raise MalformedResponse("a listing without `data`")
     rows = body["data"]
-    if not all(isinstance(row, Mapping) for row in rows):
+    if not all(isinstance(row, dict) for row in rows):
         raise MalformedResponse("a listing of something other than objects")
     has_more = body.get("has_more")
     return Page(rows, str(rows[-1].get("id", "")) if rows else "", None if has_more is None else bool(has_more))
