@@ -24,8 +24,10 @@ from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, NoteKind, Options, Plan, Reason
 from vssync.model.report import Report, Status
 from vssync.model.state import AUTO, Attributes, LiveFile
+from vssync.render.json import report_json
 from vssync.render.layout import View
 from vssync.render.plan_text import plan_text
+from vssync.render.report import report_text
 from vssync.render.status import status_text
 
 MANIFEST = """\
@@ -195,6 +197,10 @@ def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_o
     plan, report = apply_now(folder)
     assert [(change.key, change.action) for change in plan.stores[0].files] == [("a.md", Action.REPLACE)]
     assert report.converged
+    assert "Kept: 1 upload that this manifest did not make." in report_text(report, View())
+    assert json.loads(report_json(report))["held"] == [
+        {"file_id": adopted, "detail": "replaced or removed copy of a.md"}
+    ]
     with open_test_session(folder) as (session, _):
         assert session.client.get_upload(adopted).id == adopted
     assert_nothing_to_do(folder)
@@ -214,10 +220,11 @@ def test_a_file_the_service_cannot_read_fails_every_time_and_the_rest_is_done(fo
 
 def test_a_file_that_changed_since_the_plan_is_named_and_not_sent(folder: Path) -> None:
     (folder / "a.md").write_text("# planned\n")
-    with open_test_session(folder) as (session, _):
+    with open_test_session(folder) as (session, recorder):
         plan = make_plan_now(session, Options())
         (folder / "a.md").write_text("# changed since\n")
         report = apply_plan(session, plan, Silent())
+        assert ("POST", "/v1/files") not in recorder.writes
     (outcome,) = report.outcomes
     assert outcome.status is Status.FAILED
     assert "a.md: changed since the plan was made" in outcome.detail

@@ -78,7 +78,7 @@ class Director:
         runs: list[Run] = []
         tasks = [self._begin(step, runs, has_company=len(steps) > 1) for step in steps]
         for task in filter(None, tasks):
-            self.at.pause(lambda task=task: task.is_done)  # type: ignore[misc]
+            self.at.pause(lambda task=task: task.is_done)  # type: ignore[misc]  # of a default it infers no type
             if task.error and not isinstance(task.error, Killed):
                 raise task.error
         self.world.watch.refresh()

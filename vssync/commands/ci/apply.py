@@ -12,7 +12,7 @@ from vssync.ci.forge import EventKind, annotate_error, annotate_refusals, keep_c
 from vssync.ci.guards import JudgedLabel, guarded, guards_at_bases, needed_labels
 from vssync.ci.history import CommitRange, ManifestHistory
 from vssync.commands.apply import apply_plan, locked_journal
-from vssync.commands.ci.job import INCOMPLETE, REFUSED, CiRun, Look, catch, flag, judge, worst
+from vssync.commands.ci.job import INCOMPLETE, REFUSED, SKIPPED, CiRun, Look, catch, flag, is_interrupted, judge, worst
 from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_source_locations
 from vssync.commands.session import load_manifest, open_session
 from vssync.errors import ForgeError, Refused
@@ -46,7 +46,8 @@ def apply_merged(run: CiRun) -> int:
         is_ready = not worst(looks)
         for index, look in enumerate(looks if is_ready else ()):
             looks[index] = catch(run, chosen[index][0], partial(_write, run, look))
-            if look.report and look.report.interrupted:
+            if is_interrupted([look]):
+                looks[index + 1 :] = map(_skip, looks[index + 1 :])
                 break
     if earlier:
         owners = run.owners((*(history for history, _ in chosen), *untouched))
@@ -110,6 +111,13 @@ def _write(run: CiRun, look: Look) -> Look:
     if look.code or not plan.empty:
         look.report = report
         run.say(f"{escape_control(plan.owner)}:\n{report_text(report, run.view)}")
+    return look
+
+
+def _skip(look: Look) -> Look:
+    """What is known of a manifest that an interrupted run did not come to."""
+    if look.review.plan and not look.review.plan.empty:
+        look.review, look.code = replace(look.review, error=SKIPPED), INCOMPLETE
     return look
 
 
