@@ -287,6 +287,7 @@ def test_what_is_reported_is_true(tmp_path: Path, name: str, other_name: str, nu
             assert (first.apply().converged, run.is_done(first)) == (True, True)
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("number", range(1, RUNS["apply"].requests))
 def test_a_store_that_goes_during_an_apply_is_said_to_be_gone(tmp_path: Path, number: int) -> None:
     """Beside what its files were answered, which is only that the store does not exist."""
