@@ -47,6 +47,17 @@ def many(world: World) -> None:
     world.apply()
 
 
+def few_of_many(world: World) -> None:
+    """A store of two pages, in which one file is edited and one leaves, and then only one leaves."""
+    pages = {f"p{number}.md": f"page {number}\n" for number in range(150)}
+    world.write({"vssync.yaml": MANIFEST, "notes.txt": "n\n", **pages})
+    world.apply()
+    world.write({"p1.md": "other\n", "p2.md": None})
+    world.apply()
+    world.write({"p3.md": None})
+    world.apply()
+
+
 def strange_kinds(world: World) -> None:
     """Files of kinds that not every provider vouches for: of each, one is tried first."""
     names = [f"{kind}{number}.{kind}" for kind in ("css", "js") for number in range(6)]
@@ -91,7 +102,7 @@ def share(world: World) -> None:
     world.apply()
 
 
-SELDOM = (adopt, strange_kinds, many, among_others, leave, expire, share)
+SELDOM = (adopt, strange_kinds, many, few_of_many, among_others, leave, expire, share)
 PLAYS: tuple[Callable[[World], Any], ...] = (*dict.fromkeys((*SCENARIOS, change_all, *SELDOM)),)
 # In which worlds every run plays it, the others in all; the slow tests have the rest.
 WHERE: dict[Callable[[World], Any], tuple[str, ...]] = dict.fromkeys(SELDOM, ("local", "oci", "compatible"))
@@ -122,7 +133,8 @@ def test_a_plan_costs_what_it_says(tmp_path: Path, name: str, play: Callable[[Wo
         assert tries <= max(cost.batches, 2 * cost.at_most)  # one is refused, and the route is asked for once more
         assert batches == cost.batches or cost.at_most
         if not (cost.at_most and name == "unknown"):
-            assert abs(cost.requests - sent) <= 0.2 * sent, (cost, sent, requests)
+            within = 0 if (name, play) == ("local", few_of_many) else 0.2  # no page of a listing is forgotten
+            assert abs(cost.requests - sent) <= within * sent, (cost, sent, requests)
         else:  # batches work, which takes less than "up to"
             assert sent <= cost.requests, (cost, sent, requests)
         assert polls <= cost.polls
