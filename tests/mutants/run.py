@@ -68,7 +68,8 @@ def run_with(tree: Path, mutant: Mutant, module: str, *arguments: str) -> tuple[
 
 def first_failure(tree: Path, mutant: Mutant) -> str:
     """The first test that fails with the bug in; empty when none does."""
-    code, output = run_with(tree, mutant, "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests)
+    options = ("-q", "-x", "-p", "no:cacheprovider", "-m", "not live and (not slow or wide)")
+    code, output = run_with(tree, mutant, "pytest", *options, *mutant.tests)
     failures = (re.match(r"(?:FAILED|ERROR) tests/([^ \[]+)", line) for line in output.splitlines())
     return next((match[1] for match in failures if match), f"the tests ended with code {code}") if code else ""
 
