@@ -33,7 +33,7 @@ from vssync.api.pagination import (
     ListingPass,
     Order,
     Page,
-    fetch_in_parallel,
+    fetching_in_parallel,
     list_objects,
     list_side_by_side,
     parse_page,
@@ -179,8 +179,8 @@ class Client:
         with naming_request(Call("GET", path)):
             if order is Order.ANY:
                 oldest, newest = (self._pages(path, order=end) for end in (Order.OLDEST_FIRST, Order.NEWEST_FIRST))
-                with suppress(MalformedResponse):
-                    reading = read_bidirectional(oldest, newest, fetch_in_parallel, count, parse.parse_store_file)
+                with suppress(MalformedResponse), fetching_in_parallel() as run_both:
+                    reading = read_bidirectional(oldest, newest, run_both, count, parse.parse_store_file)
                     if reading.ended:
                         return reading
             one_end = Order.OLDEST_FIRST if order is Order.ANY else order
