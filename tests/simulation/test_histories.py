@@ -33,6 +33,14 @@ FOUND = {  # what histories found, as they were shrunk
             Step("apply", faults=("late-ingestion=30000",), stop="interrupted", at=136),
         ),
     ),
+    "an upload deleted that a store held which the service does not list": History(
+        seed=200,
+        dialect="local,late-stores=99999999",
+        steps=(
+            *(Step("toggle_store"), Step("pull"), Step("apply")),
+            *(Step("set_value", pick=27), Step("pull"), Step("apply")),
+        ),
+    ),
 }
 
 

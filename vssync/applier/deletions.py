@@ -90,8 +90,7 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) 
             run.results.record_result(key, "", Result(Status.UNKNOWN, _MADE_ANEW.format(new_id)))
     run.deletions.clear()
     if may_delete_uploads:
-        store_ids = [store.id for store in stores if not store.is_deleted]
-        return _delete_unheld(run, plan, store_ids, final, pending)
+        return _delete_unheld(run, plan, known_ids - run.deleted_stores - {""}, final, pending)
     _note_why_kept(run, pending, "not every copy that stays is known to be completed")
     return ()
 
@@ -226,7 +225,7 @@ def _delete_unheld(
 def _find_holders_after_deletions(
     run: ApplyRun, store_ids: Collection[str], final: FinalState, file_ids: Collection[str]
 ) -> Mapping[str, list[LiveStore]]:
-    """The stores that hold each of these Files, also those of this run that are not listed yet."""
+    """The stores that hold each of these Files, also those of the plan that are not listed."""
     unlisted = [run.client.get_store(store_id) for store_id in store_ids if store_id not in final.stores]
     stores = [*final.stores.values(), *unlisted]
     unread = [store for store in stores if store.id not in final.files]
