@@ -209,6 +209,7 @@ def as_options(words: Sequence[str], env: str = "") -> Options:
     read: dict[str, Callable[[str], Any]] = {
         "adopt": lambda _: True,
         "retry_failed": lambda _: True,
+        "allow_store_replace": lambda _: True,
         "replace": lambda value: (value,),
         "target": lambda value: (value,),
         "max_delete": lambda value: Limit(count=int(value)),

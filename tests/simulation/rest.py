@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.desired import Wanted, WantedFile, WantedStore
-from tests.simulation.judge import Case, Run
+from tests.simulation.judge import Case, Run, is_right
 from tests.simulation.others import Others
-from tests.simulation.truth import State, TrueStore
+from tests.simulation.truth import State, TrueStore, digest16
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
 
 _SHARE, _LOOKS = 1.2, 40  # of what a plan says that it takes; more requests that a run may make
 
@@ -19,6 +24,8 @@ def problems_of_cost(run: Run) -> Iterator[str]:
         return
     cost, made = _cost_of(run.plan), run.exchanges[run.since :]
     writes = sum(exchange.is_write for exchange in made)
+    # What an expired store holds, a plan cannot know.
+    writes -= sum(len(store.files) for store in run.before.stores.values() if store.is_expired)
     if writes > cost["requests"]:
         yield f"{writes} requests wrote, and the plan said {cost['requests']}"
     if len(made) > _SHARE * cost["requests"] + cost["polls"] + _LOOKS:
@@ -39,6 +46,7 @@ def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
     if len(done) < len(runs):
         return
     yield from _problems_of_doubles(done, state)
+    yield from _problems_of_commits(done)
     for run in done:
         case = Case(run)
         for store in run.wanted.stores.values():
@@ -51,6 +59,57 @@ def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
                     continue
                 if not any(copy.status == "completed" and copy.sha256 for copy in copies):
                     yield f"all ended with 0, and {store.key}/{file.key} has no completed copy"
+
+
+def _problems_of_commits(runs: Sequence[Run]) -> Iterator[str]:
+    """Of two runs that wanted other files in a store, and planned them from the same state, one says so."""
+    for one, other in combinations(runs, 2):
+        if one.wanted.owner != other.wanted.owner or one.options.targets or other.options.targets:
+            continue
+        for key, plan in _changed_stores(one).items():
+            same = _changed_stores(other).get(key)
+            if same and same["applied"] == plan["applied"] and one.wanted.stores[key] != other.wanted.stores[key]:
+                yield f"both ended with 0, and each brought another commit into {key}"
+
+
+def _changed_stores(run: Run) -> dict[str, Any]:
+    stores = (run.plan or {}).get("stores", ())
+    return {store["key"]: store for store in stores if store["changes"] and store["key"] in run.wanted.stores}
+
+
+def problems_of_resend(run: Run, world: World, machine: str) -> Iterator[str]:
+    """What a machine uploaded and left is used, but for what it had no answer to when it was stopped."""
+    steps, watch, before, after = world.history.steps, world.watch, run.before, run.after
+    if run.kind != "report" or world.history.habits or any(step.faults for step in steps):
+        return
+    loose = [id_ for id_, sender in watch.senders.items() if sender == machine and id_ not in watch.taken]
+    loose = [id_ for id_ in loose if id_ in before.uploads and id_ not in before.attached | after.attached]
+    sent = Counter(after.uploads[id_] for id_ in after.uploads.keys() - before.uploads.keys())
+    again = (Counter(before.uploads[id_] for id_ in loose) & sent).total()
+    if again > world.history.workers * sum(bool(step.stop) for step in steps):
+        yield f"{again} files were sent again, though an earlier run had sent them"
+
+
+def problems_of_short_listing(run: Run) -> Iterator[str]:
+    """Nothing is uploaded that is there, though a listing lacks it."""
+    case = Case(run)
+    for plan in (run.plan or {}).get("stores", ()):
+        store, live = run.wanted.stores.get(plan["key"]), case.store(plan["key"], run.before)
+        for change in plan["changes"]:
+            file = store.files.get(digest16(change["key"])) if store and change["action"] == "create" else None
+            copies = live.copies(run.wanted.owner).get(digest16(change["key"]), []) if live else []
+            if file and any(is_right(file, copy) for copy in copies):
+                yield f"{plan['key']}/{file.key} is there, and is uploaded again"
+
+
+def problems_of_destroy(run: Run, *, has_faults: bool) -> Iterator[str]:
+    """Nothing of ours is left, unless others have a part in it, or the service has faults."""
+    stores = [store for store in run.after.stores.values() if store.mark[0] == run.wanted.owner]
+    theirs = [file for store in stores for file in store.files if file.owner != run.wanted.owner]
+    names = {store.name for store in run.wanted.stores.values()}
+    lost = [store for store in run.after.stores.values() if store.name in names and not store.metadata]
+    if stores and (run.code == 0 or not (theirs or lost or has_faults)):
+        yield f"destroy ended with {run.code}, and {stores[0].id} is left"
 
 
 def problems_of_review(run: Run, reviewed: str) -> Iterator[str]:
@@ -95,7 +154,7 @@ def problems_of_search(run: Run, others: Others, texts: dict[str, str]) -> Itera
         live = case.store(store.key)
         assert live
         for file in store.files.values():
-            is_twin = sum(other.sha256 == file.sha256 for other in store.files.values()) > 1
+            is_twin = sum(other.sha256 == file.sha256 for other in live.files) > 1
             if not (shares and is_twin) and not _finds(others, live, file, texts[file.path]):
                 yield f"{store.key}/{file.key} is not found by its text and attributes"
 
