@@ -61,7 +61,7 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Each worker has half of the files until it is done with them: what a file's tests share is made once."""
-    from xdist.scheduler import WorkStealingScheduling  # type: ignore[import-untyped]
+    from xdist.scheduler import WorkStealingScheduling  # type: ignore[import-untyped]  # it ships no types
 
     return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
 

@@ -123,7 +123,7 @@ def _become(caller: Path) -> None:
     try:
         importlib.import_module("vssync.cli.main").main()
     except SystemExit as end:  # ends as the interpreter does, but takes none of what it was forked with apart
-        threading._shutdown()  # type: ignore[attr-defined]
+        threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

@@ -1,6 +1,6 @@
 """Writes a file whole or not at all; what is not a file, such as /dev/null, is written into and never replaced.
 
-And opens what a person named for reading, where that ends.
+And opens what a person named, for reading where that ends, and for writing where somebody reads it.
 """
 
 from __future__ import annotations
@@ -60,6 +60,18 @@ def read_input(path: Path) -> bytes:
         return file.read()
 
 
+def open_output(path: str, flags: int) -> int:
+    """Opens for `open` what a person named to write into. Raises OSError for a FIFO that no program reads from."""
+    try:
+        file = os.open(path, flags | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(error.errno, "no program reads from it", path) from error
+        raise
+    os.set_blocking(file, True)
+    return file
+
+
 def cannot_write(path: Path | str, error: OSError) -> VssyncError:
     """The error for a file that cannot be written, with the way out."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -80,7 +92,7 @@ def write_file(path: Path, text: str | Iterable[str]) -> None:
     compressed = path.suffix == ".gz"
     try:
         if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
-            with path.open("wb") as file:
+            with open(path, "wb", opener=open_output) as file:
                 _write(file, parts, compressed=compressed)
             return
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

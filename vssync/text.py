@@ -140,6 +140,17 @@ def shorten_middle(text: str, room: int) -> str:
     return text if display_width(text) <= room else "...".join(_ends(text, room))
 
 
+def shorten_list(text: str, room: int) -> str:
+    """A list with ", " between its entries cut to `room` columns behind a whole entry, if that is possible."""
+    cut = text
+    while display_width(cut) > room:
+        entries, comma, _ = cut.removesuffix(", ...").rpartition(", ")
+        if not comma:
+            return shorten_middle(text, room)
+        cut = f"{entries}, ..."
+    return cut
+
+
 def _ends(text: str, room: int) -> tuple[str, str]:
     tail = max(1, (room - 3) * 2 // 3)
     return _prefix_within(text, max(0, room - 3 - tail)), _prefix_within(text[::-1], tail)[::-1]

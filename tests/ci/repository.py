@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.manifest.builders import write_files
@@ -21,6 +22,7 @@ from vssync.sources.load import load_sources
 
 MANIFEST = "version: 1\nowner: kb\nstores: {docs: {files: [{path: 'docs/**/*.md'}]}}\n"
 Files = Mapping[str, str | None]
+NO_FILES: Files = MappingProxyType({})
 
 
 class Repository:
@@ -47,7 +49,7 @@ class Repository:
             (self.tree / path).unlink()
         write_files(self.tree, {path: text for path, text in files.items() if text is not None})
 
-    def commit(self, files: Files = {}) -> None:  # noqa: B006
+    def commit(self, files: Files = NO_FILES) -> None:
         self.write(files)
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "x")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.ci.fake_gitlab import FakeGitLab
 from tests.ci.project import Project
 from tests.ci.repository import MANIFEST, Files
 from tests.ci.test_flows import BOTH, GONE, LABEL, NEW, PAGES, MakeProject, make, text_of
+from tests.support import Silent
 from vssync.commands.apply import locked_journal
 from vssync.commands.plan import load_plan, make_plan_now, save_plan
 from vssync.commands.session import Settings, load_manifest, open_session
@@ -262,10 +265,10 @@ def test_a_repository_without_a_manifest_says_so(make: MakeProject) -> None:
     assert "`vssync ci` failed" in text_of(end.summary)
 
 
-def save(project: Project, **options: object) -> Plan:
+def save(project: Project, **options: Any) -> Plan:
     settings = Settings(environment={}, **project.settings)
     with open_session(settings, load_manifest(settings)) as session:
-        plan = make_plan_now(session, Options(**options))  # type: ignore[arg-type]  # tests name them
+        plan = make_plan_now(session, Options(**options))
     save_plan(plan, project.folder / "plan.json")
     return load_plan(project.folder / "plan.json")
 
@@ -286,13 +289,11 @@ def test_a_saved_plan_is_applied_to_the_letter(make: MakeProject) -> None:
 @pytest.mark.parametrize(
     "options", [{"max_delete": Limit(share=1.0)}, {"adopt": True}, {"env": "prod"}, {"targets": ("docs",)}]
 )
-def test_a_saved_plan_with_options_that_the_job_has_not_is_refused(
-    make: MakeProject, options: dict[str, object]
-) -> None:
+def test_a_saved_plan_with_options_that_the_job_has_not_is_refused(make: MakeProject, options: dict[str, Any]) -> None:
     project = make()
     project.commit(NEW)
     saved = save(project)
-    project.given["saved"] = (replace(saved, options=replace(saved.options, **options)),)  # type: ignore[arg-type]
+    project.given["saved"] = (replace(saved, options=replace(saved.options, **options)),)
     end = project.job("apply")
     assert (end.code, "made with other options" in end.log, "Apply:" in end.log) == (3, True, False)
 
@@ -388,6 +389,29 @@ def test_settings_are_shown_beside_an_error(make: MakeProject) -> None:
     assert project.review(7).code == 1
     comment = text_of(project.comments(7)[0])
     assert comment.index("Settings that decide what an apply may do") < comment.index("could not be planned")
+
+
+class Interrupting(Silent):
+    """Somebody cancels the run at its first upload."""
+
+    def on_upload_ready(self, store_key: str, key: str, file_id: str, size: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_apply_that_is_interrupted_names_the_manifests_that_it_did_not_come_to(make: MakeProject) -> None:
+    files = {f"{name}/{path}": text for name in ("a", "b") for path, text in PAGES.items()}
+    files |= {f"{name}/vssync.yaml": MANIFEST.replace("kb", f"kb-{name}") for name in ("a", "b")}
+    project = make(files=files)
+    project.open(7, {"a/docs/0.md": "new\n", "b/docs/0.md": "new\n"})
+    project.merge(7)
+    project.given["watch"] = lambda: nullcontext(Interrupting())
+    end = project.job("apply")
+    assert end.code == 4
+    for text in (text_of(end.summary), text_of(project.comments(7)[-1])):
+        assert "Interrupted: the rest was skipped" in text
+        assert "`kb-b`: nothing was written** ```text the run was interrupted before this one" in " ".join(text.split())
+    project.given.pop("watch")
+    assert "1 replaced" in project.job("apply", unexplained=True).summary
 
 
 def test_a_job_that_is_cancelled_takes_the_place_of_an_earlier_comment(make: MakeProject) -> None:

@@ -135,6 +135,7 @@ def test_a_stale_plan_is_refused_and_says_what_moved(folder: Path) -> None:
     assert end.code == 3
     assert "stale" in end.err
     assert "a.md" in end.err
+    assert "2 to add" in vssync(folder, "plan").out
 
 
 @pytest.mark.parametrize("option", ["--adopt", "--max-delete=3", "--target=docs", "--env=dev", "--file=.", "--var=a=b"])

@@ -1,4 +1,4 @@
-"""Commands that only read leave a checkout as they found it: there is no local service until something is written."""
+"""Commands that only read leave a checkout and its service as they found them: there is none until one writes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli.test_commands import vssync
+from tests.simulation.truth import read_state
 from vssync.cli.main import cli
-from vssync.errors import VssyncError
+from vssync.errors import Refused, VssyncError
 
 MANIFEST = "version: 1\nowner: kb\nstores: {docs: {files: [{path: '*.md'}]}}\n"
 
@@ -51,6 +52,29 @@ def test_nothing_is_created(checkout: Path, arguments: list[str], code: int) -> 
     end = vssync(checkout, *arguments)
     assert end.code == code, end
     assert {path.name for path in checkout.iterdir()} == {"vssync.yaml", "a.md"}
+
+
+READING = (
+    *("validate", "render", "plan", "plan --out ../plan.json", "show ../plan.json", "status --verify"),
+    *("status docs/a.md", "search text", "output docs", "batches", "gc --suspected", "doctor"),
+    *("dump --store docs -o ../dumped.yaml", "apply", "destroy"),  # of which the last two ask first
+)
+
+
+def test_nothing_live_is_changed(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While an edited file and a new one are there to be written about."""
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("VSSYNC_STATE_DIR", str(checkout.parent / "state"))
+    database = checkout / ".vssync/local/service.db"
+    CliRunner().invoke(cli, ["apply", "--yes"], standalone_mode=False)
+    for name in ("a.md", "b.md"):
+        (checkout / name).write_text("edited text\n")
+    before = read_state(database, 0)
+    assert [len(store.files) for store in before.stores.values()] == [1]
+    for command in READING:
+        end = CliRunner().invoke(cli, command.split(), standalone_mode=False)
+        assert end.exception is None or isinstance(end.exception, Refused), command
+        assert read_state(database, 0) == before, command
 
 
 def test_show_creates_nothing(checkout: Path) -> None:

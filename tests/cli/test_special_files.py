@@ -88,6 +88,18 @@ def test_a_command_ends_at_once_and_says_what_is_wrong(folder: Path, name: str, 
     assert said.replace("NAME", name).replace("KIND", KINDS[name]) in end.err
 
 
+@pytest.mark.parametrize(("option", "code"), [("--out", 1), ("--log-file", 64)])
+def test_an_output_is_written_into_a_fifo_only_if_somebody_reads_it(folder: Path, option: str, code: int) -> None:
+    end = vssync(folder, "plan", option, "fifo")
+    assert (end.code, "fifo: cannot be written: no program reads from it" in end.err) == (code, True), end
+    with subprocess.Popen(["cat", "fifo"], stdout=subprocess.PIPE, text=True) as reader:
+        writing = os.open(folder / "fifo", os.O_WRONLY)  # waits until `cat` has opened it
+        end = vssync(folder, "plan", option, "fifo")
+        os.close(writing)
+        out, _ = reader.communicate()
+    assert (end.code, bool(out)) == (0, True), end
+
+
 @EACH_KIND
 def test_certificates_and_credentials_are_read_from_files(folder: Path, name: str) -> None:
     (folder / "oci.yaml").write_text(MANIFEST + OCI)

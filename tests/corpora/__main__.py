@@ -33,7 +33,7 @@ FEW = 5  # documents with one word: all of them are among the first 50 chunks
 NO_LIMITS = ("--max-delete", "100%", "--max-replace", "100%")
 DRAFT = re.compile(rb"(draft\s*[:=]\s*true|published\s*[:=]\s*false)\s*$", re.MULTILINE)
 FRONT_MATTER = re.compile(rb"\A(?:\xef\xbb\xbf)?(---|\+\+\+)[ \t]*\r?\n(.*?)^\1[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-MANIFEST = {
+MANIFEST: dict[str, Any] = {
     "version": 1,
     "owner": "corpus",
     "defaults": {"skip": ["empty"], "attributes": {"path": "${path}"}},
@@ -159,7 +159,7 @@ def follow(folder: Path, arguments: Namespace) -> bool:
     """Goes from nothing to OLD, to NEW and back. Whether everything was as computed."""
     manifest = MANIFEST | {"stores": {"docs": {"files": [{"path": pattern} for pattern in arguments.patterns]}}}
     if arguments.formats:
-        manifest["stores"]["docs"]["formats"] = dict(pair.split("=") for pair in arguments.formats)  # type: ignore[index]
+        manifest["stores"]["docs"]["formats"] = dict(pair.split("=") for pair in arguments.formats)
     before: dict[str, bytes] = {}
     as_expected = True
     for revision in (arguments.old, arguments.new, arguments.old):

@@ -134,7 +134,12 @@ def planting(change: Change) -> Callable[[WSGIApplication], WSGIApplication]:
 
         def planted_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             head: list[Any] = []
-            body = b"".join(app(environ, lambda *told: head.extend(told) or (lambda _: None)))  # type: ignore[func-returns-value]
+
+            def start(*told: Any) -> Callable[[bytes], object]:
+                head.extend(told)
+                return len
+
+            body = b"".join(app(environ, start))
             if body[:1] in b"{[" and body:
                 body = json.dumps(plant(json.loads(body), "", count)).encode()
             kept = [(name, value) for name, value in head[1] if name.lower() != "content-length"]

@@ -21,12 +21,14 @@ from tests.support import ENDPOINT, Clock
 from vssync import planfile
 from vssync.api.connect import connect
 from vssync.errors import VssyncError
+from vssync.journal.folder import read_search_capability, remember_search_capability
 from vssync.journal.records import UnattachedUpload
 from vssync.journal.writer import Journal, read_past
 from vssync.local.app import open_service
 from vssync.local.errors import LocalDataError
 from vssync.local.transport import LocalTransport
 from vssync.model.marks import UnreadableMark, parse_mark, parse_stamp, parse_store_mark
+from vssync.sources.cache import open_cache
 
 FOLDER = Path(__file__).parent
 SCHEMAS = FOLDER.parents[1] / "schemas"
@@ -59,10 +61,12 @@ def test_a_plan() -> None:
 
 @pytest.mark.parametrize(("name", "schema"), [("report.json", "report"), ("evidence.json.gz", "evidence")])
 def test_documents_for_other_programs(name: str, schema: str) -> None:
-    """vssync reads none of them: whoever does holds to the schema."""
+    """vssync reads none of them: whoever does holds to the schema, which knows one format."""
     data = (FOLDER / name).read_bytes()
     document = json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
-    jsonschema.Draft7Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text())).validate(document)
+    validator = jsonschema.Draft7Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text()))
+    validator.validate(document)
+    assert [error.json_path for error in validator.iter_errors(document | {"format": 2})] == ["$.format"]
 
 
 def test_a_journal(tmp_path: Path) -> None:
@@ -146,3 +150,16 @@ def test_a_newer_mark_names_its_version() -> None:
     for mark in (parse_mark(f"v2;shelf;{HEX16};new"), parse_store_mark("v2;shelf;docs;new")):
         assert isinstance(mark, UnreadableMark)
         assert "its mark has version 2, which a newer vssync wrote" in mark.problem
+    assert parse_stamp("v2;2026-11-29T14:02:00Z;4f2a91c;eva;run-7") is None
+
+
+def test_what_only_saves_time_counts_as_not_there_in_another_format(tmp_path: Path) -> None:
+    remember_search_capability(tmp_path, reaches=True)
+    with closing(sqlite3.connect(tmp_path / "conversions.sqlite")) as database:
+        database.execute("create table conversions (digest, text)")
+    (learned,) = tmp_path.glob("*.json")
+    learned.write_text('{"updates_reach_search": {"files": true}}')
+    assert read_search_capability(tmp_path) is None
+    with open_cache(tmp_path, cleans=True) as cache:
+        cache.put("aa", ".csv", "1", b"a,b")
+        assert cache.get("aa", ".csv", "1") is None

@@ -214,10 +214,11 @@ def test_a_file_the_service_cannot_read_fails_every_time_and_the_rest_is_done(fo
 
 def test_a_file_that_changed_since_the_plan_is_named_and_not_sent(folder: Path) -> None:
     (folder / "a.md").write_text("# planned\n")
-    with open_test_session(folder) as (session, _):
+    with open_test_session(folder) as (session, recorder):
         plan = make_plan_now(session, Options())
         (folder / "a.md").write_text("# changed since\n")
         report = apply_plan(session, plan, Silent())
+        assert ("POST", "/v1/files") not in recorder.writes
     (outcome,) = report.outcomes
     assert outcome.status is Status.FAILED
     assert "a.md: changed since the plan was made" in outcome.detail

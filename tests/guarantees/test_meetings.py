@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.guarantees import test_side_by_side, test_storm
 from tests.guarantees.test_drift import attach
 from tests.guarantees.test_two_machines import MANIFEST, Machine, Meeting
+from tests.simulation import test_histories
 from tests.simulation.truth import TrueStore, read_state
 from tests.support import Clock, Silent
 from vssync.commands.apply import apply_plan, locked_journal
@@ -419,3 +421,6 @@ def test_the_guide_says_how_many_these_are() -> None:
     quick, three, sharing = len(QUICK_POINTS), len(THREE), len(SHARING)
     assert f"{quick} of {runs} kinds of runs against {others} things that others do; in the slow tests" in text
     assert f"{points} of these, {sharing} of two environments in one store, and {three} of three machines" in text
+    assert f"| {len(test_side_by_side.QUICK)} of {len(test_side_by_side.CASES)}; all in the slow tests |" in text
+    assert f"| {test_storm.SOON}; {test_storm.ALL} in the slow tests |" in text
+    assert f"| {test_histories.SOON}; {test_histories.ALL:,} in the slow tests;" in text

@@ -104,23 +104,15 @@ def assert_hidden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 VERBS_RUN = [
-    *(
-        "init -f ../outputs/new.yaml",
-        "validate -e dev",
-        "render -e dev",
-        "plan -e dev",
-        "plan -e dev --out ../outputs/p.json",
-    ),
+    *("init -f ../outputs/new.yaml", "validate -e dev", "render -e dev", "plan -e dev"),
+    "plan -e dev --out ../outputs/p.json",
     *(f"plan -e dev --format {form}" for form in ("json", "markdown", "html", "gitlab")),
     *("show ../outputs/p.json", "apply ../outputs/p.json --format json", "apply -e prod --yes --test --format html"),
     *("status -e dev docs/a.md", "status -e dev --format json", "search -e dev stop", "test -e dev --format junit"),
     *("output -e dev --format dotenv", "output -e dev --format json", "diff dev prod", "batches -e dev"),
     *("cancel -e dev vsfb_none", "doctor -e dev", "doctor -e dev --probe --yes --out ../outputs/evidence.json"),
-    *(
-        "dump -e dev --store docs-dev -o ../outputs/dumped.yaml",
-        "gc -e dev --yes",
-        "destroy -e dev --confirm shelf/dev",
-    ),
+    *("dump -e dev --store docs-dev -o ../outputs/dumped.yaml", "gc -e dev --yes"),
+    "destroy -e dev --confirm shelf/dev",
     *("ci plan -e dev", "schema plan", "completion bash", "serve --api-key KEY --fault nonsense"),
 ]
 

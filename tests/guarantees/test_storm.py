@@ -89,11 +89,11 @@ def ideal_requests(tmp_path_factory: pytest.TempPathFactory) -> int:
     return calls
 
 
-SOON = 2  # seeds of every run of the tests; the slow ones have the others
+SOON, ALL = 2, 200  # seeds of every run of the tests; the slow ones have the others
 
 
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[] if seed < SOON else [pytest.mark.slow]) for seed in range(200)]
+    "seed", [pytest.param(seed, marks=[] if seed < SOON else [pytest.mark.slow]) for seed in range(ALL)]
 )
 def test_every_storm_is_weathered(tmp_path: Path, ideal_requests: int, seed: int) -> None:
     place = fresh_place(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -94,11 +95,11 @@ def assert_live(live: LiveService, store: str, pages: State, gone: tuple[str, ..
     for page in pages.values():
         equals = {each for each, other in pages.items() if other.text == page.text}
         for word in page.words[:: max(1, len(page.words) // 4)]:
-            live.expect(f"search for {word!r}", lambda: missed(live, store_id, word, page, equals))  # noqa: B023
+            live.expect(f"search for {word!r}", partial(missed, live, store_id, word, page, equals))
     for word in gone:
-        live.expect(f"search for {word!r}, which is gone", lambda: found_gone(live, store_id, word))  # noqa: B023
+        live.expect(f"search for {word!r}, which is gone", partial(found_gone, live, store_id, word))
     for chosen, expected in filters(pages):
-        live.expect(f"filter {chosen}", lambda: misfiltered(live, store_id, chosen, expected, pages))  # noqa: B023
+        live.expect(f"filter {chosen}", partial(misfiltered, live, store_id, chosen, expected, pages))
     problems, live.problems = live.problems, []
     assert not problems, "\n".join(problems)
 

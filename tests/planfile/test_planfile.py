@@ -83,7 +83,9 @@ def test_every_change_says_all_of_itself_on_a_line_of_its_own() -> None:
         ("guide", "docs/a.md", "update"),
         ("guide", "docs/b.md", "delete"),
     ]
-    assert lines[0]["desired"]["attributes"] == dict(made.stores[0].files[0].desired.attributes)  # type: ignore[union-attr]
+    desired = made.stores[0].files[0].desired
+    assert desired
+    assert lines[0]["desired"]["attributes"] == dict(desired.attributes)
     assert lines[0]["fields"][0].keys() >= {"name", "before", "after"}
     assert lines[0]["keep"]["mark"] == lines[1]["drop"][0]["mark"] == str(live.mark)
     whole = json.loads(dump(made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from math import ceil
 
@@ -11,11 +12,24 @@ from tests.planner.builders import live_store
 from tests.render import builders
 from tests.render.builders import change, copy, create, deleted, desired, plan, replaced, store, update
 from vssync.applier.steps import plan_steps
-from vssync.model.plan import Action, Counts, FieldChange, FileChange, Plan, Reason
+from vssync.model.plan import (
+    Action,
+    BatchChange,
+    Counts,
+    FieldChange,
+    FileChange,
+    Note,
+    NoteKind,
+    Plan,
+    Reason,
+    StoreChange,
+    StorePlan,
+)
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import FileCounts
 from vssync.planner.estimate import Cost, count_changes, count_lookups, estimate_cost
 from vssync.providers import PROVIDERS, Bucket
+from vssync.render.json import plan_json
 from vssync.render.wording import cost_line
 
 
@@ -41,6 +55,25 @@ def test_stores_add_up() -> None:
     whole, parts = count_changes(*made.stores), [count_changes(each) for each in made.stores]
     assert whole.add == sum(part.add for part in parts) == 3
     assert whole.unchanged == sum(part.unchanged for part in parts) == 1_200
+
+
+CHANGED, CANCELLED = StoreChange(Action.UPDATE, ()), BatchChange("b", Action.CANCEL, (), FileCounts())
+LEFT, HELD = Note(NoteKind.LEFT_STORE, ""), Note(NoteKind.ADOPTABLE, "a.md", count=2)
+
+
+@pytest.mark.parametrize(
+    ("stores", "counted"),
+    [
+        ([store(change=CHANGED)], Counts(stores=1)),
+        ([store(change=CHANGED), store(key="b", change=CHANGED), store(key="c")], Counts(stores=2)),
+        ([store(notes=(LEFT,)), store(key="b", notes=(HELD,))], Counts(left=1, held=2)),
+        ([store(notes=(Note(NoteKind.UPLOAD_GONE, "a.md"),))], Counts(gone=1)),
+        ([store(batches=(CANCELLED, replace(CANCELLED, action=Action.AWAIT)))], Counts(cancel=1)),
+    ],
+)
+def test_what_is_no_file_counts_as_well(stores: list[StorePlan], counted: Counts) -> None:
+    assert count_changes(*stores) == counted
+    assert Counts(**json.loads(plan_json(plan(*stores)))["counts"]) == counted
 
 
 @pytest.mark.parametrize("name", ["small", "everything", "new-stores", "refused", "large"])

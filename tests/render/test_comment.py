@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ RUN = "[run](https://git.example/runs/1)"
 FEWEST_ROOM = 2_000  # characters, in which no forge is as narrow
 
 
-def job(*manifests: ManifestReview, **given: object) -> JobReview:
+def job(*manifests: ManifestReview, **given: Any) -> JobReview:
     made = JobReview(
         manifests,
         environment="prod",
@@ -35,7 +36,7 @@ def job(*manifests: ManifestReview, **given: object) -> JobReview:
         run_url="https://git.example/runs/1",
         files_url=FILES,
     )
-    return replace(made, **given)  # type: ignore[arg-type]
+    return replace(made, **given)
 
 
 def runbooks() -> ManifestReview:

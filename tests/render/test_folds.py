@@ -8,8 +8,9 @@ import pytest
 
 from tests.render.builders import create, deleted, plan, replaced, store, update
 from vssync.model.plan import Action, FieldChange, FileChange, Plan, Reason, StoreChange
-from vssync.render.layout import View
+from vssync.render.layout import ALL, View, group_lines
 from vssync.render.markdown import fair_shares
+from vssync.render.plan_lines import PlanRow
 from vssync.render.plan_text import plan_text
 
 NEW_STORE = StoreChange(Action.CREATE, (Reason.MISSING,))
@@ -93,3 +94,29 @@ def test_a_new_store_keeps_its_line() -> None:
 )
 def test_room_is_shared_fairly(sizes: list[int], room: int, shares: list[int]) -> None:
     assert fair_shares(sizes, room) == shares
+
+
+LONG, OTHER = " ".join(["the store is gone"] * 6), " ".join(["another reason"] * 6)
+
+
+@pytest.mark.parametrize(
+    ("signs", "reasons", "view", "repeated"),
+    [
+        ("!!!", (LONG, LONG, LONG), View(), [1, 2]),
+        ("!!!", (LONG, OTHER, LONG), View(), []),
+        ("!!!", (LONG, LONG, LONG), View(full=True), []),
+        ("!!!", ("short", "short", "short"), View(), []),
+        ("~~~", (LONG, LONG, LONG), View(), []),
+    ],
+)
+def test_the_same_long_reason_is_told_once(
+    signs: str, reasons: tuple[str, ...], view: View, repeated: list[int]
+) -> None:
+    rows = [
+        PlanRow(sign, f"{number}.md", "", below=(why,))
+        for number, (sign, why) in enumerate(zip(signs, reasons, strict=True))
+    ]
+    lines = [line.left for line in group_lines(tuple(rows), ALL, view)]
+    assert [number for number in range(3) if lines[lines.index(f"{number}.md") + 1] == "as above"] == repeated
+    told = [why for number, why in enumerate(reasons) if number not in repeated]
+    assert " ".join(line for line in lines if line != "as above" and not line.endswith(".md")) == " ".join(told)

@@ -22,6 +22,7 @@ from vssync.text import (
     format_size,
     pad_right,
     shorten_apart,
+    shorten_list,
     shorten_middle,
 )
 
@@ -206,6 +207,20 @@ def test_cells(text: str, columns: int) -> None:
 )
 def test_shorten(text: str, room: int, short: str) -> None:
     assert shorten_middle(text, room) == short
+
+
+@pytest.mark.parametrize(
+    ("room", "short"),
+    [
+        (99, "content and chunking changed, ingestion failed, missing"),
+        (50, "content and chunking changed, ..."),
+        (51, "content and chunking changed, ingestion failed, ..."),
+        (33, "content and chunking changed, ..."),
+        (32, "content an...ion failed, missing"),
+    ],
+)
+def test_a_list_is_cut_behind_an_entry(room: int, short: str) -> None:
+    assert shorten_list("content and chunking changed, ingestion failed, missing", room) == short
 
 
 @given(st.text(), st.integers(4, 60))

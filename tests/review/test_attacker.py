@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from tests.ci.fake_github import WORKFLOW, FakeGitHub
 from tests.ci.fake_gitlab import FakeGitLab
 from tests.ci.project import End, Project
-from tests.ci.repository import MANIFEST, Files
+from tests.ci.repository import MANIFEST, NO_FILES, Files
 
 SECRET = "the-secret-of-the-runner"
 HEAD = "version: 1\nowner: kb\n"
@@ -30,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def run_attack(project: Project, manifest: str, *, fork: bool, files: Files = {}) -> tuple[int, str]:  # noqa: B006
+def run_attack(project: Project, manifest: str, *, fork: bool, files: Files = NO_FILES) -> tuple[int, str]:
     """The exit code, and everything a stranger could read afterwards: log, summary, comment."""
     project.open(7, {"vssync.yaml": manifest, **files}, author="mallory", fork=fork)
     return all_readable(project, project.review(7))

@@ -22,9 +22,11 @@ def test_the_newest_and_the_lowest_run_weekly() -> None:
     assert run == ['.ci/run "--$VERSIONS"', ".ci/tell"]
 
 
-def test_all_targets_are_fuzzed_nightly_with_another_seed() -> None:
-    (run,) = (step["run"] for step in steps(WORKFLOWS["nightly"]) if "tests.fuzz" in step.get("run", ""))
-    assert run == 'python -m tests.fuzz --runs 20000 --seed "$GITHUB_RUN_NUMBER"'
+def test_every_night_has_other_seeds() -> None:
+    assert [step["run"] for step in steps(WORKFLOWS["nightly"]) if "NUMBER" in step.get("run", "")] == [
+        'python -m tests.fuzz --runs 20000 --seed "$GITHUB_RUN_NUMBER"',
+        'python -m tests.simulation --seeds 5000 --first "$((GITHUB_RUN_NUMBER * 5000))"',
+    ]
 
 
 def test_tests_and_the_simulator_have_to_catch_every_mutant_nightly() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from tests.simulation.desired import Wanted
-from tests.simulation.truth import State, TrueFile, TrueStore, open_tables, read_tables
+from tests.simulation.truth import DAY, State, TrueFile, TrueStore, open_tables, read_tables
 from vssync.model.plan import Options
 
 
@@ -39,6 +39,8 @@ class Actor:
     allows_gap: bool = False  # a person said that search may miss others' files
     held: set[str] = field(default_factory=set)  # what stores of its owner held when it began
     is_blind: bool = False  # the service may not show it what it made
+    listed: State | None = None  # what there was when it last listed the stores
+    shown: dict[str, bytes] = field(default_factory=dict)  # by store, its files as they were last listed for it
 
     def begin(self, wanted: Wanted, options: Options, state: State) -> None:
         """Its manifest is read."""
@@ -50,6 +52,11 @@ class Actor:
     @property
     def owner(self) -> str:
         return self.wanted.owner
+
+    def change_of(self, key: str) -> str:
+        """What the plan shows of a store itself."""
+        stores = (self.plan() or {}).get("stores", ())
+        return next((store["change"]["action"] for store in stores if store["key"] == key and store.get("change")), "")
 
     def gaps(self) -> set[tuple[str, str]]:
         """Store and key of each change that was shown as `-/+`."""
@@ -72,6 +79,8 @@ class Watch:
     taken: set[str] = field(default_factory=set)  # uploads that others took out of a store, or the mark from
     served: dict[str, tuple[str, str]] = field(default_factory=dict)  # store and key digest, by upload
     makers: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)  # stores, by machine, owner and key
+    loose: dict[str, str] = field(default_factory=dict)  # who made it, of each upload that no store has held yet
+    filled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # by who and key, ids of stores
     _connection: sqlite3.Connection | None = None
     _version: int = 0
 
@@ -89,6 +98,9 @@ class Watch:
             has_changed = self.refresh()
             if actor and (mistaken := _mistaken_id(environ["PATH_INFO"], before)):
                 raise ViolationError(f"{actor.name}: {environ['PATH_INFO']}: {mistaken} is the id of a store")
+            if actor and environ["REQUEST_METHOD"] == "GET":
+                answer = [b"".join(answer)]
+                self._note_shown(actor, environ, answer[0])
             if has_changed and not actor:
                 self.taken |= _marked(before) - _marked(self.state)
             if has_changed and actor:
@@ -98,6 +110,15 @@ class Watch:
             return answer
 
         return application
+
+    def _note_shown(self, actor: Actor, environ: WSGIEnvironment, body: bytes) -> None:
+        _, _, *path = environ["PATH_INFO"].strip("/").split("/")
+        if environ["PATH_INFO"].endswith("/vector_stores"):
+            actor.listed = self.state
+        elif len(path) == 2 and path[1] == "files":
+            query = environ.get("QUERY_STRING", "")
+            if "order=asc" in query:  # else it looks for a few
+                actor.shown[path[0]] = body if "after=" not in query else actor.shown.get(path[0], b"") + body
 
     def refresh(self) -> bool:
         """Reads the tables again if somebody wrote to them."""
@@ -124,8 +145,16 @@ class Watch:
             gone = {file.id for file in store.files} & (before.uploads.keys() - after.uploads.keys())
             if gone and store.mark[0] != actor.owner and store.id not in ours:
                 yield f"deletes {sorted(gone)[0]}, which {store.name} of {store.mark[0] or 'nobody'} holds"
+        for file_id in (before.uploads.keys() - after.uploads.keys()) & self.loose.keys():
+            is_young = self.now() - before.uploaded_at[file_id] < DAY
+            if self.loose[file_id] != actor.name and is_young:
+                yield f"deletes {file_id}, which {self.loose[file_id]} has uploaded today and may be about to attach"
+        yield from self._doubles(actor, before, after)
         sent = after.uploads.keys() - before.uploads.keys()
         self.senders |= dict.fromkeys(sent, actor.name)
+        self.loose |= dict.fromkeys(sent, actor.name)
+        for file_id in after.attached & self.loose.keys():
+            del self.loose[file_id]
         ours |= sent | (after.stores.keys() - before.stores.keys())
         for store in after.stores.values():
             known = before.stores.get(store.id)
@@ -180,13 +209,37 @@ class Watch:
         wanted = actor.wanted.stores.get(store.mark[1])
         return store.mark[0] == actor.owner and wanted is not None and digest in wanted.files
 
+    def _doubles(self, actor: Actor, before: State, after: State) -> Iterator[str]:
+        """What is made beside what this machine has made, or was shown in this run, and is no part of its plan."""
+        for store in after.stores.values():
+            place = (
+                actor.name,
+                store.mark[1] or next((k for k, s in actor.wanted.stores.items() if s.name == store.name), ""),
+            )
+            old = before.stores.get(store.id)
+            if old is None:
+                is_replaced = actor.change_of(place[1]) == "replace"
+                for other in [before.stores[id_] for id_ in self.filled.get(place, set()) & before.stores.keys()]:
+                    if not is_replaced and other.mark[0] in ("", actor.owner):
+                        yield f"makes a second store of {place[1]}, though it has filled {other.id}"
+                continue
+            for file in store.files:
+                if old.file(file.id) or file.owner != actor.owner:
+                    continue
+                self.filled.setdefault(place, set()).add(store.id)
+                for copy in old.copies(actor.owner).get(file.key_digest, ()):
+                    is_shown = copy.id.encode() in actor.shown.get(store.id, b"")
+                    if is_shown and copy.status == "completed" and copy.id not in str(actor.plan()):
+                        yield f"attaches {file.id} beside {copy.id}, which it was shown"
+
     def _problems_of_store(self, actor: Actor, old: TrueStore, new: TrueStore | None) -> Iterator[str]:
         owner, ours = old.mark[0], self.made[actor.owner]
         if new is None:
             if owner != actor.owner and old.id not in ours:
                 yield f"deletes the store {old.id} ({old.name}) of {owner or 'nobody'}"
             for file in old.files:
-                if file.owner != actor.owner and f"{old.id}/{file.id}" not in self.unmarked:
+                is_known = file.id.encode() in actor.shown.get(old.id, b"")  # else it came after the last look
+                if file.owner != actor.owner and f"{old.id}/{file.id}" not in self.unmarked and is_known:
                     yield f"deletes the store {old.id} ({old.name}) with {file.id} of {file.owner or 'nobody'} in it"
             if not actor.destroys:
                 yield from self._problems_of_successor(actor, old)

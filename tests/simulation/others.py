@@ -25,6 +25,7 @@ class Others:
         self._state = state
         self.texts: dict[str, str] = {}  # of our documents, by path
         self.values: dict[str, Any] = {}  # of our manifest
+        self.declared: dict[str, str] = {}  # Files that our manifest declares, by key
 
     def do(self, act: str, pick: int) -> None:
         """One of `ACTS`."""
@@ -170,6 +171,24 @@ class Others:
                 self.ask("POST", f"/vector_stores/{copy['id']}/files", json=_entry(file))
             self.values["id"] = copy["id"] if pick % 3 == 1 else ""
 
+    def upload_alike(self, pick: int) -> None:
+        """Somebody uploads other texts, with the names and sizes of our documents."""
+        for name, text in sorted(self.texts.items()):
+            upload = {"file": (name.rpartition("/")[2], b"y" * len(text))}
+            self.ask("POST", "/files", data={"purpose": "assistants"}, files=upload)
+
+    def declare_upload(self, pick: int) -> None:
+        """A person uploads a File by hand, and declares it in the manifest."""
+        upload = {"file": ("by-hand.md", f"# by hand {pick}\n".encode())}
+        if made := self.ask("POST", "/files", data={"purpose": "assistants"}, files=upload):
+            self.declared[f"by-hand-{pick}.md"] = made["id"]
+
+    def declare_ours(self, pick: int) -> None:
+        """A person declares a File that one of our documents made."""
+        found = self.some_file(pick)
+        if found and found[1].id not in self.declared.values():
+            self.declared[f"ours-{pick}.md"] = found[1].id
+
     def close(self) -> None:
         self._http.close()
 
@@ -185,5 +204,6 @@ ACTS: dict[str, Callable[[Others, int], None]] = {
         *(Others.detach_file, Others.delete_upload, Others.change_store, Others.upload_our_size),
         *(Others.lend_upload, Others.lend_loose, Others.overwrite_metadata, Others.write_odd_mark),
         *(Others.make_store, Others.attach_equal_text, Others.double_file, Others.copy_store),
+        *(Others.upload_alike, Others.declare_upload, Others.declare_ours),
     )
 }

@@ -65,6 +65,7 @@ class Director:
         self.told: list[str] = []
         self.others = Others(world.watch.around(world.serve, None), lambda: world.watch.state)
         self.others.texts, self.others.values = world.documents.files, world.documents.values
+        self.others.declared = world.documents.values["declared"]
 
     def direct(self) -> None:
         """All of the history. What should not be ends it."""
@@ -82,7 +83,7 @@ class Director:
         runs: list[Run] = []
         tasks = [self._begin(step, runs, has_company=len(steps) > 1) for step in steps]
         for task in filter(None, tasks):
-            self.at.pause(lambda task=task: task.is_done)  # type: ignore[misc]
+            self.at.pause(lambda task=task: task.is_done)  # type: ignore[misc]  # of a default it infers no type
             if task.error and not isinstance(task.error, Killed):
                 raise task.error
         self.world.watch.refresh()
@@ -98,7 +99,8 @@ class Director:
             machine.has_company, machine.at_work_on = has_company, step.what
             return self.at.spawn(group, lambda: runs.extend(self._run_step(machine, step)), is_first=True)
         if step.what in ACTS or step.what == "build":
-            return self.at.spawn(Group("others"), lambda: self._act(machine, step))
+            delay = step.at or has_company * step.pick / 20
+            return self.at.spawn(Group("others"), lambda: self._act(machine, step, delay))
         if step.what == "pull":
             machine.lay(world.tree(machine.owner))
         elif step.what == "pull theirs":
@@ -112,10 +114,10 @@ class Director:
             getattr(world.documents, step.what)(step.pick)
         return None
 
-    def _act(self, machine: Machine, step: Step) -> None:
+    def _act(self, machine: Machine, step: Step, delay: float) -> None:
         """What others do, or a build that writes a page while its machine may be at work."""
-        if step.at:
-            self.at.pause(lambda: False, step.at)
+        if delay:
+            self.at.pause(lambda: False, delay)
         if step.what == "build":
             self.world.documents.edit_file(step.pick)
             machine.lay(self.world.tree())
@@ -231,8 +233,9 @@ class Director:
             for file in store.files:
                 if file.has_odd_mark:
                     self.others.set_attributes(store, file, file.plain_attributes)
-                if file.owner != run.wanted.owner and (file.filename in names or store.name not in kept):
-                    self.others.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}")
+                is_in_the_way = file.owner != run.wanted.owner and (file.filename in names or store.name not in kept)
+                if is_in_the_way and not self.others.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}"):
+                    self.others.ask("DELETE", f"/vector_stores/{store.id}")  # as a connector's files go
 
     def _run(self, machine: Machine, verb: str, *arguments: str, options: Options = PLAIN) -> Run:
         self.told.append(f"at the end: {verb}")

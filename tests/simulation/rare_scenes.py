@@ -14,13 +14,13 @@ def first_applies_where_lists_are_late(dice: Dice) -> Scene:
     return [*beside, Step("wait", pick=1200), Step("apply"), Step("apply", 1)], {"dialect": f"local,late-stores={late}"}
 
 
-def a_store_expires(dice: Dice) -> Scene:
+def an_expired_store_is_replaced(dice: Dice) -> Scene:
     """It is replaced, where the service has a bad hour."""
     where = ("lost-reply:POST:/vector_stores:1", "spoiled:POST:*", "fails=server_error", "fails=invalid_file,file=*a*")
     fault = dice.next_of((*where, "status=403:POST:/vector_stores/*/file*", "status-after=502:POST:/vector_stores:1"))
     apply = "apply --allow-store-replace"
     habit = "status=502:POST:/vector_stores:1"
-    first = [Step("let_expire"), Step("pull"), Step("apply"), Step("wait", pick=8 * 86_400)]
+    first = [Step("set_expiry"), Step("pull"), Step("apply"), Step("wait", pick=8 * 86_400)]
     if dice.turn % 3 == 2:
         return [*first, Step(apply)], {"habits": (habit,), "copes": True}
     return [*first, *edits(dice), Step(apply, faults=(fault,)), Step("wait", pick=900), Step(apply)], {}
@@ -163,7 +163,7 @@ def what_only_seems_deleted(dice: Dice) -> Scene:
 
 RARE_SCENES: tuple[Callable[[Dice], Scene], ...] = (
     first_applies_where_lists_are_late,
-    a_store_expires,
+    an_expired_store_is_replaced,
     a_store_is_copied,
     names_that_prove_an_upload,
     two_stores_of_a_service_that_differs,

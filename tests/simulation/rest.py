@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,35 @@ def problems_of_cost(run: Run) -> Iterator[str]:
         yield f"{writes} requests wrote, and the plan said {cost['requests']}"
     if len(made) > _SHARE * cost["requests"] + cost["polls"] + _LOOKS:
         yield f"{len(made)} requests, and the plan said {cost}"
+
+
+def problems_of_waste(run: Run) -> Iterator[str]:
+    """An upload that nothing refused is kept for the next run: an error that is not about it does not delete it."""
+    for upload in {exchange.made for exchange in run.exchanges if exchange.url.endswith("/files") and exchange.made}:
+        statuses = [exchange.status for exchange in run.exchanges if upload in exchange.attached]
+        if statuses and all(status in (401, 403, 409, 429) for status in statuses) and upload not in run.after.uploads:
+            yield f"{upload} was deleted, though the service refused {statuses} and no file"
+
+
+def problems_of_own_requests(run: Run) -> Iterator[str]:
+    """What a run that had company can know by its own requests.
+
+    A store that its report calls made by it was made by one of them; one that is as wanted was there when it was last
+    asked for.
+    """
+    document = run.document or {}
+    made = {exchange.made for exchange in run.exchanges if exchange.url.endswith("/vector_stores")}
+    went_wrong = any(exchange.went_wrong for exchange in run.exchanges if exchange.method == "POST")
+    for outcome in document.get("outcomes", ()):
+        is_new = not outcome["key"] and (outcome["action"], outcome["status"]) == ("create", "done")
+        store_id = document["stores"].get(outcome["store"])
+        if is_new and not went_wrong and bool(outcome.get("already")) is (store_id in made):
+            yield f"{outcome['store']}: already is {outcome.get('already', False)}, and this run made {made}"
+    for store_id in document.get("stores", {}).values() if run.code == 0 and run.kind == "report" else ():
+        path = re.compile(rf"/vector_stores/{store_id}(/files)?([?]|$)")
+        statuses = [exchange.status for exchange in run.exchanges if path.search(exchange.url)]
+        if statuses[-1:] == [404]:
+            yield f"it ended with 0, and {store_id} was gone when it was last asked for"
 
 
 def _cost_of(plan: Any) -> dict[str, int]:
@@ -102,14 +132,14 @@ def problems_of_short_listing(run: Run) -> Iterator[str]:
                 yield f"{plan['key']}/{file.key} is there, and is uploaded again"
 
 
-def problems_of_destroy(run: Run, *, has_faults: bool) -> Iterator[str]:
+def problems_of_destroy(run: Run, known: Collection[str], *, is_calm: bool) -> Iterator[str]:
     """Nothing of ours is left, unless others have a part in it, or the service has faults."""
-    stores = [store for store in run.after.stores.values() if store.mark[0] == run.wanted.owner]
-    theirs = [file for store in stores for file in store.files if file.owner != run.wanted.owner]
+    left = [store for id_, store in run.after.stores.items() if store.mark[0] == run.wanted.owner and id_ in known]
+    theirs = [file for store in left for file in store.files if file.owner != run.wanted.owner]
     names = {store.name for store in run.wanted.stores.values()}
     lost = [store for store in run.after.stores.values() if store.name in names and not store.metadata]
-    if stores and (run.code == 0 or not (theirs or lost or has_faults)):
-        yield f"destroy ended with {run.code}, and {stores[0].id} is left"
+    if left and (run.code == 0 or (is_calm and not (theirs or lost))):
+        yield f"destroy ended with {run.code}, and {left[0].id} is left"
 
 
 def problems_of_review(run: Run, reviewed: str) -> Iterator[str]:
@@ -154,6 +184,8 @@ def problems_of_search(run: Run, others: Others, texts: dict[str, str]) -> Itera
         live = case.store(store.key)
         assert live
         for file in store.files.values():
+            if file.file_id:
+                continue
             is_twin = sum(other.sha256 == file.sha256 for other in live.files) > 1
             if not (shares and is_twin) and not _finds(others, live, file, texts[file.path]):
                 yield f"{store.key}/{file.key} is not found by its text and attributes"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from tests.simulation.dice import Dice, Scene
 from tests.simulation.dice import edit_all as _edit_all
@@ -198,6 +200,108 @@ def a_plan_is_reviewed(dice: Dice) -> Scene:
     return [Step("apply"), *_edits(dice), Step("plan --out"), *meanwhile, Step("apply PLAN"), Step("apply")], {}
 
 
+def a_store_expires(dice: Dice) -> Scene:
+    """Nobody uses it for more than a week; of what was in it, some is changed or removed by then."""
+    fault = dice.next_of(("", "lost-reply:POST:/vector_stores:1", "", "status-after=502:POST:/vector_stores:1"))
+    late = Step("apply --allow-store-replace", faults=(fault,) if fault else ())
+    edits = [*_edits(dice, "edit_file", "remove_file", "rename_file", "add_file")]
+    return [Step("set_expiry"), Step("pull"), Step("apply"), *edits, Step("wait", pick=8 * 86_400), late], {}
+
+
+def uploads_that_only_look_like_ours(dice: Dice) -> Scene:
+    """Somebody uploads other texts of the same names and sizes, just before an upload of ours is lost, or long ago."""
+    fault = dice.next_of(("reset-before", "lost-reply", "status=502"))
+    wait = Step("wait", pick=dice.next_of((1, 1, 1, 90_000)))
+    lost = Step("apply", faults=(f"{fault}:POST:/files:{dice.choice(('1', '50%', '1-2'))}",))
+    return [*_some(Step("apply"), dice), *_edit_all(), Step("upload_alike"), wait, lost], {}
+
+
+def the_same_text_in_two_stores(dice: Dice) -> Scene:
+    """Each is uploaded once, however many are at work."""
+    stores = [Step("toggle_store"), *_edits(dice, "copy_file", "copy_file"), Step("apply")]
+    return [*stores, Step("edit_file", pick=0), *_edits(dice, "edit_file"), Step("apply")], {"workers": 2}
+
+
+def a_store_is_made_twice_and_loses_its_mark(dice: Dice) -> Scene:
+    """Two machines begin at once and agree on a store; later an application overwrites its metadata."""
+    both = [Step("apply"), Step("apply", 1, beside=True)]
+    written = Step("overwrite_metadata", pick=dice.randrange(100))
+    machines = dice.next_of(((0, 1), (1, 0)))
+    return [*both, Step("wait", pick=60), written, *(Step("apply", machine) for machine in machines)], {"workers": 2}
+
+
+def one_applies_and_another_destroys(dice: Dice) -> Scene:
+    late = _some(f"status=503:GET:/vector_stores:1-{dice.randrange(1, 4)}", dice)
+    edits = _edits(dice, "toggle_store") if dice.turn % 2 else _edit_all()
+    both = [Step("destroy", 1), Step("apply", faults=late, beside=True)]
+    return [Step("apply"), *edits, Step("pull", 1), *(both if dice.turn % 4 else reversed_beside(both))], {}
+
+
+def reversed_beside(both: Sequence[Step]) -> list[Step]:
+    """Two steps at once, the other first."""
+    one, other = both
+    return [replace(other, beside=False), replace(one, beside=True)]
+
+
+def a_colleague_attaches_while_all_is_destroyed(dice: Dice) -> Scene:
+    theirs = Step(dice.choice(("attach_foreign", "upload_our_name")), pick=dice.randrange(2, 60, 2), beside=True)
+    return [*_edits(dice, "toggle_store"), Step("apply"), Step("destroy"), theirs], {}
+
+
+def files_that_are_attached_again(dice: Dice) -> Scene:
+    """Other chunking and other attributes, on services where a File has to leave its store for that."""
+    switches = ("shares-chunks=on,late-deletions=30", "stale-filters=on,late-deletions=30", "shares-chunks=on")
+    more = dice.choice(("", "", ",reattaches=on"))
+    first = [Step("set_value", pick=12), Step("set_value", pick=dice.choice((4, 18))), Step("apply")]
+    again = [Step("set_value", pick=pick) for pick in (dice.choice((4, 11)), 9, 10)]
+    stop: dict[str, Any] = {"stop": "killed", "at": dice.randrange(60, 200)} if dice.turn % 3 == 2 else {}
+    cut = [Step("pull"), Step("apply", **stop), *_edits(dice, "remove_file", "remove_file", "remove_file")]
+    steps = [*first, *again, *cut, Step("apply"), *_edits(dice, "set_value"), Step("apply")]
+    return steps, {"dialect": f"local,{dice.next_of(switches)}{more}"}
+
+
+def one_tidies_up_while_another_applies(dice: Dice) -> Scene:
+    both = [Step("apply"), Step("gc --suspected --yes", 1, beside=True)]
+    return [*_some(Step("apply"), dice), *_edit_all(), Step("pull", 1), *both, Step("apply")], {"workers": 2}
+
+
+def a_killed_run_is_tidied_up_after(dice: Dice) -> Scene:
+    killed = Step("apply", stop="killed", at=dice.randrange(40, 250))
+    gone = _edits(dice, "remove_file", "remove_file", "remove_file", "edit_file")
+    looks = dice.choice(([Step("gc --yes"), Step("plan")], [Step("plan")], [Step("gc"), Step("plan")]))
+    return [
+        *_some(Step("apply"), dice),
+        *_edit_all(),
+        killed,
+        *_some(Step("wait", pick=90_000), dice),
+        *looks,
+        *gone,
+    ], {}
+
+
+def files_that_are_declared_by_id(dice: Dice) -> Scene:
+    """A person uploads by hand, and declares that; or declares what one of our documents made."""
+    by_hand = [Step("declare_upload", pick=dice.randrange(100)), Step("pull"), Step("apply")]
+    renamed = [*_edits(dice, "rename_declared"), Step("apply")]
+    ours = [Step("declare_ours", pick=dice.randrange(100)), Step("pull"), *_some(Step("apply"), dice)]
+    return [*_some(Step("apply"), dice), *by_hand, *renamed, *ours, *_edit_all(), Step("apply"), Step("apply")], {}
+
+
+def metadata_that_do_not_stay(dice: Dice) -> Scene:
+    """A gateway drops a store's metadata, or its updates."""
+    fault = dice.next_of(
+        ("lost-metadata:POST:/vector_stores/*", "lost-metadata:POST:/vector_stores*:1", "kept:POST:*:all")
+    )
+    edits = [Step("set_value", pick=dice.choice((7, 8))), *_edits(dice, "set_value", "edit_file")]
+    return [*_some(Step("apply"), dice), *edits, Step("apply", faults=(fault,)), Step("apply")], {}
+
+
+def requests_that_are_sent_twice(dice: Dice) -> Scene:
+    """By something in between, which passes on the last answer."""
+    twice = Step("apply", faults=("twice:POST:*:some",))
+    return [*_some(twice, dice), *_edits(dice, count=4), twice, *_edits(dice), twice], {}
+
+
 SCENES: tuple[Callable[[Dice], Scene], ...] = (
     first_applies_at_once,
     answers_that_are_lost,
@@ -219,5 +323,17 @@ SCENES: tuple[Callable[[Dice], Scene], ...] = (
     a_plan_is_reviewed,
     a_service_that_differs,
     a_store_is_taken_over,
+    a_store_expires,
+    uploads_that_only_look_like_ours,
+    the_same_text_in_two_stores,
+    a_store_is_made_twice_and_loses_its_mark,
+    one_applies_and_another_destroys,
+    a_colleague_attaches_while_all_is_destroyed,
+    files_that_are_attached_again,
+    one_tidies_up_while_another_applies,
+    a_killed_run_is_tidied_up_after,
+    files_that_are_declared_by_id,
+    metadata_that_do_not_stay,
+    requests_that_are_sent_twice,
 )
 _SCENE_OF = dict(enumerate(SCENES)) | dict(enumerate(RARE_SCENES, _RARE))

@@ -154,7 +154,7 @@ class Scheduler:
     def _live(self, task: Task) -> None:
         # What stands for this thread, with locks that are none of the simulation: a command's first is its main thread.
         ident, dummy = _thread.get_ident(), threading.current_thread()
-        threading._active[ident] = threading.main_thread() if task.is_first else dummy  # type: ignore[attr-defined]
+        threading._active[ident] = threading.main_thread() if task.is_first else dummy  # type: ignore[attr-defined]  # private
         task.baton.acquire()
         _HERE.task, _HERE.scheduler = task, self
         try:
@@ -162,7 +162,7 @@ class Scheduler:
                 task.act()
         except BaseException as error:
             task.error = error
-        threading._active[ident] = dummy  # type: ignore[attr-defined]
+        threading._active[ident] = dummy  # type: ignore[attr-defined]  # private
         task.is_done = True
         if task.is_first:
             task.group.doom = Killed  # a process ends with its first thread

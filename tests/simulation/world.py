@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
@@ -17,11 +16,18 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import httpx
 
 from tests.simulation.commands import Shell, running_command
+from tests.simulation.documents import Documents
 from tests.simulation.histories import History
 from tests.simulation.invariants import Actor, ViolationError, Watch
 from tests.simulation.judge import Run
 from tests.simulation.judged import FalseClaimError, JudgedSession, Witness
-from tests.simulation.rest import problems_of_cost, problems_of_destroy, problems_of_short_listing
+from tests.simulation.rest import (
+    problems_of_cost,
+    problems_of_destroy,
+    problems_of_own_requests,
+    problems_of_short_listing,
+    problems_of_waste,
+)
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.truth import RequestLog
 from tests.support import ENDPOINT
@@ -44,159 +50,6 @@ _SOON = 0.4  # seconds after an error within which nobody asks again
 LATE = ("late-", "short-", "ghost-", "connector-files", "shares-chunks")  # switches: what is so is not what is seen
 # Of the local provider it is known what it can do; a service that differs is for the program to find out about.
 _PLAIN, _OTHER = (replace(ENDPOINT, provider=provider, embedded=False) for provider in (LOCAL, COMPATIBLE))
-
-
-@dataclass
-class Documents:
-    """What the repository holds: some files, and the values from which the manifest is made."""
-
-    files: dict[str, str] = field(default_factory=dict)
-    values: dict[str, Any] = field(
-        default_factory=lambda: {
-            "name": "docs",
-            "team": "one",
-            "lang": "en",
-            "level": 1,
-            "size": 3,
-            "match": "*1.md",
-            "chunking": "auto",
-            "filename": "",
-            "second": False,
-            "included": False,
-            "expires": 0,
-            "capabilities": {},
-            "id": "",
-            "host": "",  # the store of ours in which guests have files
-        }
-    )
-    number: int = 0
-
-    def __post_init__(self) -> None:
-        for name in "abcdef":
-            self.write(f"{name}.md")
-
-    def write(self, name: str) -> None:
-        self.number += 1
-        self.files[name] = f"# {name}\nword{self.number} and more\n"
-
-    def some(self, pick: int) -> str:
-        return sorted(self.files)[pick % len(self.files)]
-
-    def some_other(self, pick: int) -> str:
-        """Not the one that two stores share."""
-        names = sorted(name for name in self.files if name != "a.md")
-        return names[pick % len(names)]
-
-    def add_file(self, pick: int) -> None:
-        folder, kind = ("", "more/")[pick % 2], ("md", "md", "mdx")[pick % 3]
-        self.write(f"{folder}n{self.number}.{kind}")
-
-    def edit_file(self, pick: int) -> None:
-        self.write(self.some(pick))
-
-    def remove_file(self, pick: int) -> None:
-        if len(self.files) > 2:
-            del self.files[self.some_other(pick)]
-
-    def rename_file(self, pick: int) -> None:
-        self.number += 1
-        name = self.some_other(pick)
-        self.files[f"r{self.number}{Path(name).suffix}"] = self.files.pop(name)
-
-    def swap_files(self, pick: int) -> None:
-        one, other = self.some(pick), self.some(pick + 1)
-        self.files[one], self.files[other] = self.files[other], self.files[one]
-
-    def copy_file(self, pick: int) -> None:
-        self.number += 1
-        self.files[f"c{self.number}.md"] = self.files[self.some(pick)]
-
-    def add_files(self, pick: int) -> None:
-        """A folder of a kind that is not there yet; with an even `pick`, of one that each service takes."""
-        for number in range(12):
-            self.write(f"k{number}.{('md', 'rst')[pick % 2]}")
-
-    def remove_kind(self, pick: int) -> None:
-        for name in [name for name in self.files if name.endswith(".rst")]:
-            del self.files[name]
-
-    def replace_all(self, pick: int) -> None:
-        """Another team's documents, beside a manifest that was copied from ours."""
-        count, self.values["second"] = len(self.files), False
-        self.files.clear()
-        for number in range(count):
-            self.write(f"t{number}.md")
-
-    def name_by_digest(self, pick: int) -> None:
-        self.values["filename"] = "${digest}${ext}"
-
-    def let_expire(self, pick: int) -> None:
-        self.values["expires"] = 7
-
-    def state_batches(self, pick: int) -> None:
-        """The manifest says that there are batches, and of any size."""
-        self.values |= {"capabilities": {"batches": True}, "size": 100}
-
-    def set_value(self, pick: int) -> None:
-        choices: tuple[tuple[str, Sequence[Any]], ...] = (
-            ("name", ("docs", "handbook")),
-            ("team", ("one", "two")),
-            ("lang", ("en", "de")),
-            ("level", (1, 2.5)),
-            ("chunking", ("auto", {"size": 400, "overlap": 100})),
-            ("match", ("*1.md", "*.md", "a.md")),
-            ("filename", ("", "kb-${stem}${ext}")),
-        )
-        name, values = choices[pick % len(choices)]
-        self.values[name] = values[pick // len(choices) % len(values)]
-
-    def toggle_store(self, pick: int) -> None:
-        name = ("second", "second", "included")[pick % 3]
-        self.values[name] = not self.values[name]
-
-    def tree(self, env: str, service: Mapping[str, Any], owner: str) -> dict[str, str]:
-        """All files of a checkout of an owner's manifest for this service; with `env`, it has an environment."""
-        value = self.values
-        docs: dict[str, Any] = {
-            "name": value["name"],
-            "metadata": {"team": value["team"]},
-            "attributes": {"lang": value["lang"], "level": value["level"]},
-            "guards": {"max_delete": "100%", "max_replace": "100%"},
-            "files": [{"path": "*.md"}],
-            "overrides": [{"match": value["match"], "attributes": {"area": "special"}, "chunking": value["chunking"]}],
-        }
-        docs |= {name: value[name] for name in ("filename", "id") if value[name]}
-        more_name = {}
-        if owner == "them":
-            docs["name"], more_name = "theirs", {"name": "more of theirs"}
-        elif owner == "guests":
-            own = {name: docs[name] for name in ("attributes", "guards", "files", "overrides")}
-            docs = {**own, "id": value["host"], "external": True}
-        elif value["expires"]:
-            docs["expires_after"] = {"days": value["expires"]}
-        if any(name.endswith(".rst") for name in self.files):
-            docs["files"] = [{"path": "*.{md,rst}"}]
-        if any(name.endswith(".mdx") and "/" not in name for name in self.files):
-            docs |= {"files": [{"path": "*.{md,mdx}"}], "formats": {".mdx": ".md"}}
-        more: dict[str, Any] = {
-            **more_name,
-            "guards": docs["guards"],
-            "files": [{"path": "more/*.md", "optional": True}, {"path": "a.md"}],
-        }
-        has_more = value["second"] and owner != "guests"
-        manifest: dict[str, Any] = {
-            "version": 1,
-            "owner": owner,
-            "service": service,
-            "stores": {"docs": docs, **({"more": more} if has_more and not value["included"] else {})},
-        }
-        if env:
-            manifest["environments"] = {env: {"stores": {"docs": {"attributes": {"stage": env}}}}}
-        tree = {**self.files, "vssync.yaml": json.dumps(manifest, indent=1)}
-        if value["included"] and has_more:
-            manifest["include"] = ["more.yaml"]
-            tree |= {"more.yaml": json.dumps({"stores": {"more": more}}), "vssync.yaml": json.dumps(manifest, indent=1)}
-        return tree
 
 
 class Wire(httpx.BaseTransport):
@@ -242,10 +95,21 @@ class Wire(httpx.BaseTransport):
             raise ViolationError(f"{self._name}: {what}: comes before it may")
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        """The service's answer. In place of it, something between may say of an error that it is a success."""
-        _, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
+        """The service's answer.
+
+        Something between may say of an error that it is a success, send twice what is about a store, or send no update
+        of a store.
+        """
+        kind, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
         rng, may = self._world.at.rng, method in (request.method, "*") and request.method != "GET"
+        path = request.url.path.split("/")
         if not may or rng.random() > {"": 0.1, "all": 1.0}.get(share, 0.3):
+            return self._inner.handle_request(request)
+        if kind != "spoiled":
+            if kind == "kept" and path[-2] == "vector_stores":
+                request = httpx.Request("GET", request.url)
+            elif kind == "twice" and path[-1] in ("files", "file_batches") and len(path) > 3:
+                self._inner.handle_request(request).read()
             return self._inner.handle_request(request)
         if rng.random() < 0.5:
             self._inner.handle_request(request).read()
@@ -264,6 +128,7 @@ class Machine(Shell):
     has_company: bool = False
     at_work_on: str = ""  # the command
     has_faults: bool = False
+    actor: Actor = field(init=False)
     seed: int = 0
     owner: str = OURS
 
@@ -282,12 +147,12 @@ class Machine(Shell):
     @contextmanager
     def open(self, loaded: LoadedManifest, faults: Sequence[str]) -> Iterator[JudgedSession]:
         command, world, self.has_faults = running_command(), self.world, bool(faults)
-        actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
+        actor = self.actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
         actor.suspects, actor.destroys = "--suspected" in self.at_work_on, self.at_work_on == "destroy"
         is_late = any(name in self.dialect for name in LATE)
         actor.is_blind = is_late and any(step.faults or step.stop for step in world.history.steps)
         context = FaultContext(time.sleep, lambda: world.at.now, self.seed)
-        spoiled = next((fault for fault in faults if fault.startswith("spoiled")), "")
+        spoiled = next((fault for fault in faults if fault.startswith(("spoiled", "twice", "kept"))), "")
         kept = [fault for fault in faults if fault != spoiled]
         service = with_faults(world.watch.around(world.serve, actor), kept, context)
         log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
@@ -305,17 +170,24 @@ class Machine(Shell):
     def judge(self, run: Run) -> None:
         """With company, or of such a service, what is so at the end of a run need not be what it saw."""
         if self.at_work_on == "destroy":
-            for problem in problems_of_destroy(run, has_faults=self.has_faults) if not self.has_company else ():
-                raise FalseClaimError(problem)
+            # What was made after its last look is not its to tell of.
+            known = self.actor.listed.stores if self.actor.listed else run.after.stores
+            _raise_first(problems_of_destroy(run, known, is_calm=not (self.has_faults or self.has_company)))
             return
         if not (self.has_company or any(name in self.dialect for name in LATE)):
             super().judge(run)
-        elif "short-files" in self.dialect or "late-files" in self.dialect:
-            for problem in problems_of_short_listing(run) if not self.has_company else ():
-                raise FalseClaimError(problem)
+        elif self.dialect == "local":
+            _raise_first(problems_of_own_requests(run))
+        elif ("short-files" in self.dialect or "late-files" in self.dialect) and not self.has_company:
+            _raise_first(problems_of_short_listing(run))
         if not (self.has_company or self.has_faults) and self.dialect == "local":
-            for problem in problems_of_cost(run):
-                raise FalseClaimError(problem)
+            _raise_first(problems_of_cost(run))
+        _raise_first(problems_of_waste(run))
+
+
+def _raise_first(problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise FalseClaimError(problem)
 
 
 class World:

@@ -6,9 +6,9 @@ Only vssync's own log is shown: the HTTP library's would quote headers.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ import click
 from vssync.cli import events
 from vssync.cli.events import EventFormatter, EventHandler, event_stream
 from vssync.cli.help import FILE, OUTPUT, Choice, option
+from vssync.files import open_output
 from vssync.text import escape_control
 
 _LOGGER = logging.getLogger("vssync")
@@ -31,6 +32,10 @@ class _StderrHandler(logging.Handler):
 
 class _FileHandler(logging.FileHandler):
     """Stops logging, and says so once, when the file cannot be written: a run is worth more than its log."""
+
+    def _open(self) -> TextIOWrapper:
+        """Only for its owner, since it holds names of files and stores."""
+        return open(self.baseFilename, "a", encoding="utf-8", opener=open_output)
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         _LOGGER.removeHandler(self)
@@ -55,8 +60,7 @@ def _log_to_file(_context: click.Context, option: click.Parameter, path: Path | 
     if path is None:
         return
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))  # it holds names of files and stores
-        handler = _FileHandler(path, encoding="utf-8")
+        handler = _FileHandler(path)
     except OSError as error:
         raise click.BadParameter(f"{path}: cannot be written: {error.strerror}", param=option) from error
     handler.setLevel(logging.DEBUG)

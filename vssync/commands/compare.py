@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +26,7 @@ from vssync.text import count_noun, format_size
 
 MAX_UNASKED_BYTES = 1 << 30  # that are read without `--compare`
 _CACHE_NAME = "digests.json"
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 Content = TypeVar("Content", bytes, tuple[str, ...])
 
@@ -182,5 +184,6 @@ def _load_digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of Files that were compared before, by id: a File's bytes never change. Empty where none are kept."""
     with suppress(OSError, ValueError, RecursionError):
         digests = json.loads((folder / _CACHE_NAME).read_text("utf-8"))
-        return {str(file_id): str(digest) for file_id, digest in digests.items()} if isinstance(digests, dict) else {}
+        entries = digests.items() if isinstance(digests, dict) else ()
+        return {file_id: digest for file_id, digest in entries if _DIGEST.fullmatch(str(digest))}
     return {}

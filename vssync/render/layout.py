@@ -19,6 +19,7 @@ from vssync.text import (
     join_words,
     pad_right,
     shorten_apart,
+    shorten_list,
     shorten_middle,
     wrap_list,
 )
@@ -86,7 +87,7 @@ class Columns:
         if line.middle:
             left = pad_right(shorten_middle(line.left, self.key), self.key)
             room = self.text + _RIGHT - len(right)
-            return f"{left}  {pad_right(shorten_middle(line.middle, room), room)}{right}"
+            return f"{left}  {pad_right(shorten_list(line.middle, room), room)}{right}"
         room = (self.margin if right else self.screen) - line.indent - len(right)
         left = shorten_middle(line.left, room)
         return f"{pad_right(left, room)}{right}" if right else left
@@ -169,8 +170,8 @@ def group_lines(
     """All rows singly when they are few enough, else grouped, those that need attention only when asked to."""
     failures = [row for row in rows if row.sign == "!"]
     if len(rows) <= detail.rows:
-        return [line for row in rows for line in _row_lines(row, view)]
-    single = [line for row in failures for line in _row_lines(row, view)] if unfold_failures else []
+        return _list_rows(rows, view)
+    single = _list_rows(failures, view) if unfold_failures else []
     groups = group_rows(row for row in rows if not single or row.sign != "!")
     return [*single, *(line for group in groups for line in _group_block(group, detail, view))]
 
@@ -194,10 +195,17 @@ def _group_order(group: list[PlanRow]) -> tuple[bool, int, int, str]:
     return first.noun != "store", wording.SIGN_ORDER.index(first.sign), -count_files(group), first.text
 
 
-def _row_lines(row: PlanRow, view: View) -> list[TextLine]:
-    right = size_text(row)
-    details = (TextLine(text, indent=BELOW) for text in _detail_text(row, view, wrap_sentences))
-    return [TextLine(row.key, row.shown_text, right, row.sign), *details]
+def _list_rows(rows: Iterable[PlanRow], view: View) -> list[TextLine]:
+    """Each row with its details; where it fails for the same long reason as the one above, that is said once."""
+    lines: list[TextLine] = []
+    above: list[str] = []
+    for row in rows:
+        details = _detail_text(row, view, wrap_sentences)
+        is_told = row.sign == "!" and len(details) > 1 and details == above and not view.full
+        lines.append(TextLine(row.key, row.shown_text, size_text(row), row.sign))
+        lines += [TextLine(text, indent=BELOW) for text in (["as above"] if is_told else details)]
+        above = details
+    return lines
 
 
 def size_text(row: PlanRow) -> str:
@@ -213,7 +221,7 @@ def _detail_text(row: PlanRow, view: View, wrap: Callable[[str, int, View], list
 def _group_block(group: list[PlanRow], detail: GroupDetail, view: View) -> list[TextLine]:
     """A group's total, its most frequent identical changes, and the rest together."""
     if len(group) <= detail.few:
-        return [line for row in group for line in _row_lines(row, view)]
+        return _list_rows(group, view)
     size, first = sum(row.size or 0 for row in group), group[0]
     files = count_noun(count_files(group), first.noun)
     lines = [TextLine(files, first.text, format_size(size) if size else "", first.sign)]
@@ -360,7 +368,7 @@ def fit_blocks(blocks: list[StoreBlock], view: View) -> list[list[TextLine]]:
     lines = []
     for block in order[:_STORES]:
         lines.append(TextLine(block.head.left, tally_blocks([block]), block.head.right, indent=0))
-        lines += [line for row in block.rows if few and row.sign == "!" for line in _row_lines(row, view)]
+        lines += _list_rows([row for row in block.rows if few and row.sign == "!"], view)
     if rest := order[_STORES:]:
         lines.append(TextLine(f"and {count_noun(len(rest), 'more store')}", tally_blocks(rest), indent=0))
     return [lines]

@@ -25,6 +25,7 @@ from vssync.render.report import report_text
 from vssync.text import escape_control, size_in_bytes, size_in_utf16
 
 _MOST_COMMENTS = 20  # requests that one apply reports on
+_SKIPPED = "the run was interrupted before this one; run it again"
 
 
 def apply_merged(run: CiRun) -> int:
@@ -47,6 +48,7 @@ def apply_merged(run: CiRun) -> int:
         for index, look in enumerate(looks if is_ready else ()):
             looks[index] = catch(run, chosen[index][0], partial(_write, run, look))
             if look.report and look.report.interrupted:
+                looks[index + 1 :] = map(_skip, looks[index + 1 :])
                 break
     if earlier:
         owners = run.owners((*(history for history, _ in chosen), *untouched))
@@ -110,6 +112,13 @@ def _write(run: CiRun, look: Look) -> Look:
     if look.code or not plan.empty:
         look.report = report
         run.say(f"{escape_control(plan.owner)}:\n{report_text(report, run.view)}")
+    return look
+
+
+def _skip(look: Look) -> Look:
+    """What is known of a manifest that an interrupted run did not come to."""
+    if look.review.plan and not look.review.plan.empty:
+        look.review, look.code = replace(look.review, error=_SKIPPED), INCOMPLETE
     return look
 
 
