@@ -77,7 +77,7 @@ class Documents:
 
     def add_files(self, pick: int) -> None:
         """A folder of a kind that is not there yet; with an even `pick`, of one that each service takes."""
-        for number in range(12):
+        for number in range(24):
             self.write(f"k{number}.{('md', 'rst')[pick % 2]}")
 
     def remove_kind(self, pick: int) -> None:

@@ -176,6 +176,7 @@ class Watch:
                 old = known.file(file.id) if known else None
                 if not old:
                     yield from self._problems_of_attached(actor, file, before)
+                    yield from _problems_beside(file, known)
                 elif old.owner != actor.owner and file.is_hidden > old.is_hidden and not actor.allows_gap:
                     yield f"takes from {file.id} ({file.filename}) of {file.owner or 'nobody'} what search finds"
         for file_id in before.uploads.keys() - after.uploads.keys():
@@ -275,6 +276,18 @@ class Watch:
             is_served = any(_serves(store, actor.owner, digest) for store in others)
             if self._is_wanted(actor, old, digest) and _completed(copies) and not is_served:
                 yield f"deletes {old.id} ({old.name}), and no other store has {copies[0].filename}"
+
+
+def _problems_beside(file: TrueFile, store: TrueStore | None) -> Iterator[str]:
+    """What was attached for a key of which the only copy has a mark that nobody can read."""
+    key = file.attributes.get("vssync_key")
+    odd = (
+        [each.id for each in store.files if each.has_odd_mark and each.attributes.get("vssync_key") == key]
+        if store
+        else []
+    )
+    if odd and store and file.owner and file.key_digest not in store.copies(file.owner):
+        yield f"attaches {file.id} ({key}) beside {odd[0]}, whose mark it cannot read"
 
 
 def _mistaken_id(path: str, state: State) -> str:

@@ -62,7 +62,8 @@ def cut_otherwise_and_refused(dice: Dice) -> Scene:
     status, where = dice.next_of((400, 403, 422, 500)), dice.choice(("file_batches", "file*", "files"))
     fault = f"status={status}:POST:/vector_stores/*/{where}"
     recut = [Step("set_value", pick=12), Step("set_value", pick=11), Step("pull")]
-    return [Step("apply"), *recut, Step("apply", faults=(fault,)), Step("gc")], {}
+    more = {"patience": 200.0} if where == "file_batches" else {}
+    return [Step("apply"), *recut, Step("apply", faults=(fault,)), Step("gc")], more
 
 
 def a_service_that_asks_to_wait(dice: Dice) -> Scene:
@@ -151,6 +152,13 @@ def another_owner_is_at_work(dice: Dice) -> Scene:
     return [Step("apply"), *theirs, *edits(dice), *some(Step("pull", 1), dice), *both, *last], {}
 
 
+def contents_that_nobody_can_read(dice: Dice) -> Scene:
+    """Long after a store was filled, a file is put in place of ours that only looks like it."""
+    alike = [Step("wait", pick=365 * 86_400), Step("upload_our_size", pick=dice.randrange(100))]
+    more = {"dialect": "local,refuses-content=assistants+user_data"}
+    return [Step("apply"), *alike, *some(Step("edit_file", pick=3), dice), Step("pull"), Step("apply --adopt")], more
+
+
 def what_only_seems_deleted(dice: Dice) -> Scene:
     """The service says so, or something between does."""
     changes = edits(dice, "edit_file", "remove_file", "edit_file", "add_file")
@@ -183,4 +191,5 @@ RARE_SCENES: tuple[Callable[[Dice], Scene], ...] = (
     a_batch_that_is_still_wanted,
     another_owner_is_at_work,
     what_only_seems_deleted,
+    contents_that_nobody_can_read,
 )

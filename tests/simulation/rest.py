@@ -132,6 +132,20 @@ def problems_of_short_listing(run: Run) -> Iterator[str]:
                 yield f"{plan['key']}/{file.key} is there, and is uploaded again"
 
 
+def problems_of_unrelated(run: Run) -> Iterator[str]:
+    """A store of which no file is wanted, by its key or its bytes, is another manifest's until a person says more."""
+    case = Case(run)
+    for store in run.wanted.stores.values() if run.plan and not run.options.max_delete else ():
+        live = case.store(store.key, run.before)
+        owned = live.copies(run.wanted.owner) if live and not live.is_expired else {}
+        contents = {file.sha256 for file in store.files.values()} & {
+            copy.sha256 for each in owned.values() for copy in each
+        }
+        is_unrelated = len(owned) > 2 and store.files and not (owned.keys() & store.files.keys() or contents)
+        if is_unrelated and live and store.prune and live.files != run.after.stores.get(live.id, live).files:
+            yield f"{store.key}: it holds nothing that is wanted, and was changed"
+
+
 def problems_of_destroy(run: Run, known: Collection[str], *, is_calm: bool) -> Iterator[str]:
     """Nothing of ours is left, unless others have a part in it, or the service has faults."""
     left = [store for id_, store in run.after.stores.items() if store.mark[0] == run.wanted.owner and id_ in known]

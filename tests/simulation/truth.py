@@ -154,6 +154,7 @@ _FILES = """
 select store_files.*, sha256, filename, bytes, batches.id as batch_id,
     (select count(*) from chunks where store_file = store_files.seq) as chunk_count,
     (select count(*) from chunks where store_file = store_files.seq
+        and identity is not null
         and identity not in (select identity from chunks where found and identity is not null)) as hidden_count
 from store_files left join files on files.id = store_files.id left join blobs on blobs.seq = blob
 left join batches on batches.seq = batch order by store_files.seq

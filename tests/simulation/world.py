@@ -26,6 +26,7 @@ from tests.simulation.rest import (
     problems_of_destroy,
     problems_of_own_requests,
     problems_of_short_listing,
+    problems_of_unrelated,
     problems_of_waste,
 )
 from tests.simulation.scheduler import Scheduler
@@ -175,6 +176,7 @@ class Machine(Shell):
             _raise_first(problems_of_destroy(run, known, is_calm=not (self.has_faults or self.has_company)))
             return
         if not (self.has_company or any(name in self.dialect for name in LATE)):
+            _raise_first(problems_of_unrelated(run))
             super().judge(run)
         elif self.dialect == "local":
             _raise_first(problems_of_own_requests(run))
