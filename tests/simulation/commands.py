@@ -79,6 +79,7 @@ class Shell:
             since=command.since,
             interrupted=code == INTERRUPTED,
             dialect=self.dialect,
+            told=command.stderr.getvalue(),
         )
         self.judge(run)
         return run

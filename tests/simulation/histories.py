@@ -60,7 +60,7 @@ class Step:
     machine: int = 0
     pick: int = 0
     faults: tuple[str, ...] = ()
-    stop: str = ""  # "killed" or "interrupted"
+    stop: str = ""  # "killed", "interrupted" or "suspended"
     at: int = 0
     beside: bool = False
 

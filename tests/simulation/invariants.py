@@ -38,14 +38,16 @@ class Actor:
     destroys: bool = False
     allows_gap: bool = False  # a person said that search may miss others' files
     held: set[str] = field(default_factory=set)  # what stores of its owner held when it began
+    found_uploads: set[str] = field(default_factory=set)  # those that there were when it began
     is_blind: bool = False  # the service may not show it what it made
     listed: State | None = None  # what there was when it last listed the stores
     shown: dict[str, bytes] = field(default_factory=dict)  # by store, its files as they were last listed for it
+    held_then: dict[str, set[str]] = field(default_factory=dict)  # what each held when it was last listed
 
     def begin(self, wanted: Wanted, options: Options, state: State) -> None:
         """Its manifest is read."""
         stores = [store for store in state.stores.values() if store.mark[0] == wanted.owner]
-        self.held = {file.id for store in stores for file in store.files}
+        self.held, self.found_uploads = {file.id for store in stores for file in store.files}, {*state.uploads}
         self.wanted, self.adopts, self.allows_gap = wanted, options.adopt, options.allow_gap
         self.adopts |= any(store.settings.get("adopt") for store in wanted.stores.values())
 
@@ -79,6 +81,7 @@ class Watch:
     taken: set[str] = field(default_factory=set)  # uploads that others took out of a store, or the mark from
     served: dict[str, tuple[str, str]] = field(default_factory=dict)  # store and key digest, by upload
     makers: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)  # stores, by machine, owner and key
+    detached: set[str] = field(default_factory=set)  # uploads that a run took out of their last store
     loose: dict[str, str] = field(default_factory=dict)  # who made it, of each upload that no store has held yet
     filled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # by who and key, ids of stores
     _connection: sqlite3.Connection | None = None
@@ -118,6 +121,8 @@ class Watch:
         elif len(path) == 2 and path[1] == "files":
             query = environ.get("QUERY_STRING", "")
             if "order=asc" in query:  # else it looks for a few
+                store = self.state.stores.get(path[0])
+                actor.held_then[path[0]] = {file.id for file in store.files} if store else set()
                 actor.shown[path[0]] = body if "after=" not in query else actor.shown.get(path[0], b"") + body
 
     def refresh(self) -> bool:
@@ -153,6 +158,7 @@ class Watch:
         sent = after.uploads.keys() - before.uploads.keys()
         self.senders |= dict.fromkeys(sent, actor.name)
         self.loose |= dict.fromkeys(sent, actor.name)
+        self.detached |= before.attached & after.uploads.keys() - after.attached
         for file_id in after.attached & self.loose.keys():
             del self.loose[file_id]
         ours |= sent | (after.stores.keys() - before.stores.keys())
@@ -179,6 +185,7 @@ class Watch:
                     yield from _problems_beside(file, known)
                 elif old.owner != actor.owner and file.is_hidden > old.is_hidden and not actor.allows_gap:
                     yield f"takes from {file.id} ({file.filename}) of {file.owner or 'nobody'} what search finds"
+        yield from self._problems_of_sent(actor, before)
         for file_id in before.uploads.keys() - after.uploads.keys():
             store_id, digest = self.served.get(file_id, ("", ""))
             holder = after.stores.get(store_id)
@@ -205,6 +212,15 @@ class Watch:
         for store in before.stores.values():
             if store.mark[0] != actor.owner and store.file(file.id) and file.id not in actor.held:
                 yield f"attaches {file.id} ({file.filename}), which {store.name} of {store.mark[0] or 'nobody'} holds"
+
+    def _problems_of_sent(self, actor: Actor, before: State) -> Iterator[str]:
+        """A name that holds a digest proves an upload, so it is found where the answer was lost."""
+        for file_id in self.state.uploads.keys() - before.uploads.keys():
+            sha256, name = self.state.uploads[file_id]
+            for other in before.uploads.keys() - before.attached - actor.found_uploads:
+                is_own = self.senders.get(other) == actor.name and before.uploads[other] == (sha256, name)
+                if is_own and re.search("[0-9a-f]{16}", name):
+                    yield f"uploads {name} as {file_id}, though {other} is there"
 
     def _is_wanted(self, actor: Actor, store: TrueStore, digest: str) -> bool:
         wanted = actor.wanted.stores.get(store.mark[1])
@@ -239,7 +255,7 @@ class Watch:
             if owner != actor.owner and old.id not in ours:
                 yield f"deletes the store {old.id} ({old.name}) of {owner or 'nobody'}"
             for file in old.files:
-                is_known = file.id.encode() in actor.shown.get(old.id, b"")  # else it came after the last look
+                is_known = file.id in actor.held_then.get(old.id, ())  # else it came after the last look
                 if file.owner != actor.owner and f"{old.id}/{file.id}" not in self.unmarked and is_known:
                     yield f"deletes the store {old.id} ({old.name}) with {file.id} of {file.owner or 'nobody'} in it"
             if not actor.destroys:

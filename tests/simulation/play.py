@@ -18,7 +18,7 @@ from tests.simulation.world import Machine, World
 from vssync.model.plan import Options
 from vssync.model.state import Limit
 
-STOPS: dict[str, type[BaseException]] = {"killed": Killed, "interrupted": KeyboardInterrupt}
+STOPS = {"killed": Killed, "interrupted": KeyboardInterrupt, "suspended": None}
 TIDY = Options(
     adopt=True, retry_failed=True, allow_store_deletes=True, allow_store_replace=True, max_delete=Limit(share=1.0)
 )
@@ -82,20 +82,26 @@ class Director:
     def _do(self, steps: Sequence[Step]) -> None:
         runs: list[Run] = []
         tasks = [self._begin(step, runs, has_company=len(steps) > 1) for step in steps]
-        for task in filter(None, tasks):
-            self.at.pause(lambda task=task: task.is_done)  # type: ignore[misc]  # of a default it infers no type
-            if task.error and not isinstance(task.error, Killed):
-                raise task.error
+        for step, task in zip(steps, tasks, strict=True):
+            if task:
+                self._wait_for(task, step)
         self.world.watch.refresh()
         if len(runs) == len(steps) > 1:
             _raise_first(problems_of_company(runs, self.world.watch.state))
+
+    def _wait_for(self, task: Task, step: Step) -> None:
+        self.at.pause(lambda: task.is_done)
+        if isinstance(task.error, Killed):
+            self.world.machines[step.machine].restart(step.what)
+        elif task.error:
+            raise task.error
 
     def _begin(self, step: Step, runs: list[Run], *, has_company: bool) -> Task | None:
         self.told.append(step_text(step))
         world, machine = self.world, self.world.machines[step.machine]
         if step.is_command:
             group = Group(machine.name, world.history.skew * (step.machine == 1), at=step.at)
-            group.stop = STOPS.get(step.stop, Killed)
+            group.stop, group.on_kill = STOPS.get(step.stop, Killed), machine.freeze
             machine.has_company, machine.at_work_on = has_company, step.what
             return self.at.spawn(group, lambda: runs.extend(self._run_step(machine, step)), is_first=True)
         if step.what in ACTS or step.what == "build":
@@ -131,7 +137,7 @@ class Director:
         for run in self._command(machine, step):
             if (seconds := self.at.now - began) > self.world.history.patience:
                 raise AssertionError(f"{step.what} took {seconds:,.0f} s")
-            is_calm = not (machine.has_company or step.faults or step.stop)
+            is_calm = not (machine.has_company or step.faults or step.stop in ("killed", "interrupted"))
             if self.world.history.copes and is_calm and run.code != 0:
                 raise AssertionError(f"{step.what} does not cope with what the service does: {_why(run)}")
             writes = sum(exchange.is_write for exchange in run.exchanges)
@@ -209,11 +215,15 @@ class Director:
 
     def _collect(self) -> None:
         """Nothing that runs uploaded is left, but for what somebody else took out of a store or attached."""
-        watch, known = self.world.watch, set[str]()
+        watch, known, proven = self.world.watch, set[str](), set[str]()
         for machine in self.world.machines:
             machine.has_company = False
             run = self._run(machine, "gc", "--suspected", "--yes")
-            known |= {orphan["file_id"] for orphan in (run.document or {}).get("orphans", ())}  # may not be deleted
+            orphans = (run.document or {}).get("orphans", ())
+            known |= {orphan["file_id"] for orphan in orphans}  # may not be deleted
+            proven |= {orphan["file_id"] for orphan in orphans if not orphan.get("suspected")}
+        if len(self.world.machines) == 1 and (lost := sorted((watch.detached - watch.taken) & (known - proven))):
+            raise AssertionError(f"{lost[0]} was detached by a run, and `gc` only suspects it")
         watch.refresh()
         loose = (watch.senders.keys() & watch.state.uploads.keys()) - watch.state.attached
         if left := loose - watch.taken - known:

@@ -62,6 +62,10 @@ def cut_otherwise_and_refused(dice: Dice) -> Scene:
     status, where = dice.next_of((400, 403, 422, 500)), dice.choice(("file_batches", "file*", "files"))
     fault = f"status={status}:POST:/vector_stores/*/{where}"
     recut = [Step("set_value", pick=12), Step("set_value", pick=11), Step("pull")]
+    if dice.turn % 2:  # where other attributes take a new attachment, too
+        again = [Step("set_value", pick=9), Step("pull"), Step("apply"), Step("set_value", pick=2), Step("pull")]
+        steps = [Step("apply"), *again, Step("apply", faults=(fault,)), Step("gc")]
+        return steps, {"dialect": "local,stale-filters=on"}
     more = {"patience": 200.0} if where == "file_batches" else {}
     return [Step("apply"), *recut, Step("apply", faults=(fault,)), Step("gc")], more
 
@@ -159,6 +163,13 @@ def contents_that_nobody_can_read(dice: Dice) -> Scene:
     return [Step("apply"), *alike, *some(Step("edit_file", pick=3), dice), Step("pull"), Step("apply --adopt")], more
 
 
+def a_listing_that_stops_early(dice: Dice) -> Scene:
+    """Of a store that others use, too, only the first page is shown."""
+    theirs = [Step("attach_foreign", pick=dice.randrange(100)) for _ in range(2)]
+    last = Step(dice.next_of(("destroy", "apply")), faults=("only-page", f"short-pages={dice.choice((2, 3))}"))
+    return [Step("apply"), *theirs, *edits(dice), last], {}
+
+
 def what_only_seems_deleted(dice: Dice) -> Scene:
     """The service says so, or something between does."""
     changes = edits(dice, "edit_file", "remove_file", "edit_file", "add_file")
@@ -192,4 +203,5 @@ RARE_SCENES: tuple[Callable[[Dice], Scene], ...] = (
     another_owner_is_at_work,
     what_only_seems_deleted,
     contents_that_nobody_can_read,
+    a_listing_that_stops_early,
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.desired import Wanted, WantedFile, WantedStore
 from tests.simulation.judge import Case, Run, is_right
 from tests.simulation.others import Others
-from tests.simulation.truth import State, TrueStore, digest16
+from tests.simulation.truth import State, TrueFile, TrueStore, digest16
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -25,6 +26,9 @@ def problems_of_cost(run: Run) -> Iterator[str]:
         return
     cost, made = _cost_of(run.plan), run.exchanges[run.since :]
     writes = sum(exchange.is_write for exchange in made)
+    uploads = sum(exchange.is_write and bool(re.search("/v1/files$", exchange.url)) for exchange in made)
+    if uploads > cost["uploads"]:
+        yield f"{uploads} uploads, and the plan said {cost['uploads']}"
     # What an expired store holds, a plan cannot know.
     writes -= sum(len(store.files) for store in run.before.stores.values() if store.is_expired)
     if writes > cost["requests"]:
@@ -64,7 +68,7 @@ def problems_of_own_requests(run: Run) -> Iterator[str]:
 
 def _cost_of(plan: Any) -> dict[str, int]:
     cost = plan.get("cost") or {}
-    return {name: cost.get(name, 0) for name in ("requests", "polls")}
+    return {name: cost.get(name, 0) for name in ("requests", "uploads", "polls")}
 
 
 def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
@@ -197,12 +201,19 @@ def problems_of_search(run: Run, others: Others, texts: dict[str, str]) -> Itera
     for store in run.wanted.stores.values():
         live = case.store(store.key)
         assert live
-        for file in store.files.values():
+        for digest, file in store.files.items():
             if file.file_id:
                 continue
             is_twin = sum(other.sha256 == file.sha256 for other in live.files) > 1
-            if not (shares and is_twin) and not _finds(others, live, file, texts[file.path]):
+            kept = _as_kept(live.copies(run.wanted.owner).get(digest, []), file)
+            if not (shares and is_twin) and not _finds(others, live, kept, texts[file.path]):
                 yield f"{store.key}/{file.key} is not found by its text and attributes"
+
+
+def _as_kept(copies: Sequence[TrueFile], file: WantedFile) -> WantedFile:
+    """The file with the attributes that the service made of its own, where a mark says that it changed them."""
+    changed = next((copy for copy in copies if copy.echo), None)
+    return replace(file, attributes=changed.plain_attributes) if changed else file
 
 
 def _finds(others: Others, live: TrueStore, file: WantedFile, text: str) -> bool:

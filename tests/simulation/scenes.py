@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.dice import Dice, Scene
@@ -225,22 +224,19 @@ def the_same_text_in_two_stores(dice: Dice) -> Scene:
 def a_store_is_made_twice_and_loses_its_mark(dice: Dice) -> Scene:
     """Two machines begin at once and agree on a store; later an application overwrites its metadata."""
     both = [Step("apply"), Step("apply", 1, beside=True)]
-    written = Step("overwrite_metadata", pick=dice.randrange(100))
+    written = [Step("overwrite_metadata"), *_some(Step("change_store", pick=1), dice)]
     machines = dice.next_of(((0, 1), (1, 0)))
-    return [*both, Step("wait", pick=60), written, *(Step("apply", machine) for machine in machines)], {"workers": 2}
+    return [*both, Step("wait", pick=60), *written, *(Step("apply", machine) for machine in machines)], {"workers": 2}
 
 
 def one_applies_and_another_destroys(dice: Dice) -> Scene:
-    late = _some(f"status=503:GET:/vector_stores:1-{dice.randrange(1, 4)}", dice)
+    """One of them begins later, as its first answers are lost."""
+    late = (f"status=503:GET:/vector_stores:1-{dice.randrange(1, 5)}",)
     edits = _edits(dice, "toggle_store") if dice.turn % 2 else _edit_all()
-    both = [Step("destroy", 1), Step("apply", faults=late, beside=True)]
-    return [Step("apply"), *edits, Step("pull", 1), *(both if dice.turn % 4 else reversed_beside(both))], {}
-
-
-def reversed_beside(both: Sequence[Step]) -> list[Step]:
-    """Two steps at once, the other first."""
-    one, other = both
-    return [replace(other, beside=False), replace(one, beside=True)]
+    is_late = dice.next_of((0, 0, 1, 1))
+    destroy = Step("destroy", 1, faults=late * is_late)
+    apply = Step("apply", faults=late * (not is_late) if dice.random() < 0.7 else (), beside=True)
+    return [Step("apply"), *edits, Step("pull", 1), destroy, apply], {}
 
 
 def a_colleague_attaches_while_all_is_destroyed(dice: Dice) -> Scene:
@@ -261,8 +257,10 @@ def files_that_are_attached_again(dice: Dice) -> Scene:
 
 
 def one_tidies_up_while_another_applies(dice: Dice) -> Scene:
-    both = [Step("apply"), Step("gc --suspected --yes", 1, beside=True)]
-    return [*_some(Step("apply"), dice), *_edit_all(), Step("pull", 1), *both, Step("apply")], {"workers": 2}
+    applies = Step("apply", faults=("status=503:POST:/vector_stores/*/file_batches:1-3",))
+    later = (f"status=503:GET:/files:1-{dice.randrange(1, 4)}",)
+    both = [applies, Step("gc --suspected --yes", 1, faults=later, beside=True)]
+    return [*_some(Step("apply"), dice), *_edit_all(), Step("pull", 1), *both, Step("apply")], {}
 
 
 def a_killed_run_is_tidied_up_after(dice: Dice) -> Scene:
@@ -294,6 +292,27 @@ def metadata_that_do_not_stay(dice: Dice) -> Scene:
     )
     edits = [Step("set_value", pick=dice.choice((7, 8))), *_edits(dice, "set_value", "edit_file")]
     return [*_some(Step("apply"), dice), *edits, Step("apply", faults=(fault,)), Step("apply")], {}
+
+
+def a_key_loses_its_permission(dice: Dice) -> Scene:
+    """To attach; what was uploaded by then waits for the next run."""
+    fault = f"status={dice.next_of((403, 401))}:POST:/vector_stores/*/file*:{dice.choice(('1+', '2+', '3+'))}"
+    edits = [*_edit_all(), *_edits(dice, "add_file", "copy_file")]
+    return [*_some(Step("apply"), dice), *edits, Step("apply", faults=(fault,)), Step("apply")], {}
+
+
+def attributes_that_come_back_changed(dice: Dice) -> Scene:
+    """A service writes some of them otherwise: once that is noted, it is no difference."""
+    habits = (dice.next_of(("garbled-attributes,keys=lang", "garbled-attributes,keys=level", "garbled-attributes")),)
+    weeks = [step for _ in range(2) for step in (*_edits(dice, "edit_file", "set_value", "add_file"), Step("apply"))]
+    return [*_some(Step("apply"), dice), *weeks], {"habits": habits}
+
+
+def a_laptop_is_closed(dice: Dice) -> Scene:
+    """While its run waits for the service; in the morning it goes on."""
+    closed = Step("apply", stop="suspended", at=dice.randrange(60, 260))
+    habits = (dice.choice(("late-ingestion=20000", "late-ingestion=60000")),)
+    return [*_some(Step("apply"), dice), *_edit_all(), closed], {"habits": habits, "copes": True}
 
 
 def requests_that_are_sent_twice(dice: Dice) -> Scene:
@@ -335,5 +354,8 @@ SCENES: tuple[Callable[[Dice], Scene], ...] = (
     files_that_are_declared_by_id,
     metadata_that_do_not_stay,
     requests_that_are_sent_twice,
+    a_laptop_is_closed,
+    a_key_loses_its_permission,
+    attributes_that_come_back_changed,
 )
 _SCENE_OF = dict(enumerate(SCENES)) | dict(enumerate(RARE_SCENES, _RARE))

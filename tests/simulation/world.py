@@ -130,6 +130,9 @@ class Machine(Shell):
     at_work_on: str = ""  # the command
     has_faults: bool = False
     actor: Actor = field(init=False)
+    log: RequestLog = field(init=False)
+    frozen: dict[Path, bytes] = field(default_factory=dict)  # what is on its disk when it is killed
+    cut_off: bool = False  # its last apply was killed after it had written something
     seed: int = 0
     owner: str = OURS
 
@@ -145,6 +148,20 @@ class Machine(Shell):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
+    def freeze(self) -> None:
+        """Remembers what is on the disk: what a killed process does from here on does not get there."""
+        state = Path(self.environment["VSSYNC_STATE_DIR"])
+        self.frozen = {path: path.read_bytes() for path in state.rglob("*") if path.is_file()}
+
+    def restart(self, killed: str) -> None:
+        """After a kill, with what was on the disk."""
+        for path, content in self.frozen.items():
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+        is_written = any(exchange.is_write for exchange in self.log.exchanges)
+        self.cut_off = self.cut_off or (killed.startswith("apply") and is_written)
+
     @contextmanager
     def open(self, loaded: LoadedManifest, faults: Sequence[str]) -> Iterator[JudgedSession]:
         command, world, self.has_faults = running_command(), self.world, bool(faults)
@@ -156,7 +173,7 @@ class Machine(Shell):
         spoiled = next((fault for fault in faults if fault.startswith(("spoiled", "twice", "kept"))), "")
         kept = [fault for fault in faults if fault != spoiled]
         service = with_faults(world.watch.around(world.serve, actor), kept, context)
-        log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
+        log = self.log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
         witness = Witness(world.watch.database, lambda: world.at.now, log, self.dialect)
         client = connect(world.endpoint, auth=None, clock=Clock(), workers=world.history.workers, transport=log)
         try:
@@ -185,6 +202,9 @@ class Machine(Shell):
         if not (self.has_company or self.has_faults) and self.dialect == "local":
             _raise_first(problems_of_cost(run))
         _raise_first(problems_of_waste(run))
+        if run.kind == "plan" and self.cut_off and "interrupted" not in run.told:
+            raise FalseClaimError("the last apply was killed, and the plan does not say so")
+        self.cut_off = self.cut_off and run.kind not in ("report", "destroy")
 
 
 def _raise_first(problems: Iterator[str]) -> None:
