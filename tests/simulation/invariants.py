@@ -17,7 +17,10 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from tests.simulation.desired import Wanted
 from tests.simulation.truth import DAY, State, TrueFile, TrueStore, open_tables, read_tables
+from vssync.limits import CLOCK_SKEW
 from vssync.model.plan import Options
+
+_PROOF = re.compile("[0-9a-f]{16}")  # in the name of an upload: a digest
 
 
 class ViolationError(BaseException):
@@ -209,18 +212,22 @@ class Watch:
         content = file.mark_parts[3] if file.mark_parts else ""
         if re.fullmatch("[0-9a-f]{64}", content) and file.sha256 not in ("", content):
             yield f"marks {file.id} ({file.filename}) as of other bytes than it has"
-        for store in before.stores.values():
+        # What a name proves may be what it has just sent, as far as it can know.
+        age = self.now() - self.state.uploaded_at.get(file.id, 0)
+        is_found = _PROOF.search(file.filename) and age < 2 * CLOCK_SKEW
+        for store in before.stores.values() if not is_found else ():
             if store.mark[0] != actor.owner and store.file(file.id) and file.id not in actor.held:
                 yield f"attaches {file.id} ({file.filename}), which {store.name} of {store.mark[0] or 'nobody'} holds"
 
     def _problems_of_sent(self, actor: Actor, before: State) -> Iterator[str]:
         """A name that holds a digest proves an upload, so it is found where the answer was lost."""
+        files = [file for store in actor.wanted.stores.values() for file in store.files.values()]
+        own = before.uploads.keys() & self.senders.keys() - actor.found_uploads
         for file_id in self.state.uploads.keys() - before.uploads.keys():
-            sha256, name = self.state.uploads[file_id]
-            for other in before.uploads.keys() - before.attached - actor.found_uploads:
-                is_own = self.senders.get(other) == actor.name and before.uploads[other] == (sha256, name)
-                if is_own and re.search("[0-9a-f]{16}", name):
-                    yield f"uploads {name} as {file_id}, though {other} is there"
+            upload = self.state.uploads[file_id]
+            alike = [id_ for id_ in own if self.senders[id_] == actor.name and before.uploads[id_] == upload]
+            if _PROOF.search(upload[1]) and len(alike) >= sum((each.sha256, each.filename) == upload for each in files):
+                yield f"uploads {upload[1]} as {file_id}, though {alike} is there"
 
     def _is_wanted(self, actor: Actor, store: TrueStore, digest: str) -> bool:
         wanted = actor.wanted.stores.get(store.mark[1])

@@ -59,13 +59,12 @@ def refused_after_it_was_done(dice: Dice) -> Scene:
 
 def cut_otherwise_and_refused(dice: Dice) -> Scene:
     """What is cut otherwise is detached, to be attached again."""
-    status, where = dice.next_of((400, 403, 422, 500)), dice.choice(("file_batches", "file*", "files"))
+    status, where = (400, 500, 403, 422)[dice.turn // 2 % 4], dice.choice(("file_batches", "file_batches", "file*"))
     fault = f"status={status}:POST:/vector_stores/*/{where}"
     recut = [Step("set_value", pick=12), Step("set_value", pick=11), Step("pull")]
-    if dice.turn % 2:  # where other attributes take a new attachment, too
-        again = [Step("set_value", pick=9), Step("pull"), Step("apply"), Step("set_value", pick=2), Step("pull")]
-        steps = [Step("apply"), *again, Step("apply", faults=(fault,)), Step("gc")]
-        return steps, {"dialect": "local,stale-filters=on"}
+    if dice.turn % 2:  # or was not ingested
+        failed = [*edit_all(), Step("apply", faults=("fails=server_error,file=*",)), Step("wait", pick=600)]
+        return [*some(Step("apply"), dice), *failed, Step("apply", faults=(fault,)), Step("gc")], {}
     more = {"patience": 200.0} if where == "file_batches" else {}
     return [Step("apply"), *recut, Step("apply", faults=(fault,)), Step("gc")], more
 
@@ -83,11 +82,12 @@ def killed_again_and_again(dice: Dice) -> Scene:
 
 def a_reviewed_file_changes(dice: Dice) -> Scene:
     """Between the plan and its apply: its text once more, or a copy of it appears."""
-    pick = dice.randrange(6)
-    again = [Step("edit_file", pick=pick), Step("pull")]
-    double = [Step("double_file", pick=pick)]
-    first = [Step("apply"), Step(dice.choice(("edit_file", "edit_file", "remove_file")), pick=pick), Step("pull")]
-    return [*first, Step("plan --out"), *dice.next_of((again, double)), Step("apply PLAN"), Step("apply")], {}
+    pick = dice.randrange(5)
+    edit = [Step("edit_file", pick=pick), Step("pull")]
+    change, then = dice.next_of(
+        ((edit, edit), ([Step("remove_file", pick=pick), Step("pull")], [Step("double_file", pick=pick + 1)]))
+    )
+    return [Step("apply"), *change, Step("plan --out"), *then, Step("apply PLAN"), Step("apply")], {}
 
 
 def a_build_writes_meanwhile(dice: Dice) -> Scene:
@@ -120,7 +120,7 @@ def a_kind_that_is_refused(dice: Dice) -> Scene:
             "most_writes": 30,
         }
     full = f"status={dice.choice((400, 403))}:POST:{dice.choice(('/files', '/vector_stores/*/file*'))}"
-    return [Step("apply"), Step("add_files"), Step("pull"), Step("apply", faults=(full,))], {"most_writes": 40}
+    return [Step("apply"), Step("add_files"), Step("pull"), Step("apply", faults=(full,))], {"most_writes": 18}
 
 
 def batches_that_seem_missing(dice: Dice) -> Scene:
@@ -128,7 +128,7 @@ def batches_that_seem_missing(dice: Dice) -> Scene:
     missing = "status=404:POST:/vector_stores/*/file_batches:1"
     stated = [Step("state_batches"), Step("pull"), Step("apply")]
     if dice.turn % 2:
-        return stated, {"habits": (missing, "status=404:GET:/vector_stores/*/file_batches/*"), "most_writes": 18}
+        return stated, {"habits": (missing, "status=404:GET:/vector_stores/*/file_batches/*"), "most_writes": 10}
     return [Step("apply"), *edit_all(), Step("apply")], {"habits": (missing,), "most_writes": 24}
 
 
@@ -167,7 +167,19 @@ def a_listing_that_stops_early(dice: Dice) -> Scene:
     """Of a store that others use, too, only the first page is shown."""
     theirs = [Step("attach_foreign", pick=dice.randrange(100)) for _ in range(2)]
     last = Step(dice.next_of(("destroy", "apply")), faults=("only-page", f"short-pages={dice.choice((2, 3))}"))
-    return [Step("apply"), *theirs, *edits(dice), last], {}
+    some_of_ours = [*(Step("edit_file", pick=pick) for pick in range(3)), Step("pull"), Step("apply")]
+    return [Step("apply"), *theirs, *some_of_ours, *edits(dice), last], {}
+
+
+def answers_lost_of_what_goes_then(dice: Dice) -> Scene:
+    lost = Step("apply", faults=(f"{dice.next_of(('lost-reply', 'reset-after'))}:POST:/files:50%",))
+    gone = edits(dice, "remove_file", "remove_file", "rename_file", "remove_file")
+    return [*some(Step("apply"), dice), *edit_all(), lost, *gone, Step("apply"), Step("gc --suspected")], {}
+
+
+def uploads_get_other_names(dice: Dice) -> Scene:
+    look = Step(dice.next_of(("status --detailed-exitcode", "plan --detailed-exitcode", "apply")))
+    return [Step("apply"), Step("set_value", pick=13), *edits(dice, count=1), look], {}
 
 
 def what_only_seems_deleted(dice: Dice) -> Scene:
@@ -181,6 +193,7 @@ def what_only_seems_deleted(dice: Dice) -> Scene:
 
 
 RARE_SCENES: tuple[Callable[[Dice], Scene], ...] = (
+    a_listing_that_stops_early,
     first_applies_where_lists_are_late,
     an_expired_store_is_replaced,
     a_store_is_copied,
@@ -203,5 +216,6 @@ RARE_SCENES: tuple[Callable[[Dice], Scene], ...] = (
     another_owner_is_at_work,
     what_only_seems_deleted,
     contents_that_nobody_can_read,
-    a_listing_that_stops_early,
+    answers_lost_of_what_goes_then,
+    uploads_get_other_names,
 )

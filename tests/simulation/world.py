@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -193,7 +194,7 @@ class Machine(Shell):
             _raise_first(problems_of_destroy(run, known, is_calm=not (self.has_faults or self.has_company)))
             return
         if not (self.has_company or any(name in self.dialect for name in LATE)):
-            _raise_first(problems_of_unrelated(run))
+            _raise_first(chain(problems_of_unrelated(run), problems_of_short_listing(run)))
             super().judge(run)
         elif self.dialect == "local":
             _raise_first(problems_of_own_requests(run))
