@@ -57,8 +57,10 @@ def test_a_lane_works_beside_its_owner() -> None:
     gate = Event()
     with Pool(2) as pool, pool.open_lane() as lane:
         first, second = lane.begin(gate.wait, 60), lane.begin(str, 2)
+        assert not first.is_done()
         gate.set()
-        assert (first(), second(), second()) == (True, "2", "2")
+        assert (first.result(), second.result(), second.result()) == (True, "2", "2")
+        assert second.is_done()
 
 
 def test_with_one_worker_a_lane_does_nothing_before_it_is_asked() -> None:
@@ -66,7 +68,8 @@ def test_with_one_worker_a_lane_does_nothing_before_it_is_asked() -> None:
     with Pool(1) as pool, pool.open_lane() as lane:
         first, second = lane.begin(done.append, 1), lane.begin(done.append, 2)
         assert done == []
-        second()
-        first()
-        first()
+        assert not first.is_done()
+        second.result()
+        first.result()
+        first.result()
         assert done == [2, 1]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from functools import cache, partial
 from threading import current_thread, main_thread
 from types import TracebackType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Given = TypeVar("Given")
 Got = TypeVar("Got")
@@ -87,6 +88,14 @@ class Pool:
             self._threads.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[Got]):
+    """What a lane does or did: `result` waits for it."""
+
+    result: Callable[[], Got]
+    is_done: Callable[[], bool]
+
+
 class Lane:
     """Does one thing after another, or `width` at a time, while its owner goes on; a context manager.
 
@@ -96,11 +105,12 @@ class Lane:
     def __init__(self, width: int) -> None:
         self._threads = ThreadPoolExecutor(width, "vssync-lane") if width else None
 
-    def begin(self, function: Callable[[Given], Got], value: Given) -> Callable[[], Got]:
-        """Has `function` of a value done; calling what this returns waits for the result."""
+    def begin(self, function: Callable[[Given], Got], value: Given) -> Begun[Got]:
+        """Has `function` of a value done."""
         if self._threads is None:
-            return cache(partial(function, value))
-        return self._threads.submit(function, value).result
+            return Begun(cache(partial(function, value)), lambda: False)
+        future = self._threads.submit(function, value)
+        return Begun(future.result, future.done)
 
     def __enter__(self) -> Lane:
         return self

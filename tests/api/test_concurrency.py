@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from itertools import count
 
 import pytest
 
+from tests.simulation.scheduler import Group, Scheduler
 from vssync.api.concurrency import AdaptiveGate, Gate
 from vssync.errors import Interrupted
 
@@ -129,3 +131,23 @@ def test_who_waits_for_a_place_leaves_when_interrupted(gate: Gate) -> None:
             pass
     with gate.enter(interrupted) as width:
         assert width == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nobody_waits_while_others_go_again_and_again(seed: int) -> None:
+    """Thirty-four clients for thirty-two places: who waits gets the place of the first who leaves."""
+    gate, waits = Gate(32), list[float]()
+
+    def ask() -> None:
+        for _ in range(20):
+            since = time.monotonic()
+            with gate.enter():
+                waits.append(time.monotonic() - since)
+                time.sleep(0.05)
+
+    scheduler = Scheduler(seed, restless=0.0, slow=0.0)
+    for number in range(34):
+        scheduler.spawn(Group(str(number)), ask)
+    scheduler.run()
+    assert len(waits) == 34 * 20
+    assert max(waits) < 0.06

@@ -64,7 +64,7 @@ class AppliedStore(httpx.BaseTransport):
 
 
 def main() -> None:
-    gc.set_threshold(50_000)  # as the command line does
+    gc.set_threshold(250_000)  # as the command line does
     result, folder = map(Path, sys.argv[1:])
     settings = Settings(manifest=str(folder))
     loaded = load_manifest(settings)

@@ -39,6 +39,21 @@ class End:
     requests: tuple[str, ...]
 
 
+class Interrupting(Silent):
+    """Somebody cancels the run at the first upload that is made or deleted, once."""
+
+    def __init__(self) -> None:
+        self.has_interrupted = False
+
+    def on_upload_ready(self, store_key: str, key: str, file_id: str, size: int) -> None:
+        self.on_upload_deleted()
+
+    def on_upload_deleted(self) -> None:
+        if not self.has_interrupted:
+            self.has_interrupted = True
+            raise KeyboardInterrupt
+
+
 class Project(Repository):
     """A work tree, its local service, and its forge."""
 

@@ -14,10 +14,9 @@ import pytest
 from tests.ci.fake_forge import Trouble
 from tests.ci.fake_github import FakeGitHub
 from tests.ci.fake_gitlab import FakeGitLab
-from tests.ci.project import Project
+from tests.ci.project import Interrupting, Project
 from tests.ci.repository import MANIFEST, Files
 from tests.ci.test_flows import BOTH, GONE, LABEL, NEW, PAGES, MakeProject, make, text_of
-from tests.support import Silent
 from vssync.commands.apply import locked_journal
 from vssync.commands.plan import load_plan, make_plan_now, save_plan
 from vssync.commands.session import Settings, load_manifest, open_session
@@ -92,6 +91,7 @@ def test_a_rate_limit_is_an_error_that_says_when_it_ends(make: MakeProject, path
     assert project.review(7).code == 0
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("path", "status"),
     [("pulls/7$", 500), *((f"issues/7/{name}", status) for name in ("labels", "events") for status in (500, 200))],
@@ -355,6 +355,7 @@ def test_an_apply_that_one_manifest_holds_back_says_that_nothing_was_written(mak
         assert "Nothing was written." in text
 
 
+@pytest.mark.wide(3)
 @BOTH
 @pytest.mark.parametrize("paths", [(), ("vssync.yaml",), (".",)])
 def test_the_last_manifest_that_goes_is_told_and_ends_well(
@@ -391,20 +392,14 @@ def test_settings_are_shown_beside_an_error(make: MakeProject) -> None:
     assert comment.index("Settings that decide what an apply may do") < comment.index("could not be planned")
 
 
-class Interrupting(Silent):
-    """Somebody cancels the run at its first upload."""
-
-    def on_upload_ready(self, store_key: str, key: str, file_id: str, size: int) -> None:
-        raise KeyboardInterrupt
-
-
 def test_an_apply_that_is_interrupted_names_the_manifests_that_it_did_not_come_to(make: MakeProject) -> None:
     files = {f"{name}/{path}": text for name in ("a", "b") for path, text in PAGES.items()}
     files |= {f"{name}/vssync.yaml": MANIFEST.replace("kb", f"kb-{name}") for name in ("a", "b")}
     project = make(files=files)
     project.open(7, {"a/docs/0.md": "new\n", "b/docs/0.md": "new\n"})
     project.merge(7)
-    project.given["watch"] = lambda: nullcontext(Interrupting())
+    watcher = Interrupting()
+    project.given["watch"] = lambda: nullcontext(watcher)
     end = project.job("apply")
     assert end.code == 4
     for text in (text_of(end.summary), text_of(project.comments(7)[-1])):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from tests.ci.fake_forge import Trouble
 from tests.ci.fake_github import FakeGitHub
 from tests.ci.fake_gitlab import FakeGitLab
-from tests.ci.project import Project
+from tests.ci.project import Interrupting, Project
 from tests.ci.repository import Files
 from tests.ci.test_flows import BOTH, text_of
 from tests.support import Silent
@@ -133,6 +134,29 @@ def test_a_preview_is_deleted_though_its_documents_cannot_be_read(project: Previ
     assert project.previews() == set()
 
 
+def test_what_is_interrupted_makes_and_deletes_no_more(project: Previews) -> None:
+    """Neither of the next manifest, nor the next preview."""
+    project.push(7, {"z/vssync.yaml": MANIFEST.replace("kb", "kb-z").replace("docs-$", "z-$"), "z/docs/a.md": "a\n"})
+    watcher = Interrupting()
+    project.given["watch"] = lambda: nullcontext(watcher)
+    end = project.review(7, "preview")
+    assert (end.code, "kb, pr-7" in end.log, "kb-z, pr-7" in end.log) == (4, True, False)
+    assert "the run was interrupted before this one" in text_of(*project.comments(7))
+    project.given.pop("watch")
+    for number in (8, 9):
+        project.open(number, {"docs/new.md": f"{number}\n"})
+        assert project.review(number, "preview").code == 0
+        project.fake.close(number)
+    watcher.has_interrupted = False
+    project.given["watch"] = lambda: nullcontext(watcher)
+    end = project.job("sweep")
+    assert (end.code, "kb/pr-9" in project.previews()) == (4, True)
+    assert "Kept: `pr-7`, `pr-9`." in text_of(end.summary)
+    project.given.pop("watch")
+    assert project.job("sweep").code == 0
+    assert "kb/pr-9" not in project.previews()
+
+
 @pytest.mark.parametrize("fake", [FakeGitHub, pytest.param(FakeGitLab, marks=pytest.mark.slow)])
 def test_a_sweep_deletes_what_was_left(project: Previews) -> None:
     for number in (8, 9, 10):
@@ -236,6 +260,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("manifest", "says"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_preview_of_its_own_is_refused(project: Previews, manifest: str, says: str) -> None:
     others = project.live_stores()

@@ -53,9 +53,9 @@ def fuzz(names: list[str], work: Path, runs: int, seed: int) -> Iterator[tuple[s
     jobs = json.dumps([job(name, work, runs, seed) for name in names])
     command = [sys.executable, "-m", "tests.fuzz.guided", jobs]
     environment = {**os.environ, "TMPDIR": str(work)}
-    log = work / "log"
+    common_log = work / "log"
     with (
-        log.open("w") as errors,
+        common_log.open("w") as errors,
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as run,
     ):
         ended = run.stdout or iter(())
@@ -65,7 +65,7 @@ def fuzz(names: list[str], work: Path, runs: int, seed: int) -> Iterator[tuple[s
             report(name, work)
             if code:
                 log = work / f"{name}.log"
-                print((log if log.exists() else work / "log").read_text(errors="replace")[-6_000:])
+                print((log if log.exists() else common_log).read_text(errors="replace")[-6_000:])
             for path in sorted({*CRASHES.iterdir()} - before):
                 print(f"\nCrash; to repeat it:\n\n  python -m tests.fuzz {name} --input {path.relative_to(ROOT)}\n")
             yield name, not code

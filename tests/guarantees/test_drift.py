@@ -24,8 +24,10 @@ from vssync.model.marks import KEY, Mark
 from vssync.model.plan import Action, NoteKind, Options, Plan, Reason
 from vssync.model.report import Report, Status
 from vssync.model.state import AUTO, Attributes, LiveFile
+from vssync.render.json import report_json
 from vssync.render.layout import View
 from vssync.render.plan_text import plan_text
+from vssync.render.report import report_text
 from vssync.render.status import status_text
 
 MANIFEST = """\
@@ -195,6 +197,10 @@ def test_an_edit_of_an_adopted_file_brings_it_in_anew_and_leaves_the_upload_of_o
     plan, report = apply_now(folder)
     assert [(change.key, change.action) for change in plan.stores[0].files] == [("a.md", Action.REPLACE)]
     assert report.converged
+    assert "Kept: 1 upload that this manifest did not make." in report_text(report, View())
+    assert json.loads(report_json(report))["held"] == [
+        {"file_id": adopted, "detail": "replaced or removed copy of a.md"}
+    ]
     with open_test_session(folder) as (session, _):
         assert session.client.get_upload(adopted).id == adopted
     assert_nothing_to_do(folder)

@@ -1,14 +1,28 @@
-"""What counts as converged, by shape: before an apply, and after one that left things undone."""
+"""What counts as converged, by shape: before an apply, and after one that left things undone; and what uploads stay."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.render.builders import change, create, plan, store
+from tests.render.builders import (
+    MARK,
+    change,
+    copy,
+    create,
+    deleted,
+    desired,
+    outcomes,
+    plan,
+    replaced,
+    store,
+)
 from vssync.model.convergence import OPEN_NOTES, find_convergence, leaves_something
 from vssync.model.plan import (
     Action,
     BatchChange,
+    FileChange,
     Note,
     NoteKind,
     Reason,
@@ -68,3 +82,22 @@ def test_after_an_apply_what_is_done_is_as_declared_and_what_is_open_stays(made:
 
 def test_an_interrupted_apply_has_not_converged() -> None:
     assert not Report(plan(store()), interrupted=True).converged
+
+
+@pytest.mark.parametrize(
+    ("mark", "files", "left"),
+    [
+        (MARK, [deleted()], []),
+        (MARK.replace(";u;", ";a;"), [deleted()], ["file-1"]),
+        (MARK.replace("support-kb/prod", "other"), [replaced("docs/a.md", Reason.UNMARKED)], ["file-1"]),
+        ("", [replaced()], ["file-1"]),
+        ("", [replaced(reuse="file-1")], []),
+        ("", [deleted(), create("b.md", desired=desired("b.md", file_id="file-1"))], []),
+        ("", [deleted(), change("b.md", Action.UPDATE, keep=copy("file-1"))], []),
+    ],
+)
+def test_uploads_of_others_whose_files_went_are_named(mark: str, files: list[FileChange], left: list[str]) -> None:
+    old = copy("file-1", mark=mark)
+    made = plan(store(*(replace(file, keep=file.keep and old, drop=(old,) if file.drop else ()) for file in files)))
+    assert [upload.file_id for upload in Report(made, outcomes(made)).left] == left
+    assert Report(made, outcomes(made, Status.FAILED)).left == ()

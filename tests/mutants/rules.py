@@ -798,8 +798,8 @@ RULES = (
     Mutant(
         "closed-while-applied",
         "vssync/commands/ci/preview.py",
-        "in looks) and not _is_open",
-        "in looks) and not True and not _is_open",
+        "not (is_interrupted(looks) or _is_open",
+        "not (True or _is_open",
         PREVIEWS,
         "A pull request is closed while its preview is made; the preview stays for ever.",
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutants.faults import FAULTS
 from tests.mutants.mutant import Mutant, outdated
 from tests.mutants.run import MUTANTS, main
 from tests.mutants.table import TABLE, read_table, seen_share, table_text, with_catch
@@ -30,8 +29,8 @@ def test_no_two_have_one_name() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
-@pytest.mark.parametrize("mutant", FAULTS, ids=lambda mutant: mutant.name)
-def test_a_fault_says_what_a_person_meets(mutant: Mutant) -> None:
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_it_says_what_a_person_meets(mutant: Mutant) -> None:
     assert mutant.history.endswith(".")
     assert "|" not in mutant.history + mutant.unseen  # it is a cell of a table
 

@@ -11,7 +11,9 @@ import pytest
 from tests.planner.builders import live_store
 from tests.render import builders
 from tests.render.builders import change, copy, create, deleted, desired, plan, replaced, store, update
+from vssync.api.pagination import Fetch, Page, read_bidirectional
 from vssync.applier.steps import plan_steps
+from vssync.limits import PAGE_SIZE
 from vssync.model.plan import (
     Action,
     BatchChange,
@@ -27,7 +29,7 @@ from vssync.model.plan import (
 )
 from vssync.model.service import Capabilities, ServiceSpec
 from vssync.model.state import FileCounts
-from vssync.planner.estimate import Cost, count_changes, count_lookups, estimate_cost
+from vssync.planner.estimate import Cost, count_changes, count_listing_requests, count_lookups, estimate_cost
 from vssync.providers import PROVIDERS, Bucket
 from vssync.render.json import plan_json
 from vssync.render.wording import cost_line
@@ -108,8 +110,8 @@ def test_uploads_and_batches_are_those_of_the_steps(name: str) -> None:
                 store(*(create(f"{n}.md") for n in range(900))),
                 service=ServiceSpec("oci", capabilities={"batches": 0}),
             ),
-            # 10 pages are read 9 times, and once more for what others attached; 300 a minute
-            Cost(900 * 1024, 900, 0, 2 * 900 + 9 * (1 + 10) + 10 + 2, 64 * 9, 3 * 60.0),
+            # 10 pages take 11 requests, 9 times; and 10 once more for what others attached; 300 a minute
+            Cost(900 * 1024, 900, 0, 2 * 900 + 9 * (1 + 11) + 10 + 2, 64 * 9, 3 * 60.0),
         ),
         (plan(store(create()), service=ServiceSpec()), Cost(1024, 1, 1, 7 + 1, 64)),
         (plan(store(create()), service=ServiceSpec("compatible")), Cost(1024, 1, 1, 5 + 1 + 4, 64, at_most=True)),
@@ -146,7 +148,7 @@ def test_what_the_service_lacks_has_its_price(capabilities: dict[str, bool], exp
         (7, 10, 2),  # once for all
         (2, 1_000, 3),  # fewer files than pages: each by itself
         (7, 500, 1 + 5),
-        (250, 250, 3 * 3),  # in three rounds of batches
+        (250, 250, 3 * (1 + 3)),  # in three rounds of batches
     ],
 )
 def test_detached_files_are_looked_for_a_round_at_a_time(count: int, live: int, looks: int) -> None:
@@ -155,6 +157,25 @@ def test_detached_files_are_looked_for_a_round_at_a_time(count: int, live: int, 
         estimate_cost(plan(store(*changes, live=live))) for changes in (files, [replace(f, drop=()) for f in files])
     ]
     assert costs[0].requests - costs[1].requests == count + looks
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 150, 199, 200, 201, 250, 299, 300, 301, 350, 1_000, 2_345])
+def test_a_listing_from_both_ends_takes_as_many_requests_as_estimated(count: int) -> None:
+    rows = [{"id": f"file-{n}", "created_at": n} for n in range(count)]
+    cursors: list[str] = []
+
+    def pages(ordered: list[dict[str, object]]) -> Fetch:
+        def fetch(cursor: str) -> Page:
+            cursors.append(cursor)
+            start = next((n + 1 for n, row in enumerate(ordered) if row["id"] == cursor), 0)
+            part = ordered[start : start + PAGE_SIZE]
+            return Page(part, str(part[-1]["id"]) if part else "", start + PAGE_SIZE < len(ordered))
+
+        return fetch
+
+    listed = read_bidirectional(pages(rows), pages(rows[::-1]), lambda one, other: (one(), other()), count, dict)
+    assert listed.ended
+    assert len(cursors) == count_listing_requests(count)
 
 
 def test_what_two_stores_want_is_uploaded_once() -> None:
@@ -216,7 +237,7 @@ def test_a_limit_of_all_requests_counts_for_the_time(monkeypatch: pytest.MonkeyP
         (0, (10, 10), 0),  # nothing is deleted
         (1, (0, 10, 100), 3),  # a page each
         (1, (101, 5_000), 4),  # a page, and then the one upload
-        (60, (5_000,), 50),
+        (60, (5_000,), 51),
         (30, (5_000,), 31),
     ],
 )

@@ -121,7 +121,8 @@ def check_lookups(claim: Claim, case: Case) -> str:
     seen = gone | {store.get("id") for store in stores_of(case) if leaving_of(store)}
     sizes = [len(live.files) for live in case.run.after.stores.values() if live.id not in seen]
     sizes += [len(puts_of(store)) for store in stores_of(case) if is_new(store)]
-    asks = [max(1, ceil(size / 100)) if 100 * uploads >= size else 1 + uploads for size in sizes]
+    listings = [1 if size <= 100 else 1 + 2 * ceil((size - 98) / 200) for size in sizes]
+    asks = [listing if 100 * uploads >= size else 1 + uploads for size, listing in zip(sizes, listings, strict=True)]
     service, most = case.wanted.service, left + sum(asks) if uploads else 0
     is_known = service.get("provider", "local") != "compatible" or "updates_reach_search" in service.get(
         "capabilities", {}

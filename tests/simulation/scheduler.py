@@ -85,10 +85,11 @@ class Task:
 class Scheduler:
     """Chooses who goes on; `choices` is what it chose, from which a run can be told apart from another."""
 
-    def __init__(self, seed: int, *, restless: float = 0.5) -> None:
+    def __init__(self, seed: int, *, restless: float = 0.5, slow: float = 0.05) -> None:
         self.rng = random.Random(f"scheduler {seed}")
         self.entropy = random.Random(f"entropy {seed}")
         self.restless = restless  # how often the baton goes to another at a pause, if that can go on
+        self.slow = slow  # how often time passes although a thread could run
         self.now = START
         self.tasks: list[Task] = []
         self.choices = bytearray()
@@ -180,7 +181,7 @@ class Scheduler:
             self.fail(StuckError("the threads run for ever"))
         ready = [task for task in self.tasks if self._can_run(task)]
         sleepers = [task for task in self.tasks if task.wake is not None and task.wake > self.now]
-        if not ready or (sleepers and self.rng.random() < 0.05):
+        if not ready or (sleepers and self.rng.random() < self.slow):
             first = min(sleepers, key=lambda task: task.wake or 0.0, default=None)
             if first is None:
                 self.fail(StuckError(f"{[task.group.name for task in self.tasks]} wait for each other"))

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from vssync.files import write_file
 from vssync.limits import MAX_UPLOAD_BYTES
 from vssync.sources import read as read_module
 from vssync.sources.load import MANIFEST_NAMES, find_manifest, load_sources
-from vssync.sources.read import LoadOptions
+from vssync.sources.paths import Sandbox
+from vssync.sources.read import LoadOptions, ReadJob, are_slow, read_files
 
 ALL = "stores: {guide: {files: [{path: 'docs/**'}]}}"
 LENIENT = "stores: {guide: {skip: [empty, unsupported, too_large], files: [{path: 'docs/**'}]}}"
@@ -41,21 +43,46 @@ def test_files_may_stay_unread(tmp_path: Path, name: str, source: str) -> None:
     assert (resolved[name].size, resolved[name].sha256) == (3, "")
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-def test_many_files_by_several_threads_are_what_one_reads(
-    tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vssync.sources.read._READERS", workers)
-    told: list[tuple[int, int]] = []
-    pages = {f"docs/{number:03}.md": f"page {number}" for number in range(300)}
-    loaded = load_manifest(
-        tmp_path, ALL, pages, options=LoadOptions(on_hashed=lambda done, size: told.append((done, size)))
-    )
-    assert {key: file.sha256 for key, file in files_by_key(loaded).items()} == {
-        key: hashlib.sha256(text.encode()).hexdigest() for key, text in pages.items()
-    }
-    assert told[-1] == (300, sum(len(text) for text in pages.values()))
-    assert told == sorted(told)
+@pytest.mark.parametrize(
+    ("tick", "timed"),
+    [
+        pytest.param(0.0, 300, id="by one thread"),
+        pytest.param(1.0, 64, id="by several, from the second group on"),
+    ],
+)
+def test_many_files_are_read_in_their_order(tmp_path: Path, tick: float, timed: int) -> None:
+    pages = {f"{number:03}.md": f"page {number}" for number in range(300)}
+    root = write_files(tmp_path, pages)
+    done: list[tuple[int, int]] = []
+    times: list[float] = []
+
+    def clock() -> float:
+        times.append(tick * len(times))
+        return times[-1]
+
+    options = LoadOptions(on_hashed=lambda count, size: done.append((count, size)))
+    readings, problems = read_files(Sandbox((root,)), [ReadJob(path) for path in pages], options, clock)
+    assert not problems
+    assert [*readings] == [(path, "") for path in pages]
+    assert [each.sha256 for each in readings.values()] == [
+        hashlib.sha256(text.encode()).hexdigest() for text in pages.values()
+    ]
+    assert done == [*enumerate(accumulate(map(len, pages.values())), 1)]
+    assert len(times) == timed + -(-timed // 64)  # the begin of each group, and the end of each file
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slow"),
+    [
+        ([], False),
+        ([0.00002] * 64, False),  # small files in memory
+        ([0.00002] * 60 + [0.5] * 4, False),  # a few waited, since others use the machine
+        ([0.00002] * 20 + [0.003] * 44, True),  # a file system on a network
+        ([0.003], True),
+    ],
+)
+def test_threads_are_for_files_most_of_which_are_slow(seconds: list[float], slow: bool) -> None:
+    assert are_slow(seconds) is slow
 
 
 def test_a_file_of_two_stores_is_read_once(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def read_bounded(response: httpx.Response, max_bytes: int, is_late: Callable[[],
                 raise ResponseTooLarge(f"it is larger than {max_bytes >> 20:,} MB")
             if is_late():
                 raise ResponseTooLarge("it comes too slowly to be waited for")
+    response.stream = httpx.ByteStream(b"")  # the one that was read refers to the response, which would live on
     headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _ENCODING_HEADERS]
     return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 

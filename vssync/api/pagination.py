@@ -10,10 +10,12 @@ readings count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, islice
 from typing import Any, Generic, TypeVar
 
 from vssync.api.parse import MalformedResponse, parse_id
@@ -64,15 +66,17 @@ class ListingPass(Generic[Object]):
 Fetch = Callable[[str], Page]  # takes the cursor to start behind, "" for the first page
 # Runs two fetches, in parallel where it can.
 RunBoth = Callable[[Callable[[], Page], Callable[[], Page]], tuple[Page, Page]]
+# Calls a function with each of these texts, in parallel where it can.
+ForEach = Callable[[Callable[[str], list[Row]], Iterable[str]], Iterable[list[Row]]]
 ReadFiles = Callable[[Order, int | None], ListingPass[LiveFile]]
 
 
 def parse_page(body: object) -> Page:
     """Reads a list answer; MalformedResponse when it is not one."""
-    if not isinstance(body, Mapping) or not isinstance(body.get("data"), list):
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
         raise MalformedResponse("a listing without `data`")
     rows = body["data"]
-    if not all(isinstance(row, Mapping) for row in rows):
+    if not all(isinstance(row, dict) for row in rows):
         raise MalformedResponse("a listing of something other than objects")
     has_more = body.get("has_more")
     return Page(rows, str(rows[-1].get("id", "")) if rows else "", None if has_more is None else bool(has_more))
@@ -85,9 +89,27 @@ def list_objects(fetch: Fetch) -> Iterator[Row]:
     """
     cursor = _Cursor(fetch)
     while cursor.ended is None:
-        yield from cursor.add_page(cursor.fetch())
+        yield from cursor.add_page(cursor.fetch()).values()
     if not cursor.ended:
         raise MalformedResponse("a listing that does not advance: a page repeats the objects of earlier pages")
+
+
+def list_side_by_side(fetch: Fetch, starts: Iterable[str], count: int, for_each: ForEach) -> list[Row]:
+    """A listing, or so much of it, read from its beginning and from behind each of `starts`, which are ids in it.
+
+    Each reading ends where another began, or with `count` objects. Raises MalformedResponse as `list_objects` does.
+    """
+    ends = frozenset(starts)
+
+    def read_from(start: str) -> list[Row]:
+        rows: list[Row] = []
+        for row in islice(list_objects(lambda cursor: fetch(cursor or start)), count):
+            rows.append(row)
+            if row["id"] in ends:
+                break
+        return rows
+
+    return [*chain.from_iterable(for_each(read_from, ("", *starts)))]
 
 
 def read_listing(fetch: Fetch, count: int | None, parse: Callable[[Row], Object]) -> ListingPass[Object]:
@@ -98,7 +120,7 @@ def read_listing(fetch: Fetch, count: int | None, parse: Callable[[Row], Object]
     cursor = _Cursor(fetch, count=count)
     rows: list[Object] = []
     while cursor.ended is None:
-        rows += map(parse, cursor.add_page(cursor.fetch()))
+        rows += map(parse, cursor.add_page(cursor.fetch()).values())
     return ListingPass(tuple(rows), cursor.ended, cursor.pages)
 
 
@@ -117,16 +139,17 @@ class _Cursor:
         """The page behind the last one."""
         return self._fetch(self._cursor)
 
-    def add_page(self, page: Page) -> list[Row]:
-        """Moves behind a page, and returns what is new in it. Single known ids are no fault: rows shift while others
-        write.
+    def add_page(self, page: Page) -> dict[str, Row]:
+        """Moves behind a page, and returns what is new in it, by id.
+
+        Single known ids are no fault: rows shift while others write.
 
         Raises MalformedResponse when it is out of order, or one page too many.
         """
         new = {object_id: row for row in page.rows if (object_id := parse_id(row)) not in self._ids}
         if self._sign:
             self._check_order(page)
-        self._ids |= new.keys()
+        self._ids.update(new)  # `|= new.keys()` would copy all of them, for each page
         self._cursor = page.cursor
         self.pages += 1
         if self.pages > MAX_PAGES:
@@ -136,7 +159,7 @@ class _Cursor:
         elif not new:
             # Some services promise more for ever, so that an empty page is an end where no count says otherwise.
             self.ended = not page.rows if self._count is None else len(self._ids) >= self._count
-        return list(new.values())
+        return new
 
     def _check_order(self, page: Page) -> None:
         for row in page.rows:
@@ -153,11 +176,12 @@ def read_bidirectional(
 ) -> ListingPass[Object]:
     """Reads a listing from both ends. Raises MalformedResponse where the order is not reliable."""
     oldest, newest = _Cursor(ascending, 1, count), _Cursor(descending, -1, count)
-    objects = {parse_id(row): parse(row) for row in oldest.add_page(oldest.fetch())}  # most listings are one page
+    objects = {each: parse(row) for each, row in oldest.add_page(oldest.fetch()).items()}  # most listings are one page
     have_met = False
     while oldest.ended is None and newest.ended is None and not have_met:
         older, newer = run_both(oldest.fetch, newest.fetch)
-        objects |= {parse_id(row): parse(row) for row in (*oldest.add_page(older), *newest.add_page(newer))}
+        for page in (oldest.add_page(older), newest.add_page(newer)):
+            objects |= {each: parse(row) for each, row in page.items()}
         left, right = oldest.last_created, newest.last_created
         have_met = left is not None and right is not None and left > right
     # A page of objects that the other end has brought is not a short one.
@@ -166,11 +190,16 @@ def read_bidirectional(
     return ListingPass(tuple(objects.values()), ended, oldest.pages + newest.pages)
 
 
-def fetch_in_parallel(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
-    """Both pages, fetched at the same time."""
+@contextmanager
+def fetching_in_parallel() -> Iterator[RunBoth]:
+    """Fetches both pages at the same time, with one thread for all of a listing."""
     with ThreadPoolExecutor(1) as thread:
-        future = thread.submit(right)
-        return left(), future.result()
+
+        def fetch_both(left: Callable[[], Page], right: Callable[[], Page]) -> tuple[Page, Page]:
+            future = thread.submit(right)
+            return left(), future.result()
+
+        yield fetch_both
 
 
 def read_whole(
@@ -214,7 +243,7 @@ def read_uncounted(read: ReadFiles, sleep: Callable[[float], None]) -> Contents:
             sleep(seconds)
         reading = read(ends[number % 2], None)
         last, files = files, {file.id: file for file in reading.rows}
-        shown |= files.keys()
+        shown.update(files)
         if number and reading.ended and last.keys() == files.keys():
             return Contents(tuple(files.values()), count=len(files), is_counted=False)
     return Contents(tuple(files.values()), count=len(shown), verdict=Verdict.SHORT, is_counted=False)

@@ -75,6 +75,7 @@ def chunking_body(chunking: state.Chunking) -> dict[str, Any]:
 Body = Mapping[str, Any]
 State = TypeVar("State", bound=StrEnum)
 _MAX_VALUE = 10**300  # of a number in an attribute; a plan file takes none beyond, infinities or NaN
+_NUMBERS = (int, float)
 _MAX_NUMBER = 2**53  # no time, size or count comes near; JSON holds infinities and numbers of any length
 
 
@@ -171,7 +172,7 @@ def parse_text(body: Body) -> tuple[str, ...]:
 
 def parse_id(body: object) -> str:
     """An object's id."""
-    value = body.get("id") if isinstance(body, Mapping) else None
+    value = body.get("id") if isinstance(body, dict) else None
     if not isinstance(value, str) or not value:
         raise MalformedResponse("an object without an id")
     if len(value) > MAX_LIVE_ID_LENGTH:
@@ -183,14 +184,14 @@ def parse_id(body: object) -> str:
 
 def parse_success(body: Any, parse: Callable[[Any], Any]) -> Any:
     """What a good answer holds. Some services and gateways send errors as one: MalformedResponse."""
-    if isinstance(body, Mapping) and body.get("error"):
+    if isinstance(body, dict) and body.get("error"):
         raise MalformedResponse("an error")
     return parse(body)
 
 
 def parse_done(body: object) -> bool:
     """Whether a deletion or cancellation was done; services say so in many ways, and OpenAI's with `deleted`."""
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         raise MalformedResponse("something other than an object")
     return body.get("deleted") is not False
 
@@ -210,7 +211,7 @@ def _file_status(body: Body) -> tuple[state.FileStatus, str]:
 
 def _contents(parts: list[Any]) -> tuple[str, ...]:
     """What a service read in a file, however long."""
-    return tuple(replace_surrogates(str(part.get("text") or "")) for part in parts if isinstance(part, Mapping))
+    return tuple(replace_surrogates(str(part.get("text") or "")) for part in parts if isinstance(part, dict))
 
 
 def _text(value: object) -> str:
@@ -222,16 +223,16 @@ def _int(value: object) -> int:
 
 
 def _float(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and abs(value) < _MAX_NUMBER else 0.0
+    return float(value) if isinstance(value, _NUMBERS) and abs(value) < _MAX_NUMBER else 0.0
 
 
 def _mapping(value: object) -> Body:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _attributes(value: object) -> dict[str, state.Scalar]:
     present = ((_text(k), v) for k, v in _mapping(value).items() if v is not None)
-    return {name: v if isinstance(v, int | float) and abs(v) < _MAX_VALUE else _text(v) for name, v in present}
+    return {name: v if isinstance(v, _NUMBERS) and abs(v) < _MAX_VALUE else _text(v) for name, v in present}
 
 
 _shared_chunking = lru_cache(maxsize=64)(state.Chunking)  # most files of a store have the same

@@ -59,19 +59,21 @@ def rates(provider: Provider, changed: str = "") -> Rates:
 _MINUTE = 60.0  # seconds: what the limits of services count within
 _LEAST_SECONDS, _LEAST_TAKEN = 10.0, 10  # before a rate is read from them; what is refused earlier only the gate heeds
 _MARGIN = 0.99  # of what a service was seen to take
-_CALM_SECONDS, _CALM_REQUESTS = (60.0, 300.0), 100  # a pace is kept for so many requests, within these times
+_CALM_SECONDS, _CALM_REQUESTS = (60.0, 450.0), 150  # a pace is kept for so many requests, within these times
 
 
 class Pace:
     """The rate at which a service takes requests of one kind, found out by what it refuses (429).
 
-    A refusal lowers it to what was taken in the last minute. After a while without one it grows, slowly at first, so
-    that few are refused again, and then ever faster.
+    A refusal lowers it to what was taken in the last minute, and the next one waits until the first of those is a
+    minute old. Where nothing was taken for a while, that minute is presumed before it has passed. After a while without
+    a refusal it grows, slowly at first, so that few are refused again, and then ever faster.
     """
 
     def __init__(self) -> None:
         self.turn = 0.0  # when the next one may go
         self._taken: deque[float] = deque()  # when, within a minute before the latest
+        self._began = self._answered = -inf  # the first answer without a pause of a minute before it, and the latest
         self._rate = inf  # requests a second, at the last refusal
         self._refused_at = 0.0
 
@@ -83,13 +85,20 @@ class Pace:
 
     def record(self, now: float, *, refused: bool) -> None:
         """Counts an answer."""
+        if now - self._answered > _MINUTE:
+            self._began = now
+        self._answered = now
         if not refused:
             self._taken.append(now)
             while self._taken[0] < now - _MINUTE:
                 self._taken.popleft()
-        elif len(self._taken) >= _LEAST_TAKEN and (seconds := now - self._taken[0]) >= _LEAST_SECONDS:
-            self._rate = min(self.rate(now), _MARGIN * len(self._taken) / min(_MINUTE, seconds))
+        elif len(self._taken) >= _LEAST_TAKEN and now - self._taken[0] >= _LEAST_SECONDS:
+            is_stalled = now - self._taken[-1] >= _LEAST_SECONDS
+            seconds = _MINUTE if is_stalled else min(_MINUTE, now - self._began)
+            self._rate = min(self.rate(now), _MARGIN * len(self._taken) / seconds)
             self._refused_at = now
+            if seconds == _MINUTE:
+                self.turn = max(self.turn, self._taken[0] + _MINUTE)
 
 
 class RateLimiter:

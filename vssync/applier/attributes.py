@@ -95,11 +95,13 @@ def _ensure_listed(store: StoreContext, file_id: str) -> None:
     """Raises MarkLost where listings leave attributes out: reads them until one file of the run is listed with them."""
 
     def is_listed_with_attributes() -> bool | None:
-        """None if this file is not among the newest listed, or the listing failed."""
+        """None if neither a mark nor this file is among the newest listed, or the listing failed."""
         newest: Sequence[LiveFile] = ()
         with suppress(ServiceError):
             newest = store.client.list_newest_files(store.id)
-        return next((bool(file.attributes or file.mark) for file in newest if file.id == file_id), None)
+        if any(file.mark for file in newest):  # of whichever file: later batches may be attached by now
+            return True
+        return next((bool(file.attributes) for file in newest if file.id == file_id), None)
 
     service = store.run.service
     with service.listing_lock:

@@ -7,7 +7,7 @@ all others stay as they are: the next run starts afresh.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from itertools import chain
@@ -32,6 +32,7 @@ from vssync.applier.writes import MetadataLost
 from vssync.errors import VssyncError
 from vssync.model.marks import STORE_BATCHES, batch_note_text
 from vssync.text import count_noun, format_elapsed
+from vssync.threads import Begun
 
 Settled = tuple[list[InFlightBatch], list[FileToRetry]]
 _MAX_TRIALS = 3  # of a file type; if they neither prove nor refute it, its other files are sent nevertheless
@@ -52,15 +53,15 @@ class StoreFeed:
             queue = self._unproven.setdefault(put.file.extension, deque()) if is_unproven else self._waiting
             queue.append(put)
         self._type_trials = Counter[str]()
-        self._preparing: deque[tuple[Sequence[Put], Callable[[], list[PendingFile]]]] = deque()
-        self._in_flight: deque[tuple[InFlightBatch, Callable[[], Settled]]] = deque()
+        self._preparing: deque[tuple[Sequence[Put], Begun[list[PendingFile]]]] = deque()
+        self._in_flight: deque[tuple[InFlightBatch, Begun[Settled]]] = deque()
         self._failed: list[FileToRetry] = []
         self._note = UnfinishedBatchNote(store)
         # While a batch is attached, the files of the next are uploaded, and the one before is waited for. But where old
         # copies go first, the new ones follow at once.
         pool = store.run.pool
-        self._ahead = 0 if pool.workers == 1 or any(put.before_attach for put in puts) else 1
-        self._preparation, self._settling = pool.open_lane(2), pool.open_lane()
+        self._ahead = 0 if pool.workers == 1 or any(put.before_attach for put in puts) else 2
+        self._preparation, self._settling = pool.open_lane(3), pool.open_lane()
 
     def run(self) -> None:
         """Feeds the store until every file has its result, or the run or the store stops."""
@@ -74,6 +75,8 @@ class StoreFeed:
                 self._settle_all()
                 if ingestion.has_outage and not self._probe_outage():
                     break
+            elif self._in_flight and self._in_flight[0][1].is_done():
+                self._settle_oldest()
             elif self._has_room and (puts := self._next_puts()):
                 self._begin(puts)
             elif self._preparing:
@@ -117,7 +120,7 @@ class StoreFeed:
         files = self._preparation.begin(self._prepare, puts)
         self._preparing.append((puts, files))
         if self._store.is_provisioning:
-            files()  # returns when they are prepared
+            files.result()  # returns when they are prepared
         elif len(self._preparing) > self._ahead:
             self._attach_next()
 
@@ -127,7 +130,7 @@ class StoreFeed:
 
     def _attach_next(self) -> None:
         _, files = self._preparing.popleft()
-        self._attach(files())
+        self._attach(files.result())
 
     def _attach(self, files: Sequence[PendingFile]) -> None:
         """Attaches files. Before the first, it looks for a store that another machine made for the same key.
@@ -154,7 +157,7 @@ class StoreFeed:
 
     def _settle_oldest(self) -> None:
         _, settled = self._in_flight.popleft()
-        batches, failed = settled()
+        batches, failed = settled.result()
         self._failed += failed
         self._record_sent(batches)
 
@@ -224,7 +227,7 @@ class StoreFeed:
         for failed in self._failed:
             store.settle(failed.file.put.key, failed.result)
         waiting = [*self._waiting, *chain(*self._unproven.values())]
-        prepared = [*chain(*(files() for _, files in self._preparing))]
+        prepared = [*chain(*(files.result() for _, files in self._preparing))]
         prepared += [self._prepared[put.key] for put in waiting if put.key in self._prepared]
         left_something = prepared or waiting or not ingestion.has_completed  # else the failed files say it all
         if ingestion.has_outage and left_something and not store.stop_reason:

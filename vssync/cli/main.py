@@ -13,7 +13,7 @@ from vssync import __version__
 from vssync.cli import process
 from vssync.cli.help import HELP_NAMES
 
-gc.set_threshold(50_000)  # by default, all modules are looked through again and again while they are loaded
+gc.set_threshold(250_000)  # by default, all modules are looked through again and again while they are loaded
 VERBS = (
     *("apply", "batches", "cancel", "ci", "completion", "destroy", "diff", "doctor", "dump", "gc", "init"),
     *("output", "plan", "render", "schema", "search", "serve", "show", "status", "test", "validate"),

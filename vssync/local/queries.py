@@ -148,7 +148,7 @@ def not_found_error(tx: Transaction, name: str, hint: str = "") -> ApiError:
 
 def decode_attributes(tx: Transaction, stored: str) -> dict[str, Any] | None:
     """Attributes as this service returns them."""
-    parse_int = float if tx.dialect.floats else int
+    parse_int = float if tx.dialect.floats else None  # None keeps the decoder that is ready
     attributes: dict[str, Any] = json.loads(stored, parse_int=parse_int)
     return None if tx.dialect.null_attributes and not attributes else attributes
 

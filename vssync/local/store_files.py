@@ -80,14 +80,14 @@ def get_chunks(tx: Transaction, store_id: str, file_id: str) -> dict[str, Any]:
 
 
 def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = False, is_attach: bool = False) -> ToBody:
+    dialect, has_attributes = tx.dialect, tx.dialect.lists_attributes or not in_listing
+
     def build(entry: sqlite3.Row) -> dict[str, Any]:
         error = {"code": entry["error_code"], "message": entry["error_message"]}
-        has_error = entry["error_code"] is not None and (is_attach or not tx.dialect.forgets_errors)
+        has_error = entry["error_code"] is not None and (is_attach or not dialect.forgets_errors)
         sizes = {"max_chunk_size_tokens": entry["chunk_size"], "chunk_overlap_tokens": entry["chunk_overlap"]}
-        chunking: dict[str, Any] = {"type": "static", "static": sizes}
-        if tx.dialect.echoes is ChunkingEcho.AUTO and entry["batch"] is not None:
-            chunking = {"type": "auto"}
-        attributes = "{}" if in_listing and not tx.dialect.lists_attributes else entry["attributes"]
+        is_auto = dialect.echoes is ChunkingEcho.AUTO and entry["batch"] is not None
+        chunking = {"type": "auto"} if is_auto else {"type": "static", "static": sizes}
         return {
             "id": entry["id"],
             "object": "vector_store.file",
@@ -96,8 +96,8 @@ def body_builder(tx: Transaction, store: sqlite3.Row, *, in_listing: bool = Fals
             "vector_store_id": store["id"],
             "status": entry["status"],
             "last_error": error if has_error else None,
-            "chunking_strategy": None if tx.dialect.echoes is ChunkingEcho.NULL else chunking,
-            "attributes": queries.decode_attributes(tx, attributes),
+            "chunking_strategy": None if dialect.echoes is ChunkingEcho.NULL else chunking,
+            "attributes": queries.decode_attributes(tx, entry["attributes"] if has_attributes else "{}"),
         }
 
     return build

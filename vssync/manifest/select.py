@@ -277,7 +277,7 @@ class _StoreSelector:
             self._add_problem(disk_file, f"the {noun} made for it is empty", "fix the template")
             return None
         sent_name = self._spec.formats.sent_name(name)
-        converted_from = extension_of(name) if self._spec.formats.converts(extension_of(name)) else ""
+        converted_from = extension if self._spec.formats.converts(extension := extension_of(name)) else ""
         is_accepted = self._accept_or_report(entry, key, disk_file, name, sent_name)
         return SelectedFile(key, sent_name, entry, settings, disk_file, converted_from) if is_accepted else None
 

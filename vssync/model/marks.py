@@ -218,7 +218,7 @@ def parse_mark(text: str) -> Mark | UnreadableMark:
     """A file's mark from its text. What many marks have in common is kept once."""
     if match := _FILE_MARK.fullmatch(text):
         owner, key, content, chunking, attributes, origin, tries, name, source, echo = match.groups()
-        owner, chunking, attributes = intern(owner), intern(chunking), intern(attributes)
+        owner, chunking = intern(owner), intern(chunking)
         return Mark(owner, key, content, chunking, attributes, Origin(origin), int(tries), name, source, echo or "")
     return _unreadable(text)
 

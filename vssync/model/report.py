@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from vssync.model.convergence import count_uncompared, find_convergence
-from vssync.model.marks import ApplyStamp
-from vssync.model.plan import Action, Plan, Reason
+from vssync.model.marks import ApplyStamp, is_our_upload
+from vssync.model.plan import Action, FileChange, Plan, Reason
 
 
 class Status(StrEnum):
@@ -106,9 +107,25 @@ class Report:
     @property
     def uncompared(self) -> int:
         """How many files were adopted and never compared; `converged` takes them for what the manifest wants."""
+        return count_uncompared(self.plan) + sum(Reason.UNCOMPARED in change.reasons for change in self._done_files())
+
+    @property
+    def left(self) -> tuple[Orphan, ...]:
+        """Uploads of others whose files were replaced or removed: they stay, and nothing else names them."""
+        changes = [change for store in self.plan.stores for change in store.files]
+        used = {id_ for change in changes for id_ in (change.reuse, change.desired and change.desired.file_id)}
+        used |= {change.keep.id for change in changes if change.keep and change.keep not in change.drop}
+        return tuple(
+            Orphan(copy.id, f"replaced or removed copy of {change.key}")
+            for change in self._done_files()
+            for copy in change.drop
+            if copy.id not in used and not is_our_upload(copy.mark, self.plan.owner)
+        )
+
+    def _done_files(self) -> Iterator[FileChange]:
         done = {(outcome.store, outcome.key) for outcome in self.outcomes if outcome.status is Status.DONE}
-        files = (change for store in self.plan.stores for change in store.files if Reason.UNCOMPARED in change.reasons)
-        return count_uncompared(self.plan) + sum((change.store, change.key) in done for change in files)
+        changes = (change for store in self.plan.stores for change in store.files)
+        return (change for change in changes if (change.store, change.key) in done)
 
     @property
     def converged(self) -> bool:

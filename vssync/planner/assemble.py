@@ -150,7 +150,7 @@ def _check_addresses(
 
 def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext) -> StorePlan:
     store, live = draft.context.store, decision.live
-    contents = _contents_of(decision, context)
+    contents, digest = _contents_of(decision, context), content_digest(draft.wanted_files)
     batches = _decide_batches(draft, live, contents)
     duplicates = () if context.options.allow_store_deletes else decision.duplicates
     way_out = "--allow-store-deletes removes it"
@@ -172,8 +172,8 @@ def _plan_store(draft: StoreDraft, decision: StoreDecision, context: PlanContext
         wanted=len(store.files),
         unproven=draft.unproven_extensions,
         unrelated=is_unrelated(draft),
-        digest=content_digest(draft.wanted_files),
-        live_digest=_live_digest(draft, contents) if decision.planned_live else "",
+        digest=digest,
+        live_digest=_live_digest(draft, contents, digest) if decision.planned_live else "",
         applied=live.metadata.get(STORE_APPLIED, "") if live else "",
         left_out=store.left_out if draft.context.includes_all_files else {},
     )
@@ -217,9 +217,15 @@ def _keep_adopting(change: StoreChange, draft: StoreDraft, live: LiveStore | Non
     return None if is_unchanged else replace(change, metadata=metadata)
 
 
-def _live_digest(draft: StoreDraft, contents: Contents) -> str:
+def _live_digest(draft: StoreDraft, contents: Contents, digest: str) -> str:
+    """The digest of what the store holds: the desired one where each key has one copy, compared and as desired."""
     if contents.verdict is Verdict.SHORT or draft.classified.our_ids & draft.context.common.snapshot.gone_uploads:
         return UNKNOWN
+    copies = draft.classified.our_copies
+    if draft.unchanged == len(draft.wanted_files) == len(copies) and not any(
+        copy.mark.is_uncompared for copy in copies
+    ):
+        return digest
     files = {wanted.key_digest: wanted.file for wanted in draft.wanted_files}
     return live_content_digest(draft.classified, files, draft.context.store.ignore_attributes)
 

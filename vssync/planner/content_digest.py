@@ -23,6 +23,7 @@ UNKNOWN = "unknown"  # in place of a digest, where it is not known what search f
 def content_digest(wanted_files: Iterable[DigestedFile]) -> str:
     """64 hex digits of SHA-256 over one line per file, sorted: key, content, declared File id, attributes, chunking."""
     digests = _AttributeDigests()
+    ordered = sorted(wanted_files, key=lambda wanted: wanted.key_digest)  # as its lines are: all lines take more memory
     return _digest_of(
         (
             wanted.key_digest,
@@ -31,7 +32,7 @@ def content_digest(wanted_files: Iterable[DigestedFile]) -> str:
             digests.of(wanted.file.attributes),
             wanted.chunking_digest,
         )
-        for wanted in wanted_files
+        for wanted in ordered
     )
 
 
@@ -47,7 +48,7 @@ def live_content_digest(
     if any(copy.file.status is not FileStatus.COMPLETED or copy.mark.is_uncompared for copy in copies):
         return UNKNOWN
     pairs = ((copy, files.get(copy.mark.key_digest)) for copy in copies)
-    return _digest_of(
+    rows = (
         (
             copy.mark.key_digest,
             # Converted from the same source, a copy is as the manifest wants it, although perhaps of other bytes.
@@ -58,6 +59,7 @@ def live_content_digest(
         )
         for copy, file in pairs
     )
+    return _digest_of(sorted(rows, key=";".join))
 
 
 def effective_attributes(copy: OwnedCopy, file: DesiredFile | None, ignored_names: Collection[str]) -> Attributes:
@@ -81,8 +83,8 @@ class _AttributeDigests:
 
 def _digest_of(rows: Iterable[tuple[str, ...]]) -> str:
     digest = hashlib.sha256()
-    for line in sorted(f"{';'.join(row)}\n" for row in rows):
-        digest.update(line.encode())
+    for row in rows:
+        digest.update(f"{';'.join(row)}\n".encode())
     return digest.hexdigest()
 
 

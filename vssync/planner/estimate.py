@@ -124,7 +124,7 @@ def count_lookups(plan: Plan, stores: Sequence[LiveStore], capabilities: Capabil
     sizes = [live.counts.total for live in stores if live.id not in read_ids]
     sizes += [count_attached(store) for store in plan.stores if _is_created(store)]
     # Before a store is asked for one upload after the other, one request finds out whether its files can be listed.
-    asks = [_count_pages(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
+    asks = [count_listing_requests(size) if uploads * PAGE_SIZE >= size else 1 + uploads for size in sizes if uploads]
     return sum(asks) + unread_uploads + (_count_probe(plan) if capabilities.updates_reach_search is None else 0)
 
 
@@ -161,10 +161,11 @@ def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChang
     tried: set[str] = set()
     for change in store.files:
         if change.attaches and (file := change.desired):
-            part = late if Reason.SHARED_CHUNKS in change.reasons else rest if file.extension in tried else first
+            extension = file.extension if store.unproven else ""
+            part = late if Reason.SHARED_CHUNKS in change.reasons else rest if extension in tried else first
             part.append(change)
-            if file.extension in store.unproven:
-                tried.add(file.extension)
+            if extension in store.unproven:
+                tried.add(extension)
     size = max(1, capabilities.batch_size)
     return [part[start : start + size] for part in (first, rest, late) for start in range(0, len(part), size)]
 
@@ -200,6 +201,14 @@ def _count_pages(count: int) -> int:
     return max(1, ceil(count / PAGE_SIZE))
 
 
+def count_listing_requests(count: int) -> int:
+    """Requests to list a store's files: a page, and then two at a time, from both ends, until one has passed the other.
+
+    Of files that came within one second, either end lists all: that may take a few more.
+    """
+    return 1 if count <= PAGE_SIZE else 1 + 2 * ceil((count + 2 - PAGE_SIZE) / (2 * PAGE_SIZE))
+
+
 def _count_closing_requests(plan: Plan) -> int:
     """Requests at the end of an apply: to check what it did, and to delete uploads.
 
@@ -207,7 +216,7 @@ def _count_closing_requests(plan: Plan) -> int:
     no file of ours, an apply also finds out whether listings have attributes.
     """
     listings = [
-        _count_pages(store.live + count_attached(store))
+        count_listing_requests(store.live + count_attached(store))
         for store in plan.stores
         if store.action is not Action.DELETE and any(_final_drops(store))
     ]
@@ -259,7 +268,7 @@ def _count_setup(store: StorePlan) -> int:
         case Action.UPDATE | Action.ADOPT:
             return 2  # its metadata is read before
         case Action.DELETE:
-            return 2 + _count_pages(store.live)  # it is read and listed first: others may have written to it
+            return 2 + count_listing_requests(store.live)  # it is read and listed first: others may have written to it
         case _:
             return 0
 
@@ -298,7 +307,7 @@ def _count_drop_checks(store: StorePlan) -> int:
     """Requests that check whether removed copies are gone, before files that share their text are attached again."""
     is_shared = any(Reason.SHARED_CHUNKS in change.reasons for change in store.files)
     is_dropped = any(change.drop and not change.attaches for change in store.files)
-    return 1 + _count_pages(store.live) if is_shared and is_dropped else 0
+    return 1 + count_listing_requests(store.live) if is_shared and is_dropped else 0
 
 
 def _count_reads(count: int, total: int) -> int:
@@ -307,8 +316,8 @@ def _count_reads(count: int, total: int) -> int:
 
 
 def _cheapest_read(count: int, total: int) -> int:
-    """Requests to read some files of a store: each by itself, or, where that is less, the pages of its listing."""
-    return count if total > PAGE_SIZE * count else _count_pages(total)
+    """Requests to read some files of a store: each by itself, or, where that is less, its listing."""
+    return count if total > PAGE_SIZE * count else count_listing_requests(total)
 
 
 def _count_file_requests(change: FileChange) -> int:

@@ -129,7 +129,8 @@ def _notes_on_gone_uploads(
 ) -> list[Note]:
     """A note on each key whose copy is listed although its File does not exist."""
     gone = context.common.snapshot.gone_uploads
-    lost = ((wanted, copy) for wanted in wanted_files for copy in assigned.by_key[wanted.key_digest] if copy.id in gone)
+    listed = ((wanted, copy) for wanted in wanted_files for copy in assigned.by_key[wanted.key_digest])
+    lost = ((wanted, copy) for wanted, copy in listed if copy.id in gone) if gone else ()
     notes = []
     for wanted, copy in lost:
         again = f"--replace {context.store.key}/{wanted.key} uploads the file again"
@@ -260,7 +261,7 @@ def _notes_on_live_files(
         if current and not current.file.usage_bytes and current.id not in dropped_ids:
             without_text.append(wanted.key)
         uncompared += sum(copy.mark.is_uncompared and copy.id not in dropped_ids for copy in copies)
-        other_chunking += _reports_other_chunking(wanted, copies, context)
+        other_chunking += not wanted.file.chunking.auto and _reports_other_chunking(wanted, copies, context)
         other_attributes += any(
             copy.mark.echo  # the digest of what the service reported, where that was not what was sent
             and attributes_digest(copy.file.attributes, context.store.ignore_attributes) == copy.mark.echo

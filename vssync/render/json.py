@@ -54,7 +54,7 @@ def report_json(report: Report, kind: str = "report", answers: QuestionReport | 
         outcomes=[_outcome_values(outcome) for outcome in report.outcomes],
         orphans=[orphan_json(orphan) for orphan in report.orphans],
         audit=_audit_values(report.audit),
-        held=[{"file_id": upload.file_id, "detail": upload.detail} for upload in report.held],
+        held=[{"file_id": upload.file_id, "detail": upload.detail} for upload in (*report.held, *report.left)],
         **({"test": question_values(answers)} if answers else {}),
     )
 

@@ -25,7 +25,6 @@ from vssync.render.plan_lines import BatchRow, batch_rows, fold_new_folders, has
 from vssync.text import count_noun, escape_ci_commands, escape_control, pad_right
 
 _VARIANTS = 8  # of what changes in a batch
-_ORPHANS, _ALREADY = 40, 20
 _LEAVING_OUT = 3  # stores of which nothing else is shown than what they leave out; more are summed up in one line
 GOING = (Action.DELETE, Action.REPLACE)  # of a store: an application that has its id can no longer search it
 

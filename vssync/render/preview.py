@@ -80,7 +80,7 @@ def _store_line(store: PreviewedStore) -> str:
 def sweep_markdown(previews: Iterable[Preview], kept: Iterable[str], left: Sequence[str], job: JobReview) -> str:
     """What a sweep deleted, what it kept, and what went wrong, for the job's summary.
 
-    `left` are owners of what may be previews, and is of no manifest here.
+    `left` are the owners of what may be previews, and are of no manifest here.
     """
     gone = [preview for preview in previews if preview.gone]
     stays = ", ".join(map(inline_code, kept)) or "none"

@@ -21,10 +21,11 @@ from vssync.render.layout import (
     wrap_sentences,
 )
 from vssync.render.plan_lines import report_rows
-from vssync.render.plan_text import _ALREADY, _ORPHANS, join_blocks
+from vssync.render.plan_text import join_blocks
 from vssync.text import count_noun, display_width, escape_control, format_elapsed, pad_right, shorten_middle
 
 _NAME = 8  # columns that are left of a name
+_ORPHANS, _ALREADY = 40, 20  # that are listed
 _NEW_IDS = 5  # of more new stores `vssync output` prints the ids
 
 
@@ -119,7 +120,9 @@ def upload_lines(report: Report, view: View) -> list[list[str]]:
 
 def upload_lists(report: Report) -> list[tuple[str, Sequence[Orphan]]]:
     held = f"Kept: {count_noun(len(report.held), 'upload')} that stores of others hold."
-    lists = ((orphans_head(report.orphans), report.orphans), (held, report.held))
+    others = report.left
+    left = f"Kept: {count_noun(len(others), 'upload')} that this manifest did not make."
+    lists = ((orphans_head(report.orphans), report.orphans), (held, report.held), (left, others))
     return [(head, uploads) for head, uploads in lists if uploads]
 
 

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from vssync.errors import Problem
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _READERS = 4  # threads
 _JOBS_PER_TASK = 64  # files that a thread takes at once
+_SLOW_SECONDS = 0.0002  # for a file: it is large or on a slow disk, and threads help with both
 _CHUNK_BYTES = 1024 * 1024  # of a file, held in memory
 # Git LFS's specification: a pointer file has fewer bytes than this, and begins with this line.
 _MAX_POINTER_BYTES, _LFS_POINTER = 1024, b"version https://git-lfs.github.com/spec/v1\n"
@@ -104,7 +106,7 @@ def read_job(
 
 
 def read_files(
-    sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions
+    sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions, clock: Callable[[], float] = perf_counter
 ) -> tuple[dict[FileToRead, resolve.Reading], tuple[Problem, ...]]:
     """What was read below the sandbox's first folder, and the problems of the files that could not be read."""
     readings: dict[FileToRead, resolve.Reading] = {}
@@ -112,7 +114,7 @@ def read_files(
     total_bytes = 0
     jobs = sorted(jobs, key=lambda job: bool(job.converted_from))
     split = next((number for number, job in enumerate(jobs) if job.converted_from), len(jobs))
-    results = chain(_read_all(sandbox, jobs[:split], options), _read_converted(sandbox, jobs[split:], options))
+    results = chain(_read_all(sandbox, jobs[:split], options, clock), _read_converted(sandbox, jobs[split:], options))
     for count, (job, result) in enumerate(zip(jobs, results, strict=True), 1):
         if isinstance(result, Problem):
             problems.append(result)
@@ -124,18 +126,30 @@ def read_files(
     return readings, tuple(problems)
 
 
-def _read_all(sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions) -> Iterator[resolve.Reading | Problem]:
+def _read_all(
+    sandbox: Sandbox, jobs: Sequence[ReadJob], options: LoadOptions, clock: Callable[[], float]
+) -> Iterator[resolve.Reading | Problem]:
+    """What each file says, read by several threads once files turn out to be slow: small ones would wait for them."""
     folder = str(sandbox.folders[0])
+    seconds: list[float] = []
 
     def read(job: ReadJob) -> resolve.Reading | Problem:
         return _read_file(sandbox, f"{folder}/{on_disk(job.path)}", job, options)
 
-    if len(jobs) < _JOBS_PER_TASK:
-        yield from map(read, jobs)
-        return
-    groups = [jobs[start : start + _JOBS_PER_TASK] for start in range(0, len(jobs), _JOBS_PER_TASK)]
+    groups = iter([jobs[start : start + _JOBS_PER_TASK] for start in range(0, len(jobs), _JOBS_PER_TASK)])
+    while not are_slow(seconds) and (group := next(groups, None)):
+        times = [clock()]
+        for job in group:
+            yield read(job)
+            times.append(clock())
+        seconds = [end - begin for begin, end in pairwise(times)]
     with ThreadPoolExecutor(_READERS, "vssync-read") as threads:
         yield from chain.from_iterable(threads.map(lambda group: [*map(read, group)], groups))
+
+
+def are_slow(seconds: Sequence[float]) -> bool:
+    """Whether most of the files that were read one after the other took so long that several threads would help."""
+    return bool(seconds) and sorted(seconds)[len(seconds) // 2] > _SLOW_SECONDS
 
 
 def _read_converted(

@@ -12,7 +12,7 @@ from vssync.ci.forge import EventKind, annotate_error, annotate_refusals, keep_c
 from vssync.ci.guards import JudgedLabel, guarded, guards_at_bases, needed_labels
 from vssync.ci.history import CommitRange, ManifestHistory
 from vssync.commands.apply import apply_plan, locked_journal
-from vssync.commands.ci.job import INCOMPLETE, REFUSED, CiRun, Look, catch, flag, judge, worst
+from vssync.commands.ci.job import INCOMPLETE, REFUSED, SKIPPED, CiRun, Look, catch, flag, is_interrupted, judge, worst
 from vssync.commands.plan import make_plan_now, replan, settings_of_plan, with_source_locations
 from vssync.commands.session import load_manifest, open_session
 from vssync.errors import ForgeError, Refused
@@ -25,7 +25,6 @@ from vssync.render.report import report_text
 from vssync.text import escape_control, size_in_bytes, size_in_utf16
 
 _MOST_COMMENTS = 20  # requests that one apply reports on
-_SKIPPED = "the run was interrupted before this one; run it again"
 
 
 def apply_merged(run: CiRun) -> int:
@@ -47,7 +46,7 @@ def apply_merged(run: CiRun) -> int:
         is_ready = not worst(looks)
         for index, look in enumerate(looks if is_ready else ()):
             looks[index] = catch(run, chosen[index][0], partial(_write, run, look))
-            if look.report and look.report.interrupted:
+            if is_interrupted([look]):
                 looks[index + 1 :] = map(_skip, looks[index + 1 :])
                 break
     if earlier:
@@ -118,7 +117,7 @@ def _write(run: CiRun, look: Look) -> Look:
 def _skip(look: Look) -> Look:
     """What is known of a manifest that an interrupted run did not come to."""
     if look.review.plan and not look.review.plan.empty:
-        look.review, look.code = replace(look.review, error=_SKIPPED), INCOMPLETE
+        look.review, look.code = replace(look.review, error=SKIPPED), INCOMPLETE
     return look
 
 

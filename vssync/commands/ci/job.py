@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from vssync.render.layout import View
 
 Answer = TypeVar("Answer")
 REFUSED, INCOMPLETE = Refused.exit_code, 4
+SKIPPED = "the run was interrupted before this one; run it again"
 _FROM_BEST = (0, REFUSED, UsageProblem.exit_code, VssyncError.exit_code, INCOMPLETE)
 
 
@@ -131,6 +132,21 @@ def catch(run: CiRun, history: ManifestHistory, look: Callable[[], Look]) -> Loo
     except VssyncError as error:
         annotate_error(run.forge, error, history.names[0])
         return Look(ManifestReview(history.name, error=str(error)), error.exit_code)
+
+
+def is_interrupted(looks: Iterable[Look]) -> bool:
+    return any(look.report and look.report.interrupted for look in looks)
+
+
+def catch_each(
+    run: CiRun, histories: Iterable[ManifestHistory], look: Callable[[CiRun, ManifestHistory], Look]
+) -> list[Look]:
+    """What a job does about each manifest; nothing about those after one whose run was interrupted."""
+    looks: list[Look] = []
+    for history in histories:
+        skipped = Look(ManifestReview(history.name, error=SKIPPED), INCOMPLETE)
+        looks.append(skipped if is_interrupted(looks) else catch(run, history, partial(look, run, history)))
+    return looks
 
 
 def worst(looks: Iterable[Look]) -> int:

@@ -18,7 +18,7 @@ from vssync.ci.forge import Severity, annotate_refusals, keep_comment
 from vssync.ci.history import ManifestHistory
 from vssync.ci.previews import PREVIEW_OPTIONS, as_preview, preview_key, preview_name, preview_number, why_swept
 from vssync.commands.apply import apply_plan, locked_journal
-from vssync.commands.ci.job import INCOMPLETE, CiRun, Look, catch, flag, worst
+from vssync.commands.ci.job import INCOMPLETE, CiRun, Look, catch, catch_each, flag, is_interrupted, worst
 from vssync.commands.destroy import plan_destruction
 from vssync.commands.environments import declared_environments, live_environments
 from vssync.commands.plan import make_plan_now
@@ -60,8 +60,8 @@ def keep_preview(run: CiRun) -> int:
         return 0
     base = base_of(run.git, event)
     touched = run.manifests(base, since=base).touched
-    looks = [catch(run, history, partial(_apply, run, history)) for history in touched]
-    if any(look.report for look in looks) and not _is_open(run, number):
+    looks = catch_each(run, touched, _apply)
+    if any(look.report for look in looks) and not (is_interrupted(looks) or _is_open(run, number)):
         return _end(run, name)  # it was closed meanwhile, and the job that deletes may have been there first
     applied = [(history.path, look.report) for history, look in zip(touched, looks, strict=True) if look.report]
     stores = tuple(store for _, report in applied for store in _stores_of(report))
@@ -81,7 +81,7 @@ def _is_open(run: CiRun, number: int) -> bool:
 def _end(run: CiRun, name: str, why: str = _CLOSED) -> int:
     """Deletes a preview, whichever manifests it is of."""
     histories = list(map(run.history, find_manifests(run.git, run.paths)))
-    looks = [catch(run, history, partial(_delete, run, history)) for history in histories]
+    looks = catch_each(run, histories, _delete)
     preview = Preview(name, gone=why if any(look.report for look in looks) else "")
     return _end_job(run, preview, looks, wanted=bool(preview.gone or worst(looks)))
 
@@ -186,11 +186,11 @@ def sweep_previews(run: CiRun) -> int:
     for name, parts in sorted(found.items(), key=lambda item: preview_number(item[0])):
         number, stores = preview_number(name), [store for _, each in parts for store in each]
         why = why_swept(stores, run.now, run.max_age, is_open=is_open(number))
-        if not why:
+        if not why or is_interrupted(looks):
             kept.append(name)
             continue
         one = replace(run, settings=replace(run.settings, env=name))
-        own = [catch(one, history, partial(_delete, one, history)) for history, _ in parts]
+        own = catch_each(one, (history for history, _ in parts), _delete)
         preview = Preview(name, gone=why if any(look.report for look in own) else "")
         gone.append(preview)
         _tell(one, preview, own, wanted=True)
