@@ -17,7 +17,7 @@ from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
 from vssync.applier import deletions
 from vssync.applier.context import Deletion
-from vssync.errors import NotFound, ServiceError
+from vssync.errors import Answer, NotFound, ServiceError
 from vssync.model.plan import Options
 from vssync.model.report import Report, Status
 from vssync.model.state import AUTO, Contents, LiveStore, Verdict
@@ -221,7 +221,7 @@ def test_a_listing_in_part_is_no_proof_that_a_store_does_not_hold_an_upload() ->
         (["vs_a"], None, ["vs_a"]),
         (["vs_c", "vs_a"], None, ["vs_a", "vs_c"]),  # some services list a new store late, or never
         (["vs_gone"], None, ["vs_a"]),
-        (["vs_c"], ServiceError("no"), ["vs_a"]),  # then only pinned stores count
+        (["vs_c"], ServiceError("no", Answer("GET", "/vector_stores", 403)), ["vs_a"]),  # then only pinned stores count
     ],
 )
 def test_stores_that_a_listing_lacks_are_asked_for(
@@ -231,7 +231,7 @@ def test_stores_that_a_listing_lacks_are_asked_for(
 
     def get_store(store_id: str) -> LiveStore:
         if store_id not in stores:
-            raise NotFound("gone")
+            raise NotFound("gone", Answer("GET", "/vector_stores", 404))
         return stores[store_id]
 
     client: Any = SimpleNamespace(get_store=get_store, stores_denied=denied)
