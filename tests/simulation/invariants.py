@@ -44,6 +44,8 @@ class Actor:
     found_uploads: set[str] = field(default_factory=set)  # those that there were when it began
     is_blind: bool = False  # the service may not show it what it made
     listed: State | None = None  # what there was when it last listed the stores
+    owned: set[str] = field(default_factory=set)  # ids of files that carried its mark when it asked for something
+    looked: dict[str, bytes] = field(default_factory=dict)  # by store, its files as they were first listed for it
     shown: dict[str, bytes] = field(default_factory=dict)  # by store, its files as they were last listed for it
     held_then: dict[str, set[str]] = field(default_factory=dict)  # what each held when it was last listed
 
@@ -100,6 +102,8 @@ class Watch:
         def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             self.refresh()
             before = self.state
+            if actor and actor.has_company:
+                actor.owned |= _marked(before, actor.owner)
             answer = service(environ, start_response)
             has_changed = self.refresh()
             if actor and (mistaken := _mistaken_id(environ["PATH_INFO"], before)):
@@ -127,6 +131,7 @@ class Watch:
                 store = self.state.stores.get(path[0])
                 actor.held_then[path[0]] = {file.id for file in store.files} if store else set()
                 actor.shown[path[0]] = body if "after=" not in query else actor.shown.get(path[0], b"") + body
+                actor.looked.setdefault(path[0], body)
 
     def refresh(self) -> bool:
         """Reads the tables again if somebody wrote to them."""
@@ -158,7 +163,8 @@ class Watch:
             if self.loose[file_id] != actor.name and is_young:
                 yield f"deletes {file_id}, which {self.loose[file_id]} has uploaded today and may be about to attach"
         yield from self._doubles(actor, before, after)
-        sent = after.uploads.keys() - before.uploads.keys()
+        has_new_store = before.stores.keys() != after.stores.keys()  # with it comes what a connector brings
+        sent = set[str]() if has_new_store else after.uploads.keys() - before.uploads.keys()
         self.senders |= dict.fromkeys(sent, actor.name)
         self.loose |= dict.fromkeys(sent, actor.name)
         self.detached |= before.attached & after.uploads.keys() - after.attached
@@ -234,12 +240,10 @@ class Watch:
         return store.mark[0] == actor.owner and wanted is not None and digest in wanted.files
 
     def _doubles(self, actor: Actor, before: State, after: State) -> Iterator[str]:
-        """What is made beside what this machine has made, or was shown in this run, and is no part of its plan."""
+        """A store beside one that this machine made or joined; in a new one, a copy beside one that it was shown."""
+        keys = {wanted.name: key for key, wanted in actor.wanted.stores.items()}
         for store in after.stores.values():
-            place = (
-                actor.name,
-                store.mark[1] or next((k for k, s in actor.wanted.stores.items() if s.name == store.name), ""),
-            )
+            place = actor.name, store.mark[1] or keys.get(store.name, "")
             old = before.stores.get(store.id)
             if old is None:
                 is_replaced = actor.change_of(place[1]) == "replace"
@@ -250,10 +254,11 @@ class Watch:
             for file in store.files:
                 if old.file(file.id) or file.owner != actor.owner:
                     continue
-                self.filled.setdefault(place, set()).add(store.id)
+                if actor.change_of(place[1]) == "create":  # so the run made it, or joined it
+                    self.filled.setdefault(place, set()).add(store.id)
                 for copy in old.copies(actor.owner).get(file.key_digest, ()):
-                    is_shown = copy.id.encode() in actor.shown.get(store.id, b"")
-                    if is_shown and copy.status == "completed" and copy.id not in str(actor.plan()):
+                    is_shown = copy.id.encode() in actor.looked.get(store.id, b"")
+                    if is_shown and copy.status == "completed" and actor.change_of(place[1]) == "create":
                         yield f"attaches {file.id} beside {copy.id}, which it was shown"
 
     def _problems_of_store(self, actor: Actor, old: TrueStore, new: TrueStore | None) -> Iterator[str]:
@@ -280,7 +285,8 @@ class Watch:
                 continue
             if old.id in actor.restored and file.owner == actor.owner and not new.staying_file(file.id):
                 yield f"detaches {file.id} in the run that restores the mark of {old.name}"
-            if f"{old.id}/{file.id}" not in self.unmarked and (problem := _problem(actor, old, file, new)):
+            is_known = f"{old.id}/{file.id}" not in self.unmarked and file.id not in actor.owned
+            if is_known and (problem := _problem(actor, old, file, new)):
                 yield f"{old.name}: {problem}"
         if not actor.has_company:
             yield from _gaps(actor, old, new)
@@ -333,8 +339,9 @@ def _problem(actor: Actor, store: TrueStore, old: TrueFile, changed: TrueStore) 
     return f"{'changes' if new else 'detaches'} {old.id} ({old.filename}) of {old.owner or 'nobody'}"
 
 
-def _marked(state: State) -> set[str]:
-    return {file.id for store in state.stores.values() for file in store.files if file.owner and not file.is_leaving}
+def _marked(state: State, owner: str = "") -> set[str]:
+    files = (file for store in state.stores.values() for file in store.files if not file.is_leaving)
+    return {file.id for file in files if file.owner and file.owner in (owner or file.owner,)}
 
 
 def _gaps(actor: Actor, old: TrueStore, new: TrueStore) -> Iterator[str]:

@@ -185,7 +185,8 @@ class Director:
         for _ in range(2):  # the first may do no more than restore a mark
             if run.code != 0:
                 self._tidy(run)
-                options = replace(options, allow_gap=world.dialect.shares_chunks)  # as a refusal says
+                theirs = world.dialect.connector_files or None  # which only a connector can take out
+                options = replace(options, allow_gap=world.dialect.shares_chunks, delete_unmanaged=theirs)  # as it says
                 run = self._run(machine, "apply", "--yes", options=options)
         if run.code != 0:
             raise AssertionError(f"the end does not converge: {_why(run)}")
@@ -216,6 +217,7 @@ class Director:
     def _collect(self) -> None:
         """Nothing that runs uploaded is left, but for what somebody else took out of a store or attached."""
         watch, known, proven = self.world.watch, set[str](), set[str]()
+        self.at.pause(lambda: False, 60)  # some services list for a while what is gone
         for machine in self.world.machines:
             machine.has_company = False
             run = self._run(machine, "gc", "--suspected", "--yes")
@@ -243,9 +245,8 @@ class Director:
             for file in store.files:
                 if file.has_odd_mark:
                     self.others.set_attributes(store, file, file.plain_attributes)
-                is_in_the_way = file.owner != run.wanted.owner and (file.filename in names or store.name not in kept)
-                if is_in_the_way and not self.others.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}"):
-                    self.others.ask("DELETE", f"/vector_stores/{store.id}")  # as a connector's files go
+                if file.owner != run.wanted.owner and (file.filename in names or store.name not in kept):
+                    self.others.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}")
 
     def _run(self, machine: Machine, verb: str, *arguments: str, options: Options = PLAIN) -> Run:
         self.told.append(f"at the end: {verb}")

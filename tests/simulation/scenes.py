@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tests.simulation.dice import Dice, Scene
 from tests.simulation.dice import edit_all as _edit_all
@@ -230,13 +229,15 @@ def a_store_is_made_twice_and_loses_its_mark(dice: Dice) -> Scene:
 
 
 def one_applies_and_another_destroys(dice: Dice) -> Scene:
-    """One of them begins later, as its first answers are lost."""
-    late = (f"status=503:GET:/vector_stores:1-{dice.randrange(1, 5)}",)
+    """One begins later, as its first requests fail; or the last look of the other is slow."""
+    late = _some(f"status=503:GET:/vector_stores:1-{dice.randrange(1, 4)}", dice)
     edits = _edits(dice, "toggle_store") if dice.turn % 2 else _edit_all()
-    is_late = dice.next_of((0, 0, 1, 1))
-    destroy = Step("destroy", 1, faults=late * is_late)
-    apply = Step("apply", faults=late * (not is_late) if dice.random() < 0.7 else (), beside=True)
-    return [Step("apply"), *edits, Step("pull", 1), destroy, apply], {}
+    both = [Step("destroy", 1), Step("apply", faults=late, beside=True)]
+    if dice.turn % 4 == 0:
+        edits, slow = _edits(dice, "add_file", "add_file"), "delay=9000:GET:/vector_stores/*:1+"
+        late = (f"status=503:GET:/vector_stores:1-{dice.randrange(1, 4)}",)
+        both = [Step("destroy", 1, faults=late), Step("apply", faults=(slow,), beside=True)]
+    return [Step("apply"), *edits, Step("pull", 1), *both], {}
 
 
 def a_colleague_attaches_while_all_is_destroyed(dice: Dice) -> Scene:
@@ -250,8 +251,8 @@ def files_that_are_attached_again(dice: Dice) -> Scene:
     more = dice.choice(("", "", ",reattaches=on"))
     first = [Step("set_value", pick=12), Step("set_value", pick=dice.choice((4, 18))), Step("apply")]
     again = [Step("set_value", pick=pick) for pick in (dice.choice((4, 11)), 9, 10)]
-    stop: dict[str, Any] = {"stop": "killed", "at": dice.randrange(60, 200)} if dice.turn % 3 == 2 else {}
-    cut = [Step("pull"), Step("apply", **stop), *_edits(dice, "remove_file", "remove_file", "remove_file")]
+    stop, at = ("killed", dice.randrange(60, 200)) if dice.turn % 3 == 2 else ("", 0)
+    cut = [Step("pull"), Step("apply", stop=stop, at=at), *_edits(dice, "remove_file", "remove_file", "remove_file")]
     steps = [*first, *again, *cut, Step("apply"), *_edits(dice, "set_value"), Step("apply")]
     return steps, {"dialect": f"local,{dice.next_of(switches)}{more}"}
 
@@ -281,7 +282,8 @@ def files_that_are_declared_by_id(dice: Dice) -> Scene:
     """A person uploads by hand, and declares that; or declares what one of our documents made."""
     by_hand = [Step("declare_upload", pick=dice.randrange(100)), Step("pull"), Step("apply")]
     renamed = [*_edits(dice, "rename_declared"), Step("apply")]
-    ours = [Step("declare_ours", pick=dice.randrange(100)), Step("pull"), *_some(Step("apply"), dice)]
+    fault = dice.next_of(((), ("fails=server_error,file=*",), (), ("status=503:POST:/files",)))
+    ours = [Step("declare_ours", pick=dice.randrange(100)), Step("pull"), Step("apply", faults=fault)]
     return [*_some(Step("apply"), dice), *by_hand, *renamed, *ours, *_edit_all(), Step("apply"), Step("apply")], {}
 
 

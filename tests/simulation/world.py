@@ -133,7 +133,7 @@ class Machine(Shell):
     actor: Actor = field(init=False)
     log: RequestLog = field(init=False)
     frozen: dict[Path, bytes] = field(default_factory=dict)  # what is on its disk when it is killed
-    cut_off: bool = False  # its last apply was killed after it had written something
+    cut_off: bool = False  # its last apply was killed before an answer to what it wrote
     seed: int = 0
     owner: str = OURS
 
@@ -160,8 +160,8 @@ class Machine(Shell):
             path.unlink(missing_ok=True)
             path.touch(mode=0o600)
             path.write_bytes(content)
-        is_written = any(exchange.is_write for exchange in self.log.exchanges)
-        self.cut_off = self.cut_off or (killed.startswith("apply") and is_written)
+        is_writing = any(exchange.is_write and not exchange.status for exchange in self.log.exchanges[-1:])
+        self.cut_off = self.cut_off or (killed.startswith("apply") and is_writing)
 
     @contextmanager
     def open(self, loaded: LoadedManifest, faults: Sequence[str]) -> Iterator[JudgedSession]:
