@@ -8,6 +8,7 @@ import ipaddress
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
@@ -52,6 +53,18 @@ def pytest_configure() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     gc.set_threshold(20_000, 50, 100)  # what is collected lives to the end, and looking through it all takes time
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a wide table every run takes one row of so many, beginning with the first; the slow tests have the others."""
+    rows = Counter[str]()
+    for item in items:
+        if (wide := item.get_closest_marker("wide")) and not item.get_closest_marker("slow"):
+            table = item.nodeid.partition("[")[0]
+            if rows[table] % wide.args[0]:
+                item.add_marker("slow")
+            rows[table] += 1
 
 
 def pytest_collection_finish() -> None:

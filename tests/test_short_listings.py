@@ -114,6 +114,7 @@ UNLISTABLE = [
 ]
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("faults", "flags", "says"), SHORT)
 def test_destroy_refuses_what_is_not_listed(filled_folder: Path, faults: Any, flags: Any, says: str) -> None:
     result, before, after = run_against(filled_folder, faults, *DESTROY, *flags)
@@ -121,6 +122,7 @@ def test_destroy_refuses_what_is_not_listed(filled_folder: Path, faults: Any, fl
     assert (result.code, after) == (3, before)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("faults", "flags", "says"), SHORT)
 def test_a_store_that_left_the_manifest_stays(filled_folder: Path, faults: Any, flags: Any, says: str) -> None:
     """The rest of the plan is carried out, and the exit code says that not all of it was."""

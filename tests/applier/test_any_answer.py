@@ -103,6 +103,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(name, first, id=f"{name}-{first}", marks=marks)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("name", "first"), list(cases()))
 def test_every_change_is_accounted_for_and_the_next_run_mends_it(place: Place, name: str, first: int) -> None:
     place.back()

@@ -77,6 +77,7 @@ def undone(report: Report) -> dict[str, Status]:
     return {outcome.key: outcome.status for outcome in report.outcomes if outcome.status is not Status.DONE}
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(
     ("bad", "batches"),
     [
@@ -125,6 +126,7 @@ def test_without_batches_a_bad_file_is_alone(place: Place, workers: int) -> None
     assert (len(live(place).stores["docs"]), live(place).loose) == (63, set())
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -200,6 +202,7 @@ def test_a_store_whose_batches_cannot_be_listed_gets_its_files(place: Place) -> 
     assert report.converged
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])
 @pytest.mark.parametrize("fault", ["fails=invalid_file,file=07.md", "stuck-in-progress,file=07.md"])
 def test_a_copy_that_is_not_completed_replaces_nothing(place: Place, provider: str, fault: str) -> None:
@@ -303,6 +306,7 @@ def test_a_change_that_takes_two_steps_counts_once(place: Place) -> None:
     assert (announced.workload.changes, announced.settled) == ({"docs": 64}, {"docs": 64})
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", ["local", ALONE])
 @pytest.mark.parametrize("fault", ["status=422:POST:/vector_stores/*/file*", "status=400:POST:/files"])
 def test_the_same_answer_for_all_is_asked_for_a_few_times_and_said_once(

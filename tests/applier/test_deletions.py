@@ -92,6 +92,7 @@ def statuses(report: Report) -> set[Status]:
     return {outcome.status for outcome in report.outcomes}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("provider", "status", "words"),
     [

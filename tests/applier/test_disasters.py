@@ -41,6 +41,7 @@ def settled(place: Place) -> None:
     assert len(live(place).stores["docs"]) == 8
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("asleep_at", range(3, 20, 2))
 def test_a_machine_that_slept_goes_on_with_new_connections(place: Place, asleep_at: int) -> None:
     """Every kept connection is dead in the morning; the services have gone on."""

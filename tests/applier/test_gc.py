@@ -114,6 +114,7 @@ def attached(place: Place, file_id: str, *, others: int = 0) -> str:
         return store.id
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("others", "faults"),
     [

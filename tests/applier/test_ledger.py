@@ -106,6 +106,7 @@ def test_an_upload_is_shared_by_stores_and_given_to_none_twice() -> None:
     assert (obtain("vs_5"), ledger.withdraw("file-3", FILE)) == (("file-3", True), True)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("refused", ["1", "2", "3", "2-3", "1-2"])
 def test_an_upload_that_a_store_took_outlives_the_refusals_of_others(tmp_path: Path, refused: str) -> None:
     place = Place(tmp_path)

@@ -86,6 +86,7 @@ def test_an_old_copy_that_would_have_to_go_first_stays_in_an_outage(place: Place
     assert len(live(place).completed()) == 64 - 16
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("provider", "fault", "seconds", "batches"),
     [
@@ -119,6 +120,7 @@ def test_where_batches_cannot_be_read_the_files_are_looked_at(
     assert next(iter(place.plan().changes()), None) is None
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("batches_in_flight", [1, 8])
 @pytest.mark.parametrize("status", [404, 403, 500])
 def test_files_that_an_unreadable_batch_ignored_are_attached_one_by_one(
@@ -140,6 +142,7 @@ TWO_STORES = "version: 1\nowner: picky\nstores:\n"
 CHUNKED = "{guards: {max_replace: 100%}, chunking: {size: 400, overlap: 100}, "
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("provider", "stores", "fault", "named"),
     [

@@ -38,6 +38,7 @@ def rechunk(place: Place, manifest: str, *faults: str) -> tuple[list[Status], se
     return [outcome.status for outcome in report.outcomes], {orphan.file_id for orphan in report.orphans}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("fault", "status", "attached", "uploads"),
     [
@@ -93,6 +94,7 @@ def test_a_file_that_another_store_holds_stays_when_it_is_not_attached_again(pla
 SHARING = "service: {capabilities: {shares_chunks: true}}\n"
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("number", range(1, 5))
 @pytest.mark.parametrize("options", [Options(), Options(replace=("docs/a.md",))])
 def test_of_two_copies_of_one_text_none_stays_that_searches_do_not_find(

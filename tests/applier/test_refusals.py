@@ -137,6 +137,7 @@ def test_however_many_files_are_refused_by_name_the_others_are_attached(place: P
     assert undone(report) == dict.fromkeys(bad, Status.FAILED)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("status", [400, 403, 409, 429])
 def test_an_upload_whose_detaching_is_refused_is_no_orphan(place: Place, status: int) -> None:
     place.write({"vssync.yaml": MANIFEST, **FILES})

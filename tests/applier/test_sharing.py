@@ -159,6 +159,7 @@ def test_destroying_an_environment_spares_the_other_ones(place: Place) -> None:
     assert list(place.plan().changes()) == []
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("options", "guide", "faq"),
     [

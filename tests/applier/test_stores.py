@@ -48,6 +48,7 @@ def expired(place: Place) -> str:
     return only[1]
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("provider", ["local", "local,unsettled=9", "local,has-batches=off,lists-batches=off"])
 @pytest.mark.parametrize(
     "fault",
@@ -81,6 +82,7 @@ def test_a_store_whose_reply_was_lost_is_looked_for_and_remembered(place: Place)
     assert place.past().stores == {store_id: key for key, store_id in report.store_ids}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", ["local", "local,lists-batches=off"])
 @pytest.mark.parametrize("change", ["name: renamed", "metadata: {team: b}", "metadata: {}", "protect: true", ""])
 def test_what_an_application_adds_to_the_metadata_after_the_plan_stays(
@@ -205,6 +207,7 @@ stores:
 """
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("provider", ["local", "local,lists-batches=off"])
 @pytest.mark.parametrize("change", ["", "0.md", "vssync.yaml"])
 @pytest.mark.parametrize("is_for_good", [False, True])

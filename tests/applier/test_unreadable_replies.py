@@ -57,6 +57,7 @@ def creating() -> Iterator[Any]:
                 yield pytest.param(write, body, acts, id=f"{write}-{body!s:.40}-{acts}", marks=marks)
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(("write", "body", "acts"), list(creating()))
 def test_a_creating_write_is_looked_into(tmp_path: Path, write: str, body: Any, acts: bool) -> None:
     method, path, batches = CREATING[write]
@@ -75,6 +76,7 @@ def test_a_creating_write_is_looked_into(tmp_path: Path, write: str, body: Any, 
     assert place.gc() == ()
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("acts", [True, False])
 @pytest.mark.parametrize("body", BODIES, ids=str)
 def test_attributes_are_looked_at_and_what_is_not_there_is_unknown(tmp_path: Path, body: Any, acts: bool) -> None:

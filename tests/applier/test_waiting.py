@@ -132,6 +132,7 @@ def test_what_stands_still_is_given_up() -> None:
     assert 60 < sum(waits) < 75
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])
 @pytest.mark.parametrize("fault", ["stuck-in-progress", "stuck-in-progress,file=0*.md"])
 def test_many_files_that_hang_take_no_longer_than_one(place: Place, provider: str, fault: str) -> None:

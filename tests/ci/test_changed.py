@@ -54,6 +54,7 @@ def touched_by(repository: Repository, base: str) -> set[str]:
     return {each.path[6] for each in result.touched}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("files", "touched"),
     [

@@ -200,6 +200,7 @@ SCENARIOS: dict[str, tuple[tuple[Step, ...], set[str]]] = {
 }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("steps", "expected"), SCENARIOS.values(), ids=SCENARIOS)
 def test_what_git_explains(tmp_path: Path, steps: tuple[Step, ...], expected: set[str]) -> None:
     assert play(Repository(tmp_path, FILES), steps) == expected

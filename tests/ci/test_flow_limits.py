@@ -91,6 +91,7 @@ def test_a_rate_limit_is_an_error_that_says_when_it_ends(make: MakeProject, path
     assert project.review(7).code == 0
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("path", "status"),
     [("pulls/7$", 500), *((f"issues/7/{name}", status) for name in ("labels", "events") for status in (500, 200))],
@@ -354,6 +355,7 @@ def test_an_apply_that_one_manifest_holds_back_says_that_nothing_was_written(mak
         assert "Nothing was written." in text
 
 
+@pytest.mark.wide(3)
 @BOTH
 @pytest.mark.parametrize("paths", [(), ("vssync.yaml",), (".",)])
 def test_the_last_manifest_that_goes_is_told_and_ends_well(

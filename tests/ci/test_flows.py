@@ -88,6 +88,7 @@ def label_cases() -> Iterator[Any]:
             yield pytest.param(fake, *values, id=f"{name}-{fake.__name__}", marks=marks)
 
 
+@pytest.mark.wide(5)
 @pytest.mark.parametrize(("fake", "steps", "code", "says"), list(label_cases()))
 def test_a_label_raises_a_limit_before_the_merge_and_after_it(
     make: MakeProject, fake: type[FakeGitHub | FakeGitLab], steps: tuple[Step, ...], code: int, says: str
@@ -168,6 +169,7 @@ MERGED: dict[str, tuple[tuple[Step, ...], int]] = {
 }
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("steps", "deleted"), MERGED.values(), ids=MERGED)
 def test_what_was_merged_is_applied(make: MakeProject, steps: tuple[Step, ...], deleted: int) -> None:
     """Though only the last of the jobs runs, which knows no more than the commit before the last one."""

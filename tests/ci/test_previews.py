@@ -260,6 +260,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("manifest", "says"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_preview_of_its_own_is_refused(project: Previews, manifest: str, says: str) -> None:
     others = project.live_stores()

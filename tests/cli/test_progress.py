@@ -208,6 +208,7 @@ stores:
 """
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(
     "faults",
     [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,12 @@ from click.testing import CliRunner
 
 from tests.cli.test_commands import vssync
 from tests.simulation.truth import read_state
+from tests.support import ENDPOINT, Clock
+from vssync.api.connect import connect
 from vssync.cli.main import cli
 from vssync.errors import Refused, VssyncError
+from vssync.local.app import open_service
+from vssync.local.transport import LocalTransport
 
 MANIFEST = "version: 1\nowner: kb\nstores: {docs: {files: [{path: '*.md'}]}}\n"
 
@@ -62,19 +68,26 @@ READING = (
 
 
 def test_nothing_live_is_changed(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While an edited file and a new one are there to be written about."""
+    """While an edited file, a new one and an orphan are there to be written about."""
     monkeypatch.chdir(checkout)
     monkeypatch.setenv("VSSYNC_STATE_DIR", str(checkout.parent / "state"))
     database = checkout / ".vssync/local/service.db"
     CliRunner().invoke(cli, ["apply", "--yes"], standalone_mode=False)
     for name in ("a.md", "b.md"):
         (checkout / name).write_text("edited text\n")
-    before = read_state(database, 0)
-    assert [len(store.files) for store in before.stores.values()] == [1]
+    with open_service(database.parent, clock=lambda: time.time() - 3 * 86_400) as service:
+        client = connect(ENDPOINT, auth=None, clock=Clock(), workers=1, transport=LocalTransport(service))
+        client.upload_file(io.BytesIO(b"edited text\n"), "a.md")
+        client.close()
+    before, told = read_state(database, 0), ""
+    assert ([len(store.files) for store in before.stores.values()], len(before.uploads)) == ([1], 2)
     for command in READING:
         end = CliRunner().invoke(cli, command.split(), standalone_mode=False)
         assert end.exception is None or isinstance(end.exception, Refused), command
         assert read_state(database, 0) == before, command
+        told += end.output
+    assert "1 to add" in told
+    assert "1 orphan" in told
 
 
 def test_show_creates_nothing(checkout: Path) -> None:

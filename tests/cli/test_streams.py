@@ -39,6 +39,7 @@ def test_a_reader_that_leaves_changes_nothing(folder: Path, left: int, command: 
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("streams", "code", "said"),
     [

@@ -132,6 +132,7 @@ def test_scenarios_render_themselves(scenario: Path, tmp_path: Path) -> None:
     renders_itself(tmp_path / "work", None)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("manifest", "env", "stores", "files"), LOCAL)
 def test_it_converges_and_answers(examples: Path, manifest: str, env: str | None, stores: int, files: int) -> None:
     settings = Settings(manifest=str(examples / manifest), env=env, workers=1)

@@ -48,6 +48,7 @@ def test_the_embedded_service_is_well(tmp_path: Path) -> None:
     assert (diagnosis.capabilities, diagnosis.left, kinds(findings)) == (USUAL, False, {})
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("provider", "warned"),
     [(name, {"list batches": "warning"}) for name in ("openai", "azure", "compatible", "oci")],

@@ -76,6 +76,7 @@ def masked(evidence: str) -> dict[str, Any]:
     return {**found, "date": "", "seconds": sorted(found["seconds"])}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("spoken", ["local", "openai", "oci", "compatible,stale-filters=off,shares-chunks=off"])
 def test_evidence_is_whole_and_short_enough_for_an_issue(tmp_path: Path, spoken: str) -> None:
     first, second = (gathered(tmp_path / name, unchanged, spoken) for name in ("a", "b"))
@@ -175,6 +176,7 @@ def all_texts(name: str, value: object, secret: str) -> object:
 SECRET_IDS = "local,store-ids=ocid1.vectorstore.oc1..plantedstore,file-ids=ocid1.acmecorp.,batch-ids=vectors.acmecorp."
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(
     ("change", "spoken"),
     [

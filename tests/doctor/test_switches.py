@@ -85,6 +85,7 @@ def by_name(spoken: str) -> list[str]:
     return sorted(spoken.split(","))
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("spoken", MIXES)
 def test_switches_that_are_on_together_are_printed(tmp_path: Path, spoken: str) -> None:
     printed, is_clean = seen(tmp_path, spoken)

@@ -39,6 +39,7 @@ LIKE_OGX = {
 }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("provider", "spoken", "differing"),
     [
@@ -321,6 +322,7 @@ def test_what_is_usual_for_a_provider_is_not_worth_a_line() -> None:
     assert "shares_chunks: false" in capabilities_snippet(USUAL, {}, usual)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("fault", "topic", "unknown"),
     [
@@ -356,6 +358,7 @@ class Bent(httpx.BaseTransport):
         return httpx.Response(200, json=self.value) if is_bent else response
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(
     "value", [None, [], {}, {"data": None}, {"data": [{}]}, {"data": [{"id": 1, "attributes": []}]}]
 )

@@ -253,6 +253,7 @@ def test_no_folder_is_made_behind_a_link(tmp_path: Path) -> None:
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("names", [("index.md", "index.md"), ("site__a.md", "site__b.md")])
 @pytest.mark.parametrize(
     ("faults", "local", "by_id"),

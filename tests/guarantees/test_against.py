@@ -198,6 +198,7 @@ def test_it_lists_what_a_plan_would_list_after_an_apply_of_many(pair: tuple[dict
     assert_law(pair)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.name)
 def test_it_holds_between_the_states_of_each_scenario(scenario: Path, tmp_path: Path) -> None:
     states = sorted(path for path in scenario.iterdir() if path.is_dir())

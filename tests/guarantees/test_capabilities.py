@@ -71,6 +71,7 @@ def unmanaged_count(plan: Plan) -> int:
     return sum(note.count for store in plan.stores for note in store.notes if note.kind is NoteKind.UNMANAGED)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("stated", "spoken", "faults", "unneeded"),
     [
@@ -96,6 +97,7 @@ def test_a_way_round_is_found_and_not_tried_first_where_it_is_stated(
     assert vain == []
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("spoken", ["local", "local,stale-filters=on", "local,has-batches=off,lists-batches=off"])
 @pytest.mark.parametrize("faults", [(), ("status=400:POST:/vector_stores/*/search",), ("status=501:POST:/**/search",)])
 def test_finding_out_about_searches_leaves_every_mark_as_it_was(

@@ -84,6 +84,7 @@ def test_what_is_counted_and_not_listed_may_go_where_that_many_are_allowed(
             assert session.client.list_stores() == ()
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("metadata", "others", "refused"),
     [({}, 0, True), ({}, 1, True), ({}, 2, False), ({"vssync_owner": "v1;other;docs;99082e42cea6dbd2"}, 0, False)],

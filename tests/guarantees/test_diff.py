@@ -31,6 +31,7 @@ def compared(left: World, right: World) -> StoreDiff:
     return store
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("spoken", PROVIDERS)
 def test_a_promotion_to_another_service(tmp_path: Path, spoken: str) -> None:
     with (

@@ -76,6 +76,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("name", "value", "keys"),
     [

@@ -67,6 +67,7 @@ CHANGES: dict[str, Callable[[Shelf], object]] = {
 }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("capabilities", SINGLY)
 def test_as_many_requests_are_made_as_were_said(tmp_path: Path, capabilities: str) -> None:
     with service_of(tmp_path, "compatible", Clock()) as service, serving(service) as url:

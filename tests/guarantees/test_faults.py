@@ -108,6 +108,7 @@ def assert_settled(folder: Path, clock: Clock, provider: str = "local") -> None:
         assert {file.status for file in files} == {FileStatus.COMPLETED}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("fault", CONVERGES)
 def test_one_apply_under_a_fault_converges(folder: Path, fault: str) -> None:
     clock = Clock()
@@ -120,6 +121,7 @@ def test_one_apply_under_a_fault_converges(folder: Path, fault: str) -> None:
     assert_settled(folder, clock)
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(
     "provider",
     [

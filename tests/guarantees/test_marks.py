@@ -98,6 +98,7 @@ def test_another_manifest_of_the_same_name_deletes_nothing(folder: Path, targets
         assert recorder.writes == []
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("mark", ["v2;marks;newer", "v1;marks", "x" * 512, 7, True])
 def test_one_odd_mark_holds_up_one_file(folder: Path, mark: str | int) -> None:
     with open_test_session(folder) as (session, _):

@@ -8,7 +8,9 @@ exit code 4; or it came before the last request, which writes the stamp, as if i
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from vssync.commands.destroy import plan_destruction
 from vssync.commands.gc import delete_orphans, find_orphans
 from vssync.commands.plan import make_plan_now
 from vssync.commands.session import Session
-from vssync.local.app import Service, open_service
+from vssync.local.app import open_service
 from vssync.local.transport import LocalTransport
 from vssync.model.plan import Options, Plan
 from vssync.model.report import Report
@@ -35,6 +37,7 @@ from vssync.model.report import Report
 HAND_BACK = "version: 1\nowner: shared\nstores: {docs: {removed: keep}}\n"
 PLAIN = Options()
 Act = Callable[[], Report | None]
+Prepared = Callable[[str], AbstractContextManager[tuple[Machine, Machine]]]
 
 
 def plan_to_apply(session: Session, options: Options) -> Plan:
@@ -235,21 +238,42 @@ def cases() -> Iterator[Any]:
         yield pytest.param(*point, marks=[] if point in QUICK_POINTS else [pytest.mark.slow])
 
 
-def make_machines(service: Service, folder: Path, clock: Clock, run: Run) -> tuple[Machine, Machine]:
-    first, second = (
-        Machine(folder / name, service, clock, commit * 40, run.options)
-        for name, commit in (("first", "a"), ("second", "b"))
-    )
-    run.prepare(first, second)
-    return first, second
+@contextmanager
+def open_machines(folder: Path, run: Run, clock: Clock) -> Iterator[tuple[Machine, Machine]]:
+    with open_service(folder / "live", clock=clock.monotonic) as service:
+        yield (
+            Machine(folder / "first", service, clock, "a" * 40, run.options),
+            Machine(folder / "second", service, clock, "b" * 40, run.options),
+        )
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Opens the two machines of a kind of run as they are when it begins, at the same place each time."""
+    base = tmp_path_factory.mktemp("meetings")
+    clocks: dict[str, float] = {}
+
+    @contextmanager
+    def machines(name: str) -> Iterator[tuple[Machine, Machine]]:
+        run, folder, clock = RUNS[name], base / "here", Clock()
+        shutil.rmtree(folder, ignore_errors=True)
+        if name not in clocks:
+            with open_machines(folder, run, clock) as both:
+                run.prepare(*both)
+            clocks[name] = clock.now
+            folder.rename(base / name)
+        shutil.copytree(base / name, folder)
+        with open_machines(folder, run, Clock(clocks[name])) as both:
+            yield both
+
+    return machines
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_every_request_is_a_point(tmp_path: Path, name: str) -> None:
-    run, clock = RUNS[name], Clock()
-    with open_service(tmp_path / "live", clock=clock.monotonic) as service:
-        first, _ = make_machines(service, tmp_path, clock, run)
-        meeting = Meeting(LocalTransport(service))
+def test_every_request_is_a_point(prepared: Prepared, name: str) -> None:
+    run = RUNS[name]
+    with prepared(name) as (first, _):
+        meeting = Meeting(LocalTransport(first.service))
         with first.session(meeting) as session:
             planned = run.plan(session, run.options)
             meeting.paths.clear()
@@ -258,18 +282,17 @@ def test_every_request_is_a_point(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "other_name", "number"), list(cases()))
-def test_what_is_reported_is_true(tmp_path: Path, name: str, other_name: str, number: int) -> None:
-    run, other, clock = RUNS[name], OTHERS[other_name], Clock()
+def test_what_is_reported_is_true(prepared: Prepared, name: str, other_name: str, number: int) -> None:
+    run, other = RUNS[name], OTHERS[other_name]
     met: list[tuple[Report | None, bool]] = []  # the other's report, and whether all was as it wants then
 
     def meet() -> None:
         other_report = (act or other.act(two, run.options))()
         met.append((other_report, other.is_done(second)))
 
-    with open_service(tmp_path / "live", clock=clock.monotonic) as service:
-        first, second = make_machines(service, tmp_path, clock, run)
+    with prepared(name) as (first, second):
         second.write(other.manifest, **other.files)
-        meeting = Meeting(LocalTransport(service))
+        meeting = Meeting(LocalTransport(first.service))
         with first.session(meeting) as one, second.session() as two:
             planned = run.plan(one, run.options)
             act = None if other.late else other.act(two, run.options)
@@ -287,13 +310,12 @@ def test_what_is_reported_is_true(tmp_path: Path, name: str, other_name: str, nu
             assert (first.apply().converged, run.is_done(first)) == (True, True)
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("number", range(1, RUNS["apply"].requests))
-def test_a_store_that_goes_during_an_apply_is_said_to_be_gone(tmp_path: Path, number: int) -> None:
+def test_a_store_that_goes_during_an_apply_is_said_to_be_gone(prepared: Prepared, number: int) -> None:
     """Beside what its files were answered, which is only that the store does not exist."""
-    clock = Clock()
-    with open_service(tmp_path / "live", clock=clock.monotonic) as service:
-        first, second = make_machines(service, tmp_path, clock, RUNS["apply"])
-        meeting = Meeting(LocalTransport(service))
+    with prepared("apply") as (first, second):
+        meeting = Meeting(LocalTransport(first.service))
         with first.session(meeting) as one, second.session() as two:
             planned = make_plan_now(one, PLAIN)
             meeting.seen.clear()
@@ -306,11 +328,9 @@ def test_a_store_that_goes_during_an_apply_is_said_to_be_gone(tmp_path: Path, nu
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_file_that_came_after_the_plan_keeps_a_store(tmp_path: Path, number: int) -> None:
-    clock = Clock()
-    with open_service(tmp_path / "live", clock=clock.monotonic) as service:
-        first, second = make_machines(service, tmp_path, clock, RUNS["destroy"])
-        meeting = Meeting(LocalTransport(service))
+def test_a_file_that_came_after_the_plan_keeps_a_store(prepared: Prepared, number: int) -> None:
+    with prepared("destroy") as (first, second):
+        meeting = Meeting(LocalTransport(first.service))
         with first.session(meeting) as one, second.session() as two:
             planned = plan_destruction(one)
             meeting.seen.clear()
@@ -322,11 +342,9 @@ def test_a_file_that_came_after_the_plan_keeps_a_store(tmp_path: Path, number: i
         assert [file.filename for file in store.files if not file.mark] == ["theirs.md"]
 
 
-def test_a_stamp_of_another_commit_stays(tmp_path: Path) -> None:
+def test_a_stamp_of_another_commit_stays(prepared: Prepared) -> None:
     """CI takes it for the commit that the store agreed with."""
-    clock = Clock()
-    with open_service(tmp_path / "live", clock=clock.monotonic) as service:
-        first, second = make_machines(service, tmp_path, clock, RUNS["apply"])
+    with prepared("apply") as (first, second):
         second.write(d="d\n")
         with first.session() as one:
             planned = make_plan_now(one, PLAIN)
@@ -342,16 +360,14 @@ THREE = [(number, inner) for number in range(1, 16, 3) for inner in range(1, 16,
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "inner"), THREE)
-def test_three_machines_at_once(tmp_path: Path, number: int, inner: int) -> None:
+def test_three_machines_at_once(prepared: Prepared, number: int, inner: int) -> None:
     """The second applies another commit at a request of the first one's apply, and the third destroys at one of its."""
-    clock = Clock()
     reports: list[Report | None] = []
-    with open_service(tmp_path / "live", clock=clock.monotonic) as service:
-        first, second = make_machines(service, tmp_path, clock, RUNS["apply"])
-        third = Machine(tmp_path / "third", service, clock)
+    with prepared("apply") as (first, second):
+        third = Machine(first.folder.parent / "third", first.service, first.clock)
         third.write(a="old\n")
         second.write(a="second\n", d="d\n")
-        meetings = Meeting(LocalTransport(service)), Meeting(LocalTransport(service))
+        meetings = Meeting(LocalTransport(first.service)), Meeting(LocalTransport(first.service))
         with first.session(meetings[0]) as one, second.session(meetings[1]) as two, third.session() as three:
             planned = make_plan_now(one, PLAIN)
 

@@ -55,6 +55,7 @@ def converge(folder: Path, clock: Clock) -> int:
     return sum(len(store.files) for store in plan.stores)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("provider", "spoken", "capabilities"),
     [

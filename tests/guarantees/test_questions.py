@@ -67,6 +67,7 @@ def asked(session: Session, *keys: str) -> QuestionReport:
     return ask_stores(session, keys or stores_with_questions(session.loaded.desired), AskProgress())
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("spoken", ["local", "openai", "oci", "azure", "compatible", "local,own-hit-ids=on"])
 def test_every_dialect_answers(tmp_path: Path, spoken: str) -> None:
     with closing(World(tmp_path, spoken)) as world:

@@ -129,6 +129,7 @@ def assert_given_up(owner: Owner, before: LiveStore, files: dict[str, LiveFile])
     }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("owner", ["local"], indirect=True)
 @pytest.mark.parametrize("at", range(1, 5))
 def test_giving_up_goes_on_where_it_was_interrupted(owner: Owner, at: int) -> None:
@@ -166,6 +167,7 @@ def test_another_manifest_takes_over_what_was_given_up_without_an_upload(owner: 
     assert not find_convergence(planned).reached
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("removed", ["delete", "keep"])
 def test_of_an_external_store_only_what_is_ours_goes(owner: Owner, removed: str) -> None:
     with owner.work() as work:

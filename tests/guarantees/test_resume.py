@@ -58,6 +58,7 @@ def apply_saved(folder: Path, clock: Clock, saved: Plan, *faults: str) -> tuple[
         return apply_plan(session, fresh, Silent()), already_applied(saved, fresh)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(
     ("before", "options", "fault"),
     [

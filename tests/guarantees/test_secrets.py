@@ -212,6 +212,7 @@ def test_no_refusal_shows_what_it_refuses(
     assert [proof for proof in proofs if proof in printed] == []
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("status", [301, 401, 403, 422, 500])
 @pytest.mark.parametrize("fake", [FakeGitHub, FakeGitLab])
 def test_no_job_shows_its_token(

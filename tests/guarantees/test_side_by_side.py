@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -95,13 +94,22 @@ def cases() -> Iterator[Any]:
         yield pytest.param(*case, marks=[] if case in QUICK else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize(("wrong", "number", "workers"), list(cases()))
-def test_what_is_safe_one_by_one_is_safe_side_by_side(tmp_path: Path, wrong: str, number: int, workers: int) -> None:
-    place = Place(tmp_path, batches_in_flight=(2, 8)[number % 2])
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A store that is right, and files that have changed since."""
+    place = Place(tmp_path_factory.mktemp("edited"))
     place.write({"vssync.yaml": MANIFEST, **{f"{n}.md": f"# {n}\n" for n in range(14)}})
-    assert place.apply(workers=workers).converged
-    edited: dict[str, str | None] = {f"{n}.md": f"# {n}, better\n" for n in range(0, 14, 2)}
-    place.write({**edited, "3.md": None, "5.md": None, **{f"new-{n}.md": f"# new {n}\n" for n in range(8)}})
+    assert place.apply().converged
+    better: dict[str, str | None] = {f"{n}.md": f"# {n}, better\n" for n in range(0, 14, 2)}
+    place.write({**better, "3.md": None, "5.md": None, **{f"new-{n}.md": f"# new {n}\n" for n in range(8)}})
+    place.save()
+    return place
+
+
+@pytest.mark.parametrize(("wrong", "number", "workers"), list(cases()))
+def test_what_is_safe_one_by_one_is_safe_side_by_side(edited: Place, wrong: str, number: int, workers: int) -> None:
+    place = replace(edited, batches_in_flight=(2, 8)[number % 2])
+    place.back()
     watched = Watched(place, wrong)
 
     def watch(inner: httpx.BaseTransport) -> Watched:

@@ -89,7 +89,7 @@ def ideal_requests(tmp_path_factory: pytest.TempPathFactory) -> int:
     return calls
 
 
-SOON, ALL = 2, 200  # seeds of every run of the tests; the slow ones have the others
+SOON, ALL = 1, 100  # seeds of every run of the tests; the slow ones have the others
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def run_with(tree: Path, mutant: Mutant, module: str, *arguments: str) -> tuple[
 
 def first_failure(tree: Path, mutant: Mutant) -> str:
     """The first test that fails with the bug in; empty when none does."""
-    code, output = run_with(tree, mutant, "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests)
+    options = ("-q", "-x", "-p", "no:cacheprovider", "-m", "not live and (not slow or wide)")
+    code, output = run_with(tree, mutant, "pytest", *options, *mutant.tests)
     failures = (re.match(r"(?:FAILED|ERROR) tests/([^ \[]+)", line) for line in output.splitlines())
     return next((match[1] for match in failures if match), f"the tests ended with code {code}") if code else ""
 
@@ -79,10 +80,9 @@ def first_seed(tree: Path, mutant: Mutant, seeds: int, known: str) -> str:
     if match := re.fullmatch(r"seed (\d+)", known):
         groups.insert(0, ("--seeds=1", f"--first={match[1]}"))
     for group in groups:
-        code, output = run_with(tree, mutant, "tests.simulation", *group, "--no-shrink")
-        if code:
-            found = re.search(r"^The history of seed (\d+) fails", output, re.MULTILINE)
-            return f"seed {found[1]}" if found else output.strip().splitlines()[-1][:60]
+        _, output = run_with(tree, mutant, "tests.simulation", *group, "--no-shrink")
+        if found := re.search(r"^The history of seed (\d+) fails", output, re.MULTILINE):
+            return f"seed {found[1]}"
     return ""
 
 

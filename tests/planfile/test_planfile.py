@@ -216,6 +216,7 @@ def leaves(it: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | in
         yield from leaves(each, (*path, step))
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("wrong", [None, 7, -1.5, True, "x", [], {}, [["x"]]], ids=repr)
 def test_any_field_may_be_edited_and_nothing_but_a_plan_or_an_error_comes_of_it(wrong: Any) -> None:
     made = builders.everything(unwanted=2)

@@ -50,6 +50,7 @@ def sections(shown: str) -> dict[str, ElementTree.Element]:
     return {text_of(heading): part for part in parts if (heading := part.find("h2")) is not None}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("name", SAMPLE_PLANS)
 def test_a_full_page_names_every_object_with_its_reason(name: str) -> None:
     made = SAMPLE_PLANS[name]()

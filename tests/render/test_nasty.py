@@ -273,6 +273,7 @@ def test_json_is_harmless_and_means_what_it_did(name: str) -> None:
         assert name == "gitlab" or text in set(strings(json.loads(shown)))
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("view", [View(), View(full=True)], ids=["usual", "full"])
 @pytest.mark.parametrize("name", HTML)
 def test_html_holds_foreign_text_as_text_only(name: str, view: View) -> None:
@@ -293,6 +294,7 @@ def strings(it: object) -> Iterator[str]:
         yield from (text for each in it for text in strings(each))
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("name", MARKDOWN)
 def test_markdown_holds_foreign_text_in_code_only(name: str) -> None:
     for text in HOSTILE:

@@ -40,6 +40,7 @@ def all_readable(project: Project, end: End) -> tuple[int, str]:
     return end.code, "\n".join([end.log, end.error, end.summary, end.outputs, *project.comments(7)])
 
 
+@pytest.mark.wide(3)
 @FORK_OR_NOT
 @pytest.mark.parametrize(
     "manifest",

@@ -83,6 +83,7 @@ def test_the_deployment_is_that_of_the_environment() -> None:
     assert run == f"apply --deployment {JOBS['apply']['environment']}"
 
 
+@pytest.mark.jq
 def test_no_program_of_the_checkout_is_run_and_words_are_only_words(tmp_path: Path) -> None:
     """Python's `-m` looks into the folder it is started in first; the credential is in the environment by then."""
     runner = Runner(tmp_path)

@@ -44,6 +44,7 @@ def test_every_job_that_fails_is_told(path: Path) -> None:
     assert loaded(path)["name"] == path.stem  # which the script is told by
 
 
+@pytest.mark.jq
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 @pytest.mark.parametrize(
     ("issue", "path"),

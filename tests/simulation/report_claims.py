@@ -290,7 +290,7 @@ def check_held(claim: Claim, case: Case) -> str:
     """A store holds each, or its mark did not say that it is an upload of ours."""
     if claim.name == "HeldUpload.file_id":
         files = [file for store in case.run.before.stores.values() for file in store.files if file.id == claim.value]
-        is_ours = any(file.mark_parts[6:7] == ["u"] for file in files)
+        is_ours = any(file.owner == case.wanted.owner and file.mark_parts[6] == "u" for file in files)
         is_kept = claim.value in case.run.after.attached or (files and not is_ours)
         return "" if is_kept else "no store holds it"
     return differs(len({upload["file_id"] for upload in claim.value}), len(claim.value))

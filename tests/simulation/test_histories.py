@@ -15,7 +15,7 @@ from tests.simulation.shrink import shrink
 # A run that is killed while it waits for its threads is killed once more as that wait is closed: nobody can catch it.
 _CLOSING = "Exception ignored in. <generator object as_completed"
 pytestmark = pytest.mark.filterwarnings(f"ignore:{_CLOSING}:pytest.PytestUnraisableExceptionWarning")
-SOON, A_TIME, ALL = 20, 20, 1_000  # seeds of every run of the tests, those of one test, and all of the slow ones
+SOON, A_TIME, ALL = 10, 10, 1_000  # seeds of every run of the tests, those of one test, and all of the slow ones
 FOUND = {  # what histories found, as they were shrunk
     "a saved plan with a capability that is stated as false": History(
         seed=11, dialect="local,garbles-names=on", steps=(Step("plan --out"), Step("apply PLAN"))
@@ -69,7 +69,7 @@ def test_whenever_a_run_is_stopped_the_next_one_ends_it(stop: str, first: int) -
 
 
 @pytest.mark.parametrize(
-    "first", [pytest.param(first, marks=[] if first < 4 else [pytest.mark.slow]) for first in range(0, 50, 2)]
+    "first", [pytest.param(first, marks=[] if first < 2 else [pytest.mark.slow]) for first in range(0, 50, 2)]
 )
 def test_a_seed_gives_the_same_requests_to_the_byte(tmp_path: Path, first: int) -> None:
     for seed in (first, first + 1):

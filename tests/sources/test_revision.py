@@ -49,6 +49,7 @@ FILES = {"docs/a.md": PAGE, "docs/b.md": "# B\n", "docs/c.md": "---\ntitle: C\n-
 ATTRIBUTES = MANIFEST.replace("{files", "{attributes: {title: {from: [front_matter, heading]}}, files")
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("manifest", "files", "expected"),
     [

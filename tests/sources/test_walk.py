@@ -380,6 +380,7 @@ def in_locale(variables: dict[str, str]) -> dict[str, str]:
     return others | variables
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("locale", ["POSIX", "latin_1"])
 def test_names_are_utf_8_in_any_locale(tmp_path: Path, latin_1: dict[str, str], locale: str) -> None:
     """A plan in another locale than that of the apply finds nothing to do."""

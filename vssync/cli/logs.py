@@ -16,7 +16,6 @@ import click
 from vssync.cli import events
 from vssync.cli.events import EventFormatter, EventHandler, event_stream
 from vssync.cli.help import FILE, OUTPUT, Choice, option
-from vssync.files import open_output
 from vssync.text import escape_control
 
 _LOGGER = logging.getLogger("vssync")
@@ -35,6 +34,8 @@ class _FileHandler(logging.FileHandler):
 
     def _open(self) -> TextIOWrapper:
         """Only for its owner, since it holds names of files and stores."""
+        from vssync.files import open_output
+
         return open(self.baseFilename, "a", encoding="utf-8", opener=open_output)
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's

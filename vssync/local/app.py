@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +17,9 @@ import falcon
 from vssync.local import files, ingestion, queries, responses, rules, search, store_files, stores
 from vssync.local.connections import resetting_after_errors
 from vssync.local.database import Database
-from vssync.local.dialects import LocalOptions
+from vssync.local.dialects import Dialect, LocalOptions
 from vssync.local.errors import ApiError
-from vssync.local.gateway import Gateway, register_errors, write_json
+from vssync.local.gateway import ENGINE_KEY, Gateway, register_errors, write_json
 from vssync.local.queries import OVERRIDES_KEY, Engine, PageLimits, PageRequest, Transaction, normal_ingestion
 from vssync.local.requests import (
     RequestReader,
@@ -77,22 +77,24 @@ ROUTES = (
 )
 
 
-def create_app(engine: Engine) -> falcon.App[Any, Any]:
-    dialect = engine.options.dialect
-    app: falcon.App[Any, Any] = falcon.App(middleware=[Gateway(engine)])
+@lru_cache(maxsize=64)  # compiling the routes takes as long as some requests, and a service may be opened often
+def create_app(dialect: Dialect) -> falcon.App[Any, Any]:
+    """The application of all services of a dialect: a request says by `ENGINE_KEY` whose it is."""
+    app: falcon.App[Any, Any] = falcon.App(middleware=[Gateway()])
     paths = dict.fromkeys(route.path for route in ROUTES if dialect.has_batches or "/file_batches" not in route.path)
     for path in paths:  # the framework looks for a responder for each method under these names
         routes = [route for route in ROUTES if route.path == path]
-        responders = {f"on_{route.method.lower()}": make_responder(engine, route) for route in routes}
+        responders = {f"on_{route.method.lower()}": make_responder(route) for route in routes}
         app.add_route(path, SimpleNamespace(**responders))
-    register_errors(app, dialect.errors, paths, engine.database.path)
+    register_errors(app, paths)
     return app
 
 
-def make_responder(engine: Engine, route: Route) -> Callable[..., None]:
+def make_responder(route: Route) -> Callable[..., None]:
     is_query = route.method == "GET" or route.handler in (search.search_store, responses.create_response)
 
     def respond(req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        engine: Engine = req.env[ENGINE_KEY]
         with route.read_input(req, engine) as arguments:
             for store_id in stores_read(route, ids, arguments):
                 require_settled(engine, store_id)
@@ -186,15 +188,15 @@ class Service(AbstractContextManager["Service"]):
 
     def __init__(self, folder: Path, clock: Callable[[], float], options: LocalOptions, *, create: bool):
         self._database = Database(folder, create=create)
-        engine = Engine(self._database, clock, options)
+        self._engine = Engine(self._database, clock, options)
         if options.dialect.drops_batches:
-            with engine.transaction(writes=True) as tx:
+            with self._engine.transaction(writes=True) as tx:
                 store_files.drop_unfinished(tx)
-        app: WSGIApplication = create_app(engine)
+        app: WSGIApplication = create_app(options.dialect)
         self._app = resetting_after_errors(app) if options.dialect.resets_after_errors else app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._app(environ, start_response)
+        return self._app(environ | {ENGINE_KEY: self._engine}, start_response)
 
     def close(self) -> None:
         """Requests under way end; later ones fail."""

@@ -26,7 +26,8 @@ from vssync.local.dialects import ErrorStyle
 from vssync.local.errors import REFUSAL_KEY, ApiError, LocalDataError
 from vssync.local.queries import Engine
 
-ERROR_SHAPE_KEY = "vssync.error_shape"  # in the WSGI environment: which of the nine shapes an error is written in
+ENGINE_KEY = "vssync.engine"  # in the WSGI environment: whose request it is
+ERROR_SHAPE_KEY = "vssync.error_shape"  # likewise: which of the nine shapes an error is written in
 CONTROL_PATH = "/20231130/openai/v1"
 DATA_PATH = "/openai/v1"
 FIELD_LIST = 7  # the shape that comes with the status 422
@@ -44,12 +45,9 @@ class OciAddress(StrEnum):
 class Gateway:
     """Middleware of the application."""
 
-    def __init__(self, engine: Engine):
-        self._engine = engine
-
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         """Raises ApiError for what must not come in; afterwards every path begins with `/v1`."""
-        options = self._engine.options
+        options = req.env[ENGINE_KEY].options
         req.context.address = find_address(req.path, req.host) if options.dialect.split else OciAddress.BOTH
         if refusal := req.env.get(REFUSAL_KEY):
             raise refusal
@@ -89,10 +87,11 @@ class Gateway:
             raise ApiError(404, f"There is nothing at {req.path}.", code="not_found")
         req.path = f"/v1{path}"
 
-    def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
+    def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: Any, _succeeded: bool) -> None:
         """The date is the service's own, so that clients measure ages by one clock."""
-        is_oci = self._engine.options.dialect.errors is ErrorStyle.OCI
-        resp.set_header("date", http_date(int(self._engine.clock())))
+        engine: Engine = req.env[ENGINE_KEY]
+        is_oci = engine.options.dialect.errors is ErrorStyle.OCI
+        resp.set_header("date", http_date(int(engine.clock())))
         resp.set_header("opc-request-id" if is_oci else "x-request-id", f"req_{secrets.token_hex(16)}")
 
 
@@ -186,14 +185,13 @@ def write_json(resp: falcon.Response, body: Any) -> None:
     resp.data = json.dumps(body).encode()
 
 
-def register_errors(app: falcon.App[Any, Any], style: ErrorStyle, paths: Iterable[str], data: Path) -> None:
-    """Without these, the framework would answer in its own shape.
-
-    A 404 for an unknown path names `paths`, an error of the database its file `data`.
-    """
+def register_errors(app: falcon.App[Any, Any], paths: Iterable[str]) -> None:
+    """Without these, the framework would answer in its own shape. A 404 for an unknown path names `paths`."""
 
     def write_error(req: falcon.Request, resp: falcon.Response, error: Exception, _ids: Any) -> None:
-        api_error = error if isinstance(error, ApiError) else to_api_error(req, error, paths, data)
+        engine: Engine = req.env[ENGINE_KEY]
+        style = engine.options.dialect.errors
+        api_error = error if isinstance(error, ApiError) else to_api_error(req, error, paths, engine.database.path)
         control = req.context.get("address") is OciAddress.CONTROL
         shape = req.env.get(ERROR_SHAPE_KEY, own_shape(api_error, style, control=control))
         resp.status = 422 if (api_error.status, shape) == (400, FIELD_LIST) else api_error.status

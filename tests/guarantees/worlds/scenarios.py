@@ -87,4 +87,3 @@ def adopt(world: World) -> tuple[Report, tuple[str, ...]]:
 
 
 SCENARIOS: tuple[Scenario, ...] = (first_apply, edit, move, delete, attributes, adopt)
-SOON: tuple[Scenario, ...] = (change_all, adopt)  # of every run: the others have nothing that these have not

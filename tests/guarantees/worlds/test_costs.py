@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.guarantees.worlds.scenarios import FILES, MANIFEST, SCENARIOS, SOON, first_apply
+from tests.guarantees.worlds.scenarios import FILES, MANIFEST, SCENARIOS, adopt, change_all, first_apply
 from tests.guarantees.worlds.world import World
 from vssync.model.plan import Options
 from vssync.providers import COMPATIBLE, LOCAL, OCI, OPENAI, Provider
@@ -102,11 +102,11 @@ def share(world: World) -> None:
     world.apply()
 
 
-SELDOM = (many, few_of_many, among_others, leave, expire, share)
-PLAYS: tuple[Callable[[World], Any], ...] = (*dict.fromkeys((*SCENARIOS, *SOON, strange_kinds, *SELDOM)),)
+SELDOM = (adopt, strange_kinds, many, few_of_many, among_others, leave, expire, share)
+PLAYS: tuple[Callable[[World], Any], ...] = (*dict.fromkeys((*SCENARIOS, change_all, *SELDOM)),)
 # In which worlds every run plays it, the others in all; the slow tests have the rest.
 WHERE: dict[Callable[[World], Any], tuple[str, ...]] = dict.fromkeys(SELDOM, ("local", "oci", "compatible"))
-WHERE |= {play: ("local",) for play in SCENARIOS if play not in SOON}
+WHERE |= {play: ("local",) for play in SCENARIOS if play is not adopt}
 
 
 def cases() -> Iterator[Any]:

@@ -31,6 +31,7 @@ STEPS: tuple[Mapping[str, str | None], ...] = (
 )
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     "spoken",
     ["compatible", *(f"local,shares-chunks=on{more}" for more in ("", ",stale-filters=on", ",late-deletions=30"))],
@@ -76,6 +77,7 @@ UNMARKED: tuple[tuple[str, str, int, str], ...] = (  # dialect, the text of a fi
 )
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("change", LEAVING.values(), ids=LEAVING)
 @pytest.mark.parametrize("case", UNMARKED, ids=lambda case: " ".join(map(str, case[0::2])))
 def test_a_file_without_a_mark_is_not_hidden(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.guarantees.worlds.scenarios import FILES, SCENARIOS, SOON, Scenario, adopt, change_all
+from tests.guarantees.worlds.scenarios import FILES, SCENARIOS, Scenario, adopt, change_all
 from tests.guarantees.worlds.world import World, assert_all_found, assert_as_desired, assert_texts_found
 from vssync.errors import VssyncError
 from vssync.local.dialects import SWITCHES, Switch
@@ -113,7 +113,8 @@ def cases() -> Iterator[Any]:
     for setting in SETTINGS:
         for scenario in ALL:
             if (setting, scenario.__name__) not in LEFT_OUT:
-                is_soon = scenario in SOON or setting == LATE
+                ends_otherwise = setting in ENDS or (setting, scenario.__name__) in UNSEEN
+                is_soon = scenario is change_all or setting == LATE or (scenario is adopt and ends_otherwise)
                 marks = [] if is_soon else [pytest.mark.slow]
                 yield pytest.param(setting, scenario, id=f"{scenario.__name__}-{setting}", marks=marks)
 
