@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vssync.api.pagination import Page, list_objects, parse_page, read_listing
+from vssync.api.pagination import Page, list_objects, list_side_by_side, parse_page, read_listing
 from vssync.api.parse import MalformedResponse
 
 
@@ -27,6 +27,19 @@ def served(ids: list[str], size: int, more: Callable[[bool], bool] = bool) -> Ca
 @given(st.lists(st.text("abc", min_size=1), unique=True), st.integers(1, 7))
 def test_nothing_is_lost(ids: list[str], size: int) -> None:
     assert [row["id"] for row in list_objects(served(ids, size))] == ids
+
+
+@given(st.lists(st.text("abc", min_size=1), unique=True), st.integers(1, 7), st.data())
+def test_side_by_side_nothing_is_lost_or_read_twice(ids: list[str], size: int, data: st.DataObject) -> None:
+    starts = data.draw(st.lists(st.sampled_from(ids), unique=True) if ids else st.just([]))
+    rows = list_side_by_side(served(ids, size), starts, len(ids), map)
+    assert sorted(str(row["id"]) for row in rows) == sorted(ids)
+
+
+@pytest.mark.parametrize(("starts", "found"), [((), "ab"), (("e",), "abfg"), (("b",), "abcd")])
+def test_no_reading_takes_more_than_it_may(starts: tuple[str, ...], found: str) -> None:
+    rows = list_side_by_side(served(list("abcdefgh"), 3), starts, 2, map)
+    assert "".join(str(row["id"]) for row in rows) == found
 
 
 def test_more_for_ever_ends_at_an_empty_page() -> None:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 from vssync.api import parse
@@ -29,11 +28,14 @@ from vssync.api.http import (
 )
 from vssync.api.pagination import (
     SETTLING_SECONDS,
+    Fetch,
+    ForEach,
     ListingPass,
     Order,
     Page,
     fetching_in_parallel,
     list_objects,
+    list_side_by_side,
     parse_page,
     read_bidirectional,
     read_listing,
@@ -138,21 +140,22 @@ class Client:
         with naming_request(Call("GET", store_path(store_id, "files"))):
             return self.read_files(store_id).whole()
 
-    def list_newest_files(self, store_id: str, count: int = PAGE_SIZE) -> tuple[LiveFile, ...]:
-        """At most so many of a store's files: the newest, where the service knows `order`."""
+    def list_newest_files(
+        self, store_id: str, count: int = PAGE_SIZE, starts: Sequence[str] = (), for_each: ForEach = map
+    ) -> tuple[LiveFile, ...]:
+        """At most so many of a store's newest files, where `order` is known; read from behind each of `starts`, too."""
         path = store_path(store_id, "files")
         with naming_request(Call("GET", path)):
-            rows = islice(list_objects(self._pages(path, order=Order.NEWEST_FIRST)), count)
+            rows = list_side_by_side(self._pages(path, order=Order.NEWEST_FIRST), starts, count, for_each)
             return tuple(map(parse.parse_store_file, rows))
 
     def list_all_files(self, store: LiveStore) -> Contents:
         """A store's files, and whether these are all: where the service counts more, it is read again for a while."""
         is_counted = store.id not in self._usable_pinned
         lists = f"fewer files than it counts ({store.counts.total:,})" if is_counted else "other files than before"
-        subject = f"{store.label} lists {lists}"
 
         def wait(seconds: float) -> None:
-            self.waiting_for = f"{subject}: read again in {seconds:.0f} s, at most 3 times"
+            self.waiting_for = f"{store.label} lists {lists}: read again in {seconds:.0f} s, at most 3 times"
             self.clock.sleep(seconds)
             self.waiting_for = ""
 
@@ -173,7 +176,6 @@ class Client:
     def read_files(self, store_id: str, order: Order = Order.ANY, count: int | None = None) -> ListingPass[LiveFile]:
         """One pass through a store's files, from both ends at once for any order; `count` is the service's own."""
         path = store_path(store_id, "files")
-
         with naming_request(Call("GET", path)):
             if order is Order.ANY:
                 oldest, newest = (self._pages(path, order=end) for end in (Order.OLDEST_FIRST, Order.NEWEST_FIRST))
@@ -379,9 +381,7 @@ class Client:
             return True
         return False
 
-    def _pages(
-        self, path: str, plane: Plane = Plane.DATA, *, order: Order = Order.OLDEST_FIRST
-    ) -> Callable[[str], Page]:
+    def _pages(self, path: str, plane: Plane = Plane.DATA, *, order: Order = Order.OLDEST_FIRST) -> Fetch:
         def fetch(cursor: str) -> Page:
             params: dict[str, str | int] = {"limit": PAGE_SIZE, "order": order}
             if cursor:

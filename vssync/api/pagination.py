@@ -10,11 +10,12 @@ readings count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, islice
 from typing import Any, Generic, TypeVar
 
 from vssync.api.parse import MalformedResponse, parse_id
@@ -65,6 +66,8 @@ class ListingPass(Generic[Object]):
 Fetch = Callable[[str], Page]  # takes the cursor to start behind, "" for the first page
 # Runs two fetches, in parallel where it can.
 RunBoth = Callable[[Callable[[], Page], Callable[[], Page]], tuple[Page, Page]]
+# Calls a function with each of these texts, in parallel where it can.
+ForEach = Callable[[Callable[[str], list[Row]], Iterable[str]], Iterable[list[Row]]]
 ReadFiles = Callable[[Order, int | None], ListingPass[LiveFile]]
 
 
@@ -89,6 +92,24 @@ def list_objects(fetch: Fetch) -> Iterator[Row]:
         yield from cursor.add_page(cursor.fetch()).values()
     if not cursor.ended:
         raise MalformedResponse("a listing that does not advance: a page repeats the objects of earlier pages")
+
+
+def list_side_by_side(fetch: Fetch, starts: Iterable[str], count: int, for_each: ForEach) -> list[Row]:
+    """A listing, or so much of it, read from its beginning and from behind each of `starts`, which are ids in it.
+
+    Each reading ends where another began, or with `count` objects. Raises MalformedResponse as `list_objects` does.
+    """
+    ends = frozenset(starts)
+
+    def read_from(start: str) -> list[Row]:
+        rows: list[Row] = []
+        for row in islice(list_objects(lambda cursor: fetch(cursor or start)), count):
+            rows.append(row)
+            if row["id"] in ends:
+                break
+        return rows
+
+    return [*chain.from_iterable(for_each(read_from, ("", *starts)))]
 
 
 def read_listing(fetch: Fetch, count: int | None, parse: Callable[[Row], Object]) -> ListingPass[Object]:

@@ -30,6 +30,7 @@ from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 from vssync.planner.estimate import may_be_stamped
 from vssync.threads import Pool
 
+_FILES_AT_ONCE = 300  # that are read one page after the other, where more are listed
 _UNCONFIRMED = "the deletion of {} was sent, but not confirmed: {}"
 _MADE_ANEW = "deleted, and another run made {} for the same key meanwhile; plan again"
 _LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
@@ -305,7 +306,7 @@ def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
         old_ids |= {drop.file_id for drop in steps.drops}
         ids_by_key: dict[str, list[str]] = {}
         try:
-            for file in store.client.list_newest_files(store.id, len(puts) + PAGE_SIZE):
+            for file in _list_newest(store, len(puts) + PAGE_SIZE):
                 put = puts.get(file.mark.key_digest) if isinstance(file.mark, Mark) else None
                 # An old copy may still be listed. One that was attached again counts as new.
                 if put and file.owner == put.mark.owner and (file.id == put.existing_id or file.id not in old_ids):
@@ -326,6 +327,15 @@ def verify_files(run: ApplyRun, stores: Sequence[StoreContext]) -> None:
                     run.results.record_result(store.key, key, Result(Status.FAILED, _UNDONE.format(file_id)))
 
     run.pool.map(verify, [store for store in stores if store.steps.all_puts])
+
+
+def _list_newest(store: StoreContext, count: int) -> Sequence[LiveFile]:
+    """The newest files of a store; those of a new one from several places at once, unless one of these is gone."""
+    starts = [*store.completed.values()][_FILES_AT_ONCE::_FILES_AT_ONCE] if store.is_new else []
+    if starts:
+        with suppress(VssyncError):
+            return store.client.list_newest_files(store.id, count, starts, store.run.pool.map)
+    return store.client.list_newest_files(store.id, count)
 
 
 def _record_if_gone(store: StoreContext) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -262,8 +262,8 @@ def encode_line(line: Mapping[str, Any]) -> bytes:
 
 def line_before(run: str, number: int, sent_at: int, write: Write) -> dict[str, Any]:
     """The line before a write; empty fields are left out."""
-    fields = {name: value for name, value in asdict(write).items() if value}
-    return {"run": run, "at": sent_at, "write": number, "op": fields.pop("operation"), **fields}
+    said = {each.name: value for each in fields(write) if (value := getattr(write, each.name))}
+    return {"run": run, "at": sent_at, "write": number, "op": said.pop("operation"), **said}
 
 
 def line_after(run: str, number: int, result: WriteResult, created_id: str = "") -> dict[str, Any]:

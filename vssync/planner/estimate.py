@@ -161,10 +161,11 @@ def _rounds(store: StorePlan, capabilities: Capabilities) -> list[list[FileChang
     tried: set[str] = set()
     for change in store.files:
         if change.attaches and (file := change.desired):
-            part = late if Reason.SHARED_CHUNKS in change.reasons else rest if file.extension in tried else first
+            extension = file.extension if store.unproven else ""
+            part = late if Reason.SHARED_CHUNKS in change.reasons else rest if extension in tried else first
             part.append(change)
-            if file.extension in store.unproven:
-                tried.add(file.extension)
+            if extension in store.unproven:
+                tried.add(extension)
     size = max(1, capabilities.batch_size)
     return [part[start : start + size] for part in (first, rest, late) for start in range(0, len(part), size)]
 
