@@ -236,6 +236,7 @@ def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:
     assert live(place).loose == set()
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("fault", ["status=403:DELETE:/files/*:1", "short-pages=1:GET:/files only-page:GET:/files"])
 def test_what_was_not_deleted_or_not_listed_is_not_forgotten(place: Place, fault: str) -> None:
     for name in ("c.md", "d.md"):
