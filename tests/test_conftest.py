@@ -113,6 +113,20 @@ def test_what_needs_oci_is_skipped_without_it_where_that_is_allowed(
     assert "pip install" in done.stdout
 
 
+def test_of_a_wide_table_every_run_takes_one_row_of_so_many(tmp_path: Path) -> None:
+    """Which are not slow; a row that says itself that it is slow does not count."""
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\nrows = [0, pytest.param(1, marks=pytest.mark.slow), 2, 3, 4, 5, 6]\n"
+        "@pytest.mark.wide(3)\n@pytest.mark.parametrize('row', rows)\ndef test_it(row): pass\n"
+        "@pytest.mark.parametrize('row', rows)\ndef test_all(row): pass\n"
+    )
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", str(ROOT / "pyproject.toml")]
+    run += ["--collect-only", "-m", "slow", str(tmp_path)]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
+    slow = ["test_it[1]", "test_it[2]", "test_it[3]", "test_it[5]", "test_it[6]", "test_all[1]"]
+    assert re.findall(r"::(.*)", done.stdout) == slow, done.stdout
+
+
 def test_no_law_is_broken_by_a_slow_machine() -> None:
     assert settings().deadline is None
 

@@ -119,6 +119,7 @@ def bucket(a_second: float, burst: float) -> Callable[[float], bool]:
 UPLOAD = {Bucket.UPLOADS: 1}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("takes", "a_minute", "latency", "limits", "clients"),
     [

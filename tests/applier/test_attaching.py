@@ -269,6 +269,7 @@ class Announced(Silent):
         self.settled[store_key] += 1
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("manifest", "batches"),
     [

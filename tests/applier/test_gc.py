@@ -61,7 +61,10 @@ def orphans(place: Place, *, suspected: bool = False) -> set[str]:
     return {orphan.file_id for orphan in place.gc(suspected=suspected)}
 
 
-def test_nothing_is_an_orphan_of_a_store_that_is_right(place: Place) -> None:
+@pytest.mark.parametrize("provider", ["local", "local,late-stores=99999999"])
+def test_nothing_is_an_orphan_of_a_store_that_is_right(place: Place, provider: str) -> None:
+    """Nor of one that is not listed, and that this machine made."""
+    place.provider = provider
     place.clock.now += 2 * DAY
     assert orphans(place, suspected=True) == set()
 
@@ -233,6 +236,7 @@ def test_what_a_dead_run_explains_is_not_spared(place: Place) -> None:
     assert live(place).loose == set()
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("fault", ["status=403:DELETE:/files/*:1", "short-pages=1:GET:/files only-page:GET:/files"])
 def test_what_was_not_deleted_or_not_listed_is_not_forgotten(place: Place, fault: str) -> None:
     for name in ("c.md", "d.md"):

@@ -20,6 +20,7 @@ def place(tmp_path: Path) -> Place:
     return place
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", ["local", ALONE, "local,takes-files=off"])
 def test_a_store_that_ingests_nothing_is_left_alone_and_the_next_run_begins_anew(place: Place, provider: str) -> None:
     place.provider = provider

@@ -179,6 +179,7 @@ def _ids(seen: Sequence[tuple[str, str]]) -> set[str]:
     return {word for word in last if word.startswith("file-")}
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", ["local", "local,lists-batches=off", ALONE])
 def test_what_an_earlier_run_left_under_way_is_waited_for_together(place: Place, provider: str) -> None:
     place.provider, place.ingest_delay = provider, 3600.0

@@ -223,6 +223,7 @@ def test_environments_have_comments_and_stores_of_their_own(make: MakeProject) -
     assert len(project.comments(7)) == 4
 
 
+@pytest.mark.wide(2)
 @BOTH
 def test_one_issue_is_open_while_live_stores_differ(make: MakeProject, fake: type[FakeGitHub | FakeGitLab]) -> None:
     project = make(fake())

@@ -82,6 +82,7 @@ def fake() -> type[FakeGitHub | FakeGitLab]:
     return FakeGitHub
 
 
+@pytest.mark.wide(2)
 @BOTH
 def test_from_open_to_closed(project: Previews) -> None:
     others = project.live_stores()

@@ -75,6 +75,7 @@ SHELF: dict[str, str | bytes] = {
 }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("arguments", "table"),
     [

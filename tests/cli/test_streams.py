@@ -29,6 +29,7 @@ def left() -> Iterator[int]:
     os.close(writer)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(("command", "code"), [("plan --detailed-exitcode", 2), ("apply --yes", 0), ("plan --no", 64)])
 def test_a_reader_that_leaves_changes_nothing(folder: Path, left: int, command: str, code: int) -> None:
     end = subprocess.run([*STARTED, *command.split()], cwd=folder, stdout=left, stderr=left, check=False, timeout=60)

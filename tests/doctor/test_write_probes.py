@@ -215,6 +215,7 @@ def test_a_store_whose_reply_was_lost_is_found_by_its_name(tmp_path: Path) -> No
         assert [finding.topic for finding in findings] == ["write probes", "clean up"]
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("spoken", "faults", "left", "way_out"),
     [

@@ -87,6 +87,7 @@ def test_stores_of_every_shape_are_taken_over_by_id(tmp_path: Path, is_split: bo
     adopts_and_converges(tmp_path, COUNT + 1)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("is_split", [False, True])
 def test_stores_of_every_shape_are_taken_over_by_path(tmp_path: Path, is_split: bool) -> None:
     filled(tmp_path)

@@ -292,6 +292,7 @@ def drop_store(shell: Shell) -> None:
     (shell.folder / "vssync.yaml").write_text(MANIFEST)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("happen", "is_current", "way_out"),
     [

@@ -88,6 +88,7 @@ def test_a_store_is_deleted_with_its_files(owner: Owner) -> None:
     owner.settle()
 
 
+@pytest.mark.wide(3)
 def test_others_files_in_a_store_need_a_number(owner: Owner) -> None:
     attach_theirs(owner)
     owner.manifest(STAYS, "  docs: {removed: delete}\n")
@@ -100,6 +101,7 @@ def test_others_files_in_a_store_need_a_number(owner: Owner) -> None:
     owner.settle()
 
 
+@pytest.mark.wide(3)
 def test_a_store_that_is_given_up_keeps_everything_but_our_marks(owner: Owner) -> None:
     attach_theirs(owner)
     before, files = owner.live()
@@ -144,6 +146,7 @@ def test_giving_up_goes_on_where_it_was_interrupted(owner: Owner, at: int) -> No
     owner.settle()
 
 
+@pytest.mark.wide(3)
 def test_another_manifest_takes_over_what_was_given_up_without_an_upload(owner: Owner) -> None:
     heir = Owner(owner.base, owner.clock, owner.provider, name="heir")
     ids = owner.live()[1].keys()

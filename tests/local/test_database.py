@@ -160,6 +160,7 @@ def test_processes_share_a_folder(folder: Path) -> None:
         assert [store["file_counts"] for store in stores] == [counts(completed=10)] * 3
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("after", [1, 4, 9])
 def test_kill_loses_nothing_that_was_answered(folder: Path, after: int) -> None:
     with writer(folder, 1000) as process:

@@ -499,6 +499,7 @@ RULES = (
         "pass",
         JOURNAL,
         "A run is cut off; each later one asks for thousands of uploads that are in use.",
+        "only how many requests a later run makes differs",
     ),
     Mutant(
         "remember-every-run-that-was-cut-off",
@@ -507,6 +508,7 @@ RULES = (
         "_MAX_RUNS = 10**6",
         JOURNAL,
         "CI jobs are cut off for a year; status lists all of them.",
+        "only what is printed differs, and no request",
     ),
     Mutant(
         "a-buffer-for-the-journal",
@@ -547,6 +549,7 @@ RULES = (
         "not",
         INTERRUPTED,
         "A person presses Ctrl-C again; apply goes on waiting.",
+        "a second signal is not simulated",
     ),
     Mutant(
         "each-detached-file-is-read-although-it-is-gone",

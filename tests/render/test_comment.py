@@ -141,6 +141,7 @@ def test_each_kind_of_change_has_its_share_of_what_is_shown() -> None:
     assert all(f"0/{name}.md" in summary for name in ("old/4/99", "guide/1/99", "ref/99", "site/0/99-新"))
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("stores", [1, 300, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_large_comment_fits_and_ends_with_its_footer(stores: int) -> None:
     comment, summary = review_markdown(many(stores, 30))

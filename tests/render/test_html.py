@@ -62,6 +62,7 @@ def test_a_full_page_names_every_object_with_its_reason(name: str) -> None:
     assert {line for line in refusal_lines(made)[1:] if " ".join(line.split()) not in body} == set()
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("name", SAMPLE_REPORTS)
 def test_a_report_names_every_outcome(name: str) -> None:
     report = SAMPLE_REPORTS[name]()

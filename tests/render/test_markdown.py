@@ -41,6 +41,7 @@ def huge() -> Plan:
     return plan(*stores, refusals=refusals)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("full", "limit"), [(False, 65_536), (True, 1_048_576)])
 def test_a_huge_plan_fits(full: bool, limit: int) -> None:
     shown = plan_markdown(huge(), View(full=full))

@@ -223,6 +223,7 @@ def test_forty_changes_have_a_line_each(changes: int, single: bool) -> None:
     assert ("41 files" in shown) is not single
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     "stores", [1, 5, 200, *(pytest.param(count, marks=pytest.mark.slow) for count in (2, 3, 8, 13, 40))]
 )

@@ -78,6 +78,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow  # tests/packaging builds twice in every run
 def test_two_builds_are_the_same_bytes(committed: Path, tmp_path: Path) -> None:
     done = run_script("build.sh", str(tmp_path / "dist"), committed)
     assert done.returncode == 0, done.stderr

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.desired import Wanted, WantedFile, WantedStore
-from tests.simulation.judge import Case, Run
+from tests.simulation.judge import Case, Run, is_right
 from tests.simulation.others import Others
-from tests.simulation.truth import State, TrueFile, TrueStore
+from tests.simulation.truth import State, TrueFile, TrueStore, digest16
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
 
 _SHARE, _LOOKS = 1.2, 40  # of what a plan says that it takes; more requests that a run may make
 
@@ -24,6 +29,8 @@ def problems_of_cost(run: Run) -> Iterator[str]:
     uploads = sum(exchange.is_write and bool(re.search("/v1/files$", exchange.url)) for exchange in made)
     if uploads > cost["uploads"]:
         yield f"{uploads} uploads, and the plan said {cost['uploads']}"
+    # What an expired store holds, a plan cannot know.
+    writes -= sum(len(store.files) for store in run.before.stores.values() if store.is_expired)
     if writes > cost["requests"]:
         yield f"{writes} requests wrote, and the plan said {cost['requests']}"
     if len(made) > _SHARE * cost["requests"] + cost["polls"] + _LOOKS:
@@ -73,6 +80,7 @@ def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
     if len(done) < len(runs):
         return
     yield from _problems_of_doubles(done, state)
+    yield from _problems_of_commits(done)
     for run in done:
         case = Case(run)
         for store in run.wanted.stores.values():
@@ -85,6 +93,71 @@ def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
                     continue
                 if not any(copy.status == "completed" and copy.sha256 for copy in copies):
                     yield f"all ended with 0, and {store.key}/{file.key} has no completed copy"
+
+
+def _problems_of_commits(runs: Sequence[Run]) -> Iterator[str]:
+    """Of two runs that wanted other files in a store, and planned them from the same state, one says so."""
+    for one, other in combinations(runs, 2):
+        if one.wanted.owner != other.wanted.owner or one.options.targets or other.options.targets:
+            continue
+        for key, plan in _changed_stores(one).items():
+            same = _changed_stores(other).get(key)
+            if same and same["applied"] == plan["applied"] and one.wanted.stores[key] != other.wanted.stores[key]:
+                yield f"both ended with 0, and each brought another commit into {key}"
+
+
+def _changed_stores(run: Run) -> dict[str, Any]:
+    stores = (run.plan or {}).get("stores", ())
+    return {store["key"]: store for store in stores if store["changes"] and store["key"] in run.wanted.stores}
+
+
+def problems_of_resend(run: Run, world: World, machine: str) -> Iterator[str]:
+    """What a machine uploaded and left is used, but for what it had no answer to when it was stopped."""
+    steps, watch, before, after = world.history.steps, world.watch, run.before, run.after
+    if run.kind != "report" or world.history.habits or any(step.faults for step in steps):
+        return
+    loose = [id_ for id_, sender in watch.senders.items() if sender == machine and id_ not in watch.taken]
+    loose = [id_ for id_ in loose if id_ in before.uploads and id_ not in before.attached | after.attached]
+    sent = Counter(after.uploads[id_] for id_ in after.uploads.keys() - before.uploads.keys())
+    again = (Counter(before.uploads[id_] for id_ in loose) & sent).total()
+    if again > world.history.workers * sum(bool(step.stop) for step in steps):
+        yield f"{again} files were sent again, though an earlier run had sent them"
+
+
+def problems_of_short_listing(run: Run) -> Iterator[str]:
+    """Nothing is uploaded that is there, though a listing lacks it."""
+    case = Case(run)
+    for plan in (run.plan or {}).get("stores", ()):
+        store, live = run.wanted.stores.get(plan["key"]), case.store(plan["key"], run.before)
+        for change in plan["changes"]:
+            file = store.files.get(digest16(change["key"])) if store and change["action"] == "create" else None
+            copies = live.copies(run.wanted.owner).get(digest16(change["key"]), []) if live else []
+            if file and any(is_right(file, copy) for copy in copies):
+                yield f"{plan['key']}/{file.key} is there, and is uploaded again"
+
+
+def problems_of_unrelated(run: Run) -> Iterator[str]:
+    """A store of which no file is wanted, by its key or its bytes, is another manifest's until a person says more."""
+    case = Case(run)
+    for store in run.wanted.stores.values() if run.plan and not run.options.max_delete else ():
+        live = case.store(store.key, run.before)
+        owned = live.copies(run.wanted.owner) if live and not live.is_expired else {}
+        contents = {file.sha256 for file in store.files.values()} & {
+            copy.sha256 for each in owned.values() for copy in each
+        }
+        is_unrelated = len(owned) > 2 and store.files and not (owned.keys() & store.files.keys() or contents)
+        if is_unrelated and live and store.prune and live.files != run.after.stores.get(live.id, live).files:
+            yield f"{store.key}: it holds nothing that is wanted, and was changed"
+
+
+def problems_of_destroy(run: Run, known: Collection[str], *, is_calm: bool) -> Iterator[str]:
+    """Nothing of ours is left, unless others have a part in it, or the service has faults."""
+    left = [store for id_, store in run.after.stores.items() if store.mark[0] == run.wanted.owner and id_ in known]
+    theirs = [file for store in left for file in store.files if file.owner != run.wanted.owner]
+    names = {store.name for store in run.wanted.stores.values()}
+    lost = [store for store in run.after.stores.values() if store.name in names and not store.metadata]
+    if left and (run.code == 0 or (is_calm and not (theirs or lost))):
+        yield f"destroy ended with {run.code}, and {left[0].id} is left"
 
 
 def problems_of_review(run: Run, reviewed: str) -> Iterator[str]:
@@ -131,7 +204,7 @@ def problems_of_search(run: Run, others: Others, texts: dict[str, str]) -> Itera
         for digest, file in store.files.items():
             if file.file_id:
                 continue
-            is_twin = sum(other.sha256 == file.sha256 for other in store.files.values()) > 1
+            is_twin = sum(other.sha256 == file.sha256 for other in live.files) > 1
             kept = _as_kept(live.copies(run.wanted.owner).get(digest, []), file)
             if not (shares and is_twin) and not _finds(others, live, kept, texts[file.path]):
                 yield f"{store.key}/{file.key} is not found by its text and attributes"

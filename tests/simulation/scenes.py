@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from tests.simulation.histories import EDITS, History, Step, weeks_of
+from tests.simulation.dice import Dice, Scene
+from tests.simulation.dice import edit_all as _edit_all
+from tests.simulation.dice import edits as _edits
+from tests.simulation.dice import some as _some
+from tests.simulation.histories import History, Step, weeks_of
+from tests.simulation.rare_scenes import RARE_SCENES
 
-Scene = tuple[list[Step], dict[str, Any]]  # its steps, and what else is not as by default
-
-
-class Dice(random.Random):
-    """What varies in a scene: by chance, or each value in turn."""
-
-    turn = 0
-
-    def next_of(self, values: Sequence[Any]) -> Any:
-        """The value whose turn it is."""
-        return values[self.turn % len(values)]
-
-
-_SLOTS = 64  # more than there are scenes, so that a new one changes the seeds of no other
+_SLOTS, _RARE = 64, 39  # more than there are scenes, and where the rare ones begin: a new one changes no other's seeds
 _AFTER = ("lost-reply", "reset-after", "status-after=502", "spoiled")
 
 
 def history_of(seed: int) -> History:
     """The history of a seed: of every `_SLOTS` in a row, one of each scene, and otherwise some weeks of anything."""
     turn, slot = divmod(seed, _SLOTS)
-    if slot >= len(SCENES):
+    if slot not in _SCENE_OF:
         return weeks_of(seed)
     dice = Dice(f"scene {seed}")
     dice.turn = turn
-    steps, more = SCENES[slot](dice)
+    steps, more = _SCENE_OF[slot](dice)
     return History(seed, tuple(steps), restless=dice.choice((0.1, 0.5, 0.9)), **more)
-
-
-def _edits(dice: Dice, *whats: str, count: int = 3) -> list[Step]:
-    """Some edits, or these, which the first machine has then."""
-    whats = whats or tuple(dice.choice(EDITS) for _ in range(count))
-    return [*(Step(what, pick=dice.randrange(100)) for what in whats), Step("pull")]
-
-
-def _edit_all() -> list[Step]:
-    return [*(Step("edit_file", pick=pick) for pick in range(6)), Step("pull")]
 
 
 def first_applies_at_once(dice: Dice) -> Scene:
@@ -343,11 +323,6 @@ def requests_that_are_sent_twice(dice: Dice) -> Scene:
     return [*_some(twice, dice), *_edits(dice, count=4), twice, *_edits(dice), twice], {}
 
 
-def _some(step: Any, dice: Dice) -> Any:
-    """The step, or none."""
-    return (step,) if dice.random() < 0.5 else ()
-
-
 SCENES: tuple[Callable[[Dice], Scene], ...] = (
     first_applies_at_once,
     answers_that_are_lost,
@@ -385,3 +360,4 @@ SCENES: tuple[Callable[[Dice], Scene], ...] = (
     a_key_loses_its_permission,
     attributes_that_come_back_changed,
 )
+_SCENE_OF = dict(enumerate(SCENES)) | dict(enumerate(RARE_SCENES, _RARE))

@@ -37,7 +37,7 @@ def git(folder: Path, *arguments: str, day: int = 0) -> str:
         "GIT_AUTHOR_DATE": f"{1_000_000_000 + day * DAY} -1100",  # where it is still the day before
         "GIT_COMMITTER_DATE": f"{1_700_000_000 + day} +0000",
     }
-    command = ["git", "-C", str(folder), "-c", "protocol.file.allow=always", *arguments]
+    command = ["git", "-C", str(folder), "-c", "protocol.file.allow=always", "-c", "maintenance.auto=false", *arguments]
     environment = {**os.environ, **people, **dates, "GIT_CONFIG_GLOBAL": os.devnull, "TZ": "UTC0"}
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     return done.stdout.decode("utf-8", "surrogateescape")

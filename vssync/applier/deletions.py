@@ -49,8 +49,7 @@ class FinalState:
 
     def lists(self, deletion: Deletion) -> bool:
         """Whether what was deleted is still listed."""
-        listed = self.files.get(deletion.store_id, {}) if deletion.file_id else self.stores
-        return deletion.object_id in listed
+        return deletion.object_id in (self.files.get(deletion.store_id, {}) if deletion.file_id else self.stores)
 
     def count_listed(self, deletions: Collection[Deletion]) -> int:
         """How many of these are still listed."""
@@ -208,9 +207,8 @@ def _delete_unheld(
     our_ids = {*store_ids, *(store.id for store in plan.stores)}
     for file_id, stores in holders.items():
         others = [store for store in stores if store.id not in our_ids and not _is_of_manifest(store, plan.owner)]
-        names = ", ".join(store.label for store in others)
         run.ledger.record_closed(file_id)
-        if names:
+        if names := ", ".join(store.label for store in others):
             held_by_others.append(Orphan(file_id, f"{pending[file_id]}; held by {names}"))
     unheld = [file_id for file_id in pending if file_id not in holders]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import NoReturn
 
@@ -26,8 +27,23 @@ def cli() -> None:
     """Manage vector stores from a YAML manifest: plan, review and apply changes."""
 
 
-for verb in VERBS:  # each a command in a module of its name
-    cli.add_command(getattr(import_module(f"vssync.cli.{verb}"), verb))
+class _Commands(Mapping[str, click.Command]):
+    """The command of each verb, in a module of its name, which is imported when it is asked for."""
+
+    def __getitem__(self, verb: str) -> click.Command:
+        if verb not in VERBS:
+            raise KeyError(verb)
+        command: click.Command = getattr(import_module(f"vssync.cli.{verb}"), verb)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
+
+
+cli.commands = _Commands()  # type: ignore[assignment]  # click only reads them
 
 
 def main() -> NoReturn:

@@ -116,6 +116,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(name, play, id=f"{name}-{play.__name__}", marks=marks)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("name", "play"), list(cases()))
 def test_a_plan_costs_what_it_says(tmp_path: Path, name: str, play: Callable[[World], Any]) -> None:
     spoken, provider, capabilities = WORLDS[name]

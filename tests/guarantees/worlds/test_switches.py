@@ -119,6 +119,7 @@ def cases() -> Iterator[Any]:
                 yield pytest.param(setting, scenario, id=f"{scenario.__name__}-{setting}", marks=marks)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("setting", "scenario"), list(cases()))
 def test_a_switch_alone(tmp_path: Path, setting: str, scenario: Scenario) -> None:
     end = ENDS.get(setting)
