@@ -215,6 +215,9 @@ def test_a_listing_in_part_is_no_proof_that_a_store_does_not_hold_an_upload() ->
     assert deletions._find_holders_after_deletions(run, [store.id], final, [attached.id]) == {attached.id: [store]}
 
 
+DENIED = Answer("GET", "/vector_stores", 404)
+
+
 @pytest.mark.parametrize(
     ("known", "denied", "found"),
     [
@@ -222,7 +225,7 @@ def test_a_listing_in_part_is_no_proof_that_a_store_does_not_hold_an_upload() ->
         (["vs_a"], None, ["vs_a"]),
         (["vs_c", "vs_a"], None, ["vs_a", "vs_c"]),  # some services list a new store late, or never
         (["vs_gone"], None, ["vs_a"]),
-        (["vs_c"], ServiceError("no", Answer("GET", "/vector_stores", 403)), ["vs_a"]),  # then only pinned stores count
+        (["vs_c"], ServiceError("no", DENIED), ["vs_a"]),  # then only pinned stores count
     ],
 )
 def test_stores_that_a_listing_lacks_are_asked_for(
@@ -232,7 +235,7 @@ def test_stores_that_a_listing_lacks_are_asked_for(
 
     def get_store(store_id: str) -> LiveStore:
         if store_id not in stores:
-            raise NotFound("gone", Answer("GET", "/vector_stores", 404))
+            raise NotFound("gone", DENIED)
         return stores[store_id]
 
     client: Any = SimpleNamespace(get_store=get_store, stores_denied=denied)

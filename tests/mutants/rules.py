@@ -298,7 +298,7 @@ RULES = (
     Mutant(
         "call-a-store-destroyed-that-was-made-anew",
         "vssync/applier/deletions.py",
-        'if new_id := same_key or next(iter(ours if key in destroyed else ()), ""):',
+        'if new_id := ours.get(key.partition("@")[0], any_key):',
         'if new_id := "":',
         ("tests/guarantees/test_meetings.py",),
         "An apply makes a store anew while a destroy deletes the old one; the destroy says that nothing is left.",

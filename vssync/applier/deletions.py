@@ -86,21 +86,19 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) 
     _record_made_anew(run, plan, stores, final)
     run.deletions.clear()
     if may_delete_uploads:
-        store_ids = [store.id for store in stores if not store.is_deleted]
-        return _delete_unheld(run, plan, store_ids, final, pending)
+        return _delete_unheld(run, plan, [store.id for store in stores if not store.is_deleted], final, pending)
     _note_why_kept(run, pending, "not every copy that stays is known to be completed")
     return ()
 
 
 def _record_made_anew(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext], final: FinalState) -> None:
     """Reports stores of this owner that the plan does not know: of a key that was deleted, or of any in a `destroy`."""
-    known_ids = {*(store.id for store in plan.stores), *(store.id for store in stores)}
-    made = {live.claim: live.id for live in final.stores.values() if live.id not in known_ids}
-    ours = [store_id for claim, store_id in made.items() if claim and claim[0] == plan.owner]
+    made = final.stores.keys() - {store.id for store in plan.stores} - {store.id for store in stores}
+    ours = {final.stores[id_].claim[1]: id_ for id_ in sorted(made) if final.stores[id_].owner == plan.owner}
     destroyed = {store.key for store in plan.stores if store.change and Reason.DESTROY in store.change.reasons}
     for key in {deletion.store_key for deletion in run.deletions if not deletion.file_id}:
-        same_key = made.get((plan.owner, key.partition("@")[0]))
-        if new_id := same_key or next(iter(ours if key in destroyed else ()), ""):
+        any_key = next(iter(ours.values()), "") if key in destroyed else ""
+        if new_id := ours.get(key.partition("@")[0], any_key):
             run.results.record_result(key, "", Result(Status.UNKNOWN, _MADE_ANEW.format(new_id)))
 
 
