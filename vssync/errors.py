@@ -93,7 +93,7 @@ class NotFound(ServiceError):
     """The object does not exist, is not visible yet, or the caller may not see it, as OCI answers.
 
     A 404 alone proves nothing. Deletions look again (`api/client.py`), a store is missing only where no listing has it
-    (`commands/snapshot.py`), what was just made gets time (`applier/wait.py`), and `doctor` tells the cases apart.
+    (`applier/deletions.py`), what was just made gets time (`applier/wait.py`), and `doctor` tells the cases apart.
     """
 
 

@@ -17,9 +17,10 @@ from tests.support import Silent
 from vssync.api.parse import AttachmentEntry
 from vssync.applier import deletions
 from vssync.applier.context import Deletion
+from vssync.errors import Answer, NotFound, ServiceError
 from vssync.model.plan import Options
 from vssync.model.report import Report, Status
-from vssync.model.state import AUTO, Contents, Verdict
+from vssync.model.state import AUTO, Contents, LiveStore, Verdict
 from vssync.threads import Pool
 
 MANIFEST = """\
@@ -206,10 +207,38 @@ def test_a_listing_in_part_is_no_proof_that_a_store_does_not_hold_an_upload() ->
     )
     ledger = SimpleNamespace(pending_deletes=lambda: {attached.id: "the upload of a.md"})
     deletion = Deletion("b", "old.md", store.id, "file-old")
-    run: Any = SimpleNamespace(client=client, pool=Pool(1), ledger=ledger, deletions=[deletion])
+    writes = SimpleNamespace(journal=SimpleNamespace(stores={}))
+    run: Any = SimpleNamespace(client=client, pool=Pool(1), ledger=ledger, deletions=[deletion], writes=writes)
     final = deletions._read_final_state(run)
     assert not final.lists(deletion)
     assert deletions._find_holders_after_deletions(run, [store.id], final, [attached.id]) == {attached.id: [store]}
+
+
+DENIED = Answer("GET", "/vector_stores", 404)
+
+
+@pytest.mark.parametrize(
+    ("known", "denied", "found"),
+    [
+        ([], None, ["vs_a"]),
+        (["vs_a"], None, ["vs_a"]),
+        (["vs_c", "vs_a"], None, ["vs_a", "vs_c"]),  # some services list a new store late, or never
+        (["vs_gone"], None, ["vs_a"]),
+        (["vs_c"], ServiceError("no", DENIED), ["vs_a"]),  # then only pinned stores count
+    ],
+)
+def test_stores_that_a_listing_lacks_are_asked_for(
+    known: list[str], denied: ServiceError | None, found: list[str]
+) -> None:
+    stores = {store_id: live_store(id=store_id) for store_id in ("vs_a", "vs_c")}
+
+    def get_store(store_id: str) -> LiveStore:
+        if store_id not in stores:
+            raise NotFound("gone", DENIED)
+        return stores[store_id]
+
+    client: Any = SimpleNamespace(get_store=get_store, stores_denied=denied)
+    assert [store.id for store in deletions.with_unlisted(client, [stores["vs_a"]], known)] == found
 
 
 def test_an_expired_store_that_cannot_be_listed_keeps_no_uploads(place: Place) -> None:

@@ -61,7 +61,10 @@ def orphans(place: Place, *, suspected: bool = False) -> set[str]:
     return {orphan.file_id for orphan in place.gc(suspected=suspected)}
 
 
-def test_nothing_is_an_orphan_of_a_store_that_is_right(place: Place) -> None:
+@pytest.mark.parametrize("provider", ["local", "local,late-stores=99999999"])
+def test_nothing_is_an_orphan_of_a_store_that_is_right(place: Place, provider: str) -> None:
+    """Nor of one that is not listed, and that this machine made."""
+    place.provider = provider
     place.clock.now += 2 * DAY
     assert orphans(place, suspected=True) == set()
 

@@ -27,9 +27,9 @@ FAULTS = (
     ),
     Mutant(
         "a-store-that-is-not-listed-is-gone",
-        "vssync/commands/snapshot.py",
-        "[] if denied else sorted(",
-        "[] if not denied else sorted(",
+        "vssync/applier/deletions.py",
+        "() if client.stores_denied else sorted(",
+        "() if not client.stores_denied else sorted(",
         ("tests/guarantees/test_duplicate_stores.py",),
         "The list of stores is late; the apply in the next minute makes a second store and loads everything again.",
     ),

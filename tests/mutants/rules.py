@@ -298,8 +298,8 @@ RULES = (
     Mutant(
         "call-a-store-destroyed-that-was-made-anew",
         "vssync/applier/deletions.py",
-        'if new_id := made_anew.get((plan.owner, key.partition("@")[0])):',
-        "if new_id := made_anew.get(()):",
+        'if new_id := ours.get(key.partition("@")[0], any_key):',
+        'if new_id := "":',
         ("tests/guarantees/test_meetings.py",),
         "An apply makes a store anew while a destroy deletes the old one; the destroy says that nothing is left.",
     ),
@@ -499,6 +499,7 @@ RULES = (
         "pass",
         JOURNAL,
         "A run is cut off; each later one asks for thousands of uploads that are in use.",
+        "only how many requests a later run makes differs",
     ),
     Mutant(
         "remember-every-run-that-was-cut-off",
@@ -507,6 +508,7 @@ RULES = (
         "_MAX_RUNS = 10**6",
         JOURNAL,
         "CI jobs are cut off for a year; status lists all of them.",
+        "only what is printed differs, and no request",
     ),
     Mutant(
         "a-buffer-for-the-journal",
@@ -547,6 +549,7 @@ RULES = (
         "not",
         INTERRUPTED,
         "A person presses Ctrl-C again; apply goes on waiting.",
+        "a second signal is not simulated",
     ),
     Mutant(
         "each-detached-file-is-read-although-it-is-gone",
@@ -555,6 +558,7 @@ RULES = (
         "if False:",
         ("tests/applier/test_reattaching.py",),
         "A thousand files are attached again; a server on SQLite stalls at a thousand 404s.",
+        unseen="only the requests are more, and the simulated service stalls at none",
     ),
     Mutant(
         "attach-before-the-detached-copy-is-gone",

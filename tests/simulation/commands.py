@@ -79,6 +79,7 @@ class Shell:
             since=command.since,
             interrupted=code == INTERRUPTED,
             dialect=self.dialect,
+            told=command.stderr.getvalue(),
         )
         self.judge(run)
         return run
@@ -209,6 +210,7 @@ def as_options(words: Sequence[str], env: str = "") -> Options:
     read: dict[str, Callable[[str], Any]] = {
         "adopt": lambda _: True,
         "retry_failed": lambda _: True,
+        "allow_store_replace": lambda _: True,
         "replace": lambda value: (value,),
         "target": lambda value: (value,),
         "max_delete": lambda value: Limit(count=int(value)),

@@ -127,7 +127,8 @@ def check_batch(claim: Claim, case: Case) -> str:
     said = "unwanted" if is_cancelled else "ingesting"
     if batch["action"] not in ("cancel", "await") or batch["reasons"] != [said] or (is_cancelled and not unwanted):
         return f"{len(unwanted)} of {len(files)} files are unwanted"
-    return ""
+    again = {change["key"] for change in changes if change["key"] in unwanted and "cancelled" in change["reasons"]}
+    return "most of its files are wanted" if is_cancelled and len(unwanted) <= 2 * len(again) else ""
 
 
 @checks(*(f"FileCounts.{name}" for name in ("in_progress", "completed", "failed", "cancelled", "total")))

@@ -52,14 +52,15 @@ class Step:
     """Something that is done: a command of a machine, or what people do to the documents or at the service.
 
     `pick` says which of the things there are, `beside` that it begins together with the step before. A command runs
-    under `faults`, and ends by `stop` when it has waited, locked, asked or written `at` times.
+    under `faults`, and ends by `stop` when it has waited, locked, asked or written `at` times. What others do, and what
+    is built, comes after `at` seconds.
     """
 
     what: str
     machine: int = 0
     pick: int = 0
     faults: tuple[str, ...] = ()
-    stop: str = ""  # "killed" or "interrupted"
+    stop: str = ""  # "killed", "interrupted" or "suspended"
     at: int = 0
     beside: bool = False
 
@@ -82,6 +83,7 @@ class History:
     habits: tuple[str, ...] = ()  # faults that the service always has
     copes: bool = False  # each run ends with 0 at once that is alone and meets no fault but those
     patience: float = inf  # the seconds that a run may take
+    most_writes: float = inf  # that a run may send
 
     def __str__(self) -> str:
         """As it can be pasted into a test."""

@@ -57,6 +57,7 @@ class Run:
     since: int = 0  # how many of the exchanges were made before the command
     dialect: str = "local"  # which service, with what switches
     has_company: bool = False  # another machine was at work meanwhile
+    told: str = ""  # what it printed for people
     left: Run | None = None  # of what this one is compared with
 
 

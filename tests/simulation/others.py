@@ -24,6 +24,8 @@ class Others:
         self._http = httpx.Client(transport=LocalTransport(service), base_url="http://local/v1")
         self._state = state
         self.texts: dict[str, str] = {}  # of our documents, by path
+        self.values: dict[str, Any] = {}  # of our manifest
+        self.declared: dict[str, str] = {}  # Files that our manifest declares, by key
 
     def do(self, act: str, pick: int) -> None:
         """One of `ACTS`."""
@@ -146,8 +148,53 @@ class Others:
             self.ask("DELETE", f"/vector_stores/{store.id}/files/{file.id}")
             self.attach(store, file.filename or "a.md", b"x" * max(1, file.size), {})
 
+    def attach_equal_text(self, pick: int) -> None:
+        """Another team has a text of ours in a store of ours, as a file of its own."""
+        if found := self.some_file(pick):
+            self.attach(found[0], "theirs.md", self._text_of(found[1]), {"owner": "them"})
+
+    def double_file(self, pick: int) -> None:
+        """An application attaches a copy of a file of ours, with all of its attributes."""
+        if found := self.some_file(pick):
+            store, file = found
+            self.attach(store, file.filename or "a.md", self._text_of(file), dict(file.attributes))
+
+    def _text_of(self, file: TrueFile) -> bytes:
+        return self.texts.get(str(file.attributes.get("vssync_key")), "theirs").encode()
+
+    def copy_store(self, pick: int) -> None:
+        """Somebody copies a store of ours with the attributes of its files, to try something; our manifest names it."""
+        if stores := [store for store in self.stores() if store.mark[0] and store.name == self.values["name"]]:
+            metadata = {"metadata": dict(stores[0].metadata)} if pick % 3 == 0 else {}
+            copy = self.ask("POST", "/vector_stores", json={"name": stores[0].name, **metadata})
+            for file in stores[0].files:
+                self.ask("POST", f"/vector_stores/{copy['id']}/files", json=_entry(file))
+            self.values["id"] = copy["id"] if pick % 3 == 1 else ""
+
+    def upload_alike(self, pick: int) -> None:
+        """Somebody uploads other texts, with the names and sizes of our documents."""
+        for name, text in sorted(self.texts.items()):
+            upload = {"file": (name.rpartition("/")[2], b"y" * len(text))}
+            self.ask("POST", "/files", data={"purpose": "assistants"}, files=upload)
+
+    def declare_upload(self, pick: int) -> None:
+        """A person uploads a File by hand, and declares it in the manifest."""
+        upload = {"file": ("by-hand.md", f"# by hand {pick}\n".encode())}
+        if made := self.ask("POST", "/files", data={"purpose": "assistants"}, files=upload):
+            self.declared[f"by-hand-{pick}.md"] = made["id"]
+
+    def declare_ours(self, pick: int) -> None:
+        """A person declares a File that one of our documents made."""
+        found = self.some_file(pick)
+        if found and found[1].id not in self.declared.values():
+            self.declared[f"ours-{pick}.md"] = found[1].id
+
     def close(self) -> None:
         self._http.close()
+
+
+def _entry(file: TrueFile) -> dict[str, Any]:
+    return {"file_id": file.id, "attributes": dict(file.attributes)}
 
 
 ACTS: dict[str, Callable[[Others, int], None]] = {
@@ -156,6 +203,7 @@ ACTS: dict[str, Callable[[Others, int], None]] = {
         *(Others.attach_foreign, Others.upload_our_name, Others.erase_mark, Others.change_attributes),
         *(Others.detach_file, Others.delete_upload, Others.change_store, Others.upload_our_size),
         *(Others.lend_upload, Others.lend_loose, Others.overwrite_metadata, Others.write_odd_mark),
-        Others.make_store,
+        *(Others.make_store, Others.attach_equal_text, Others.double_file, Others.copy_store),
+        *(Others.upload_alike, Others.declare_upload, Others.declare_ours),
     )
 }

@@ -243,9 +243,13 @@ def check_request_id(claim: Claim, case: Case) -> str:
 
 @checks("report.orphans[]")
 def check_orphans(claim: Claim, case: Case) -> str:
-    """Every upload of this run that no store holds; what was not confirmed is suspected."""
+    """Every upload that this run made or took out of a store, and that none holds; what was lost is suspected."""
     before, after = _states(case)
-    loose = set(after.uploads) - set(before.uploads) - after.attached - {orphan["file_id"] for orphan in claim.value}
+    files = [file for store in before.stores.values() for file in store.files if file.owner == case.wanted.owner]
+    held = {file.id for file in files if file.mark_parts[6] == "u" and not file.is_leaving}
+    held = set() if case.run.interrupted else held  # of what was under way it is not known
+    told = {orphan["file_id"] for orphan in claim.value}
+    loose = {id_ for id_ in after.uploads if id_ not in before.uploads or id_ in held} - after.attached - told
     suspected = sum(not orphan["file_id"] for orphan in claim.value)
     return f"{sorted(loose)[0]} was uploaded, and no store holds it" if len(loose) > suspected else ""
 

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from tests.simulation.histories import EDITS, History, Step, weeks_of
+from tests.simulation.dice import Dice, Scene
+from tests.simulation.dice import edit_all as _edit_all
+from tests.simulation.dice import edits as _edits
+from tests.simulation.dice import some as _some
+from tests.simulation.histories import History, Step, weeks_of
+from tests.simulation.rare_scenes import RARE_SCENES
 
-Scene = tuple[list[Step], dict[str, Any]]  # its steps, and what else is not as by default
-
-
-class Dice(random.Random):
-    """What varies in a scene: by chance, or each value in turn."""
-
-    turn = 0
-
-    def next_of(self, values: Sequence[Any]) -> Any:
-        """The value whose turn it is."""
-        return values[self.turn % len(values)]
-
-
-_SLOTS = 64  # more than there are scenes, so that a new one changes the seeds of no other
+_SLOTS, _RARE = 64, 39  # more than there are scenes, and where the rare ones begin: a new one changes no other's seeds
 _AFTER = ("lost-reply", "reset-after", "status-after=502", "spoiled")
 
 
 def history_of(seed: int) -> History:
     """The history of a seed: of every `_SLOTS` in a row, one of each scene, and otherwise some weeks of anything."""
     turn, slot = divmod(seed, _SLOTS)
-    if slot >= len(SCENES):
+    if slot not in _SCENE_OF:
         return weeks_of(seed)
     dice = Dice(f"scene {seed}")
     dice.turn = turn
-    steps, more = SCENES[slot](dice)
+    steps, more = _SCENE_OF[slot](dice)
     return History(seed, tuple(steps), restless=dice.choice((0.1, 0.5, 0.9)), **more)
-
-
-def _edits(dice: Dice, *whats: str, count: int = 3) -> list[Step]:
-    """Some edits, or these, which the first machine has then."""
-    whats = whats or tuple(dice.choice(EDITS) for _ in range(count))
-    return [*(Step(what, pick=dice.randrange(100)) for what in whats), Step("pull")]
-
-
-def _edit_all() -> list[Step]:
-    return [*(Step("edit_file", pick=pick) for pick in range(6)), Step("pull")]
 
 
 def first_applies_at_once(dice: Dice) -> Scene:
@@ -218,9 +198,129 @@ def a_plan_is_reviewed(dice: Dice) -> Scene:
     return [Step("apply"), *_edits(dice), Step("plan --out"), *meanwhile, Step("apply PLAN"), Step("apply")], {}
 
 
-def _some(step: Any, dice: Dice) -> Any:
-    """The step, or none."""
-    return (step,) if dice.random() < 0.5 else ()
+def a_store_expires(dice: Dice) -> Scene:
+    """Nobody uses it for more than a week; of what was in it, some is changed or removed by then."""
+    fault = dice.next_of(("", "lost-reply:POST:/vector_stores:1", "", "status-after=502:POST:/vector_stores:1"))
+    late = Step("apply --allow-store-replace", faults=(fault,) if fault else ())
+    edits = [*_edits(dice, "edit_file", "remove_file", "rename_file", "add_file")]
+    return [Step("set_expiry"), Step("pull"), Step("apply"), *edits, Step("wait", pick=8 * 86_400), late], {}
+
+
+def uploads_that_only_look_like_ours(dice: Dice) -> Scene:
+    """Somebody uploads other texts of the same names and sizes, just before an upload of ours is lost, or long ago."""
+    fault = dice.next_of(("reset-before", "lost-reply", "status=502"))
+    wait = Step("wait", pick=dice.next_of((1, 1, 1, 90_000)))
+    lost = Step("apply", faults=(f"{fault}:POST:/files:{dice.choice(('1', '50%', '1-2'))}",))
+    return [*_some(Step("apply"), dice), *_edit_all(), Step("upload_alike"), wait, lost], {}
+
+
+def the_same_text_in_two_stores(dice: Dice) -> Scene:
+    """Each is uploaded once, however many are at work."""
+    stores = [Step("toggle_store"), *_edits(dice, "copy_file", "copy_file"), Step("apply")]
+    return [*stores, Step("edit_file", pick=0), *_edits(dice, "edit_file"), Step("apply")], {"workers": 2}
+
+
+def a_store_is_made_twice_and_loses_its_mark(dice: Dice) -> Scene:
+    """Two machines begin at once and agree on a store; later an application overwrites its metadata."""
+    both = [Step("apply"), Step("apply", 1, beside=True)]
+    written = [Step("overwrite_metadata"), *_some(Step("change_store", pick=1), dice)]
+    machines = dice.next_of(((0, 1), (1, 0)))
+    return [*both, Step("wait", pick=60), *written, *(Step("apply", machine) for machine in machines)], {"workers": 2}
+
+
+def one_applies_and_another_destroys(dice: Dice) -> Scene:
+    """One begins later, as its first requests fail; or the last look of the other is slow."""
+    late = _some(f"status=503:GET:/vector_stores:1-{dice.randrange(1, 4)}", dice)
+    edits = _edits(dice, "toggle_store") if dice.turn % 2 else _edit_all()
+    both = [Step("destroy", 1), Step("apply", faults=late, beside=True)]
+    if dice.turn % 4 == 0:
+        edits, slow = _edits(dice, "add_file", "add_file"), "delay=9000:GET:/vector_stores/*:1+"
+        late = (f"status=503:GET:/vector_stores:1-{dice.randrange(1, 4)}",)
+        both = [Step("destroy", 1, faults=late), Step("apply", faults=(slow,), beside=True)]
+    return [Step("apply"), *edits, Step("pull", 1), *both], {}
+
+
+def a_colleague_attaches_while_all_is_destroyed(dice: Dice) -> Scene:
+    theirs = Step(dice.choice(("attach_foreign", "upload_our_name")), pick=dice.randrange(2, 60, 2), beside=True)
+    return [*_edits(dice, "toggle_store"), Step("apply"), Step("destroy"), theirs], {}
+
+
+def files_that_are_attached_again(dice: Dice) -> Scene:
+    """Other chunking and other attributes, on services where a File has to leave its store for that."""
+    switches = ("shares-chunks=on,late-deletions=30", "stale-filters=on,late-deletions=30", "shares-chunks=on")
+    more = dice.choice(("", "", ",reattaches=on"))
+    first = [Step("set_value", pick=12), Step("set_value", pick=dice.choice((4, 18))), Step("apply")]
+    again = [Step("set_value", pick=pick) for pick in (dice.choice((4, 11)), 9, 10)]
+    stop, at = ("killed", dice.randrange(60, 200)) if dice.turn % 3 == 2 else ("", 0)
+    cut = [Step("pull"), Step("apply", stop=stop, at=at), *_edits(dice, "remove_file", "remove_file", "remove_file")]
+    steps = [*first, *again, *cut, Step("apply"), *_edits(dice, "set_value"), Step("apply")]
+    return steps, {"dialect": f"local,{dice.next_of(switches)}{more}"}
+
+
+def one_tidies_up_while_another_applies(dice: Dice) -> Scene:
+    applies = Step("apply", faults=("status=503:POST:/vector_stores/*/file_batches:1-3",))
+    later = (f"status=503:GET:/files:1-{dice.randrange(1, 4)}",)
+    both = [applies, Step("gc --suspected --yes", 1, faults=later, beside=True)]
+    return [*_some(Step("apply"), dice), *_edit_all(), Step("pull", 1), *both, Step("apply")], {}
+
+
+def a_killed_run_is_tidied_up_after(dice: Dice) -> Scene:
+    killed = Step("apply", stop="killed", at=dice.randrange(40, 250))
+    gone = _edits(dice, "remove_file", "remove_file", "remove_file", "edit_file")
+    looks = dice.choice(([Step("gc --yes"), Step("plan")], [Step("plan")], [Step("gc"), Step("plan")]))
+    return [
+        *_some(Step("apply"), dice),
+        *_edit_all(),
+        killed,
+        *_some(Step("wait", pick=90_000), dice),
+        *looks,
+        *gone,
+    ], {}
+
+
+def files_that_are_declared_by_id(dice: Dice) -> Scene:
+    """A person uploads by hand, and declares that; or declares what one of our documents made."""
+    by_hand = [Step("declare_upload", pick=dice.randrange(100)), Step("pull"), Step("apply")]
+    renamed = [*_edits(dice, "rename_declared"), Step("apply")]
+    fault = dice.next_of(((), ("fails=server_error,file=*",), (), ("status=503:POST:/files",)))
+    ours = [Step("declare_ours", pick=dice.randrange(100)), Step("pull"), Step("apply", faults=fault)]
+    return [*_some(Step("apply"), dice), *by_hand, *renamed, *ours, *_edit_all(), Step("apply"), Step("apply")], {}
+
+
+def metadata_that_do_not_stay(dice: Dice) -> Scene:
+    """A gateway drops a store's metadata, or its updates."""
+    fault = dice.next_of(
+        ("lost-metadata:POST:/vector_stores/*", "lost-metadata:POST:/vector_stores*:1", "kept:POST:*:all")
+    )
+    edits = [Step("set_value", pick=dice.choice((7, 8))), *_edits(dice, "set_value", "edit_file")]
+    return [*_some(Step("apply"), dice), *edits, Step("apply", faults=(fault,)), Step("apply")], {}
+
+
+def a_key_loses_its_permission(dice: Dice) -> Scene:
+    """To attach; what was uploaded by then waits for the next run."""
+    fault = f"status={dice.next_of((403, 401))}:POST:/vector_stores/*/file*:{dice.choice(('1+', '2+', '3+'))}"
+    edits = [*_edit_all(), *_edits(dice, "add_file", "copy_file")]
+    return [*_some(Step("apply"), dice), *edits, Step("apply", faults=(fault,)), Step("apply")], {}
+
+
+def attributes_that_come_back_changed(dice: Dice) -> Scene:
+    """A service writes some of them otherwise: once that is noted, it is no difference."""
+    habits = (dice.next_of(("garbled-attributes,keys=lang", "garbled-attributes,keys=level", "garbled-attributes")),)
+    weeks = [step for _ in range(2) for step in (*_edits(dice, "edit_file", "set_value", "add_file"), Step("apply"))]
+    return [*_some(Step("apply"), dice), *weeks], {"habits": habits}
+
+
+def a_laptop_is_closed(dice: Dice) -> Scene:
+    """While its run waits for the service; in the morning it goes on."""
+    closed = Step("apply", stop="suspended", at=dice.randrange(60, 260))
+    habits = (dice.choice(("late-ingestion=20000", "late-ingestion=60000")),)
+    return [*_some(Step("apply"), dice), *_edit_all(), closed], {"habits": habits, "copes": True}
+
+
+def requests_that_are_sent_twice(dice: Dice) -> Scene:
+    """By something in between, which passes on the last answer."""
+    twice = Step("apply", faults=("twice:POST:*:some",))
+    return [*_some(twice, dice), *_edits(dice, count=4), twice, *_edits(dice), twice], {}
 
 
 SCENES: tuple[Callable[[Dice], Scene], ...] = (
@@ -244,4 +344,20 @@ SCENES: tuple[Callable[[Dice], Scene], ...] = (
     a_plan_is_reviewed,
     a_service_that_differs,
     a_store_is_taken_over,
+    a_store_expires,
+    uploads_that_only_look_like_ours,
+    the_same_text_in_two_stores,
+    a_store_is_made_twice_and_loses_its_mark,
+    one_applies_and_another_destroys,
+    a_colleague_attaches_while_all_is_destroyed,
+    files_that_are_attached_again,
+    one_tidies_up_while_another_applies,
+    a_killed_run_is_tidied_up_after,
+    files_that_are_declared_by_id,
+    metadata_that_do_not_stay,
+    requests_that_are_sent_twice,
+    a_laptop_is_closed,
+    a_key_loses_its_permission,
+    attributes_that_come_back_changed,
 )
+_SCENE_OF = dict(enumerate(SCENES)) | dict(enumerate(RARE_SCENES, _RARE))

@@ -34,6 +34,7 @@ import vssync
 
 START = 4_000_000_000.0  # in 2096
 _SLOWEST = 5.0  # seconds that a thread which could run may be held up
+_NIGHT = 30_000.0  # seconds
 _BRIEF = 0.8  # how often a lock that is free is taken before anybody else can go on
 _MOST_STEPS = 200_000  # of one run: more is a loop
 
@@ -62,8 +63,9 @@ class Group:
     skew: float = 0.0  # seconds that its clock is ahead
     doom: type[BaseException] | None = None
     at: int = 0  # the pause of its first thread at which `stop` comes; 0: none
-    stop: type[BaseException] = Killed
+    stop: type[BaseException] | None = Killed  # none: its clock leaps ahead, as after a night
     pauses: int = 0
+    on_kill: Callable[[], None] = lambda: None
 
 
 @dataclass(eq=False)
@@ -143,7 +145,10 @@ class Scheduler:
     def _count_pause(self, group: Group) -> None:
         group.pauses += 1
         if group.pauses == group.at:
-            if group.stop is Killed:
+            if group.stop is None:
+                group.skew += _NIGHT
+            elif group.stop is Killed:
+                group.on_kill()
                 group.doom = Killed
             else:
                 raise group.stop

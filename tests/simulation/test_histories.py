@@ -24,6 +24,18 @@ FOUND = {  # what histories found, as they were shrunk
         seed=150,
         steps=(Step("apply"), Step("set_value", pick=95), Step("set_value", pick=96), Step("erase_mark")),
     ),
+    "an upload that a store holds which no listing has was deleted once another store let it go": History(
+        seed=200,
+        dialect="local,late-stores=99999999",
+        steps=(
+            Step("toggle_store"),
+            Step("pull"),
+            Step("apply"),
+            Step("set_value", pick=27),
+            Step("pull"),
+            Step("apply"),
+        ),
+    ),
     "a request that waited for its turn when the run was interrupted counted as sent": History(
         seed=158,
         steps=(

@@ -31,7 +31,10 @@ def check_unchanged_count(claim: Claim, case: Case, asked_for: Collection[str] =
     store, live = case.wanted.stores.get(key), case.store(key)
     change = claim.within("StorePlan").get("change") or {"reasons": ()}
     is_unlisted = "unlisted" in change["reasons"]
-    is_ours = live is not None and not live.has_newer_mark and live.mark[0] in ("", case.wanted.owner)
+    is_external = store is not None and bool(store.settings.get("external"))
+    is_ours = live is not None and (
+        is_external or (not live.has_newer_mark and live.mark[0] in ("", case.wanted.owner))
+    )
     if store is None or live is None or live.is_expired or not is_ours:
         return differs(claim.value, 0)
     files = [file for file in store.files.values() if case.in_scope(key, file.key) and file.key not in asked_for]

@@ -42,6 +42,7 @@ class TrueFile:
     size: int
     chunks: int
     is_leaving: bool = False  # somebody detached it, which has yet to take effect
+    is_hidden: bool = False  # the chunks that it shared with another went with that
 
     @property
     def mark(self) -> str:
@@ -151,7 +152,10 @@ class State:
 
 _FILES = """
 select store_files.*, sha256, filename, bytes, batches.id as batch_id,
-    (select count(*) from chunks where store_file = store_files.seq) as chunk_count
+    (select count(*) from chunks where store_file = store_files.seq) as chunk_count,
+    (select count(*) from chunks where store_file = store_files.seq
+        and identity is not null
+        and identity not in (select identity from chunks where found and identity is not null)) as hidden_count
 from store_files left join files on files.id = store_files.id left join blobs on blobs.seq = blob
 left join batches on batches.seq = batch order by store_files.seq
 """
@@ -204,6 +208,7 @@ def _true_file(row: sqlite3.Row) -> TrueFile:
         size=row["bytes"] or 0,
         chunks=row["chunk_count"],
         is_leaving=row["leaves_at"] is not None,
+        is_hidden=bool(row["hidden_count"]),
     )
 
 

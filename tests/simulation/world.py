@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -16,11 +17,19 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import httpx
 
 from tests.simulation.commands import Shell, running_command
+from tests.simulation.documents import Documents
 from tests.simulation.histories import History
 from tests.simulation.invariants import Actor, ViolationError, Watch
 from tests.simulation.judge import Run
 from tests.simulation.judged import FalseClaimError, JudgedSession, Witness
-from tests.simulation.rest import problems_of_cost
+from tests.simulation.rest import (
+    problems_of_cost,
+    problems_of_destroy,
+    problems_of_own_requests,
+    problems_of_short_listing,
+    problems_of_unrelated,
+    problems_of_waste,
+)
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.truth import RequestLog
 from tests.support import ENDPOINT
@@ -38,118 +47,11 @@ from vssync.sources.load import LoadedManifest
 from vssync.threads import Pool
 
 MOST_REQUESTS = 2_000  # of one command
+OURS = "history"  # the owner
+_SOON = 0.4  # seconds after an error within which nobody asks again
 LATE = ("late-", "short-", "ghost-", "connector-files", "shares-chunks")  # switches: what is so is not what is seen
 # Of the local provider it is known what it can do; a service that differs is for the program to find out about.
 _PLAIN, _OTHER = (replace(ENDPOINT, provider=provider, embedded=False) for provider in (LOCAL, COMPATIBLE))
-
-
-@dataclass
-class Documents:
-    """What the repository holds: some files, and the values from which the manifest is made."""
-
-    files: dict[str, str] = field(default_factory=dict)
-    values: dict[str, Any] = field(
-        default_factory=lambda: {
-            "name": "docs",
-            "team": "one",
-            "lang": "en",
-            "level": 1,
-            "size": 3,
-            "match": "*1.md",
-            "chunking": "auto",
-            "filename": "",
-            "second": False,
-            "included": False,
-        }
-    )
-    number: int = 0
-
-    def __post_init__(self) -> None:
-        for name in "abcdef":
-            self.write(f"{name}.md")
-
-    def write(self, name: str) -> None:
-        self.number += 1
-        self.files[name] = f"# {name}\nword{self.number} and more\n"
-
-    def some(self, pick: int) -> str:
-        return sorted(self.files)[pick % len(self.files)]
-
-    def some_other(self, pick: int) -> str:
-        """Not the one that two stores share."""
-        names = sorted(name for name in self.files if name != "a.md")
-        return names[pick % len(names)]
-
-    def add_file(self, pick: int) -> None:
-        folder, kind = ("", "more/")[pick % 2], ("md", "md", "mdx")[pick % 3]
-        self.write(f"{folder}n{self.number}.{kind}")
-
-    def edit_file(self, pick: int) -> None:
-        self.write(self.some(pick))
-
-    def remove_file(self, pick: int) -> None:
-        if len(self.files) > 2:
-            del self.files[self.some_other(pick)]
-
-    def rename_file(self, pick: int) -> None:
-        self.number += 1
-        name = self.some_other(pick)
-        self.files[f"r{self.number}{Path(name).suffix}"] = self.files.pop(name)
-
-    def swap_files(self, pick: int) -> None:
-        one, other = self.some(pick), self.some(pick + 1)
-        self.files[one], self.files[other] = self.files[other], self.files[one]
-
-    def copy_file(self, pick: int) -> None:
-        self.number += 1
-        self.files[f"c{self.number}.md"] = self.files[self.some(pick)]
-
-    def set_value(self, pick: int) -> None:
-        choices: tuple[tuple[str, Sequence[Any]], ...] = (
-            ("name", ("docs", "handbook")),
-            ("team", ("one", "two")),
-            ("lang", ("en", "de")),
-            ("level", (1, 2.5)),
-            ("chunking", ("auto", {"size": 400, "overlap": 100})),
-            ("match", ("*1.md", "*.md", "a.md")),
-            ("filename", ("", "kb-${stem}${ext}")),
-        )
-        name, values = choices[pick % len(choices)]
-        self.values[name] = values[pick // len(choices) % len(values)]
-
-    def toggle_store(self, pick: int) -> None:
-        name = ("second", "second", "included")[pick % 3]
-        self.values[name] = not self.values[name]
-
-    def tree(self, env: str, service: Mapping[str, Any]) -> dict[str, str]:
-        """All files of a checkout of a manifest for this service; with `env`, it has an environment."""
-        value = self.values
-        docs: dict[str, Any] = {
-            "name": value["name"],
-            "metadata": {"team": value["team"]},
-            "attributes": {"lang": value["lang"], "level": value["level"]},
-            "guards": {"max_delete": "100%", "max_replace": "100%"},
-            "files": [{"path": "*.md"}],
-            "overrides": [{"match": value["match"], "attributes": {"area": "special"}, "chunking": value["chunking"]}],
-        }
-        if value["filename"]:
-            docs["filename"] = value["filename"]
-        if any(name.endswith(".mdx") and "/" not in name for name in self.files):
-            docs |= {"files": [{"path": "*.{md,mdx}"}], "formats": {".mdx": ".md"}}
-        more = {"guards": docs["guards"], "files": [{"path": "more/*.md", "optional": True}, {"path": "a.md"}]}
-        manifest: dict[str, Any] = {
-            "version": 1,
-            "owner": "history",
-            "service": service,
-            "stores": {"docs": docs, **({"more": more} if value["second"] and not value["included"] else {})},
-        }
-        if env:
-            manifest["environments"] = {env: {"stores": {"docs": {"attributes": {"stage": env}}}}}
-        tree = {**self.files, "vssync.yaml": json.dumps(manifest, indent=1)}
-        if value["included"] and value["second"]:
-            manifest["include"] = ["more.yaml"]
-            tree |= {"more.yaml": json.dumps({"stores": {"more": more}}), "vssync.yaml": json.dumps(manifest, indent=1)}
-        return tree
 
 
 class Wire(httpx.BaseTransport):
@@ -158,6 +60,10 @@ class Wire(httpx.BaseTransport):
     def __init__(self, world: World, inner: httpx.BaseTransport, name: str, spoiled: str = "") -> None:
         self._world, self._inner, self._name, self._spoiled = world, inner, name, spoiled
         self.count = 0
+        self._may_ask = dict[
+            str, float
+        ]()  # when the service may be asked again: for the same, and with "" for anything
+        self._early = 0  # requests that came before it may
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.count += 1
@@ -165,24 +71,47 @@ class Wire(httpx.BaseTransport):
             raise ViolationError(f"{self._name}: more than {MOST_REQUESTS} requests")
         at, answer = self._world.at, "nothing"
         body = sha256(request.read()).hexdigest()[:16]
+        what = f"{request.method} {request.url} {body}"
+        own = f"{threading.get_ident()} {what}"
+        self._check_haste(own)
         at.pause(lambda: False, at.rng.uniform(0.01, 0.3))
         try:
             response = self._answer(request)
             answer = f"{response.status_code} {sha256(response.read()).hexdigest()[:16]}"
+            if seconds := response.headers.get("retry-after"):
+                for each in (own, *([""] if response.status_code == 429 else [])):
+                    self._may_ask[each] = at.now + max(_SOON, float(seconds))
         except httpx.TransportError as error:
             answer = type(error).__name__
             raise
         finally:
-            line = f"{at.now - 4e9:.3f} {self._name} {request.method} {request.url} {body}: {answer}"
-            self._world.log.append(line)
+            self._world.log.append(f"{at.now - 4e9:.3f} {self._name} {what}: {answer}")
         at.pause()
         return response
 
+    def _check_haste(self, what: str) -> None:
+        """Who is told to wait does; a request of each thread may be under way."""
+        now = self._world.at.now
+        self._early = self._early + 1 if now < self._may_ask.get("", now) - _SOON else 0
+        if now < self._may_ask.get(what, now) or self._early > self._world.history.workers:
+            raise ViolationError(f"{self._name}: {what}: comes before it may")
+
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        """The service's answer. In place of it, something between may say of an error that it is a success."""
-        _, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
+        """The service's answer.
+
+        Something between may say of an error that it is a success, send twice what is about a store, or send no update
+        of a store.
+        """
+        kind, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
         rng, may = self._world.at.rng, method in (request.method, "*") and request.method != "GET"
-        if not may or rng.random() > (0.3 if share else 0.1):
+        path = request.url.path.split("/")
+        if not may or rng.random() > {"": 0.1, "all": 1.0}.get(share, 0.3):
+            return self._inner.handle_request(request)
+        if kind != "spoiled":
+            if kind == "kept" and path[-2] == "vector_stores":
+                request = httpx.Request("GET", request.url)
+            elif kind == "twice" and path[-1] in ("files", "file_batches") and len(path) > 3:
+                self._inner.handle_request(request).read()
             return self._inner.handle_request(request)
         if rng.random() < 0.5:
             self._inner.handle_request(request).read()
@@ -201,7 +130,12 @@ class Machine(Shell):
     has_company: bool = False
     at_work_on: str = ""  # the command
     has_faults: bool = False
+    actor: Actor = field(init=False)
+    log: RequestLog = field(init=False)
+    frozen: dict[Path, bytes] = field(default_factory=dict)  # what is on its disk when it is killed
+    cut_off: bool = False  # its last apply was killed before an answer to what it wrote
     seed: int = 0
+    owner: str = OURS
 
     @property
     def name(self) -> str:
@@ -215,23 +149,39 @@ class Machine(Shell):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
+    def freeze(self) -> None:
+        """Remembers what is on the disk: what a killed process does from here on does not get there."""
+        state = Path(self.environment["VSSYNC_STATE_DIR"])
+        self.frozen = {path: path.read_bytes() for path in state.rglob("*") if path.is_file()}
+
+    def restart(self, killed: str) -> None:
+        """After a kill, with what was on the disk."""
+        for path, content in self.frozen.items():
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+        is_writing = any(exchange.is_write and not exchange.status for exchange in self.log.exchanges[-1:])
+        self.cut_off = self.cut_off or (killed.startswith("apply") and is_writing)
+
     @contextmanager
     def open(self, loaded: LoadedManifest, faults: Sequence[str]) -> Iterator[JudgedSession]:
         command, world, self.has_faults = running_command(), self.world, bool(faults)
-        actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
-        actor.suspects = "--suspected" in self.at_work_on
+        actor = self.actor = Actor(self.name, lambda: command.plan, has_company=self.has_company)
+        actor.suspects, actor.destroys = "--suspected" in self.at_work_on, self.at_work_on == "destroy"
+        is_late = any(name in self.dialect for name in LATE)
+        actor.is_blind = is_late and any(step.faults or step.stop for step in world.history.steps)
         context = FaultContext(time.sleep, lambda: world.at.now, self.seed)
-        spoiled = next((fault for fault in faults if fault.startswith("spoiled")), "")
+        spoiled = next((fault for fault in faults if fault.startswith(("spoiled", "twice", "kept"))), "")
         kept = [fault for fault in faults if fault != spoiled]
         service = with_faults(world.watch.around(world.serve, actor), kept, context)
-        log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
+        log = self.log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
         witness = Witness(world.watch.database, lambda: world.at.now, log, self.dialect)
         client = connect(world.endpoint, auth=None, clock=Clock(), workers=world.history.workers, transport=log)
         try:
             with Pool(world.history.workers) as pool:
                 session = Session(command.settings, loaded, world.endpoint, client, pool)
                 opened = JudgedSession.of(session, witness)
-                actor.begin(opened.wanted, command.options)
+                actor.begin(opened.wanted, command.options, world.watch.state)
                 yield opened
         finally:
             client.close()
@@ -239,15 +189,28 @@ class Machine(Shell):
     def judge(self, run: Run) -> None:
         """With company, or of such a service, what is so at the end of a run need not be what it saw."""
         if self.at_work_on == "destroy":
-            left = [store for store in run.after.stores.values() if store.mark[0] == run.wanted.owner]
-            if run.code == 0 and left:
-                raise FalseClaimError(f"destroy ended with 0, and {left[0].id} is left")
+            # What was made after its last look is not its to tell of.
+            known = self.actor.listed.stores if self.actor.listed else run.after.stores
+            _raise_first(problems_of_destroy(run, known, is_calm=not (self.has_faults or self.has_company)))
             return
         if not (self.has_company or any(name in self.dialect for name in LATE)):
+            _raise_first(chain(problems_of_unrelated(run), problems_of_short_listing(run)))
             super().judge(run)
+        elif self.dialect == "local":
+            _raise_first(problems_of_own_requests(run))
+        elif ("short-files" in self.dialect or "late-files" in self.dialect) and not self.has_company:
+            _raise_first(problems_of_short_listing(run))
         if not (self.has_company or self.has_faults) and self.dialect == "local":
-            for problem in problems_of_cost(run):
-                raise FalseClaimError(problem)
+            _raise_first(problems_of_cost(run))
+        _raise_first(problems_of_waste(run))
+        if run.kind == "plan" and self.cut_off and "interrupted" not in run.told:
+            raise FalseClaimError("the last apply was killed, and the plan does not say so")
+        self.cut_off = self.cut_off and run.kind not in ("report", "destroy")
+
+
+def _raise_first(problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise FalseClaimError(problem)
 
 
 class World:
@@ -275,23 +238,25 @@ class World:
             )
 
     @property
-    def owner(self) -> str:
-        """Whose everything is that the machines apply."""
-        return "/".join(filter(None, ("history", self.history.env)))
-
-    @property
     def endpoint(self) -> Endpoint:
         return _OTHER if "," in self.history.dialect else _PLAIN
 
-    @property
-    def tree(self) -> dict[str, str]:
-        """The newest revision."""
+    def tree(self, owner: str = OURS) -> dict[str, str]:
+        """The newest revision, or the same documents with the manifest of another owner."""
         provider = self.endpoint.provider.name
-        service: dict[str, Any] = {"provider": provider, "capabilities": {"batch_size": self.documents.values["size"]}}
+        values = self.documents.values
+        service: dict[str, Any] = {
+            "provider": provider,
+            "capabilities": {"batch_size": values["size"], **values["capabilities"]},
+        }
         if provider != "local":  # of which nobody says whether equal texts share their chunks
             service["data_url"] = self.endpoint.data_url
             service["capabilities"]["shares_chunks"] = self.dialect.shares_chunks
-        return self.documents.tree(self.history.env, service)
+        if owner == "guests":
+            self.documents.values["host"] = next(
+                (id_ for id_, live in self.watch.state.stores.items() if live.mark), ""
+            )
+        return self.documents.tree(self.history.env, service, owner)
 
     def restart(self) -> None:
         """The service begins anew, with what it has kept."""

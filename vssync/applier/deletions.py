@@ -24,7 +24,7 @@ from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.digests import store_mark_for
 from vssync.model.marks import STORE_APPLIED, STORE_OWNER, STORE_PROTECT, Mark, StoreMark, fit_metadata
-from vssync.model.plan import Plan, StorePlan
+from vssync.model.plan import Plan, Reason, StorePlan
 from vssync.model.report import Orphan, Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
 from vssync.planner.estimate import may_be_stamped
@@ -32,9 +32,8 @@ from vssync.threads import Pool
 
 _FILES_AT_ONCE = 300  # that are read one page after the other, where more are listed
 _UNCONFIRMED = "the deletion of {} was sent, but not confirmed: {}"
-_MADE_ANEW = "deleted, and another run made {} for the same key meanwhile; plan again"
+_MADE_ANEW = "deleted, and another run made {} meanwhile; plan again"
 _LOST = "the copy to keep, {}, is not completed any more: another run may be at work; apply again"
-
 _GONE = "{} is gone, and its files with it: another run may be at work; plan again"
 _UNDONE = "{} is not completed under our mark any more: another run may be at work; apply again"
 
@@ -50,8 +49,7 @@ class FinalState:
 
     def lists(self, deletion: Deletion) -> bool:
         """Whether what was deleted is still listed."""
-        listed = self.files.get(deletion.store_id, {}) if deletion.file_id else self.stores
-        return deletion.object_id in listed
+        return deletion.object_id in (self.files.get(deletion.store_id, {}) if deletion.file_id else self.stores)
 
     def count_listed(self, deletions: Collection[Deletion]) -> int:
         """How many of these are still listed."""
@@ -84,17 +82,23 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) 
         if final.lists(deletion) and deletion.file_id in pending:
             del pending[deletion.file_id]
             run.ledger.record_closed(deletion.file_id)  # its store still has it, as the next run will see
-    known_ids = {*(store.id for store in plan.stores), *(store.id for store in stores)}
-    made_anew = {live.claim: live.id for live in final.stores.values() if live.id not in known_ids}
-    for key in {deletion.store_key for deletion in run.deletions if not deletion.file_id}:
-        if new_id := made_anew.get((plan.owner, key.partition("@")[0])):
-            run.results.record_result(key, "", Result(Status.UNKNOWN, _MADE_ANEW.format(new_id)))
+    _record_made_anew(run, plan, stores, final)
     run.deletions.clear()
     if may_delete_uploads:
-        store_ids = [store.id for store in stores if not store.is_deleted]
-        return _delete_unheld(run, plan, store_ids, final, pending)
+        return _delete_unheld(run, plan, [store.id for store in stores if not store.is_deleted], final, pending)
     _note_why_kept(run, pending, "not every copy that stays is known to be completed")
     return ()
+
+
+def _record_made_anew(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext], final: FinalState) -> None:
+    """Reports stores of this owner that the plan does not know: of a key that was deleted, or of any in a `destroy`."""
+    made = final.stores.keys() - {store.id for store in plan.stores} - {store.id for store in stores}
+    ours = {final.stores[id_].claim[1]: id_ for id_ in sorted(made) if final.stores[id_].owner == plan.owner}
+    destroyed = {store.key for store in plan.stores if store.change and Reason.DESTROY in store.change.reasons}
+    for key in {deletion.store_key for deletion in run.deletions if not deletion.file_id}:
+        any_key = next(iter(ours.values()), "") if key in destroyed else ""
+        if new_id := ours.get(key.partition("@")[0], any_key):
+            run.results.record_result(key, "", Result(Status.UNKNOWN, _MADE_ANEW.format(new_id)))
 
 
 def _check_deletion(run: ApplyRun, final: FinalState, deletion: Deletion) -> tuple[Result | None, bool]:
@@ -203,9 +207,8 @@ def _delete_unheld(
     our_ids = {*store_ids, *(store.id for store in plan.stores)}
     for file_id, stores in holders.items():
         others = [store for store in stores if store.id not in our_ids and not _is_of_manifest(store, plan.owner)]
-        names = ", ".join(store.label for store in others)
         run.ledger.record_closed(file_id)
-        if names:
+        if names := ", ".join(store.label for store in others):
             held_by_others.append(Orphan(file_id, f"{pending[file_id]}; held by {names}"))
     unheld = [file_id for file_id in pending if file_id not in holders]
 
@@ -227,9 +230,9 @@ def _delete_unheld(
 def _find_holders_after_deletions(
     run: ApplyRun, store_ids: Collection[str], final: FinalState, file_ids: Collection[str]
 ) -> Mapping[str, list[LiveStore]]:
-    """The stores that hold each of these Files, also those of this run that are not listed yet."""
+    """The stores that hold each of these Files, also those of this machine that are not listed."""
     unlisted = [run.client.get_store(store_id) for store_id in store_ids if store_id not in final.stores]
-    stores = [*final.stores.values(), *unlisted]
+    stores = with_unlisted(run.client, (*final.stores.values(), *unlisted), run.writes.journal.stores)
     unread = [store for store in stores if store.id not in final.files]
     holders = dict(find_holders(run.client, run.pool, unread, file_ids))
     for store in stores:
@@ -242,13 +245,23 @@ def close_held_uploads(run: ApplyRun) -> None:
     """Closes uploads that this run left unattached, but that other stores hold: they are no orphans."""
     with suppress(VssyncError):  # then they are named, and `gc` looks again
         if loose_ids := run.ledger.loose_ids():
-            for file_id in find_holders(run.client, run.pool, run.client.list_stores(), loose_ids):
+            stores = with_unlisted(run.client, run.client.list_stores(), run.writes.journal.stores)
+            for file_id in find_holders(run.client, run.pool, stores, loose_ids):
                 run.ledger.record_closed(file_id)
 
 
 def _is_of_manifest(store: LiveStore, owner: str) -> bool:
     """Whether a store belongs to any environment of an owner's manifest."""
     return isinstance(store.mark, StoreMark) and store.mark.owner.partition("/")[0] == owner.partition("/")[0]
+
+
+def with_unlisted(client: Client, listed: Iterable[LiveStore], known_ids: Iterable[str]) -> tuple[LiveStore, ...]:
+    """Every store: a list of them has no count, so those which this machine knows and it lacks are asked for."""
+    stores = {store.id: store for store in listed}
+    for store_id in () if client.stores_denied else sorted({*known_ids} - stores.keys()):
+        with suppress(NotFound):
+            stores[store_id] = replace(client.get_store(store_id), id=store_id)
+    return tuple(stores.values())
 
 
 def find_holders(

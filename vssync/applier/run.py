@@ -20,6 +20,7 @@ from vssync.applier.deletions import (
     record_unconfirmed_deletions,
     stamp_stores,
     verify_files,
+    with_unlisted,
 )
 from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity
@@ -144,7 +145,8 @@ def _find_unheld(run: ApplyRun, uploads: Sequence[UnattachedUpload]) -> tuple[Un
         return True
 
     ids = [upload.file_id for upload in uploads]
-    holders = find_holders(run.client, run.pool, run.client.list_stores(), ids, skip_unreadable=True)
+    stores = with_unlisted(run.client, run.client.list_stores(), run.writes.journal.stores)
+    holders = find_holders(run.client, run.pool, stores, ids, skip_unreadable=True)
     run.writes.journal.forget(holders)
     existing = compress(uploads, run.pool.map(exists, uploads))
     return tuple(upload for upload in existing if upload.file_id not in holders)

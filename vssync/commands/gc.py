@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from vssync.api.client import Client
 from vssync.api.errors import describe_answer
-from vssync.applier.deletions import find_holders
+from vssync.applier.deletions import find_holders, with_unlisted
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.errors import Refused, VssyncError
@@ -58,7 +58,7 @@ def find_orphans(session: Session, journal: Journal, *, suspected: bool = False)
                 ages |= {orphan.file_id: of_age_at} if of_age_at > now else {}
     # Read last, so that little can happen before the uploads are deleted. Neither the journal nor a name tells what
     # somebody has attached to a store of another owner.
-    stores = client.list_stores() if orphans else ()
+    stores = with_unlisted(client, client.list_stores(), journal.stores) if orphans else ()
     if client.stores_denied:
         raise Refused(
             f"{describe_answer(client.stores_denied.answer)}; which uploads are in use is known only to a credential "

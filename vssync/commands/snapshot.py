@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from vssync.api.client import Client
 from vssync.api.errors import is_unreadable
+from vssync.applier.deletions import with_unlisted
 from vssync.commands.session import Session
 from vssync.errors import AccessDenied, NotFound, ServiceError, VssyncError
 from vssync.journal.writer import read_past
@@ -22,15 +23,13 @@ from vssync.threads import Pool
 def read_snapshot(session: Session, options: Options, *, verify: bool = False) -> Snapshot:
     """Every store of this manifest, read completely; with `verify`, each File of ours is asked for, too.
 
-    A list of stores has no count, so stores created on this machine that it lacks are asked for, before a second one
-    is created. Raises ServiceError when the stores cannot be listed, or the service refuses to list any files.
+    Stores of this machine that the list lacks are asked for, before a second one is created. Raises ServiceError when
+    the stores cannot be listed, or the service refuses to list any files.
     """
     client, pool, desired = session.client, session.pool, session.loaded.desired
     created_here = stores_created_here(session)
-    stores = client.list_stores()
+    stores = with_unlisted(client, client.list_stores(), created_here)
     denied = client.stores_denied
-    unlisted_ids = [] if denied else sorted(created_here.keys() - {store.id for store in stores})
-    stores += tuple(store for store_id in unlisted_ids if (store := _get_store(client, store_id)))
     matches = match_stores(desired, stores, options, created_here)
     ids = matches.ids_to_list
     to_read = [store for store in stores if store.id in ids]
@@ -57,13 +56,6 @@ def find_gone_uploads(client: Client, pool: Pool, file_ids: Collection[str]) -> 
     found = read_uploads(client, pool, file_ids).keys()
     gone = frozenset(file_ids) - found
     return gone if found or not gone else gone - {upload.id for upload in client.list_uploads()}
-
-
-def _get_store(client: Client, store_id: str) -> LiveStore | None:
-    try:
-        return replace(client.get_store(store_id), id=store_id)
-    except NotFound:
-        return None
 
 
 def _read_contents(client: Client, store: LiveStore) -> Contents:

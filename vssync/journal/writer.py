@@ -106,6 +106,11 @@ class Journal:
         """Whether a line could not be written, so that no more writes may be sent."""
         return self._error is not None
 
+    @property
+    def stores(self) -> Mapping[str, str]:
+        """The keys, by id, of stores that runs of this machine made, adopted or joined, and did not delete."""
+        return self._state.stores
+
     def mark_as_apply(self) -> None:
         """Lets the next plan report this run if it is interrupted; the line is written with the first write."""
         self._is_apply = True
