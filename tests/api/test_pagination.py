@@ -42,6 +42,12 @@ def test_no_reading_takes_more_than_it_may(starts: tuple[str, ...], found: str) 
     assert "".join(str(row["id"]) for row in rows) == found
 
 
+@pytest.mark.parametrize("starts", ["b", "be", "eb"])
+def test_a_cursor_that_is_ignored_is_an_error_side_by_side_too(starts: str) -> None:
+    with pytest.raises(MalformedResponse, match="starts elsewhere"):
+        list_side_by_side(lambda _: served(list("abcdef"), 9)(""), tuple(starts), 9, map)
+
+
 def test_more_for_ever_ends_at_an_empty_page() -> None:
     assert len(list(list_objects(served(list("abcde"), 2, more=lambda _: True)))) == 5
 

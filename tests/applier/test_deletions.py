@@ -14,6 +14,7 @@ from tests.applier.world import Counting, Place, Seen, killed, live
 from tests.planner.builders import live_copy, live_store
 from tests.simulation.judged import apply_plan, plan_destruction, recorded_runs
 from tests.support import Silent
+from vssync.api.connect import with_unlisted
 from vssync.api.parse import AttachmentEntry
 from vssync.applier import deletions
 from vssync.applier.context import Deletion
@@ -238,7 +239,7 @@ def test_stores_that_a_listing_lacks_are_asked_for(
         return stores[store_id]
 
     client: Any = SimpleNamespace(get_store=get_store, stores_denied=denied)
-    assert [store.id for store in deletions.with_unlisted(client, [stores["vs_a"]], known)] == found
+    assert [store.id for store in with_unlisted(client, [stores["vs_a"]], known)] == found
 
 
 def test_an_expired_store_that_cannot_be_listed_keeps_no_uploads(place: Place) -> None:

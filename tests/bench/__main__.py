@@ -12,6 +12,7 @@ import argparse
 import compileall
 import json
 import sys
+import sysconfig
 from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import pairwise
@@ -69,7 +70,8 @@ def main() -> None:
     sizes, synthetic = ([int(size) for size in text.split(",") if size] for text in (options.sizes, options.synthetic))
     if missing := missing_peers():
         sys.stdout.write(f"not on the PATH, and left out: {', '.join(missing)}\n")
-    compileall.compile_dir(ROOT / "vssync", quiet=1)  # as an installation is; the environment may keep Python from it
+    for folder in (ROOT / "vssync", sysconfig.get_path("purelib")):  # as an installation is; tools may leave it out
+        compileall.compile_dir(folder, quiet=2)
     costs = measure(sizes, synthetic, options.runs, options.latency)
     sys.stdout.write("\nmedians\n")
     exponents: dict[str, float] = {}

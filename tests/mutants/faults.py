@@ -27,7 +27,7 @@ FAULTS = (
     ),
     Mutant(
         "a-store-that-is-not-listed-is-gone",
-        "vssync/applier/deletions.py",
+        "vssync/api/connect.py",
         "() if client.stores_denied else sorted(",
         "() if not client.stores_denied else sorted(",
         ("tests/guarantees/test_duplicate_stores.py",),

@@ -1,11 +1,12 @@
-"""Builds a client from an endpoint: one connection pool, sized to the threads that use it."""
+"""Builds a client from an endpoint, with one connection pool, sized to its threads; finds every store with it."""
 
 from __future__ import annotations
 
 import errno
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.request import getproxies
 
@@ -17,8 +18,9 @@ from vssync.api.client import Client
 from vssync.api.http import Access, Plane, Sender
 from vssync.api.rate_limit import Clock, RateLimiter, rates
 from vssync.endpoints import Endpoint
-from vssync.errors import UsageProblem
+from vssync.errors import NotFound, UsageProblem
 from vssync.files import describe_path
+from vssync.model.state import LiveStore
 from vssync.text import conceal_user, join_words
 
 # Seconds an idle connection is kept. Common servers close theirs after five: a write that meets a closed one would
@@ -143,3 +145,12 @@ def _find_proxies(addresses: Iterable[str]) -> tuple[dict[str, _Proxy], tuple[st
         f"NO_PROXY: {entries} cannot be read and is left out; write hosts, "
         "domains, addresses or networks, such as `.corp`, `10.0.0.0/8` and `[::1]:8080`",
     )
+
+
+def with_unlisted(client: Client, listed: Iterable[LiveStore], known_ids: Iterable[str]) -> tuple[LiveStore, ...]:
+    """Every store: a list of them has no count, so those which this machine knows and it lacks are asked for."""
+    stores = {store.id: store for store in listed}
+    for store_id in () if client.stores_denied else sorted({*known_ids} - stores.keys()):
+        with suppress(NotFound):
+            stores[store_id] = replace(client.get_store(store_id), id=store_id)
+    return tuple(stores.values())

@@ -109,7 +109,10 @@ def list_side_by_side(fetch: Fetch, starts: Iterable[str], count: int, for_each:
                 break
         return rows
 
-    return [*chain.from_iterable(for_each(read_from, ("", *starts)))]
+    found = [*chain.from_iterable(for_each(read_from, ("", *starts)))]
+    if len({row["id"] for row in found}) < len(found):
+        raise MalformedResponse("a listing that starts elsewhere than behind its cursor")
+    return found
 
 
 def read_listing(fetch: Fetch, count: int | None, parse: Callable[[Row], Object]) -> ListingPass[Object]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from vssync.api.client import Client
+from vssync.api.connect import with_unlisted
 from vssync.applier.context import ApplyRun, Deletion, StoreContext, result_of_error
 from vssync.applier.stores import Overtaken, check_undisturbed, update_store
 from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, Waiting, poll_until
@@ -253,15 +254,6 @@ def close_held_uploads(run: ApplyRun) -> None:
 def _is_of_manifest(store: LiveStore, owner: str) -> bool:
     """Whether a store belongs to any environment of an owner's manifest."""
     return isinstance(store.mark, StoreMark) and store.mark.owner.partition("/")[0] == owner.partition("/")[0]
-
-
-def with_unlisted(client: Client, listed: Iterable[LiveStore], known_ids: Iterable[str]) -> tuple[LiveStore, ...]:
-    """Every store: a list of them has no count, so those which this machine knows and it lacks are asked for."""
-    stores = {store.id: store for store in listed}
-    for store_id in () if client.stores_denied else sorted({*known_ids} - stores.keys()):
-        with suppress(NotFound):
-            stores[store_id] = replace(client.get_store(store_id), id=store_id)
-    return tuple(stores.values())
 
 
 def find_holders(

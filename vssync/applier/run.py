@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import compress
 
+from vssync.api.connect import with_unlisted
 from vssync.api.errors import is_unreadable
 from vssync.applier.attributes import probe_search_updates, update_attributes
 from vssync.applier.context import ApplyRun, StoreContext, result_of_error, result_of_uncompleted
@@ -20,7 +21,6 @@ from vssync.applier.deletions import (
     record_unconfirmed_deletions,
     stamp_stores,
     verify_files,
-    with_unlisted,
 )
 from vssync.applier.feed import StoreFeed
 from vssync.applier.ledger import upload_identity

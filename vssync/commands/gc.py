@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from vssync.api.client import Client
+from vssync.api.connect import with_unlisted
 from vssync.api.errors import describe_answer
-from vssync.applier.deletions import find_holders, with_unlisted
+from vssync.applier.deletions import find_holders
 from vssync.applier.writes import Writes
 from vssync.commands.session import Session, Settings, load_manifest
 from vssync.errors import Refused, VssyncError

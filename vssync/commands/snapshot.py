@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vssync.api.client import Client
+from vssync.api.connect import with_unlisted
 from vssync.api.errors import is_unreadable
-from vssync.applier.deletions import with_unlisted
 from vssync.commands.session import Session
 from vssync.errors import AccessDenied, NotFound, ServiceError, VssyncError
 from vssync.journal.writer import read_past
