@@ -10,6 +10,7 @@ from tests.mutants.mutant import Mutant
 
 TABLE = Path(__file__).with_name("TABLE.md")
 _NOT_RUN, MISSED = "not run", "missed"
+SHARE = 0.9  # of those that a simulated history can show, which the simulator has to find
 _HEAD = """\
 # Mutants
 

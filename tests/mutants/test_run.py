@@ -6,7 +6,7 @@ import pytest
 
 from tests.mutants.mutant import Mutant, outdated
 from tests.mutants.run import MUTANTS, main
-from tests.mutants.table import TABLE, read_table, seen_share, table_text, with_catch
+from tests.mutants.table import SHARE, TABLE, read_table, seen_share, table_text, with_catch
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -82,3 +82,8 @@ def test_a_table_is_read_as_it_was_written(mutant: Mutant, found: dict[str, str]
 
 def test_the_table_has_all_of_them() -> None:
     assert table_text(MUTANTS, read_table(TABLE.read_text())) == TABLE.read_text()
+
+
+def test_the_simulator_finds_most_of_what_it_could() -> None:
+    seen, visible = seen_share(MUTANTS, read_table(TABLE.read_text()))
+    assert seen >= SHARE * visible

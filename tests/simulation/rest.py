@@ -128,6 +128,8 @@ def problems_of_short_listing(run: Run) -> Iterator[str]:
     """Nothing is uploaded that is there, though a listing lacks it."""
     case = Case(run)
     for plan in (run.plan or {}).get("stores", ()):
+        if (plan.get("change") or {}).get("action") == "replace":
+            continue  # its files go into a new one
         store, live = run.wanted.stores.get(plan["key"]), case.store(plan["key"], run.before)
         for change in plan["changes"]:
             file = store.files.get(digest16(change["key"])) if store and change["action"] == "create" else None

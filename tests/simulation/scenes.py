@@ -288,10 +288,8 @@ def files_that_are_declared_by_id(dice: Dice) -> Scene:
 
 
 def metadata_that_do_not_stay(dice: Dice) -> Scene:
-    """A gateway drops a store's metadata, or its updates."""
-    fault = dice.next_of(
-        ("lost-metadata:POST:/vector_stores/*", "lost-metadata:POST:/vector_stores*:1", "kept:POST:*:all")
-    )
+    """A gateway drops a store's metadata."""
+    fault = dice.next_of(("lost-metadata:POST:/vector_stores/*", "lost-metadata:POST:/vector_stores*:1"))
     edits = [Step("set_value", pick=dice.choice((7, 8))), *_edits(dice, "set_value", "edit_file")]
     return [*_some(Step("apply"), dice), *edits, Step("apply", faults=(fault,)), Step("apply")], {}
 

@@ -99,18 +99,15 @@ class Wire(httpx.BaseTransport):
     def _answer(self, request: httpx.Request) -> httpx.Response:
         """The service's answer.
 
-        Something between may say of an error that it is a success, send twice what is about a store, or send no update
-        of a store.
+        Something between may say of an error that it is a success, or attach twice.
         """
         kind, method, _, share = (*self._spoiled.split(":"), "", "", "")[:4]
         rng, may = self._world.at.rng, method in (request.method, "*") and request.method != "GET"
         path = request.url.path.split("/")
         if not may or rng.random() > {"": 0.1, "all": 1.0}.get(share, 0.3):
             return self._inner.handle_request(request)
-        if kind != "spoiled":
-            if kind == "kept" and path[-2] == "vector_stores":
-                request = httpx.Request("GET", request.url)
-            elif kind == "twice" and path[-1] in ("files", "file_batches") and len(path) > 3:
+        if kind == "twice":
+            if path[-1] in ("files", "file_batches") and len(path) > 3:
                 self._inner.handle_request(request).read()
             return self._inner.handle_request(request)
         if rng.random() < 0.5:
@@ -171,7 +168,7 @@ class Machine(Shell):
         is_late = any(name in self.dialect for name in LATE)
         actor.is_blind = is_late and any(step.faults or step.stop for step in world.history.steps)
         context = FaultContext(time.sleep, lambda: world.at.now, self.seed)
-        spoiled = next((fault for fault in faults if fault.startswith(("spoiled", "twice", "kept"))), "")
+        spoiled = next((fault for fault in faults if fault.startswith(("spoiled", "twice"))), "")
         kept = [fault for fault in faults if fault != spoiled]
         service = with_faults(world.watch.around(world.serve, actor), kept, context)
         log = self.log = RequestLog(Wire(world, LocalTransport(service), self.name, spoiled))
