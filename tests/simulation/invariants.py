@@ -46,6 +46,7 @@ class Actor:
     listed: State | None = None  # what there was when it last listed the stores
     owned: set[str] = field(default_factory=set)  # ids of files that carried its mark when it asked for something
     looked: dict[str, bytes] = field(default_factory=dict)  # by store, its files as they were first listed for it
+    last_seen: dict[str, TrueStore] = field(default_factory=dict)  # as they were listed since it last took out a file
     shown: dict[str, bytes] = field(default_factory=dict)  # by store, its files as they were last listed for it
     held_then: dict[str, set[str]] = field(default_factory=dict)  # what each held when it was last listed
 
@@ -108,6 +109,8 @@ class Watch:
             has_changed = self.refresh()
             if actor and (mistaken := _mistaken_id(environ["PATH_INFO"], before)):
                 raise ViolationError(f"{actor.name}: {environ['PATH_INFO']}: {mistaken} is the id of a store")
+            if actor and environ["REQUEST_METHOD"] == "DELETE" and "/vector_stores/" in environ["PATH_INFO"]:
+                actor.last_seen.clear()
             if actor and environ["REQUEST_METHOD"] == "GET":
                 answer = [b"".join(answer)]
                 self._note_shown(actor, environ, answer[0])
@@ -129,6 +132,7 @@ class Watch:
             query = environ.get("QUERY_STRING", "")
             if "order=asc" in query:  # else it looks for a few
                 store = self.state.stores.get(path[0])
+                actor.last_seen |= {path[0]: store} if store else {}
                 actor.held_then[path[0]] = {file.id for file in store.files} if store else set()
                 actor.shown[path[0]] = body if "after=" not in query else actor.shown.get(path[0], b"") + body
                 actor.looked.setdefault(path[0], body)
@@ -197,8 +201,9 @@ class Watch:
         yield from self._problems_of_sent(actor, before)
         for file_id in before.uploads.keys() - after.uploads.keys():
             store_id, digest = self.served.get(file_id, ("", ""))
-            holder = after.stores.get(store_id)
-            if holder and self._is_wanted(actor, holder, digest) and not _serves(holder, actor.owner, digest):
+            holder, seen = after.stores.get(store_id), actor.last_seen.get(store_id)
+            has_copy = any(_serves(store, actor.owner, digest) for store in (holder, seen) if store)
+            if holder and self._is_wanted(actor, holder, digest) and not has_copy:
                 yield f"deletes {file_id}, and {holder.name} has no completed copy of {before.uploads[file_id][1]}"
         self.served |= {
             file.id: (store.id, file.key_digest)
