@@ -50,8 +50,10 @@ def two_stores_of_a_service_that_differs(dice: Dice) -> Scene:
 
 def refused_after_it_was_done(dice: Dice) -> Scene:
     """Something between takes what the service did for an error, or says so before it was done."""
-    status, kind = dice.next_of((400, 403, 409, 422)), dice.choice(("status-after", "status-after", "status"))
-    kind = "status" if status == 403 else kind  # who may not attach has not attached
+    status, kind = (
+        dice.next_of((400, 403, 409, 422, 400, 409, 422)),
+        dice.choice(("status-after", "status-after", "status")),
+    )
     fault = (
         f"{kind}={status}:POST:/vector_stores/*/file{dice.choice(('_batches', 's', '*'))}{dice.choice(('', ':1-2'))}"
     )
