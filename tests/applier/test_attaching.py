@@ -181,6 +181,12 @@ def test_what_is_attached_already_is_neither_attached_twice_nor_deleted(
     assert len(live(place).stores["docs"]) == 64
 
 
+def test_a_batch_that_is_answered_with_its_store_is_not_asked_for(place: Place) -> None:
+    report, seen = applied(place, "wrong-batch-id")
+    assert report.converged
+    assert [path for method, path in seen if method == "GET" and "/file_batches/" in path] == []
+
+
 def test_the_one_file_of_a_batch_that_is_attached_already_need_not_be_the_first(place: Place) -> None:
     with place.work() as work:
         given = work.client.upload_file(io.BytesIO(b"given"), "given.md").id

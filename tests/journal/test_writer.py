@@ -146,6 +146,14 @@ def test_an_upload_of_an_earlier_run_that_nothing_needs_any_more_is_reported_and
     assert place.gc() == ()
 
 
+def test_gc_deletes_what_a_killed_run_left_and_does_not_hide_that_it_was_killed(place: Place) -> None:
+    assert killed(place, lambda seen: uploads(seen) == 4)
+    assert place.gc()
+    place.gc(delete=True)
+    assert place.gc() == ()
+    assert "A run was interrupted" in place.left_over()
+
+
 def test_a_copy_that_an_earlier_run_took_out_is_named_as_such(place: Place) -> None:
     assert place.apply().converged
     place.write({"2.md": "# another\n"})

@@ -355,7 +355,8 @@ RULES = (
         "vssync/applier/attach.py",
         '"" if batch_id == store.id else batch_id',
         "batch_id",
-        history="A service answers a batch with the store's id; apply asks for a batch that does not exist.",
+        ("tests/applier/test_attaching.py",),
+        "A service answers a batch with the store's id; apply asks for a batch that does not exist.",
     ),
     Mutant(
         "forget-the-echo",
