@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vssync.model.plan import Options
     from vssync.model.report import Report
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "AccessDenied",
     "Event",
