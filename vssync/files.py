@@ -60,13 +60,18 @@ def read_input(path: Path) -> bytes:
         return file.read()
 
 
-def open_output(path: str, flags: int) -> int:
-    """Opens for `open` what a person named to write into. Raises OSError for a FIFO that no program reads from."""
+def open_output(path: str, flags: int, mode: int = 0o644) -> int:
+    """Opens for `open` what a person named to write into; `mode` is for a new file.
+
+    Raises OSError for a socket, and for a FIFO that no program reads from.
+    """
     try:
-        file = os.open(path, flags | os.O_NONBLOCK, 0o600)
+        file = os.open(path, flags | os.O_NONBLOCK, mode)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            raise OSError(error.errno, "no program reads from it", path) from error
+            kind = describe_path(Path(path))
+            problem = "no program reads from it" if kind == "a FIFO" else f"it is {kind}"
+            raise OSError(error.errno, problem, path) from error
         raise
     os.set_blocking(file, True)
     return file

@@ -182,6 +182,17 @@ def test_a_pause_tells_nothing_of_the_rate() -> None:
     assert pace.rate(3_620.0) == pytest.approx(0.99 * 21 / 20)
 
 
+@pytest.mark.parametrize(("seconds", "rate"), [(1.0, 0.99 * 12 / 11), (0.5, inf)])
+def test_a_refusal_after_a_pause_says_no_more_than_one_before_it(seconds: float, rate: float) -> None:
+    """Twelve, and refusals an hour later: so many a minute are not all that the service bears."""
+    pace = Pace()
+    for number in range(12):
+        pace.record(number * seconds, refused=False)
+    for now in (3_600.0, 3_620.0):
+        pace.record(now, refused=True)
+        assert pace.rate(now) == pytest.approx(rate)
+
+
 def test_a_pace_is_kept_for_a_minute_and_doubled_after_four() -> None:
     pace = Pace()
     for number in range(1_201):

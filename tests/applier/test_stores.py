@@ -15,7 +15,7 @@ from vssync.applier.watcher import Result
 from vssync.commands.apply import apply_plan
 from vssync.commands.plan import make_plan_now
 from vssync.model.marks import STORE_OWNER
-from vssync.model.plan import Options
+from vssync.model.plan import Action, Options
 from vssync.model.report import Report, Status
 
 MANIFEST = """\
@@ -72,6 +72,25 @@ def test_an_expired_store_is_replaced_once_and_leaves_nothing(place: Place, prov
     assert [len(files) for files in service.stores.values()] == [len(FILES)]
     assert (len(service.uploads), service.loose) == (len(FILES), set())
     assert list(place.plan().changes()) == []
+
+
+@pytest.mark.parametrize("is_expired", [False, True])
+def test_a_store_that_the_plan_leaves_was_not_made_by_another_run_meanwhile(place: Place, *, is_expired: bool) -> None:
+    """An old duplicate goes, or the store in use where all are expired; the plan says of another that it stays."""
+    place.apply()
+    expiry = {"anchor": "last_active_at", "days": 1}
+    with place.work() as work:
+        (used,) = work.client.list_stores()
+        left = used.id
+        for seconds in (700,) if is_expired else (0, 700):
+            place.clock.now += seconds
+            made = work.client.create_store({"name": "docs", "metadata": used.metadata, "expires_after": expiry}).id
+            left = used.id if is_expired else made
+    place.clock.now += 3 * 24 * 3600 if is_expired else 0
+    report = apply(place, REPLACE if is_expired else Options(allow_store_deletes=True))
+    assert {outcome.status for outcome in report.outcomes} == {Status.DONE}
+    assert [note.detail.split()[0] for store in report.plan.stores for note in store.notes] == [left]
+    assert any(outcome.action in (Action.REPLACE, Action.DELETE) for outcome in report.outcomes)
 
 
 def test_a_store_whose_reply_was_lost_is_looked_for_and_remembered(place: Place) -> None:

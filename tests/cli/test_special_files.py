@@ -13,7 +13,7 @@ from tests.cli.test_commands import started, vssync
 from tests.manifest.builders import write_files
 from vssync.auth.credential import CredentialError
 from vssync.auth.profile import read_profile
-from vssync.files import open_input, read_input
+from vssync.files import open_input, open_output, read_input
 
 KINDS = {"fifo": "a FIFO", "sock": "a socket", "zero": "a device", "folder": "a folder"}
 MANIFEST = "version: 1\nowner: kb\nstores: {docs: {files: [{path: docs/*.md}]}}\n"
@@ -92,12 +92,25 @@ def test_a_command_ends_at_once_and_says_what_is_wrong(folder: Path, name: str, 
 def test_an_output_is_written_into_a_fifo_only_if_somebody_reads_it(folder: Path, option: str, code: int) -> None:
     end = vssync(folder, "plan", option, "fifo")
     assert (end.code, "fifo: cannot be written: no program reads from it" in end.err) == (code, True), end
+    end = vssync(folder, "plan", option, "sock")
+    assert (end.code, "sock: cannot be written: it is a socket" in end.err) == (code, True), end
     with subprocess.Popen(["cat", "fifo"], stdout=subprocess.PIPE, text=True) as reader:
         writing = os.open(folder / "fifo", os.O_WRONLY)  # waits until `cat` has opened it
         end = vssync(folder, "plan", option, "fifo")
         os.close(writing)
         out, _ = reader.communicate()
     assert (end.code, bool(out)) == (0, True), end
+
+
+def test_a_new_output_is_for_everybody_to_read(folder: Path) -> None:
+    """As below /dev, where a file is written in place."""
+    with open(folder / "plan.json", "wb", opener=open_output):
+        assert (folder / "plan.json").stat().st_mode & 0o777 == 0o644 & ~umask()
+
+
+def umask() -> int:
+    os.umask(before := os.umask(0))
+    return before
 
 
 @EACH_KIND

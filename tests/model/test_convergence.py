@@ -101,3 +101,5 @@ def test_uploads_of_others_whose_files_went_are_named(mark: str, files: list[Fil
     made = plan(store(*(replace(file, keep=file.keep and old, drop=(old,) if file.drop else ()) for file in files)))
     assert [upload.file_id for upload in Report(made, outcomes(made)).left] == left
     assert Report(made, outcomes(made, Status.FAILED)).left == ()
+    twice = plan(*(replace(each, key=key) for each in made.stores for key in ("guide", "twin")))
+    assert [upload.file_id for upload in Report(twice, outcomes(twice)).left] == left, "one upload, in two stores"

@@ -29,10 +29,12 @@ from tests.planner.builders import (
 )
 from vssync.applier.steps import plan_steps
 from vssync.model.digests import chunking_digest
-from vssync.model.marks import MARK, PROVISIONAL, Mark
+from vssync.model.marks import MARK, PROVISIONAL, Mark, key_digest
 from vssync.model.plan import Action, FileChange, Plan
 from vssync.model.service import Capabilities
 from vssync.model.state import AUTO, Attributes, Chunking, Contents, DesiredFile, FileStatus, LiveFile, Scalar
+from vssync.planner.classify import classify_files
+from vssync.planner.content_digest import live_content_digest
 
 texts = st.text("ab\u00e9\u00fc\u4e2d ", max_size=4)
 values = texts | st.integers(-3, 2**53) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
@@ -240,6 +242,17 @@ def test_a_live_digest_is_that_of_the_manifest_exactly_where_the_store_holds_tha
     made = planned((desired_file(),), (copy,)).stores[0]
     names = {made.digest: "desired", "unknown": "unknown"}
     assert names.get(made.live_digest, "other") == digest
+
+
+@given(files(), st.none() | copies())
+def test_a_live_digest_is_that_of_the_copies_whichever_way_it_is_found(
+    wants: tuple[DesiredFile, ...], live: tuple[LiveFile, ...] | None
+) -> None:
+    """Where all is as desired, the desired digest stands for it."""
+    live = in_place(wants) if live is None else live
+    by_digest = {key_digest(file.key): file for file in wants}
+    expected = live_content_digest(classify_files(live, (OWNER,)), by_digest, ())
+    assert planned(wants, live).stores[0].live_digest == expected
 
 
 CONVERTED = replace(desired_file("a.pdf", "new bytes"), source="0" * 64 + ".pdf1")

@@ -84,17 +84,24 @@ class Pace:
         return self._rate * (1 + max(0.0, (now - self._refused_at) / calm - 1) ** 3 / 27)  # doubles after four times it
 
     def record(self, now: float, *, refused: bool) -> None:
-        """Counts an answer."""
-        if now - self._answered > _MINUTE:
+        """Counts an answer. A minute without one before it was a pause, and tells nothing of what is taken."""
+        is_first = now - self._answered > _MINUTE
+        if refused:
+            self._lower(now, self._answered if is_first else now)
+        if is_first:
             self._began = now
+            self._taken.clear()
         self._answered = now
         if not refused:
             self._taken.append(now)
             while self._taken[0] < now - _MINUTE:
                 self._taken.popleft()
-        elif len(self._taken) >= _LEAST_TAKEN and now - self._taken[0] >= _LEAST_SECONDS:
-            is_stalled = now - self._taken[-1] >= _LEAST_SECONDS
-            seconds = _MINUTE if is_stalled else min(_MINUTE, now - self._began)
+
+    def _lower(self, now: float, until: float) -> None:
+        """Lowers the rate to what was taken, `until` a pause began."""
+        if len(self._taken) >= _LEAST_TAKEN and until - self._taken[0] >= _LEAST_SECONDS:
+            is_stalled = until - self._taken[-1] >= _LEAST_SECONDS
+            seconds = _MINUTE if is_stalled else min(_MINUTE, until - self._began)
             self._rate = min(self.rate(now), _MARGIN * len(self._taken) / seconds)
             self._refused_at = now
             if seconds == _MINUTE:

@@ -93,7 +93,8 @@ def finish_deletions(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) 
 
 def _record_made_anew(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext], final: FinalState) -> None:
     """Reports stores of this owner that the plan does not know: of a key that was deleted, or of any in a `destroy`."""
-    made = final.stores.keys() - {store.id for store in plan.stores} - {store.id for store in stores}
+    told = {word for store in plan.stores for note in store.notes for word in note.detail.split()}  # stores it leaves
+    made = final.stores.keys() - {store.id for store in plan.stores} - {store.id for store in stores} - told
     ours = {final.stores[id_].claim[1]: id_ for id_ in sorted(made) if final.stores[id_].owner == plan.owner}
     destroyed = {store.key for store in plan.stores if store.change and Reason.DESTROY in store.change.reasons}
     for key in {deletion.store_key for deletion in run.deletions if not deletion.file_id}:

@@ -36,7 +36,7 @@ class _FileHandler(logging.FileHandler):
         """Only for its owner, since it holds names of files and stores."""
         from vssync.files import open_output
 
-        return open(self.baseFilename, "a", encoding="utf-8", opener=open_output)
+        return open(self.baseFilename, "a", encoding="utf-8", opener=partial(open_output, mode=0o600))
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         _LOGGER.removeHandler(self)

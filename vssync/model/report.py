@@ -115,12 +115,13 @@ class Report:
         changes = [change for store in self.plan.stores for change in store.files]
         used = {id_ for change in changes for id_ in (change.reuse, change.desired and change.desired.file_id)}
         used |= {change.keep.id for change in changes if change.keep and change.keep not in change.drop}
-        return tuple(
-            Orphan(copy.id, f"replaced or removed copy of {change.key}")
+        left = {
+            copy.id: Orphan(copy.id, f"replaced or removed copy of {change.key}")
             for change in self._done_files()
             for copy in change.drop
             if copy.id not in used and not is_our_upload(copy.mark, self.plan.owner)
-        )
+        }
+        return tuple(left.values())
 
     def _done_files(self) -> Iterator[FileChange]:
         done = {(outcome.store, outcome.key) for outcome in self.outcomes if outcome.status is Status.DONE}
