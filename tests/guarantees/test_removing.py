@@ -171,6 +171,25 @@ def test_another_manifest_takes_over_what_was_given_up_without_an_upload(owner: 
 
 
 @pytest.mark.wide(3)
+def test_what_was_given_up_is_taken_back_only_where_that_is_said(owner: Owner) -> None:
+    """Also by the machine that made it, and once nothing in it shows whose it was."""
+    owner.manifest(STAYS, "  docs: {removed: keep}\n")
+    assert owner.apply().converged
+    store, files = owner.live()
+    assert store
+    assert store.id not in owner.past().stores
+    with owner.work() as work:
+        for file_id in files:
+            work.client.detach_file(store.id, file_id)
+    owner.manifest(STAYS, DOCS)
+    (docs,) = (store for store in owner.plan().stores if store.key == "docs")
+    assert docs.change
+    assert (docs.change.action, docs.change.reasons) == (Action.REFUSE, (Reason.UNMARKED, Reason.NOT_ALLOWED))
+    assert owner.apply(options=Options(adopt=True)).converged
+    owner.settle()
+
+
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("removed", ["delete", "keep"])
 def test_of_an_external_store_only_what_is_ours_goes(owner: Owner, removed: str) -> None:
     with owner.work() as work:

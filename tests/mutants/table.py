@@ -14,9 +14,9 @@ SHARE = 0.9  # of those that a simulated history can show, which the simulator h
 _HEAD = """\
 # Mutants
 
-What catches each known bug: `python tests/mutants/run.py` writes the first test that fails, and
-`python tests/mutants/run.py --simulation` a seed of the simulator that does. A bug that no simulated history could show
-is not counted.
+What catches each known bug: with `--tests`, `python tests/mutants/run.py` writes the first test that fails, and with
+`--simulation` a seed of the simulator that does. `not run` is what was not tried yet,
+`missed in N` what N histories did not show, and `not counted` what no simulated history could show, with the reason.
 
 {numbers}
 

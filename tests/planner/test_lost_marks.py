@@ -35,6 +35,7 @@ LOST_MARKS: list[tuple[str, DesiredStore, list[LiveStore], Contents, dict[str, s
     ("by pinned id", desired_store(id="vs1"), [replace(LOST, name="x")], FULL, {}, "update drifted"),
     ("made here", GUIDE, [replace(LOST, name="x")], FULL, MADE_HERE, "update drifted"),
     ("made here, empty", GUIDE, [replace(LOST, name="x")], EMPTY, MADE_HERE, "update drifted"),
+    ("made here, with files of others", GUIDE, [LOST], Contents((NOBODYS,)), MADE_HERE, "refuse unmarked not_allowed"),
     ("made here, one of two of this name", GUIDE, [LOST, replace(LOST, id="vs3")], FULL, MADE_HERE, "update drifted"),
     ("made here for another key", GUIDE, [replace(LOST, name="x")], FULL, {"vs1": "other"}, "create missing"),
     ("empty", GUIDE, [LOST], EMPTY, {}, "refuse unmarked not_allowed"),

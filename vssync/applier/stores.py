@@ -150,6 +150,7 @@ def release_store(store: StoreContext) -> Result:
         check_undisturbed(store, metadata)
         return without_ours(metadata)
 
+    run.writes.journal.remember_store(store_id, "")  # first: a run that is stopped in between gives it up, too
     live = update_store(run, store_id, release)
     if STORE_OWNER in live.metadata and STORE_OWNER in run.client.get_store(store_id).metadata:
         return Result(Status.FAILED, f"the service accepted the metadata of {store_id} and kept our mark in it")

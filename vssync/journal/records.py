@@ -9,13 +9,14 @@ Each line is a JSON object of one of these forms; a run's id stands in `run`, se
     after    {"run", "end": number, "result": "done" | "failed" | "unknown", "id": what it created}
     ended    {"run", "ended"}: the run came to its own end, whatever it had done
     upload   {"run", "at", "upload": File id, "name", "size", "sha256"}: unattached; stands for older lines
-    made     {"run", "made": store id, "key": its key in the manifest}: joined, or stands for older lines
+    made     {"run", "made": store id, "key": its key in the manifest}: joined, or stands for older lines;
+                                                             given up if there is no key
 
 A process can die at any byte. So a line that cannot be read counts as not written, and a write without its `after` may
 have taken effect. When a journal is rewritten with fewer lines, a `began` says how many writes were `done`, and a
 `before` is marked `rewritten`, since `upload` lines then say which uploads it left unattached. However long it is kept,
 it holds no more than the unattached uploads, the last interrupted runs, the last writes with an unknown result, and the
-last stores that were made, adopted or joined here and not deleted here.
+last stores that were made, adopted or joined here, and neither deleted nor given up here.
 """
 
 from __future__ import annotations
@@ -185,7 +186,8 @@ class JournalState:
         return {key: sent for key, sent in self.in_flight.items() if sent.write.operation is operation}
 
     def _add_store(self, store_id: str, key: str) -> None:
-        self.stores[store_id] = key
+        self.stores.pop(store_id, None)
+        self.stores |= {store_id: key} if key else {}
         for old in list(self.stores)[:-_MAX_STORES]:
             del self.stores[old]
 

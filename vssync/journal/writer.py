@@ -108,7 +108,7 @@ class Journal:
 
     @property
     def stores(self) -> Mapping[str, str]:
-        """The keys, by id, of stores that runs of this machine made, adopted or joined, and did not delete."""
+        """The keys, by id, of stores that runs of this machine made, adopted or joined, and still have."""
         return self._state.stores
 
     def mark_as_apply(self) -> None:
@@ -128,7 +128,7 @@ class Journal:
             self._unless_broken(self._compact)
 
     def remember_store(self, store_id: str, key: str) -> None:
-        """Remembers that a store is that of this key in the manifest, though no request of this run made it."""
+        """Remembers that a store is that of this key in the manifest, or of none, though no request made it so."""
         with self._lock:
             self._append({"run": self._run, "made": store_id, "key": key})
 

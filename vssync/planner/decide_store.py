@@ -188,7 +188,8 @@ def _refuse_unless_adopted(
     ours, total = owners.count(context.owner), len(owners)
     is_adopted = context.options.adopt or store.adopt
     is_allowed = (context.options.adopt and bool(store.id)) or (not ours and is_adopted)
-    if is_allowed or not (match.lacks_mark or ours):
+    is_of_others = total > 0 and not (ours or store.id)  # made here, and since then without a mark on any file
+    if is_allowed or not (match.lacks_mark or ours or is_of_others):
         return None
     owner, key = live.claim
     if owner == context.owner and not store.external:
