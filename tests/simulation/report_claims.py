@@ -247,7 +247,8 @@ def check_orphans(claim: Claim, case: Case) -> str:
     before, after = _states(case)
     files = [file for store in before.stores.values() for file in store.files if file.owner == case.wanted.owner]
     held = {file.id for file in files if file.mark_parts[6] == "u" and not file.is_leaving}
-    held = set() if case.run.interrupted else held  # of what was under way it is not known
+    if case.run.interrupted or "ghost-files" in case.run.dialect:  # what was under way, or is listed though it is gone
+        held = set()
     told = {orphan["file_id"] for orphan in claim.value}
     loose = {id_ for id_ in after.uploads if id_ not in before.uploads or id_ in held} - after.attached - told
     suspected = sum(not orphan["file_id"] for orphan in claim.value)
