@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["status"], 0, "11 to delete"),
         (["status", "--detailed-exitcode"], 3, "11 to delete"),
         (["status", "docs/11.md"], 0, "nothing to do"),
+        (["status", "doc/11.md"], 64, "doc: the manifest has no such store; did you mean `docs`?"),
         (["status", "docs/99.md"], 64, "neither the manifest nor the store docs has such a file"),
         (["batches"], 0, "No batches in progress"),
         (["cancel", "vsfb_none"], 1, "no such batch is in progress"),

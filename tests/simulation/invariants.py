@@ -79,17 +79,15 @@ class Watch:
     database: Path
     now: Callable[[], float]
     state: State = field(default_factory=State)
-    made: dict[str, set[str]] = field(
-        default_factory=dict
-    )  # by owner, ids of what is its: made by its runs, or adopted
+    made: dict[str, set[str]] = field(default_factory=dict)  # ids of what its runs made or adopted, by owner
     senders: dict[str, str] = field(default_factory=dict)  # machines, by ids of what their runs uploaded
     unmarked: set[str] = field(default_factory=set)  # store and file of what runs attached, and have not marked yet
     taken: set[str] = field(default_factory=set)  # uploads that others took out of a store, or the mark from
     served: dict[str, tuple[str, str]] = field(default_factory=dict)  # store and key digest, by upload
-    makers: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)  # stores, by machine, owner and key
+    made_for: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)  # ids of stores, by machine and mark
     detached: set[str] = field(default_factory=set)  # uploads that a run took out of their last store
     loose: dict[str, str] = field(default_factory=dict)  # who made it, of each upload that no store has held yet
-    filled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # by who and key, ids of stores
+    filled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # ids of stores, by machine and key
     _connection: sqlite3.Connection | None = None
     _version: int = 0
 
@@ -214,7 +212,7 @@ class Watch:
 
     def _stores_of(self, actor: Actor, store: TrueStore) -> list[str]:
         """The stores that this machine made before for the same key, and that it may still use."""
-        made = self.makers.setdefault((actor.name, *store.mark), set())
+        made = self.made_for.setdefault((actor.name, *store.mark), set())
         known = [self.state.stores[store_id] for store_id in made & self.state.stores.keys()]
         made.add(store.id)
         return [each.id for each in known if each.mark == store.mark and not (each.is_expired or actor.is_blind)]

@@ -6,6 +6,7 @@ It is found when somebody asks, and never kept: documents are read again for wha
 from __future__ import annotations
 
 from vssync.commands.plan import read_live
+from vssync.commands.search import unknown_store_error
 from vssync.commands.session import Session
 from vssync.errors import UsageProblem
 from vssync.manifest.diagnostics import find_source_locations
@@ -25,9 +26,10 @@ def inspect_file(session: Session, address: str) -> FileInspection:
     """All that is known about one file. Raises UsageProblem for an address of which nothing is known."""
     store_key, _, key = address.partition("/")
     loaded = session.loaded
-    store = next((store for store in loaded.desired.stores if store.key == store_key), None)
-    if store is None:
-        raise UsageProblem(f"{address}: the manifest has no store `{store_key}`")
+    stores = {store.key: store for store in loaded.desired.stores}
+    if store_key not in stores:
+        raise unknown_store_error(store_key, stores)
+    store = stores[store_key]
     options = Options()
     snapshot = read_live(session, options)
     plan = make_plan(loaded.desired, snapshot, options, session.capabilities)
