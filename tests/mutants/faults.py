@@ -216,6 +216,23 @@ FAULTS = (
         "A store of our name holds forty files of another application and one of ours; apply takes all of it over.",
     ),
     Mutant(
+        "what-others-filled-is-ours-if-it-was-made-here",
+        "vssync/planner/decide_store.py",
+        "is_of_others = total > 0 and not (ours or store.id)",
+        "is_of_others = False",
+        ("tests/planner/test_lost_marks.py",),
+        "A store lost our mark, and only another application's files are in it; apply takes it over, unasked.",
+    ),
+    Mutant(
+        "what-was-given-up-is-still-made-here",
+        "vssync/applier/stores.py",
+        'run.writes.journal.remember_store(store_id, "")',
+        "pass",
+        ("tests/guarantees/test_removing.py",),
+        "A person gives a store up, and later reverts that commit; apply takes the store back, unasked.",
+        unseen="no simulated manifest gives a store up",
+    ),
+    Mutant(
         "an-application-that-writes-metadata-takes-the-store",
         "vssync/planner/decide_store.py",
         "restores_mark = not store.external and _has_lost_mark(store, live, context)",
