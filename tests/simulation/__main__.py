@@ -41,7 +41,7 @@ def main() -> int:
                     print(describe(shrink(played)))
                 return 1
     seconds = time.monotonic() - started
-    print(f"{options.seeds:,} histories, from that of seed {options.first} on, in {seconds:.0f} s: all is as promised")
+    print(f"seeds played: {options.seeds:,} from {options.first} on, in {seconds:.0f} s; all is as promised")
     return 0
 
 
