@@ -122,5 +122,7 @@ def check_uncompared(claim: Claim, case: Case) -> str:
 def check_unmanaged(claim: Claim, case: Case) -> str:
     live, owner = case.store(store_key(claim)), case.wanted.owner
     files = live.files if live and claim.holder["action"] != "delete" else ()
+    if claim.value is None:
+        return "" if claim.holder["action"] == "refuse" else "it was read"
     is_counted = [file.is_uncompared if claim.path[-1] == "uncompared" else file.owner != owner for file in files]
     return differs(claim.value, sum(is_counted))

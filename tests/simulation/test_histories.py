@@ -17,6 +17,9 @@ _CLOSING = "Exception ignored in. <generator object as_completed"
 pytestmark = pytest.mark.filterwarnings(f"ignore:{_CLOSING}:pytest.PytestUnraisableExceptionWarning")
 SOON, A_TIME, ALL = 10, 10, 1_000  # seeds of every run of the tests, those of one test, and all of the slow ones
 FOUND = {  # what histories found, as they were shrunk
+    "no file of others in a store that is refused, though none was read": History(
+        seed=1, steps=(Step("make_store"), Step("status"))
+    ),
     "a saved plan with a capability that is stated as false": History(
         seed=11, dialect="local,garbles-names=on", steps=(Step("plan --out"), Step("apply PLAN"))
     ),

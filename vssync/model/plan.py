@@ -267,8 +267,10 @@ class StorePlan:
         return None if self.desired is None or self.desired.removed else self.desired
 
     @property
-    def unmanaged(self) -> int:
-        """Live files that are not ours, with those that the plan takes over."""
+    def unmanaged(self) -> int | None:
+        """Live files that are not ours, with those that the plan takes over; None where a refusal left them unread."""
+        if self.change and self.change.action is Action.REFUSE and not self.live_digest:
+            return None
         others = (note.count for note in self.notes if note.kind in (NoteKind.UNMANAGED, NoteKind.FOREIGN))
         return sum(others) + sum(change.takes_over for change in self.files)
 

@@ -196,7 +196,7 @@ def _status_lines(store: StorePlan, view: View) -> list[str]:
         notes[note.kind] += note.count
     reason = store.change.detail if store.change and store.change.action is Action.REFUSE else ""
     files = f"{store.live:,} live, {store.wanted:,} in the manifest"
-    files += f", {store.unmanaged:,} unmanaged" if store.live_digest or not reason else ""
+    files += f", {store.unmanaged:,} unmanaged" if store.unmanaged is not None else ""
     for kind in (NoteKind.UNCOMPARED, NoteKind.GHOSTS):
         files += f", {notes[kind]:,} {wording.NOTES[kind]}" if notes[kind] else ""
     removed = store.desired.removed if store.desired and not store.id else None
