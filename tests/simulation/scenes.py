@@ -8,14 +8,18 @@ from tests.simulation.dice import Dice, Scene, edit_all, edits, some
 from tests.simulation.histories import History, Step, weeks_of
 from tests.simulation.rare_scenes import RARE_SCENES
 
+_TURNS = 16  # about those of the tests: the seeds by which mutants are known come first
 _SLOTS, _RARE = 64, 39  # more than there are scenes, and where the rare ones begin: a new one changes no other's seeds
 _AFTER = ("lost-reply", "reset-after", "status-after=502", "spoiled")
 
 
 def history_of(seed: int) -> History:
-    """The history of a seed: of every `_SLOTS` in a row, one of each scene, and otherwise some weeks of anything."""
+    """The history of a seed: of every `_SLOTS` in a row, one of each scene, and otherwise some weeks of anything.
+
+    After `_TURNS` of these, all of every second are weeks.
+    """
     turn, slot = divmod(seed, _SLOTS)
-    if slot not in _SCENE_OF:
+    if slot not in _SCENE_OF or (turn >= _TURNS and turn % 2):
         return weeks_of(seed)
     dice = Dice(f"scene {seed}")
     dice.turn = turn
