@@ -122,8 +122,10 @@ def a_kind_that_is_refused(dice: Dice) -> Scene:
             "dialect": "local,refuses=.rst",
             "most_writes": 30,
         }
-    full = f"status={dice.choice((400, 403))}:POST:{dice.choice(('/files', '/vector_stores/*/file*'))}"
-    return [Step("apply"), Step("add_files"), Step("pull"), Step("apply", faults=(full,))], {"most_writes": 18}
+    status, where = dice.choice((400, 403)), dice.choice(("/files", "/vector_stores/*/file*"))
+    full = Step("apply", faults=(f"status={status}:POST:{where}",))
+    most = 18 if where == "/files" else 24  # batches are halved until it is clear that no file is at fault
+    return [Step("apply"), Step("add_files"), Step("pull"), full], {"most_writes": most}
 
 
 def batches_that_seem_missing(dice: Dice) -> Scene:
