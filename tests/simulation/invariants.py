@@ -49,6 +49,7 @@ class Actor:
     last_seen: dict[str, TrueStore] = field(default_factory=dict)  # as they were listed since it last took out a file
     shown: dict[str, bytes] = field(default_factory=dict)  # by store, its files as they were last listed for it
     held_then: dict[str, set[str]] = field(default_factory=dict)  # what each held when it was last listed
+    metadata: dict[str, Mapping[str, str]] = field(default_factory=dict)  # by store, as it was last asked for
 
     def begin(self, wanted: Wanted, options: Options, state: State) -> None:
         """Its manifest is read."""
@@ -88,6 +89,7 @@ class Watch:
     detached: set[str] = field(default_factory=set)  # uploads that a run took out of their last store
     loose: dict[str, str] = field(default_factory=dict)  # who made it, of each upload that no store has held yet
     filled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # ids of stores, by machine and key
+    crossed: set[str] = field(default_factory=set)  # stores whose metadata changed between a run's look and its write
     _connection: sqlite3.Connection | None = None
     _version: int = 0
 
@@ -112,6 +114,10 @@ class Watch:
             if actor and environ["REQUEST_METHOD"] == "GET":
                 answer = [b"".join(answer)]
                 self._note_shown(actor, environ, answer[0])
+            elif actor and environ["REQUEST_METHOD"] == "POST":
+                store_id = environ["PATH_INFO"].rpartition("/vector_stores/")[2]
+                seen = actor.metadata.get(store_id)
+                self.crossed |= {store_id} if seen is not None and seen != before.stores[store_id].metadata else set()
             if has_changed and not actor:
                 self.taken |= _marked(before) - _marked(self.state)
             if has_changed and actor:
@@ -126,6 +132,8 @@ class Watch:
         _, _, *path = environ["PATH_INFO"].strip("/").split("/")
         if environ["PATH_INFO"].endswith("/vector_stores"):
             actor.listed = self.state
+        elif len(path) == 1 and path[0] in self.state.stores:
+            actor.metadata[path[0]] = self.state.stores[path[0]].metadata
         elif len(path) == 2 and path[1] == "files":
             query = environ.get("QUERY_STRING", "")
             if "order=asc" in query:  # else it looks for a few

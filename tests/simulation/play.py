@@ -87,7 +87,7 @@ class Director:
                 self._wait_for(task, step)
         self.world.watch.refresh()
         if len(runs) == len(steps) > 1:
-            _raise_first(problems_of_company(runs, self.world.watch.state))
+            _raise_first(problems_of_company(runs, self.world.watch.state, self.world.watch.crossed))
 
     def _wait_for(self, task: Task, step: Step) -> None:
         self.at.pause(lambda: task.is_done)

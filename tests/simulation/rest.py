@@ -71,16 +71,16 @@ def _cost_of(plan: Any) -> dict[str, int]:
     return {name: cost.get(name, 0) for name in ("requests", "uploads", "polls")}
 
 
-def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
+def problems_of_company(runs: Sequence[Run], state: State, crossed: Collection[str]) -> Iterator[str]:
     """Runs that met: what each of them said is done is so, but for what another's documents say otherwise.
 
-    Where they undid each other, one of them says so.
+    Where they undid each other, one of them says so; but in stores that are `crossed`, by id, neither can know of it.
     """
     done = [run for run in runs if run.kind == "report" and run.code == 0]
     if len(done) < len(runs):
         return
     yield from _problems_of_doubles(done, state)
-    yield from _problems_of_commits(done)
+    yield from _problems_of_commits(done, crossed)
     for run in done:
         case = Case(run)
         for store in run.wanted.stores.values():
@@ -95,13 +95,15 @@ def problems_of_company(runs: Sequence[Run], state: State) -> Iterator[str]:
                     yield f"all ended with 0, and {store.key}/{file.key} has no completed copy"
 
 
-def _problems_of_commits(runs: Sequence[Run]) -> Iterator[str]:
+def _problems_of_commits(runs: Sequence[Run], crossed: Collection[str]) -> Iterator[str]:
     """Of two runs that wanted other files in a store, and planned them from the same state, one says so."""
     for one, other in combinations(runs, 2):
         if one.wanted.owner != other.wanted.owner or one.options.targets or other.options.targets:
             continue
         for key, plan in _changed_stores(one).items():
             same = _changed_stores(other).get(key)
+            if plan["id"] in crossed:
+                continue  # the stamp of one was overwritten
             if same and same["applied"] == plan["applied"] and one.wanted.stores[key] != other.wanted.stores[key]:
                 yield f"both ended with 0, and each brought another commit into {key}"
 

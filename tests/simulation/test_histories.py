@@ -17,6 +17,14 @@ _CLOSING = "Exception ignored in. <generator object as_completed"
 pytestmark = pytest.mark.filterwarnings(f"ignore:{_CLOSING}:pytest.PytestUnraisableExceptionWarning")
 SOON, A_TIME, ALL = 10, 10, 1_000  # seeds of every run of the tests, those of one test, and all of the slow ones
 FOUND = {  # what histories found, as they were shrunk
+    "two runs that ended well, of which one had seen the settings of the other's commit": History(
+        seed=1095,
+        dialect="local,cancels-finished=off",
+        steps=(
+            *(Step("apply"), Step("set_value", pick=78), Step("change_attributes"), Step("pull")),
+            *(Step("apply", machine=1), Step("apply", beside=True)),
+        ),
+    ),
     "no file of others in a store that is refused, though none was read": History(
         seed=1, steps=(Step("make_store"), Step("status"))
     ),

@@ -17,14 +17,14 @@ from itertools import islice
 from vssync.api.client import Client
 from vssync.api.connect import with_unlisted
 from vssync.applier.context import ApplyRun, Deletion, StoreContext, result_of_error
-from vssync.applier.stores import Overtaken, check_undisturbed, update_store
+from vssync.applier.stores import Overtaken, check_undisturbed, is_marked, update_store
 from vssync.applier.wait import DELETION_WAIT, STILL_LISTED, Waiting, poll_until
 from vssync.applier.watcher import Result
 from vssync.applier.writes import MetadataLost
 from vssync.errors import NotFound, ServiceError, VssyncError
 from vssync.limits import PAGE_SIZE
 from vssync.model.digests import store_mark_for
-from vssync.model.marks import STORE_APPLIED, STORE_OWNER, STORE_PROTECT, Mark, StoreMark, fit_metadata
+from vssync.model.marks import STORE_APPLIED, STORE_PROTECT, Mark, StoreMark, fit_metadata
 from vssync.model.plan import Plan, Reason, StorePlan
 from vssync.model.report import Orphan, Status
 from vssync.model.state import FileStatus, LiveFile, LiveStore, Verdict
@@ -372,7 +372,7 @@ def stamp_stores(run: ApplyRun, plan: Plan, stores: Sequence[StoreContext]) -> N
             assert settings
             check_undisturbed(store, metadata)
             stamped = fit_metadata({**metadata, STORE_APPLIED: text})
-            is_current = metadata.get(STORE_OWNER) == str(store_mark_for(plan.owner, settings))
+            is_current = is_marked(store, metadata, store_mark_for(plan.owner, settings))
             is_protected = bool(metadata.get(STORE_PROTECT))
             return stamped if STORE_APPLIED in stamped and is_current and is_protected is settings.protect else None
 

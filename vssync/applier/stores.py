@@ -23,6 +23,7 @@ from vssync.applier.watcher import ALREADY_DONE, DONE, Result
 from vssync.applier.writes import MetadataEdit, MetadataLost, ambiguous_if_unread, lost_metadata
 from vssync.errors import LostReply, NotFound, ServiceError, VssyncError
 from vssync.model.marks import (
+    ADOPTING,
     NEEDS_METADATA,
     STORE_APPLIED,
     STORE_OWNER,
@@ -67,6 +68,18 @@ def check_undisturbed(store: StoreContext, metadata: Mapping[str, str]) -> None:
     if own is None or own.commit != stamp.commit or not (is_exact or store.is_new):
         commit, actor = stamp.commit and f" of {stamp.commit[:7]}", stamp.actor and f" by {stamp.actor}"
         raise Overtaken(f"another apply{commit}{actor} ended in {store.id} at {stamp.time}; plan again")
+
+
+def is_marked(store: StoreContext, metadata: Mapping[str, str], wanted: StoreMark) -> bool:
+    """Whether an undisturbed store carries the mark that this run wants, which it does not while files are adopted.
+
+    Raises Overtaken where another run brought in other settings.
+    """
+    mark = parse_store_mark(metadata[STORE_OWNER])
+    assert isinstance(mark, StoreMark)
+    if mark.settings_digest not in (wanted.settings_digest, ADOPTING):
+        raise Overtaken(f"another apply changed the settings of {store.id} meanwhile; plan again")
+    return str(mark) == str(wanted)
 
 
 def set_up_store(run: ApplyRun, steps: StoreSteps) -> StoreContext:
